@@ -1,0 +1,3 @@
+module github.com/haplane/haplane/components/workload
+
+go 1.26.0

@@ -1,0 +1,74 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"github.com/haplane/haplane/internal/cluster"
+	"github.com/haplane/haplane/internal/kubeconfig"
+)
+
+func (a *app) kubeconfig() *cobra.Command {
+	var raw bool
+	var node string
+	cmd := &cobra.Command{
+		Use:   "kubeconfig",
+		Short: "Add a cluster's context to your kubeconfig, or print it",
+		Long: `Adds the cluster, an administrator and a context named haplane-CLUSTER to the kubeconfig
+that kubectl reads ($KUBECONFIG, else ~/.kube/config), and makes the context the current one.
+
+With --node the kubeconfig goes straight to one API server. Its certificate need not have
+the node's address, so the kubeconfig says under which name it is verified.`,
+		Example: `  haplane kubeconfig
+  haplane kubeconfig --raw > blue.conf
+  kubectl --kubeconfig <(haplane kubeconfig --raw --node cp-2) get --raw /readyz`,
+		Args: usage(cobra.NoArgs),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			h, err := a.open()
+			if err != nil {
+				return err
+			}
+			config, err := h.Kubeconfig(node)
+			if err != nil {
+				return err
+			}
+			if !raw {
+				return a.merge(cmd.Context(), config)
+			}
+			data, err := config.Bytes()
+			if err != nil {
+				return err
+			}
+			_, err = a.Out.Write(data)
+			return err
+		},
+	}
+	a.addClusterFlag(cmd)
+	cmd.Flags().BoolVar(&raw, "raw", false, "print the kubeconfig instead")
+	cmd.Flags().StringVar(&node, "node", "", "go straight to the API server of this node")
+	_ = cmd.RegisterFlagCompletionFunc("node", a.completeNodes)
+	return cmd
+}
+
+func (a *app) mergeKubeconfig(ctx context.Context, name string) error {
+	h, err := cluster.Open(name)
+	if err != nil {
+		return err
+	}
+	config, err := h.Kubeconfig("")
+	if err != nil {
+		return err
+	}
+	return a.merge(ctx, config)
+}
+
+func (a *app) merge(ctx context.Context, config kubeconfig.Config) error {
+	file, err := kubeconfig.UserFiles().Merge(ctx, config)
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(a.Err, "context %s is in %s\n", kubeconfig.Entry(config.Cluster), file)
+	return nil
+}

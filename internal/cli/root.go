@@ -1,0 +1,144 @@
+// Package cli holds the commands: flags become options of one call, its result
+// goes to a view.
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+
+	"github.com/spf13/cobra"
+
+	"github.com/haplane/haplane/internal/cluster"
+	"github.com/haplane/haplane/internal/view"
+	"github.com/haplane/haplane/spec"
+)
+
+// Exit codes.
+const (
+	exitOK     = 0
+	exitFailed = 1
+	exitUsage  = 2 // usage, or a bad cluster file
+)
+
+// Streams are the standard streams. They are files, so that a terminal is seen as one.
+type Streams struct{ In, Out, Err *os.File }
+
+// An app is one run of the program.
+type app struct {
+	Streams
+	cluster string // --cluster
+	file    string // --file
+	log     string // path of the log file, once there is one
+}
+
+// Run runs the command of the given arguments and returns its exit code.
+func Run(ctx context.Context, args []string, s Streams) int {
+	a := &app{Streams: s}
+	root := a.root()
+	root.SetArgs(args)
+	root.SetOut(s.Out)
+	root.SetErr(s.Err)
+	err := root.ExecuteContext(ctx)
+	if err == nil {
+		return exitOK
+	}
+	var exit exitError
+	if errors.As(err, &exit) {
+		return int(exit)
+	}
+	var hinted *cluster.HintedError
+	hint := ""
+	if errors.As(err, &hinted) {
+		hint = hinted.Hint
+	}
+	view.Error(s.Err, err, hint, a.log)
+	return exitCode(err)
+}
+
+// exitError is the status of a program that a command ran for the user, who has
+// seen what it said.
+type exitError int
+
+func (e exitError) Error() string { return fmt.Sprintf("exit status %d", int(e)) }
+
+// usageError is a mistake in how a command was called.
+type usageError struct{ error }
+
+func (e usageError) Unwrap() error { return e.error }
+
+func exitCode(err error) int {
+	var usage usageError
+	var file *spec.FileError
+	if errors.As(err, &usage) || errors.As(err, &file) {
+		return exitUsage
+	}
+	return exitFailed
+}
+
+func (a *app) root() *cobra.Command {
+	root := &cobra.Command{
+		Use:   "haplane",
+		Short: "Highly available Kubernetes control planes",
+		Long: `haplane brings up Kubernetes clusters whose control plane has several API servers
+behind a load balancer, and whose nodes can come and go.`,
+		Example: `  haplane up                     # three control-plane nodes, a worker, a load balancer
+  haplane status
+  haplane kubectl get nodes
+  haplane down`,
+		SilenceErrors: true, SilenceUsage: true,
+		Args: usage(cobra.NoArgs),
+		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+	}
+	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
+		return usageError{fmt.Errorf("%w; see '%s --help'", err, cmd.CommandPath())}
+	})
+	root.AddCommand(a.up(), a.down(), a.status(), a.kubeconfig(), a.kubectl(), a.ssh(), a.logs(), a.image(), a.agent(), a.version())
+	return root
+}
+
+// usage makes what cobra says of arguments an error of usage.
+func usage(check cobra.PositionalArgs) cobra.PositionalArgs {
+	return func(cmd *cobra.Command, args []string) error {
+		if err := check(cmd, args); err != nil {
+			return usageError{fmt.Errorf("%w; see '%s --help'", err, cmd.CommandPath())}
+		}
+		return nil
+	}
+}
+
+// addClusterFlag adds --cluster, which names the cluster to work on.
+func (a *app) addClusterFlag(cmd *cobra.Command) {
+	cmd.Flags().StringVar(&a.cluster, "cluster", spec.DefaultName, "name of the cluster")
+	_ = cmd.RegisterFlagCompletionFunc("cluster", func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
+		names, _ := cluster.Names()
+		return names, cobra.ShellCompDirectiveNoFileComp
+	})
+}
+
+// open returns the cluster that --cluster names.
+func (a *app) open() (*cluster.Handle, error) {
+	h, err := cluster.Open(a.cluster)
+	if errors.Is(err, cluster.ErrNoCluster) {
+		names, _ := cluster.Names()
+		return nil, &cluster.HintedError{Err: err, Hint: existing(names)}
+	}
+	return h, err
+}
+
+func existing(names []string) string {
+	if len(names) == 0 {
+		return "haplane up makes one"
+	}
+	return fmt.Sprintf("there are: %v; choose with --cluster", names)
+}
+
+// completeNodes completes the first argument with the nodes of the cluster.
+func (a *app) completeNodes(_ *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
+	h, err := cluster.Open(a.cluster)
+	if err != nil || len(args) > 0 {
+		return nil, cobra.ShellCompDirectiveNoFileComp
+	}
+	return h.NodeNames(), cobra.ShellCompDirectiveNoFileComp
+}

@@ -1,0 +1,44 @@
+package cli
+
+import (
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"github.com/haplane/haplane/internal/view"
+)
+
+func (a *app) status() *cobra.Command {
+	var output string
+	cmd := &cobra.Command{
+		Use:   "status",
+		Short: "Show the nodes, API servers, etcd members, leaders and the load balancer",
+		Long: `Shows what a cluster looks like right now, asking every part of it: nodes, each API
+server's /readyz, etcd members, the holders of the leader leases, the endpoints of
+default/kubernetes, and the load balancer's backends.`,
+		Example: `  haplane status
+  haplane status -o json | jq '.apiServers[] | select(.ready | not)'`,
+		Args: usage(cobra.NoArgs),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if output != "text" && output != "json" {
+				return usageError{fmt.Errorf("--output must be text or json, not %q", output)}
+			}
+			h, err := a.open()
+			if err != nil {
+				return err
+			}
+			status, err := h.Status(cmd.Context())
+			if err != nil {
+				return err
+			}
+			if output == "json" {
+				return view.JSON(a.Out, status)
+			}
+			return view.Status(a.Out, status)
+		},
+	}
+	a.addClusterFlag(cmd)
+	cmd.Flags().StringVarP(&output, "output", "o", "text", "text or json")
+	_ = cmd.RegisterFlagCompletionFunc("output", cobra.FixedCompletions([]string{"text", "json"}, cobra.ShellCompDirectiveNoFileComp))
+	return cmd
+}

@@ -1,0 +1,149 @@
+package cluster
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/haplane/haplane/internal/poll"
+	"github.com/haplane/haplane/internal/render"
+	"github.com/haplane/haplane/internal/topology"
+	"github.com/haplane/haplane/spec"
+)
+
+// The units that make up the API; all others need it and start after it.
+var apiUnits = []string{"etcd", "kube-apiserver", "haproxy"}
+
+// apiServer is the unit that the waits for the API are about.
+const apiServer = "kube-apiserver"
+
+func isAPIUnit(u render.Unit) bool  { return slices.Contains(apiUnits, u.Name) }
+func isNodeUnit(u render.Unit) bool { return !isAPIUnit(u) }
+
+// planned looks at those of the units that which picks, plans what to do with
+// them, and reports whether that is nothing.
+func (e *env) planned(ctx context.Context, which func(render.Unit) bool) (bool, error) {
+	var err error
+	e.plan, err = gather(ctx, e.topology.Nodes, func(ctx context.Context, n topology.Node) (unitPlan, error) {
+		var units []render.Unit
+		for _, u := range e.rendered[n.Name].Units {
+			if which(u) {
+				units = append(units, u)
+			}
+		}
+		if len(units) == 0 {
+			return unitPlan{}, nil
+		}
+		seen, err := observeUnits(ctx, e.machine(n), units)
+		return planUnits(units, seen), err
+	})
+	for _, p := range e.plan {
+		if !p.empty() {
+			return false, err
+		}
+	}
+	return true, err
+}
+
+// execute carries the plan out: units that do not run start everywhere at once;
+// those that run with an older configuration restart on one machine after another.
+func (e *env) execute(ctx context.Context) error {
+	err := onNodes(ctx, e.topology.Nodes, func(ctx context.Context, n topology.Node) error {
+		units := e.plan[n.Name].start
+		if len(units) == 0 {
+			return nil
+		}
+		e.changes.add(fmt.Sprintf("started on %s: %s", n.Name, unitList(units)))
+		return startUnits(ctx, e.machine(n), units)
+	})
+	if err != nil {
+		return err
+	}
+	for _, n := range e.topology.Nodes {
+		if err := e.restart(ctx, n, e.plan[n.Name].restart); err != nil {
+			return fmt.Errorf("%s: %w", n.Name, err)
+		}
+	}
+	return nil
+}
+
+func (e *env) restart(ctx context.Context, n topology.Node, units []string) error {
+	if len(units) == 0 {
+		return nil
+	}
+	if n.Role == spec.RoleControlPlane {
+		// The others must be able to do without this one.
+		if err := e.waitForAPIServersOf(ctx, e.topology.ControlPlane()); err != nil {
+			return fmt.Errorf("restart %s: %w", unitList(units), err)
+		}
+	}
+	e.changes.add(fmt.Sprintf("restarted on %s: %s", n.Name, unitList(units)))
+	if err := restartUnits(ctx, e.machine(n), units); err != nil {
+		return err
+	}
+	if n.Role == spec.RoleControlPlane {
+		return e.waitForAPIServersOf(ctx, []topology.Node{n})
+	}
+	return nil
+}
+
+func unitList(units []string) string {
+	return strings.ReplaceAll(strings.Join(units, ", "), ".service", "")
+}
+
+func controlPlaneStarted(ctx context.Context, e *env) (bool, error) { return e.planned(ctx, isAPIUnit) }
+
+func startControlPlane(ctx context.Context, e *env) error { return e.execute(ctx) }
+
+// apiServersReady asks every API server, and the load balancer, once.
+func apiServersReady(ctx context.Context, e *env) (bool, error) {
+	if err := ctx.Err(); err != nil {
+		return false, err
+	}
+	errs := onNodes(ctx, e.topology.ControlPlane(), e.apiServerReady)
+	return errors.Join(errs, e.loadBalancerReady(ctx)) == nil, nil
+}
+
+func waitForAPIServers(ctx context.Context, e *env) error {
+	if err := e.waitForAPIServersOf(ctx, e.topology.ControlPlane()); err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(ctx, apiTimeout)
+	defer cancel()
+	if err := poll.Until(ctx, pollEvery, e.loadBalancerReady); err != nil {
+		return &UnitError{Node: e.topology.LoadBalancers()[0].Name, Unit: "haproxy", Err: err}
+	}
+	return nil
+}
+
+func (e *env) waitForAPIServersOf(ctx context.Context, nodes []topology.Node) error {
+	ctx, cancel := context.WithTimeout(ctx, apiTimeout)
+	defer cancel()
+	return onNodes(ctx, nodes, func(ctx context.Context, n topology.Node) error {
+		err := poll.Until(ctx, pollEvery, func(ctx context.Context) error { return e.apiServerReady(ctx, n) })
+		if err != nil {
+			return &UnitError{Node: n.Name, Unit: apiServer, Err: err}
+		}
+		e.detail("wait-for-api-servers", "%s is ready", n.Name)
+		return nil
+	})
+}
+
+// apiServerReady asks the node's own API server, past the load balancer.
+func (e *env) apiServerReady(ctx context.Context, n topology.Node) error {
+	client, err := e.apiOf(n)
+	if err != nil {
+		return poll.Stop(err)
+	}
+	return bounded(ctx, client.ReadyZ)
+}
+
+func (e *env) loadBalancerReady(ctx context.Context) error {
+	client, err := e.api()
+	if err != nil {
+		return poll.Stop(err)
+	}
+	return bounded(ctx, client.ReadyZ)
+}

@@ -1,0 +1,55 @@
+package cluster
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+
+	"github.com/haplane/haplane/internal/phase"
+	"github.com/haplane/haplane/spec"
+)
+
+var takeDown = []phase.Phase[*env]{
+	{ID: "remove-machines", Run: removeMachines},
+	{ID: "remove-state", Run: removeState},
+}
+
+// Down removes everything of the cluster from this host, also of one that was
+// never finished, and returns what it removed; none means that there was nothing.
+func Down(ctx context.Context, o Options) ([]string, error) {
+	unlock, err := o.Store.Lock()
+	if err != nil {
+		return nil, err
+	}
+	defer unlock()
+	c, err := o.Store.Cluster()
+	if err != nil {
+		// Machines are found by the cluster's name; the rest of its file does not matter here.
+		c = spec.Default(o.Store.name())
+	}
+	e := newEnv(c, o)
+	defer e.close()
+	err = phase.Run(ctx, e, takeDown, e.report)
+	return e.changes.all(), err
+}
+
+func removeMachines(ctx context.Context, e *env) error {
+	removed, err := e.provider().Destroy(ctx)
+	for _, r := range removed {
+		e.changes.add(r)
+	}
+	return err
+}
+
+func removeState(_ context.Context, e *env) error {
+	if _, err := os.Stat(e.Store.path(clusterFile)); err == nil {
+		e.changes.add("state " + e.Store.Dir)
+	} else if !errors.Is(err, os.ErrNotExist) {
+		return err
+	}
+	if err := os.RemoveAll(e.Store.Dir); err != nil {
+		return fmt.Errorf("remove state: %w", err)
+	}
+	return nil
+}

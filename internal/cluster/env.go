@@ -1,0 +1,157 @@
+package cluster
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"github.com/haplane/haplane/internal/component"
+	"github.com/haplane/haplane/internal/fileset"
+	"github.com/haplane/haplane/internal/image"
+	"github.com/haplane/haplane/internal/kubeapi"
+	"github.com/haplane/haplane/internal/kubeconfig"
+	"github.com/haplane/haplane/internal/machine"
+	"github.com/haplane/haplane/internal/machine/nspawn"
+	"github.com/haplane/haplane/internal/machine/ssh"
+	"github.com/haplane/haplane/internal/phase"
+	"github.com/haplane/haplane/internal/pki"
+	"github.com/haplane/haplane/internal/render"
+	"github.com/haplane/haplane/internal/topology"
+	"github.com/haplane/haplane/spec"
+)
+
+// Options are what a run needs besides the cluster.
+type Options struct {
+	Store  Store
+	Cache  string         // folder of components and images, shared by all clusters
+	Report func(Progress) // called from several goroutines
+	Log    *slog.Logger   // everything
+	Output io.Writer      // what build tools print
+}
+
+// Progress is a phase's event; one with a Detail and no State tells what the
+// running phase does.
+type Progress struct {
+	phase.Event
+	Detail string
+}
+
+// CacheDir is where components and images are kept: $HAPLANE_CACHE, by default
+// haplane in the user's cache folder.
+func CacheDir() (string, error) {
+	if dir := os.Getenv("HAPLANE_CACHE"); dir != "" {
+		return filepath.Abs(dir)
+	}
+	dir, err := os.UserCacheDir()
+	if err != nil {
+		return "", fmt.Errorf("find cache folder: %w", err)
+	}
+	return filepath.Join(dir, "haplane"), nil
+}
+
+// Waits are bounded: what takes longer than this on a loaded machine is broken.
+const (
+	bootTimeout    = time.Minute
+	apiTimeout     = 3 * time.Minute
+	nodesTimeout   = 3 * time.Minute
+	requestTimeout = 5 * time.Second
+)
+
+// An env is what the phases of one run share.
+type env struct {
+	Options
+	cluster  *spec.Cluster
+	topology *topology.Topology
+	rows     []pki.Row
+	client   *ssh.Client
+
+	programs []component.Program
+	image    image.Image
+	keys     pki.Bundle
+	ssh      sshKeys
+	rendered map[string]render.Machine
+	agent    fileset.Set            // this program, for the control-plane nodes
+	stale    map[string]fileset.Set // files to write, by node
+	plan     map[string]unitPlan    // units to start, by node
+	changes  changes
+}
+
+func newEnv(c *spec.Cluster, o Options) *env {
+	t := topology.New(c)
+	return &env{Options: o, cluster: c, topology: t, rows: pki.Catalogue(t)}
+}
+
+func (e *env) close() {
+	if e.client != nil {
+		_ = e.client.Close()
+	}
+}
+
+func (e *env) machine(n topology.Node) machine.Machine { return e.client.Machine(n.Name) }
+
+func (e *env) provider() *nspawn.Provider {
+	t := e.topology
+	return &nspawn.Provider{Cluster: t.Name, StateDir: e.Store.Machines(), Image: e.image.Root,
+		Network: nspawn.Network{Prefix: t.Machines, NAT: t.NAT}}
+}
+
+// detail tells what the running phase does.
+func (e *env) detail(id, format string, args ...any) {
+	e.Report(Progress{Event: phase.Event{ID: id}, Detail: fmt.Sprintf(format, args...)})
+}
+
+// api returns a client of the API servers behind the load balancer, with all rights.
+func (e *env) api() (*kubeapi.Client, error) { return e.newClient(e.topology.APIEndpoint(), "") }
+
+// apiOf returns a client of one node's API server.
+func (e *env) apiOf(n topology.Node) (*kubeapi.Client, error) {
+	return e.newClient(n.APIServer(), topology.KubernetesName)
+}
+
+func (e *env) newClient(server, serverName string) (*kubeapi.Client, error) {
+	data, err := e.kubeconfig(pki.SuperAdmin, server, serverName).Bytes()
+	if err != nil {
+		return nil, err
+	}
+	return kubeapi.FromKubeconfig(data)
+}
+
+func (e *env) kubeconfig(user, server, serverName string) kubeconfig.Config {
+	client := e.keys.Pairs[user]
+	return kubeconfig.Config{Cluster: e.topology.Name, Server: server, TLSServerName: serverName,
+		CA: e.keys.Pairs[pki.CA].Cert, Cert: client.Cert, Key: client.Key}
+}
+
+// onNodes calls fn for all nodes at once; the error holds those of all, each with the node's name.
+func onNodes(ctx context.Context, nodes []topology.Node, fn func(context.Context, topology.Node) error) error {
+	_, err := gather(ctx, nodes, func(ctx context.Context, n topology.Node) (struct{}, error) {
+		return struct{}{}, fn(ctx, n)
+	})
+	return err
+}
+
+// gather is onNodes for a fn with a result.
+func gather[T any](ctx context.Context, nodes []topology.Node, fn func(context.Context, topology.Node) (T, error)) (map[string]T, error) {
+	results, errs := make([]T, len(nodes)), make([]error, len(nodes))
+	var wg sync.WaitGroup
+	for i, n := range nodes {
+		wg.Go(func() {
+			var err error
+			if results[i], err = fn(ctx, n); err != nil {
+				errs[i] = fmt.Errorf("%s: %w", n.Name, err)
+			}
+		})
+	}
+	wg.Wait()
+	out := map[string]T{}
+	for i, n := range nodes {
+		out[n.Name] = results[i]
+	}
+	return out, errors.Join(errs...)
+}

@@ -1,0 +1,83 @@
+package cluster
+
+import (
+	"fmt"
+	"log/slog"
+	"strings"
+
+	"github.com/haplane/haplane/internal/kubeconfig"
+	"github.com/haplane/haplane/internal/pki"
+	"github.com/haplane/haplane/internal/topology"
+	"github.com/haplane/haplane/spec"
+)
+
+// A Handle is a cluster that was made before.
+type Handle struct{ env *env }
+
+// Open returns the cluster of the given name. The error wraps ErrNoCluster where
+// there is none.
+func Open(name string) (*Handle, error) {
+	store, err := OpenStore(name)
+	if err != nil {
+		return nil, err
+	}
+	c, err := store.Cluster()
+	if err != nil {
+		return nil, err
+	}
+	return &Handle{env: newEnv(c, Options{Store: store, Log: slog.New(slog.DiscardHandler)})}, nil
+}
+
+// NodeNames lists the nodes in the order of the cluster file.
+func (h *Handle) NodeNames() []string {
+	var out []string
+	for _, n := range h.env.topology.Nodes {
+		out = append(out, n.Name)
+	}
+	return out
+}
+
+// CheckNode returns an error that lists the nodes where name is none of them.
+func (h *Handle) CheckNode(name string) error {
+	if _, ok := h.env.topology.Node(name); ok {
+		return nil
+	}
+	return fmt.Errorf("cluster %s has no node %q; it has %s", h.env.topology.Name, name, strings.Join(h.NodeNames(), ", "))
+}
+
+// SSHConfig is the ssh_config file that reaches the nodes by name.
+func (h *Handle) SSHConfig() string { return h.env.Store.SSHConfig() }
+
+// Kubeconfig gives an administrator access through the load balancer or, where a
+// node is named, to that node's API server.
+func (h *Handle) Kubeconfig(node string) (kubeconfig.Config, error) {
+	if err := h.env.loadKeys(); err != nil {
+		return kubeconfig.Config{}, err
+	}
+	if len(h.env.keys.Pairs[pki.Admin].Key) == 0 || len(h.env.keys.Pairs[pki.CA].Cert) == 0 {
+		return kubeconfig.Config{}, withHint(fmt.Errorf("cluster %s has no keys yet", h.env.topology.Name), "haplane up finishes it")
+	}
+	if node == "" {
+		return h.env.kubeconfig(pki.Admin, h.env.topology.APIEndpoint(), ""), nil
+	}
+	n, ok := h.env.topology.Node(node)
+	if !ok || n.Role != spec.RoleControlPlane {
+		return kubeconfig.Config{}, fmt.Errorf("cluster %s has no API server on %q; it has them on %s",
+			h.env.topology.Name, node, names(h.env.topology.ControlPlane()))
+	}
+	return h.env.kubeconfig(pki.Admin, n.APIServer(), topology.KubernetesName), nil
+}
+
+// KubeconfigFile writes the administrator's kubeconfig into the store, for
+// programs that take a file, and returns its path.
+func (h *Handle) KubeconfigFile() (string, error) {
+	config, err := h.Kubeconfig("")
+	if err != nil {
+		return "", err
+	}
+	data, err := config.Bytes()
+	if err != nil {
+		return "", err
+	}
+	return h.env.Store.path("admin.conf"), h.env.Store.save("admin.conf", data, 0o600)
+}

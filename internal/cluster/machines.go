@@ -1,0 +1,105 @@
+package cluster
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"time"
+
+	"github.com/haplane/haplane/internal/fileset"
+	"github.com/haplane/haplane/internal/image"
+	"github.com/haplane/haplane/internal/machine"
+	"github.com/haplane/haplane/internal/poll"
+	"github.com/haplane/haplane/internal/topology"
+)
+
+func hostChecked(_ context.Context, e *env) (bool, error) { return e.allRunning() }
+
+func checkHost(ctx context.Context, e *env) error {
+	var names []string
+	for _, n := range e.topology.Nodes {
+		names = append(names, n.Name)
+	}
+	return errors.Join(image.Check(), e.provider().Check(ctx, names))
+}
+
+func (e *env) allRunning() (bool, error) {
+	list, err := e.provider().List()
+	if err != nil {
+		return false, err
+	}
+	running := map[string]bool{}
+	for _, m := range list {
+		running[m.Name] = m.Running
+	}
+	for _, n := range e.topology.Nodes {
+		if !running[n.Name] {
+			return false, nil
+		}
+	}
+	return true, nil
+}
+
+func machinesRunning(ctx context.Context, e *env) (bool, error) {
+	running, err := e.allRunning()
+	if err != nil || !running {
+		return false, err
+	}
+	return true, e.waitForMachines(ctx)
+}
+
+func createMachines(ctx context.Context, e *env) error {
+	if err := e.provider().Create(ctx, nspawnMachines(e)); err != nil {
+		return err
+	}
+	e.changes.add("started the machines " + names(e.topology.Nodes))
+	return e.waitForMachines(ctx)
+}
+
+// waitForMachines waits until every machine takes commands.
+func (e *env) waitForMachines(ctx context.Context) error {
+	if err := e.connect(); err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(ctx, bootTimeout)
+	defer cancel()
+	return onNodes(ctx, e.topology.Nodes, func(ctx context.Context, n topology.Node) error {
+		err := poll.Until(ctx, 50*time.Millisecond, func(ctx context.Context) error {
+			_, err := e.machine(n).Run(ctx, machine.Cmd("true"))
+			return err
+		})
+		if err != nil {
+			return withHint(fmt.Errorf("machine does not answer over SSH: %w", err),
+				"its console is in "+filepath.Join(e.Store.Machines(), n.Name, "console.log"))
+		}
+		return nil
+	})
+}
+
+// filesCurrent compares every file of every machine with what it should be.
+func filesCurrent(ctx context.Context, e *env) (bool, error) {
+	var err error
+	e.stale, err = gather(ctx, e.topology.Nodes, func(ctx context.Context, n topology.Node) (fileset.Set, error) {
+		files := e.rendered[n.Name].Files
+		seen, err := e.machine(n).Stat(ctx, files.Paths())
+		return files.Stale(seen), err
+	})
+	for _, files := range e.stale {
+		if len(files) > 0 {
+			return false, err
+		}
+	}
+	return true, err
+}
+
+func writeFiles(ctx context.Context, e *env) error {
+	return onNodes(ctx, e.topology.Nodes, func(ctx context.Context, n topology.Node) error {
+		stale := e.stale[n.Name]
+		if len(stale) == 0 {
+			return nil
+		}
+		e.changes.add(fmt.Sprintf("wrote %d files on %s", len(stale), n.Name))
+		return e.machine(n).Upload(ctx, stale)
+	})
+}

@@ -1,0 +1,148 @@
+package cluster
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/haplane/haplane/internal/fileset"
+	"github.com/haplane/haplane/internal/kubeapi"
+	"github.com/haplane/haplane/internal/machine"
+	"github.com/haplane/haplane/internal/poll"
+	"github.com/haplane/haplane/internal/render"
+	"github.com/haplane/haplane/internal/topology"
+)
+
+func applyManifests(ctx context.Context, e *env) error {
+	client, err := e.api()
+	if err != nil {
+		return err
+	}
+	for _, manifest := range [][]byte{render.RBAC(), render.CoreDNS(e.input())} {
+		changed, err := client.Apply(ctx, manifest)
+		e.addApplied(changed)
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// nodesStarted looks at the units that need the API, and at the program of haplane agent.
+func nodesStarted(ctx context.Context, e *env) (bool, error) {
+	started, err := e.planned(ctx, isNodeUnit)
+	if err != nil {
+		return false, err
+	}
+	e.stale, err = gather(ctx, e.agentNodes(), func(ctx context.Context, n topology.Node) (fileset.Set, error) {
+		seen, err := e.machine(n).Stat(ctx, e.agent.Paths())
+		return e.agent.Stale(seen), err
+	})
+	for _, files := range e.stale {
+		started = started && len(files) == 0
+	}
+	return started, err
+}
+
+func (e *env) agentNodes() []topology.Node {
+	if len(e.agent) == 0 {
+		return nil
+	}
+	return e.topology.ControlPlane()
+}
+
+func startNodes(ctx context.Context, e *env) error {
+	if err := onNodes(ctx, e.agentNodes(), e.uploadAgent); err != nil {
+		return err
+	}
+	return e.execute(ctx)
+}
+
+// uploadAgent brings this program to a node where it is another one, and sees to
+// it that the agent that runs there starts anew.
+func (e *env) uploadAgent(ctx context.Context, n topology.Node) error {
+	if len(e.stale[n.Name]) == 0 {
+		return nil
+	}
+	e.changes.add("installed haplane on " + n.Name)
+	if err := e.machine(n).Upload(ctx, e.agent); err != nil {
+		return err
+	}
+	_, err := e.machine(n).Run(ctx, machine.Cmd("systemctl", "try-restart", "haplane-agent.service"))
+	return err
+}
+
+// waitForNodes waits until all nodes are there and ready, and labels those of
+// the control plane: kubelets may not do that themselves.
+func waitForNodes(ctx context.Context, e *env) error {
+	client, err := e.api()
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(ctx, nodesTimeout)
+	defer cancel()
+	var late []string
+	err = poll.Until(ctx, pollEvery, func(ctx context.Context) error {
+		return bounded(ctx, func(ctx context.Context) error {
+			nodes, err := client.Nodes(ctx)
+			if err != nil {
+				return err
+			}
+			var reasons []string
+			late, reasons = nil, nil
+			for _, n := range e.topology.KubeletNodes() {
+				i := slices.IndexFunc(nodes, func(o kubeapi.Node) bool { return o.Name == n.Name })
+				switch {
+				case i < 0:
+					late, reasons = append(late, n.Name), append(reasons, n.Name+" has not registered")
+				case !nodes[i].Ready:
+					late, reasons = append(late, n.Name), append(reasons, n.Name+" is not ready: "+nodes[i].Reason)
+				}
+			}
+			if len(late) > 0 {
+				return errors.New(strings.Join(reasons, "; "))
+			}
+			return nil
+		})
+	})
+	if err != nil && len(late) > 0 {
+		return &UnitError{Node: late[0], Unit: "kubelet", Err: err}
+	}
+	if err != nil {
+		return err
+	}
+	return e.labelNodes(ctx, client)
+}
+
+// addApplied tells of the objects that were not as they should be.
+func (e *env) addApplied(objects []kubeapi.Applied) {
+	for _, o := range objects {
+		if o.Change != kubeapi.Unchanged {
+			e.changes.add(fmt.Sprintf("%s %s %s", o.Change, o.Kind, o.Name))
+		}
+	}
+}
+
+func (e *env) labelNodes(ctx context.Context, client *kubeapi.Client) error {
+	var w strings.Builder
+	for _, n := range e.topology.ControlPlane() {
+		fmt.Fprintf(&w, "---\napiVersion: v1\nkind: Node\nmetadata: {name: %s, labels: {%s: \"\"}}\n", n.Name, render.ControlPlaneTaint)
+	}
+	changed, err := client.Apply(ctx, []byte(w.String()))
+	e.addApplied(changed)
+	return err
+}
+
+func waitForDNS(ctx context.Context, e *env) error {
+	client, err := e.api()
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(ctx, nodesTimeout)
+	defer cancel()
+	return poll.Until(ctx, pollEvery, func(ctx context.Context) error {
+		return bounded(ctx, func(ctx context.Context) error { return client.DeploymentAvailable(ctx, "kube-system", "coredns") })
+	})
+}

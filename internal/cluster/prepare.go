@@ -1,0 +1,151 @@
+package cluster
+
+import (
+	"context"
+	"crypto/rand"
+	"fmt"
+	"os"
+	"time"
+
+	"github.com/haplane/haplane/internal/component"
+	"github.com/haplane/haplane/internal/fileset"
+	"github.com/haplane/haplane/internal/image"
+	"github.com/haplane/haplane/internal/machine/nspawn"
+	"github.com/haplane/haplane/internal/machine/ssh"
+	"github.com/haplane/haplane/internal/pki"
+	"github.com/haplane/haplane/internal/render"
+	"github.com/haplane/haplane/internal/topology"
+)
+
+func buildComponents(ctx context.Context, e *env) error {
+	source, err := component.SourceDir()
+	if err != nil {
+		return err
+	}
+	e.programs, err = component.Build(ctx, component.Options{Source: source, Cache: e.Cache, Log: e.Output,
+		Report: func(ev component.Event) {
+			if ev.State != component.Cached {
+				e.detail("build-components", "%s", ev)
+			}
+		}})
+	return err
+}
+
+func buildImage(ctx context.Context, e *env) error {
+	var err error
+	e.image, err = image.Build(ctx, image.Options{Cache: e.Cache, Programs: e.programs, Log: e.Output,
+		Report: func(ev image.Event) {
+			if !ev.Cached {
+				e.detail("build-image", "%s made in %.1fs", ev.Stage, ev.Elapsed.Seconds())
+			}
+		}})
+	return err
+}
+
+// makeKeys makes everything of the machines that can be made without them: what
+// is missing of keys and certificates, and then every file.
+func makeKeys(_ context.Context, e *env) error {
+	if err := e.loadKeys(); err != nil {
+		return err
+	}
+	var issued []string
+	var err error
+	if e.keys, issued, err = pki.Complete(e.rows, e.keys, time.Now(), rand.Reader); err != nil {
+		return err
+	}
+	if len(issued) > 0 {
+		if err := e.Store.saveKeys(e.keys, issued); err != nil {
+			return err
+		}
+		e.changes.add(fmt.Sprintf("made %d keys and certificates", len(issued)))
+	}
+	if e.ssh, err = e.Store.prepareSSH(e.topology); err != nil {
+		return err
+	}
+	if err := e.Store.saveCluster(e.cluster); err != nil {
+		return err
+	}
+	e.rendered = render.Render(e.input())
+	if e.topology.OwnsEndpoints() {
+		return e.addAgent()
+	}
+	return nil
+}
+
+func (e *env) loadKeys() error {
+	var err error
+	if e.keys, err = e.Store.Keys(e.rows); err != nil {
+		return fmt.Errorf("read keys: %w", err)
+	}
+	return nil
+}
+
+func (e *env) input() render.Input {
+	in := render.Input{Topology: e.topology, Keys: e.keys, Platforms: map[string]render.Platform{},
+		Images: render.Images{Pause: e.imageRef("pause"), CoreDNS: e.imageRef("coredns")}}
+	for _, n := range e.topology.Nodes {
+		in.Platforms[n.Name] = render.Platform{Container: true, CgroupV1: cgroupV1()}
+	}
+	return in
+}
+
+// cgroupV1 reports whether this host, whose kernel local machines share, lacks
+// the unified hierarchy at its usual place.
+func cgroupV1() bool {
+	_, err := os.Stat("/sys/fs/cgroup/cgroup.controllers")
+	return err != nil
+}
+
+// imageRef is the container image of one of the components' programs.
+func (e *env) imageRef(program string) string {
+	for _, p := range e.programs {
+		if p.Name == program {
+			return image.ImageRef(program, p.Version)
+		}
+	}
+	panic("cluster: no program " + program) // the table of components lacks it
+}
+
+// addAgent puts this very program on the control-plane nodes, as haplane agent.
+func (e *env) addAgent() error {
+	file, err := os.Executable()
+	if err != nil {
+		return fmt.Errorf("find own program: %w", err)
+	}
+	data, err := os.ReadFile(file)
+	if err != nil {
+		return fmt.Errorf("read own program: %w", err)
+	}
+	e.agent = fileset.New(fileset.File{Path: render.AgentBinary, Mode: 0o755, Data: data})
+	return nil
+}
+
+// connect opens the way to the machines; the connections come with the first command.
+func (e *env) connect() error {
+	if e.client != nil {
+		return nil
+	}
+	var err error
+	e.client, err = ssh.New(e.Store.SSHConfig(), e.Log)
+	return err
+}
+
+func nspawnMachines(e *env) []nspawn.Machine {
+	var out []nspawn.Machine
+	for _, n := range e.topology.Nodes {
+		out = append(out, nspawn.Machine{Name: n.Name, Address: n.Address,
+			HostKey: e.ssh.HostKeys[n.Name], AuthorizedKey: e.ssh.AuthorizedKey})
+	}
+	return out
+}
+
+func names(nodes []topology.Node) string {
+	text := ""
+	for i, n := range nodes {
+		if i > 0 {
+			text += ", "
+		}
+		text += n.Name
+	}
+	return text
+}

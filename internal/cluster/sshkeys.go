@@ -1,0 +1,96 @@
+package cluster
+
+import (
+	"crypto/ed25519"
+	"crypto/rand"
+	"encoding/pem"
+	"fmt"
+	"path/filepath"
+	"strings"
+
+	"golang.org/x/crypto/ssh"
+
+	"github.com/haplane/haplane/internal/topology"
+)
+
+// sshKeys are how the machines are reached: a key of the cluster's own for the
+// user, and a host key for each machine that is known before it boots.
+type sshKeys struct {
+	AuthorizedKey []byte
+	HostKeys      map[string][]byte // private keys by node name, OpenSSH PEM
+}
+
+// prepareSSH makes what is missing of the keys, and the ssh_config that pins them.
+func (s Store) prepareSSH(t *topology.Topology) (sshKeys, error) {
+	user, err := s.sshKey(filepath.Join("ssh", "id_ed25519"))
+	if err != nil {
+		return sshKeys{}, err
+	}
+	keys := sshKeys{AuthorizedKey: ssh.MarshalAuthorizedKey(user.public), HostKeys: map[string][]byte{}}
+	var known, config strings.Builder
+	for _, n := range t.Nodes {
+		host, err := s.sshKey(filepath.Join("ssh", "host-keys", n.Name))
+		if err != nil {
+			return sshKeys{}, err
+		}
+		keys.HostKeys[n.Name] = host.private
+		fmt.Fprintf(&known, "%s %s", n.Name, ssh.MarshalAuthorizedKey(host.public))
+		fmt.Fprintf(&config, "Host %s\n  HostName %s\n  HostKeyAlias %s\n\n", n.Name, n.Address, n.Name)
+	}
+	fmt.Fprintf(&config, sshDefaults, s.path("ssh", "id_ed25519"), s.path("ssh", "known_hosts"))
+	if err := s.save(filepath.Join("ssh", "known_hosts"), []byte(known.String()), 0o600); err != nil {
+		return sshKeys{}, fmt.Errorf("pin host keys: %w", err)
+	}
+	if err := s.save(filepath.Join("ssh", "config"), []byte(config.String()), 0o600); err != nil {
+		return sshKeys{}, fmt.Errorf("write ssh configuration: %w", err)
+	}
+	return keys, nil
+}
+
+const sshDefaults = `Host *
+  User root
+  IdentityFile "%s"
+  IdentitiesOnly yes
+  IdentityAgent none
+  UserKnownHostsFile "%s"
+  GlobalKnownHostsFile none
+  StrictHostKeyChecking yes
+  UpdateHostKeys no
+  HostKeyAlgorithms ssh-ed25519
+  PasswordAuthentication no
+  KbdInteractiveAuthentication no
+  ConnectTimeout 5
+  ServerAliveInterval 5
+  ServerAliveCountMax 2
+  LogLevel ERROR
+`
+
+type sshKey struct {
+	private []byte
+	public  ssh.PublicKey
+}
+
+// sshKey reads a key, or makes it.
+func (s Store) sshKey(name string) (sshKey, error) {
+	data, err := s.load(name)
+	if err != nil {
+		return sshKey{}, fmt.Errorf("read ssh key: %w", err)
+	}
+	if signer, err := ssh.ParsePrivateKey(data); err == nil {
+		return sshKey{private: data, public: signer.PublicKey()}, nil
+	}
+	_, private, err := ed25519.GenerateKey(rand.Reader)
+	if err != nil {
+		return sshKey{}, fmt.Errorf("make ssh key %s: %w", name, err)
+	}
+	block, err := ssh.MarshalPrivateKey(private, "haplane")
+	if err != nil {
+		return sshKey{}, fmt.Errorf("make ssh key %s: %w", name, err)
+	}
+	public, err := ssh.NewPublicKey(private.Public())
+	if err != nil {
+		return sshKey{}, fmt.Errorf("make ssh key %s: %w", name, err)
+	}
+	key := sshKey{private: pem.EncodeToMemory(block), public: public}
+	return key, s.save(name, key.private, 0o600)
+}

@@ -1,0 +1,252 @@
+package cluster
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"fmt"
+	"sync"
+
+	"github.com/haplane/haplane/internal/etcdapi"
+	"github.com/haplane/haplane/internal/haproxyapi"
+	"github.com/haplane/haplane/internal/pki"
+	"github.com/haplane/haplane/internal/topology"
+	"github.com/haplane/haplane/spec"
+)
+
+// Status is what is seen of a cluster right now. Its JSON is stable.
+type Status struct {
+	Cluster                    string            `json:"cluster"`
+	Identity                   spec.Identity     `json:"identity"`
+	Endpoint                   string            `json:"endpoint"`
+	EndpointReady              bool              `json:"endpointReady"`
+	Nodes                      []NodeStatus      `json:"nodes"`
+	APIServers                 []APIServerStatus `json:"apiServers"`
+	Etcd                       EtcdStatus        `json:"etcd"`
+	Leaders                    map[string]string `json:"leaders"`
+	KubernetesServiceEndpoints []string          `json:"kubernetesServiceEndpoints"`
+	LoadBalancers              []LBStatus        `json:"loadBalancers"`
+	// Errors are what could not be looked at, and why.
+	Errors []string `json:"errors"`
+}
+
+// NodeStatus is a machine of the cluster. Ready is what Kubernetes says of a node
+// with a kubelet; of a load balancer, that it answers.
+type NodeStatus struct {
+	Name    string    `json:"name"`
+	Role    spec.Role `json:"role"`
+	Address string    `json:"address"`
+	Ready   bool      `json:"ready"`
+	Reason  string    `json:"reason,omitempty"`
+}
+
+// APIServerStatus is what one API server says on /readyz, past the load balancer.
+type APIServerStatus struct {
+	Node  string `json:"node"`
+	Ready bool   `json:"ready"`
+	Error string `json:"error,omitempty"`
+}
+
+// EtcdStatus holds the members, as the members see themselves.
+type EtcdStatus struct {
+	Members []MemberStatus `json:"members"`
+}
+
+// MemberStatus is one etcd member.
+type MemberStatus struct {
+	Name    string `json:"name"`
+	Leader  bool   `json:"leader"`
+	Learner bool   `json:"learner"`
+	Healthy bool   `json:"healthy"`
+	Error   string `json:"error,omitempty"`
+}
+
+// LBStatus is one load balancer with what it thinks of its backends.
+type LBStatus struct {
+	Node     string          `json:"node"`
+	Backends []BackendStatus `json:"backends"`
+}
+
+// BackendStatus is an API server as the load balancer sees it.
+type BackendStatus struct {
+	Node string `json:"node"`
+	Up   bool   `json:"up"`
+}
+
+// Status looks at everything at once. What cannot be looked at is in Errors, and
+// the rest is there.
+func (h *Handle) Status(ctx context.Context) (*Status, error) {
+	e := h.env
+	if err := e.loadKeys(); err != nil {
+		return nil, err
+	}
+	if err := e.connect(); err != nil {
+		return nil, err
+	}
+	defer e.close()
+	s := &Status{Cluster: e.topology.Name, Identity: e.topology.Identity, Endpoint: e.topology.APIEndpoint(),
+		Leaders: map[string]string{}, KubernetesServiceEndpoints: []string{}, Errors: []string{}}
+	c := &collector{env: e, status: s}
+	var group sync.WaitGroup
+	for _, look := range []func(context.Context) error{c.nodes, c.apiServers, c.etcd, c.leaders, c.endpoints, c.loadBalancers} {
+		group.Go(func() {
+			if err := bounded(ctx, look); err != nil {
+				c.fail(err)
+			}
+		})
+	}
+	group.Wait()
+	return s, ctx.Err()
+}
+
+// A collector fills in a status; each of its methods writes fields of its own.
+type collector struct {
+	env    *env
+	status *Status
+	mu     sync.Mutex // for Errors
+}
+
+func (c *collector) fail(err error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.status.Errors = append(c.status.Errors, err.Error())
+}
+
+func (c *collector) nodes(ctx context.Context) error {
+	seen := map[string]NodeStatus{}
+	client, err := c.env.api()
+	if err != nil {
+		return err
+	}
+	nodes, err := client.Nodes(ctx)
+	for _, n := range nodes {
+		status := NodeStatus{Ready: n.Ready}
+		if !n.Ready {
+			status.Reason = n.Reason
+		}
+		seen[n.Name] = status
+	}
+	c.status.EndpointReady = err == nil
+	for _, n := range c.env.topology.Nodes {
+		status, ok := seen[n.Name]
+		switch {
+		case !n.Runs():
+			status.Ready = c.status.EndpointReady
+		case err != nil:
+			status.Reason = "unknown"
+		case !ok:
+			status.Reason = "not registered"
+		}
+		status.Name, status.Role, status.Address = n.Name, n.Role, n.Address.String()
+		c.status.Nodes = append(c.status.Nodes, status)
+	}
+	if err != nil {
+		return fmt.Errorf("list nodes: %w", err)
+	}
+	return nil
+}
+
+func (c *collector) apiServers(ctx context.Context) error {
+	nodes := c.env.topology.ControlPlane()
+	seen, _ := gather(ctx, nodes, func(ctx context.Context, n topology.Node) (string, error) {
+		if err := c.env.apiServerReady(ctx, n); err != nil {
+			return err.Error(), nil
+		}
+		return "", nil
+	})
+	for _, n := range nodes {
+		c.status.APIServers = append(c.status.APIServers, APIServerStatus{Node: n.Name, Ready: seen[n.Name] == "", Error: seen[n.Name]})
+	}
+	return nil
+}
+
+func (c *collector) etcd(ctx context.Context) error {
+	c.status.Etcd.Members = []MemberStatus{}
+	client, err := c.env.etcd()
+	if err != nil {
+		return fmt.Errorf("connect to etcd: %w", err)
+	}
+	defer client.Close()
+	members, err := client.Members(ctx)
+	if err != nil {
+		return err
+	}
+	for _, s := range client.Statuses(ctx, members) {
+		c.status.Etcd.Members = append(c.status.Etcd.Members, MemberStatus{Name: s.Member.Name, Leader: s.Leader,
+			Learner: s.Member.Learner, Healthy: s.Healthy, Error: s.Error})
+	}
+	return nil
+}
+
+func (c *collector) leaders(ctx context.Context) error {
+	client, err := c.env.api()
+	if err != nil {
+		return err
+	}
+	leases, err := client.LeaderLeases(ctx)
+	for name, lease := range leases {
+		c.status.Leaders[name] = lease.Holder
+	}
+	if err != nil {
+		return fmt.Errorf("read leader leases: %w", err)
+	}
+	return nil
+}
+
+func (c *collector) endpoints(ctx context.Context) error {
+	client, err := c.env.api()
+	if err != nil {
+		return err
+	}
+	endpoints, err := client.KubernetesEndpoints(ctx)
+	if err != nil {
+		return fmt.Errorf("read endpoints of default/kubernetes: %w", err)
+	}
+	c.status.KubernetesServiceEndpoints = append(c.status.KubernetesServiceEndpoints, endpoints...)
+	return nil
+}
+
+func (c *collector) loadBalancers(ctx context.Context) error {
+	nodes := c.env.topology.LoadBalancers()
+	seen, err := gather(ctx, nodes, func(ctx context.Context, n topology.Node) (map[string]bool, error) {
+		return c.env.backends(ctx, n)
+	})
+	for _, n := range nodes {
+		lb := LBStatus{Node: n.Name, Backends: []BackendStatus{}}
+		for _, cp := range c.env.topology.ControlPlane() {
+			lb.Backends = append(lb.Backends, BackendStatus{Node: cp.Name, Up: seen[n.Name][cp.Name]})
+		}
+		c.status.LoadBalancers = append(c.status.LoadBalancers, lb)
+	}
+	if err != nil {
+		return fmt.Errorf("ask load balancer: %w", err)
+	}
+	return nil
+}
+
+// backends asks a load balancer which of its servers are up.
+func (e *env) backends(ctx context.Context, n topology.Node) (map[string]bool, error) {
+	backends, err := haproxyapi.New(haproxyapi.OnMachine(e.machine(n))).Backends(ctx)
+	up := map[string]bool{}
+	for _, b := range backends {
+		for _, s := range b.Servers {
+			up[s.Name] = s.Up() // names are unique: there is one backend
+		}
+	}
+	return up, err
+}
+
+func (e *env) etcd() (*etcdapi.Client, error) {
+	pair := e.keys.Pairs[pki.EtcdHealthcheckClient]
+	cert, err := tls.X509KeyPair(pair.Cert, pair.Key)
+	if err != nil {
+		return nil, fmt.Errorf("read certificate %s: %w", pki.EtcdHealthcheckClient, err)
+	}
+	pool := x509.NewCertPool()
+	pool.AppendCertsFromPEM(e.keys.Pairs[pki.EtcdCA].Cert)
+	var endpoints []string
+	for _, n := range e.topology.EtcdMembers() {
+		endpoints = append(endpoints, n.EtcdClientURL())
+	}
+	return etcdapi.Dial(endpoints, &tls.Config{Certificates: []tls.Certificate{cert}, RootCAs: pool, MinVersion: tls.VersionTLS12})
+}

@@ -1,0 +1,100 @@
+package cluster
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"github.com/haplane/haplane/internal/machine"
+	"github.com/haplane/haplane/internal/render"
+)
+
+// A unitState is what a machine says of a unit.
+type unitState struct {
+	Active bool
+	// Config is the digest with which the running process was started; see render.Unit.
+	Config string
+}
+
+// unitsScript prints Id, ActiveState and MainPID of each unit, an empty line, and
+// then for each process its pid and the digest in its environment.
+const unitsScript = `systemctl show --property=Id,ActiveState,MainPID -- "$@" && echo && echo ===
+for pid in $(systemctl show --property=MainPID --value -- "$@"); do
+  [ "$pid" = 0 ] || echo "$pid $(tr '\0' '\n' <"/proc/$pid/environ" 2>/dev/null | sed -n 's/^` + render.ConfigVariable + `=//p')"
+done`
+
+// observeUnits asks the machine how its units are.
+func observeUnits(ctx context.Context, m machine.Machine, units []render.Unit) (map[string]unitState, error) {
+	argv := []string{"sh", "-c", unitsScript, "sh"}
+	for _, u := range units {
+		argv = append(argv, u.Name+".service")
+	}
+	result, err := m.Run(ctx, machine.Cmd(argv...))
+	if err != nil {
+		return nil, fmt.Errorf("look at units: %w", err)
+	}
+	return parseUnits(result.Stdout), nil
+}
+
+func parseUnits(text string) map[string]unitState {
+	shown, processes, _ := strings.Cut(text, "===\n")
+	configs := map[string]string{}
+	for line := range strings.Lines(processes) {
+		pid, config, _ := strings.Cut(strings.TrimSpace(line), " ")
+		configs[pid] = config
+	}
+	out := map[string]unitState{}
+	for block := range strings.SplitSeq(shown, "\n\n") {
+		value := map[string]string{}
+		for line := range strings.Lines(block) {
+			k, v, _ := strings.Cut(strings.TrimSpace(line), "=")
+			value[k] = v
+		}
+		if id := strings.TrimSuffix(value["Id"], ".service"); id != "" {
+			out[id] = unitState{Active: value["ActiveState"] == "active", Config: configs[value["MainPID"]]}
+		}
+	}
+	return out
+}
+
+// A unitPlan says what is to be done to the units of one machine.
+type unitPlan struct {
+	start   []string // not running
+	restart []string // running with another configuration
+}
+
+func (p unitPlan) empty() bool { return len(p.start)+len(p.restart) == 0 }
+
+func planUnits(units []render.Unit, seen map[string]unitState) unitPlan {
+	var p unitPlan
+	for _, u := range units {
+		switch s := seen[u.Name]; {
+		case !s.Active:
+			p.start = append(p.start, u.Name+".service")
+		case s.Config != u.Config:
+			p.restart = append(p.restart, u.Name+".service")
+		}
+	}
+	return p
+}
+
+// startUnits enables units, so that they start with the machine, and starts them without waiting.
+func startUnits(ctx context.Context, m machine.Machine, names []string) error {
+	if _, err := m.Run(ctx, machine.Cmd(append([]string{"systemctl", "enable", "--quiet", "--"}, names...)...)); err != nil {
+		return fmt.Errorf("enable units: %w", err)
+	}
+	// Restart starts a stopped unit too, and takes one that waits for its next try up at once.
+	if _, err := m.Run(ctx, machine.Cmd(append([]string{"systemctl", "restart", "--no-block", "--"}, names...)...)); err != nil {
+		return fmt.Errorf("start units: %w", err)
+	}
+	return nil
+}
+
+// restartUnits restarts running units with their new configuration and waits for it.
+func restartUnits(ctx context.Context, m machine.Machine, names []string) error {
+	if _, err := m.Run(ctx, machine.Cmd("systemctl", "daemon-reload")); err != nil {
+		return err
+	}
+	_, err := m.Run(ctx, machine.Cmd(append([]string{"systemctl", "restart", "--"}, names...)...))
+	return err
+}

@@ -1,0 +1,78 @@
+package cluster
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/haplane/haplane/internal/image"
+	"github.com/haplane/haplane/internal/phase"
+	"github.com/haplane/haplane/spec"
+)
+
+// bringUp is the whole of `haplane up`. Each step observes the machines first,
+// so the list run again changes nothing, and one that was cut off is finished.
+var bringUp = []phase.Phase[*env]{
+	{ID: "check-host", Done: hostChecked, Run: checkHost},
+	{ID: "build-components", Run: buildComponents},
+	{ID: "build-image", Run: buildImage},
+	{ID: "make-keys", Run: makeKeys},
+	{ID: "create-machines", Done: machinesRunning, Run: createMachines},
+	{ID: "write-files", Done: filesCurrent, Run: writeFiles},
+	{ID: "start-control-plane", Done: controlPlaneStarted, Run: startControlPlane},
+	{ID: "wait-for-api-servers", Done: apiServersReady, Run: waitForAPIServers},
+	{ID: "apply-manifests", Run: applyManifests, With: []phase.Phase[*env]{
+		{ID: "start-nodes", Done: nodesStarted, Run: startNodes}}},
+	{ID: "wait-for-nodes", Run: waitForNodes},
+	{ID: "wait-for-dns", Run: waitForDNS},
+}
+
+// buildOnly is the part of bringUp that `haplane image build` does.
+var buildOnly = []phase.Phase[*env]{
+	{ID: "build-components", Run: buildComponents},
+	{ID: "build-image", Run: buildImage},
+}
+
+// Up brings the cluster to what its file says and returns what it changed, a
+// line each; none means that all was right already.
+func Up(ctx context.Context, c *spec.Cluster, o Options) ([]string, error) {
+	unlock, err := o.Store.Lock()
+	if err != nil {
+		return nil, err
+	}
+	defer unlock()
+	if err := o.Store.sameCluster(c); err != nil {
+		return nil, err
+	}
+	e := newEnv(c, o)
+	defer e.close()
+	err = phase.Run(ctx, e, bringUp, e.report)
+	return e.changes.all(), e.explain(ctx, err)
+}
+
+// BuildImage builds the components and the golden image, as far as they are not there.
+func BuildImage(ctx context.Context, o Options) (image.Image, error) {
+	e := &env{Options: o}
+	err := phase.Run(ctx, e, buildOnly, e.report)
+	return e.image, err
+}
+
+func (e *env) report(ev phase.Event) { e.Report(Progress{Event: ev}) }
+
+// sameCluster refuses a file that differs from the one that the cluster was
+// made from: nothing here changes the shape of a live cluster.
+func (s Store) sameCluster(c *spec.Cluster) error {
+	have, err := s.Cluster()
+	if isNoCluster(err) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	if diff := cmp.Diff(have, c); diff != "" {
+		return withHint(fmt.Errorf("cluster %s exists and was made from another cluster file (- the cluster, + the file):\n%s",
+			c.Metadata.Name, diff), "haplane down --cluster "+c.Metadata.Name+" first, or give the new one another name")
+	}
+	return nil
+}

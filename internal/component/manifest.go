@@ -1,0 +1,76 @@
+package component
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"io"
+	"os"
+	"path/filepath"
+	"time"
+)
+
+const manifestName = "manifest.json"
+
+// A manifest is what an entry says of itself.
+type manifest struct {
+	Component string   `json:"component"`
+	Version   string   `json:"version"`
+	Module    string   `json:"module,omitempty"`
+	Toolchain string   `json:"toolchain"`
+	Library   string   `json:"library,omitempty"`
+	CGO       bool     `json:"cgo"`
+	Flags     []string `json:"flags"`
+	Programs  []file   `json:"programs"`
+}
+
+// A file is a program as it was when it was built. Size and time tell a file
+// that was touched since without reading it.
+type file struct {
+	Name     string    `json:"name"`
+	SHA256   string    `json:"sha256"`
+	Size     int64     `json:"size"`
+	Modified time.Time `json:"modified"`
+	Links    []string  `json:"links,omitempty"`
+}
+
+// untouched reports whether the program at path is still the one that was built.
+func (f file) untouched(path string) bool {
+	info, err := os.Stat(path)
+	return err == nil && info.Size() == f.Size && info.ModTime().Equal(f.Modified)
+}
+
+func readManifest(dir string) (manifest, error) {
+	var m manifest
+	text, err := os.ReadFile(filepath.Join(dir, manifestName))
+	if err != nil {
+		return m, err
+	}
+	return m, json.Unmarshal(text, &m)
+}
+
+func (m manifest) write(dir string) error {
+	text, err := json.MarshalIndent(m, "", "  ")
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(filepath.Join(dir, manifestName), append(text, '\n'), 0o644)
+}
+
+func describe(path string) (file, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return file{}, err
+	}
+	defer f.Close() //nolint:errcheck // read only
+	h := sha256.New()
+	if _, err := io.Copy(h, f); err != nil {
+		return file{}, err
+	}
+	info, err := f.Stat()
+	if err != nil {
+		return file{}, err
+	}
+	return file{Name: filepath.Base(path), SHA256: hex.EncodeToString(h.Sum(nil)),
+		Size: info.Size(), Modified: info.ModTime()}, nil
+}

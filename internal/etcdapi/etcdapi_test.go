@@ -1,0 +1,208 @@
+package etcdapi
+
+import (
+	"context"
+	"net"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	pb "go.etcd.io/etcd/api/v3/etcdserverpb"
+	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
+	"google.golang.org/grpc"
+)
+
+// A fakeMember serves what a member says of itself. Without quorum its reads
+// hang, as those of a real member do.
+type fakeMember struct {
+	pb.UnimplementedKVServer
+	pb.UnimplementedClusterServer
+	pb.UnimplementedMaintenanceServer
+	id, leader uint64
+	learner    bool
+	quorum     bool
+	readErr    error
+	problems   []string
+	members    []*pb.Member
+}
+
+func (f *fakeMember) Range(ctx context.Context, r *pb.RangeRequest) (*pb.RangeResponse, error) {
+	if r.Serializable {
+		return &pb.RangeResponse{}, nil
+	}
+	if !f.quorum {
+		<-ctx.Done()
+		return nil, ctx.Err()
+	}
+	return &pb.RangeResponse{}, f.readErr
+}
+
+func (f *fakeMember) Status(context.Context, *pb.StatusRequest) (*pb.StatusResponse, error) {
+	return &pb.StatusResponse{
+		Header: &pb.ResponseHeader{MemberId: f.id}, Leader: f.leader, Version: "3.7.3",
+		DbSize: 4096, RaftIndex: 42, IsLearner: f.learner, Errors: f.problems,
+	}, nil
+}
+
+func (f *fakeMember) MemberList(ctx context.Context, r *pb.MemberListRequest) (*pb.MemberListResponse, error) {
+	if r.Linearizable && !f.quorum {
+		<-ctx.Done()
+		return nil, ctx.Err()
+	}
+	return &pb.MemberListResponse{Members: f.members}, nil
+}
+
+// serve returns the member's client URL.
+func (f *fakeMember) serve(t *testing.T) string {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	server := grpc.NewServer()
+	pb.RegisterKVServer(server, f)
+	pb.RegisterClusterServer(server, f)
+	pb.RegisterMaintenanceServer(server, f)
+	go func() { _ = server.Serve(listener) }()
+	t.Cleanup(server.Stop)
+	return "http://" + listener.Addr().String()
+}
+
+func client(t *testing.T, endpoint string) *Client {
+	t.Helper()
+	c, err := Dial([]string{endpoint}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = c.Close() })
+	return c
+}
+
+// refusing is a URL where nobody listens.
+func refusing(t *testing.T) string {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer listener.Close()
+	return "http://" + listener.Addr().String()
+}
+
+func TestMembers(t *testing.T) {
+	fake := &fakeMember{quorum: true, members: []*pb.Member{
+		{ID: 3}, // added, not started
+		{ID: 2, Name: "cp-2", PeerURLs: []string{"https://10.10.10.12:2380"}, ClientURLs: []string{"https://10.10.10.12:2379"}, IsLearner: true},
+		{ID: 1, Name: "cp-1", PeerURLs: []string{"https://10.10.10.11:2380"}, ClientURLs: []string{"https://10.10.10.11:2379"}},
+	}}
+	got, err := client(t, fake.serve(t)).Members(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := []Member{
+		{ID: 3},
+		{ID: 1, Name: "cp-1", PeerURLs: []string{"https://10.10.10.11:2380"}, ClientURLs: []string{"https://10.10.10.11:2379"}},
+		{ID: 2, Name: "cp-2", PeerURLs: []string{"https://10.10.10.12:2380"}, ClientURLs: []string{"https://10.10.10.12:2379"}, Learner: true},
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Error("-want +got\n" + diff)
+	}
+}
+
+func TestRememberedMembersNeedNoQuorum(t *testing.T) {
+	fake := &fakeMember{members: []*pb.Member{{ID: 1, Name: "cp-1"}}}
+	c := client(t, fake.serve(t))
+	ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
+	defer cancel()
+	if _, err := c.Members(ctx); err == nil {
+		t.Error("a linearizable list without quorum")
+	}
+	got, err := c.RememberedMembers(t.Context())
+	if err != nil || len(got) != 1 || got[0].Name != "cp-1" {
+		t.Errorf("remembered %v, error %v", got, err)
+	}
+}
+
+func TestMembersOfADeadCluster(t *testing.T) {
+	endpoint := refusing(t)
+	ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
+	defer cancel()
+	_, err := client(t, endpoint).Members(ctx)
+	if err == nil || !strings.Contains(err.Error(), "list etcd members at "+endpoint) {
+		t.Errorf("error %v, want one that names the endpoint", err)
+	}
+}
+
+func TestStatuses(t *testing.T) {
+	said := Status{Version: "3.7.3", DBSize: 4096, RaftIndex: 42}
+	tests := map[string]struct {
+		fake *fakeMember // nil: nobody listens
+		want Status      // without Member and Error
+		err  string
+	}{
+		"leader":         {&fakeMember{id: 7, leader: 7, quorum: true}, Status{Healthy: true, Leader: true}, ""},
+		"follower":       {&fakeMember{id: 7, leader: 8, quorum: true}, Status{Healthy: true}, ""},
+		"learner":        {&fakeMember{id: 7, leader: 8, learner: true}, Status{Healthy: true}, ""},
+		"not permitted":  {&fakeMember{id: 7, leader: 8, quorum: true, readErr: rpctypes.ErrGRPCPermissionDenied}, Status{Healthy: true}, ""},
+		"with an alarm":  {&fakeMember{id: 7, leader: 8, quorum: true, problems: []string{"NOSPACE"}}, Status{Healthy: true, Problems: []string{"NOSPACE"}}, ""},
+		"without quorum": {&fakeMember{id: 7}, Status{}, "deadline exceeded"},
+		"no leader":      {&fakeMember{id: 7, quorum: true, readErr: rpctypes.ErrGRPCNoLeader}, Status{}, "no leader"},
+		"someone else":   {&fakeMember{id: 9, leader: 9, quorum: true}, Status{}, "member 9 answers, 7 expected"},
+		"dead":           {nil, Status{}, "refused"},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			url := refusing(t)
+			if tt.fake != nil {
+				url = tt.fake.serve(t)
+			}
+			member := Member{ID: 7, Name: "cp-1", ClientURLs: []string{url}}
+			ctx, cancel := context.WithTimeout(t.Context(), 700*time.Millisecond)
+			defer cancel()
+			got := client(t, url).Statuses(ctx, []Member{member})[0]
+			if !strings.Contains(got.Error, tt.err) || (got.Error == "") != (tt.err == "") {
+				t.Errorf("error %q, want one with %q", got.Error, tt.err)
+			}
+			if got.Error != "" && !strings.Contains(got.Error, "cp-1 at "+url) {
+				t.Errorf("error %q does not name the member and its address", got.Error)
+			}
+			want := tt.want
+			want.Member, want.Error = member, got.Error
+			if tt.fake != nil && tt.fake.id == member.ID {
+				want.Version, want.DBSize, want.RaftIndex = said.Version, said.DBSize, said.RaftIndex
+			}
+			if diff := cmp.Diff(want, got); diff != "" {
+				t.Error("-want +got\n" + diff)
+			}
+		})
+	}
+}
+
+// TestStatusesAreAskedInParallel has members that hang beside one that works:
+// together they take the time of one, and each has its own answer.
+func TestStatusesAreAskedInParallel(t *testing.T) {
+	healthy := &fakeMember{id: 1, leader: 1, quorum: true}
+	members := []Member{{ID: 1, Name: "cp-1", ClientURLs: []string{healthy.serve(t)}}, {ID: 2}}
+	for id := uint64(3); id < 6; id++ {
+		hanging := &fakeMember{id: id}
+		members = append(members, Member{ID: id, Name: "hangs", ClientURLs: []string{hanging.serve(t)}})
+	}
+	start := time.Now()
+	got := client(t, members[0].ClientURLs[0]).Statuses(t.Context(), members)
+	if took := time.Since(start); took < statusTimeout || took > 2*statusTimeout {
+		t.Errorf("took %s, want one timeout of %s", took, statusTimeout)
+	}
+	if !got[0].Healthy || got[0].Member.ID != 1 {
+		t.Errorf("the first is %+v", got[0])
+	}
+	if got[1].Healthy || !strings.Contains(got[1].Error, "has not started") {
+		t.Errorf("the one that never started is %+v", got[1])
+	}
+	for _, status := range got[2:] {
+		if status.Healthy || status.RaftIndex != 42 || status.Error == "" {
+			t.Errorf("one that hangs is %+v", status)
+		}
+	}
+}

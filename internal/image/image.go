@@ -1,0 +1,137 @@
+// Package image builds golden images: the root file system that every local
+// machine starts from, with the programs of a cluster in it. An image is made
+// in two stages, the distribution's packages and the components, each kept
+// under a key of what goes in.
+package image
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/haplane/haplane/internal/component"
+)
+
+// Options tell what to build and where to keep it.
+type Options struct {
+	Cache    string // images and bases are kept below, on one file system
+	Programs []component.Program
+	Mirror   string // of Debian; empty: the host's own, else deb.debian.org
+	Refresh  bool   // take the packages as they are today, not as they were at the last build
+	Report   func(Event)
+	Log      io.Writer // what the builders print
+}
+
+// An Event tells that a stage ended.
+type Event struct {
+	Stage   string        `json:"stage"` // base or image
+	Cached  bool          `json:"cached"`
+	Elapsed time.Duration `json:"elapsed"`
+}
+
+// An Image is complete and is never changed.
+type Image struct {
+	Digest   string // SHA-256 in hexadecimal, of all that went in
+	Dir      string
+	Root     string // the root file system, to be read only
+	Manifest Manifest
+}
+
+// Build returns the image with the given programs, and makes it if the cache
+// has none. It needs root. A build that is cut off leaves nothing that a later
+// one would use.
+func Build(ctx context.Context, o Options) (Image, error) {
+	start := time.Now()
+	base, err := o.base(ctx)
+	if err != nil {
+		return Image{}, fmt.Errorf("build base of image: %w", err)
+	}
+	manifest, err := newManifest(base, o.Programs)
+	if err != nil {
+		return Image{}, fmt.Errorf("describe image: %w", err)
+	}
+	if img, err := Open(o.Cache, manifest.Digest); err == nil {
+		o.report(Event{Stage: "image", Cached: true, Elapsed: time.Since(start)})
+		return img, nil
+	}
+	start = time.Now()
+	dir := filepath.Join(imagesDir(o.Cache), manifest.Digest)
+	err = makeEntry(ctx, dir, func(tmp string) error { return o.fill(ctx, tmp, base, &manifest) })
+	if err != nil {
+		return Image{}, fmt.Errorf("build image %.12s: %w", manifest.Digest, err)
+	}
+	o.report(Event{Stage: "image", Elapsed: time.Since(start)})
+	return Open(o.Cache, manifest.Digest)
+}
+
+// fill makes the image in dir: the base, the settings, the programs, the
+// container images, and what the manifest says of them.
+func (o Options) fill(ctx context.Context, dir string, base base, m *Manifest) error {
+	root := filepath.Join(dir, "root")
+	if err := run(ctx, o.log(), "cp", "-al", base.root(), root); err != nil {
+		return err
+	}
+	if err := configure(root); err != nil {
+		return err
+	}
+	if err := install(root, o.Programs); err != nil {
+		return err
+	}
+	archives, err := writeArchives(filepath.Join(root, ArchiveDir), o.Programs)
+	if err != nil {
+		return err
+	}
+	m.Images, m.Created = archives, time.Now().UTC().Truncate(time.Second)
+	m.readModules(o.Programs)
+	return writeJSON(filepath.Join(dir, manifestFile), m)
+}
+
+// Open returns an image of the cache by its digest, or by the beginning of one
+// that no other has.
+func Open(cache, digest string) (Image, error) {
+	found, err := filepath.Glob(filepath.Join(imagesDir(cache), digest+"*", manifestFile))
+	if err != nil {
+		return Image{}, err
+	}
+	if len(found) != 1 || digest == "" {
+		return Image{}, fmt.Errorf("open image %q: %d images have that digest: %w", digest, len(found), os.ErrNotExist)
+	}
+	dir := filepath.Dir(found[0])
+	img := Image{Digest: filepath.Base(dir), Dir: dir, Root: filepath.Join(dir, "root")}
+	return img, readJSON(found[0], &img.Manifest)
+}
+
+// List returns the images of the cache by digest.
+func List(cache string) ([]Image, error) {
+	found, err := filepath.Glob(filepath.Join(imagesDir(cache), "*", manifestFile))
+	if err != nil {
+		return nil, err
+	}
+	var out []Image
+	for _, path := range found {
+		img, err := Open(cache, filepath.Base(filepath.Dir(path)))
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, img)
+	}
+	return out, nil
+}
+
+func imagesDir(cache string) string { return filepath.Join(cache, "images") }
+
+func (o Options) report(e Event) {
+	if o.Report != nil {
+		o.Report(e)
+	}
+}
+
+func (o Options) log() io.Writer {
+	if o.Log == nil {
+		return io.Discard
+	}
+	return o.Log
+}

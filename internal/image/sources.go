@@ -1,0 +1,117 @@
+package image
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+)
+
+const (
+	debianMirror   = "http://deb.debian.org/debian"
+	securityMirror = "http://deb.debian.org/debian-security"
+	keyring        = "/usr/share/keyrings/debian-archive-keyring.gpg"
+)
+
+// sources are where packages come from: Debian's suites and nothing else.
+type sources struct{ main, security string }
+
+// hostSources takes the mirrors that the host uses, so that an image can be
+// built wherever the host can be updated.
+func hostSources(mirror string) sources {
+	s := sources{main: debianMirror, security: securityMirror}
+	files, _ := filepath.Glob("/etc/apt/sources.list.d/*.sources")
+	lists, _ := filepath.Glob("/etc/apt/sources.list.d/*.list")
+	for _, path := range slices.Concat([]string{"/etc/apt/sources.list"}, lists, files) {
+		data, err := os.ReadFile(path)
+		if err != nil {
+			continue
+		}
+		if filepath.Ext(path) == ".sources" {
+			s.readDeb822(string(data))
+		} else {
+			s.readList(string(data))
+		}
+	}
+	if mirror != "" {
+		s.main = mirror
+	}
+	return s
+}
+
+// take remembers the mirror of a suite of ours.
+func (s *sources) take(uri, suiteName string) {
+	uri = strings.TrimSuffix(uri, "/")
+	switch {
+	case !strings.HasPrefix(uri, "http"):
+	case suiteName == suite && strings.HasSuffix(uri, "/debian"):
+		s.main = uri
+	case suiteName == suite+"-security" && strings.HasSuffix(uri, "/debian-security"):
+		s.security = uri
+	}
+}
+
+// readDeb822 reads the newer format of sources.list(5).
+func (s *sources) readDeb822(text string) {
+	for paragraph := range strings.SplitSeq(text, "\n\n") {
+		fields := map[string][]string{}
+		for line := range strings.Lines(paragraph) {
+			if key, value, ok := strings.Cut(line, ":"); ok && !strings.HasPrefix(line, "#") {
+				fields[strings.ToLower(key)] = strings.Fields(value)
+			}
+		}
+		if !slices.Contains(fields["types"], "deb") || slices.Contains(fields["enabled"], "no") {
+			continue
+		}
+		for _, uri := range fields["uris"] {
+			for _, name := range fields["suites"] {
+				s.take(uri, name)
+			}
+		}
+	}
+}
+
+// readList reads the one-line format.
+func (s *sources) readList(text string) {
+	for line := range strings.Lines(text) {
+		if _, rest, ok := strings.Cut(line, "]"); ok && strings.HasPrefix(line, "deb [") {
+			line = "deb " + rest
+		}
+		if f := strings.Fields(line); len(f) >= 3 && f[0] == "deb" {
+			s.take(f[1], f[2])
+		}
+	}
+}
+
+// deb822 is what mmdebstrap reads.
+func (s sources) deb822() string {
+	const stanza = "Types: deb\nURIs: %s\nSuites: %s\nComponents: main\nSigned-By: %s\n\n"
+	return fmt.Sprintf(stanza, s.main, suite+" "+suite+"-updates", keyring) +
+		fmt.Sprintf(stanza, s.security, suite+"-security", keyring)
+}
+
+// hostAptOptions are the host's settings without which its mirror may not be
+// reached, or not be believed.
+func hostAptOptions(ctx context.Context) []string {
+	out, err := exec.CommandContext(ctx, "apt-config", "dump").Output()
+	if err != nil {
+		return nil
+	}
+	return aptOptions(string(out))
+}
+
+func aptOptions(dump string) []string {
+	var out []string
+	for line := range strings.Lines(dump) {
+		line = strings.TrimSpace(line)
+		key, value, _ := strings.Cut(line, " ")
+		relevant := strings.HasSuffix(key, "::Proxy") || key == "Acquire::Check-Valid-Until" || key == "Acquire::Check-Date"
+		if strings.HasPrefix(key, "Acquire::") && relevant && value != `"";` {
+			out = append(out, line)
+		}
+	}
+	return out
+}

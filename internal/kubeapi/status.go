@@ -1,0 +1,159 @@
+package kubeapi
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"net"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	coordinationv1 "k8s.io/api/coordination/v1"
+	corev1 "k8s.io/api/core/v1"
+	discoveryv1 "k8s.io/api/discovery/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+)
+
+// A NotReadyError is an API server that answers /readyz with failed checks.
+type NotReadyError struct {
+	Server string
+	Failed []string // such as "etcd" or "poststarthook/rbac/bootstrap-roles"
+}
+
+func (e *NotReadyError) Error() string {
+	return fmt.Sprintf("%s is not ready: failed checks: %s", e.Server, strings.Join(e.Failed, ", "))
+}
+
+// failedChecks reads "[-]etcd failed: reason withheld" lines.
+func failedChecks(body []byte) []string {
+	var failed []string
+	for line := range strings.Lines(string(body)) {
+		if rest, ok := strings.CutPrefix(line, "[-]"); ok {
+			name, _, _ := strings.Cut(strings.TrimSpace(rest), " ")
+			failed = append(failed, name)
+		}
+	}
+	return failed
+}
+
+// A Node is a Node object's readiness.
+type Node struct {
+	Name   string `json:"name"`
+	Ready  bool   `json:"ready"`
+	Reason string `json:"reason"` // of the condition Ready, such as KubeletReady or NodeStatusUnknown
+}
+
+// Nodes returns all nodes by name.
+func (c *Client) Nodes(ctx context.Context) ([]Node, error) {
+	list, err := c.typed.CoreV1().Nodes().List(ctx, metav1.ListOptions{})
+	if err != nil {
+		return nil, c.errorf("list nodes", err)
+	}
+	nodes := make([]Node, 0, len(list.Items))
+	for _, item := range list.Items {
+		node := Node{Name: item.Name, Reason: "no Ready condition"}
+		for _, condition := range item.Status.Conditions {
+			if condition.Type == corev1.NodeReady {
+				node.Ready, node.Reason = condition.Status == corev1.ConditionTrue, condition.Reason
+			}
+		}
+		nodes = append(nodes, node)
+	}
+	slices.SortFunc(nodes, func(a, b Node) int { return cmp.Compare(a.Name, b.Name) })
+	return nodes, nil
+}
+
+// KubernetesEndpoints returns the ready endpoints of default/kubernetes, each as
+// addr:port, sorted. They come from EndpointSlices, as kube-proxy's do.
+func (c *Client) KubernetesEndpoints(ctx context.Context) ([]string, error) {
+	selector := discoveryv1.LabelServiceName + "=kubernetes"
+	list, err := c.typed.DiscoveryV1().EndpointSlices(metav1.NamespaceDefault).List(ctx, metav1.ListOptions{LabelSelector: selector})
+	if err != nil {
+		return nil, c.errorf("list endpointslices of default/kubernetes", err)
+	}
+	var found []string
+	for _, slice := range list.Items {
+		for _, endpoint := range slice.Endpoints {
+			// Nil means unknown, which the API says to take for ready.
+			if ready := endpoint.Conditions.Ready; ready != nil && !*ready {
+				continue
+			}
+			for _, port := range slice.Ports {
+				if port.Port != nil {
+					found = append(found, hostPorts(endpoint.Addresses, *port.Port)...)
+				}
+			}
+		}
+	}
+	slices.Sort(found)
+	return slices.Compact(found), nil
+}
+
+func hostPorts(addresses []string, port int32) []string {
+	var found []string
+	for _, address := range addresses {
+		found = append(found, net.JoinHostPort(address, strconv.Itoa(int(port))))
+	}
+	return found
+}
+
+// A Lease says who leads. It is past when Renewed is longer ago than Duration, by the holder's clock.
+type Lease struct {
+	Holder   string        `json:"holder"` // "" when the last leader released it
+	Renewed  time.Time     `json:"renewed"`
+	Duration time.Duration `json:"duration"`
+}
+
+// LeaderLeases returns the Leases of kube-controller-manager and kube-scheduler
+// by name. One that does not exist, because nothing has led yet, is left out.
+func (c *Client) LeaderLeases(ctx context.Context) (map[string]Lease, error) {
+	leases := map[string]Lease{}
+	for _, name := range []string{"kube-controller-manager", "kube-scheduler"} {
+		found, err := c.typed.CoordinationV1().Leases(metav1.NamespaceSystem).Get(ctx, name, metav1.GetOptions{})
+		if apierrors.IsNotFound(err) {
+			continue
+		}
+		if err != nil {
+			return nil, c.errorf("get lease kube-system/"+name, err)
+		}
+		leases[name] = leaseOf(found.Spec)
+	}
+	return leases, nil
+}
+
+func leaseOf(spec coordinationv1.LeaseSpec) Lease {
+	var lease Lease
+	if spec.HolderIdentity != nil {
+		lease.Holder = *spec.HolderIdentity
+	}
+	if spec.RenewTime != nil {
+		lease.Renewed = spec.RenewTime.Time
+	}
+	if spec.LeaseDurationSeconds != nil {
+		lease.Duration = time.Duration(*spec.LeaseDurationSeconds) * time.Second
+	}
+	return lease
+}
+
+// DeploymentAvailable returns nil when all replicas of the deployment's current
+// version are available, else an error that says how many are: made for poll.Until.
+func (c *Client) DeploymentAvailable(ctx context.Context, namespace, name string) error {
+	d, err := c.typed.AppsV1().Deployments(namespace).Get(ctx, name, metav1.GetOptions{})
+	if err != nil {
+		return c.errorf("get deployment "+namespace+"/"+name, err)
+	}
+	wanted := int32(1)
+	if d.Spec.Replicas != nil {
+		wanted = *d.Spec.Replicas
+	}
+	status := d.Status
+	if status.ObservedGeneration >= d.Generation && status.UpdatedReplicas == wanted &&
+		status.Replicas == wanted && status.AvailableReplicas == wanted {
+		return nil
+	}
+	return c.errorf("wait for deployment "+namespace+"/"+name,
+		fmt.Errorf("%d of %d replicas updated, %d available", status.UpdatedReplicas, wanted, status.AvailableReplicas))
+}

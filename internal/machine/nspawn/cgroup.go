@@ -1,0 +1,132 @@
+package nspawn
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+)
+
+// A machine has one cgroup in every hierarchy of the host, the same path in each.
+// It is the root of what the machine sees (cgroup_namespaces(7)), so its kubelet
+// can have the root, and it tells whose a process is when all records are lost.
+
+// sliceUnit holds the machines' scopes on a host that runs systemd.
+const sliceUnit = mark + ".slice"
+
+const cgroupDir = "/sys/fs/cgroup"
+
+// CgroupRoot is the kubelet's cgroupRoot on a local machine: all that the
+// machine sees is its own.
+const CgroupRoot = "/"
+
+// cgroup is the path of a machine's cgroup in each hierarchy; without a machine,
+// of the folder for the cluster's, which only a host without systemd has.
+func (p *Provider) cgroup(machine string) string {
+	if runsSystemd() && machine != "" {
+		return filepath.Join(sliceUnit, p.unit(machine))
+	}
+	return filepath.Join(mark, p.Cluster, machine)
+}
+
+// runsSystemd is sd_booted(3).
+func runsSystemd() bool {
+	_, err := os.Stat("/run/systemd/system")
+	return err == nil
+}
+
+// A hierarchy is a mounted cgroup file system.
+type hierarchy struct {
+	path    string
+	unified bool // cgroup v2, alone or beside others
+	cpuset  bool
+}
+
+func hierarchies() ([]hierarchy, error) {
+	data, err := os.ReadFile("/proc/self/mountinfo")
+	if err != nil {
+		return nil, err
+	}
+	return parseHierarchies(string(data)), nil
+}
+
+func parseHierarchies(mountinfo string) []hierarchy {
+	var out []hierarchy
+	for _, m := range parseMountinfo(mountinfo) {
+		if m.point != cgroupDir && filepath.Dir(m.point) != cgroupDir {
+			continue
+		}
+		switch m.fstype {
+		case "cgroup":
+			out = append(out, hierarchy{path: m.point, cpuset: slices.Contains(strings.Split(m.super, ","), "cpuset")})
+		case "cgroup2":
+			out = append(out, hierarchy{path: m.point, unified: true})
+		}
+	}
+	return out
+}
+
+// makeCgroup makes a cgroup in every hierarchy and lets it have the controllers.
+func makeCgroup(all []hierarchy, path string) error {
+	for _, h := range all {
+		dir := h.path
+		for _, elem := range strings.Split(path, "/") {
+			parent := dir
+			dir = filepath.Join(dir, elem)
+			if h.unified {
+				enableControllers(parent)
+			}
+			if err := os.Mkdir(dir, 0o755); err != nil && !errors.Is(err, fs.ErrExist) {
+				return err
+			}
+			if h.cpuset {
+				if err := copyCpuset(parent, dir); err != nil {
+					return err
+				}
+			}
+		}
+	}
+	return nil
+}
+
+// enableControllers passes on what it can: a controller that a v1 hierarchy
+// has, or that the host keeps back, is not there to pass on.
+func enableControllers(dir string) {
+	controllers, _ := os.ReadFile(filepath.Join(dir, "cgroup.controllers"))
+	for _, c := range strings.Fields(string(controllers)) {
+		_ = os.WriteFile(filepath.Join(dir, "cgroup.subtree_control"), []byte("+"+c), 0)
+	}
+}
+
+// copyCpuset fills a new v1 cpuset: one without processors takes no process.
+func copyCpuset(parent, dir string) error {
+	for _, name := range []string{"cpuset.cpus", "cpuset.mems"} {
+		if own, err := os.ReadFile(filepath.Join(dir, name)); err == nil && strings.TrimSpace(string(own)) != "" {
+			continue
+		}
+		data, err := os.ReadFile(filepath.Join(parent, name))
+		if err == nil {
+			err = os.WriteFile(filepath.Join(dir, name), data, 0)
+		}
+		if err != nil {
+			return fmt.Errorf("fill %s: %w", filepath.Join(dir, name), err)
+		}
+	}
+	return nil
+}
+
+// enterCgroup moves the calling thread into the v1 cgroups: its children follow.
+func enterCgroup(all []hierarchy, path string) error {
+	for _, h := range all {
+		if h.unified {
+			continue
+		}
+		if err := os.WriteFile(filepath.Join(h.path, path, "tasks"), []byte("0"), 0); err != nil {
+			return err
+		}
+	}
+	return nil
+}

@@ -1,0 +1,107 @@
+package nspawn
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/vishvananda/netlink"
+	"golang.org/x/sys/unix"
+)
+
+// existing is the nearest folder at or above dir that exists.
+func existing(dir string) string {
+	for dir != "/" {
+		if _, err := os.Stat(dir); err == nil {
+			return dir
+		}
+		dir = filepath.Dir(dir)
+	}
+	return dir
+}
+
+// missingFeatures tries what the kernel must have, in a network namespace that
+// is gone afterwards: trying also loads modules, which looking would not.
+func missingFeatures() Problems {
+	var out Problems
+	data, _ := os.ReadFile("/proc/filesystems")
+	if !strings.Contains(string(data), "\toverlay\n") {
+		out = append(out, Problem{"the kernel has no overlayfs", "modprobe overlay"})
+	}
+	err := onThread(func() error {
+		if err := unix.Unshare(unix.CLONE_NEWNET); err != nil {
+			return err
+		}
+		for _, link := range trialLinks() {
+			if err := netlink.LinkAdd(link); err != nil {
+				out = append(out, Problem{fmt.Sprintf("the kernel makes no %s link: %v", link.Type(), err), "modprobe " + link.Type()})
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		out = append(out, Problem{What: fmt.Sprintf("the kernel makes no network namespace: %v", err)})
+	}
+	if all, err := hierarchies(); err != nil || len(all) == 0 {
+		out = append(out, Problem{"no cgroup file system is mounted under " + cgroupDir, "mount cgroup2"})
+	}
+	return out
+}
+
+func trialLinks() []netlink.Link {
+	named := func(name string) netlink.LinkAttrs {
+		a := netlink.NewLinkAttrs()
+		a.Name = name
+		return a
+	}
+	return []netlink.Link{
+		&netlink.Bridge{LinkAttrs: named("try-bridge")},
+		&netlink.Veth{LinkAttrs: named("try-veth"), PeerName: "try-peer"},
+		&netlink.Vxlan{LinkAttrs: named("try-vxlan"), VxlanId: 1, Port: 8472},
+	}
+}
+
+// conflicts are other owners of the cluster's bridge and of its addresses.
+func (p *Provider) conflicts() Problems {
+	var out Problems
+	if err := p.owned(); err != nil {
+		out = append(out, Problem{err.Error(), "use another cluster name"})
+	}
+	routes, err := netlink.RouteListFiltered(netlink.FAMILY_V4, &netlink.Route{Table: unix.RT_TABLE_UNSPEC}, netlink.RT_FILTER_TABLE)
+	if err != nil && !errors.Is(err, netlink.ErrDumpInterrupted) { // a route that comes just now is not ours to see
+		return append(out, Problem{What: fmt.Sprintf("list routes: %v", err)})
+	}
+	bridge := 0
+	if link, err := netlink.LinkByName(p.bridge()); err == nil {
+		bridge = link.Attrs().Index
+	}
+	for _, r := range routes {
+		if !p.overlaps(r, bridge) {
+			continue
+		}
+		via := "a blackhole"
+		if link, err := netlink.LinkByIndex(r.LinkIndex); err == nil {
+			via = link.Attrs().Name
+		}
+		return append(out, Problem{
+			fmt.Sprintf("network %s is in use: this host has a route for %s by %s", p.Network.Prefix, r.Dst, via),
+			"choose another machine network",
+		})
+	}
+	return out
+}
+
+// overlaps reports whether a route of another owner covers addresses of ours.
+// An address of another interface shows as a route too.
+func (p *Provider) overlaps(r netlink.Route, bridge int) bool {
+	ours := r.Type == unix.RTN_BLACKHOLE && r.Protocol == blackholeProtocol && r.Dst.String() == p.Network.Prefix.Masked().String()
+	if r.Dst == nil || ours || (bridge != 0 && r.LinkIndex == bridge) {
+		return false
+	}
+	addr, ok := netip.AddrFromSlice(r.Dst.IP.To4())
+	bits, _ := r.Dst.Mask.Size()
+	return ok && bits > 0 && p.Network.Prefix.Overlaps(netip.PrefixFrom(addr, bits))
+}

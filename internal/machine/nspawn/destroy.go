@@ -1,0 +1,137 @@
+package nspawn
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+)
+
+// Destroy removes the machines, their files and the network, and says what it
+// removed. Nothing of it needs a record, and what is gone already is no error.
+// Machines are killed, not shut down.
+func (p *Provider) Destroy(ctx context.Context) (removed []string, err error) {
+	if err := p.owned(); err != nil {
+		return nil, err
+	}
+	names, err := p.remains()
+	if err != nil {
+		return nil, err
+	}
+	removed, err = p.remove(ctx, names)
+	if err != nil {
+		return removed, err
+	}
+	network, err := p.removeNetwork(ctx)
+	removed = append(removed, network...)
+	if err != nil {
+		return removed, fmt.Errorf("remove network %s: %w", p.Network.Prefix, err)
+	}
+	if _, err := removeCgroup(ctx, p.cgroup("")); err != nil {
+		return removed, err
+	}
+	p.removeSharedCgroup()
+	return append(removed, p.removeState()...), nil
+}
+
+// Remove removes machines and their files, and says what it removed.
+func (p *Provider) Remove(ctx context.Context, names ...string) (removed []string, err error) {
+	if err := p.owned(); err != nil {
+		return nil, err
+	}
+	return p.remove(ctx, names)
+}
+
+func (p *Provider) remove(ctx context.Context, names []string) ([]string, error) {
+	parts := make([][]string, len(names))
+	err := each(names, func(i int, name string) error {
+		var err error
+		if parts[i], err = p.removeMachine(ctx, name); err != nil {
+			return fmt.Errorf("remove machine %s: %w", name, err)
+		}
+		return nil
+	})
+	return slices.Concat(parts...), err
+}
+
+func (p *Provider) removeMachine(ctx context.Context, name string) ([]string, error) {
+	if !label.MatchString(name) {
+		return nil, fmt.Errorf("name %q is not a DNS label", name)
+	}
+	removed, err := p.release(ctx, name)
+	if err != nil {
+		return removed, err
+	}
+	dir := p.dir(name)
+	if _, err := os.Lstat(dir); errors.Is(err, fs.ErrNotExist) {
+		return removed, nil
+	}
+	// The record goes last: what is half removed is still known.
+	return append(removed, "folder "+dir), os.RemoveAll(dir)
+}
+
+// remains lists the machines that anything is left of.
+func (p *Provider) remains() ([]string, error) {
+	names, err := p.folders()
+	if err != nil {
+		return nil, err
+	}
+	names = slices.DeleteFunc(names, func(n string) bool { return !p.isMachine(n) })
+	names = append(names, p.netnsMachines()...)
+	all, err := hierarchies()
+	if err != nil {
+		return nil, err
+	}
+	for _, h := range all {
+		names = append(names, p.cgroupMachines(h)...)
+	}
+	slices.Sort(names)
+	return slices.Compact(names), nil
+}
+
+// isMachine keeps Destroy from folders that are not of its making.
+func (p *Provider) isMachine(folder string) bool {
+	for _, name := range []string{recordFile, processFile, "upper", "data"} {
+		if _, err := os.Lstat(p.dir(folder, name)); err == nil {
+			return label.MatchString(folder)
+		}
+	}
+	return false
+}
+
+func (p *Provider) cgroupMachines(h hierarchy) []string {
+	dir, before, after := p.cgroup(""), "", ""
+	if runsSystemd() {
+		dir, before, after = sliceUnit, p.prefix(), ".scope"
+	}
+	entries, _ := os.ReadDir(filepath.Join(h.path, dir))
+	var names []string
+	for _, e := range entries {
+		name, ours := strings.CutPrefix(e.Name(), before)
+		name, scope := strings.CutSuffix(name, after)
+		if e.IsDir() && ours && scope {
+			names = append(names, name)
+		}
+	}
+	return names
+}
+
+// removeSharedCgroup removes the folder of all clusters when it was the last one's.
+func (p *Provider) removeSharedCgroup() {
+	all, _ := hierarchies()
+	for _, h := range all {
+		_ = os.Remove(filepath.Join(h.path, mark))
+	}
+}
+
+func (p *Provider) removeState() []string {
+	_ = os.Remove(filepath.Join(p.StateDir, networkFile))
+	if os.Remove(p.StateDir) != nil {
+		return nil // it holds what is not ours, or is gone
+	}
+	return []string{"folder " + p.StateDir}
+}

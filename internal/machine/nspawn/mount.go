@@ -1,0 +1,91 @@
+package nspawn
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+
+	"golang.org/x/sys/unix"
+)
+
+// mountRoot lays the machine's own files over its image. A root that is mounted
+// already stays.
+func (p *Provider) mountRoot(r record) error {
+	for _, d := range persistent {
+		if err := os.MkdirAll(p.dir(r.Name, "data", d.name), 0o700); err != nil {
+			return err
+		}
+	}
+	for _, d := range []string{"upper", "work", "root"} {
+		if err := os.MkdirAll(p.dir(r.Name, d), 0o755); err != nil {
+			return err
+		}
+	}
+	root := p.dir(r.Name, "root")
+	if mounts, err := mountsUnder(root); err != nil || len(mounts) > 0 {
+		return err
+	}
+	if err := unix.Mount(p.netns(r.Name), root, "overlay", 0, p.overlayOptions(r)); err != nil {
+		return fmt.Errorf("mount overlay on %s: %w", root, err)
+	}
+	return nil
+}
+
+func (p *Provider) overlayOptions(r record) string {
+	escape := strings.NewReplacer(`\`, `\\`, `:`, `\:`, `,`, `\,`).Replace
+	return fmt.Sprintf("lowerdir=%s,upperdir=%s,workdir=%s",
+		escape(r.Image), escape(p.dir(r.Name, "upper")), escape(p.dir(r.Name, "work")))
+}
+
+// unmountUnder takes away every mount at or below dir and says which.
+func unmountUnder(dir string) ([]string, error) {
+	mounts, err := mountsUnder(dir)
+	if err != nil {
+		return nil, err
+	}
+	var errs []error
+	for _, m := range slices.Backward(mounts) { // the last mounted goes first
+		if err := unix.Unmount(m, unix.MNT_DETACH); err != nil && !errors.Is(err, unix.EINVAL) {
+			errs = append(errs, fmt.Errorf("unmount %s: %w", m, err))
+		}
+	}
+	return mounts, errors.Join(errs...)
+}
+
+func mountsUnder(dir string) ([]string, error) {
+	data, err := os.ReadFile("/proc/self/mountinfo")
+	if err != nil {
+		return nil, err
+	}
+	var out []string
+	for _, m := range parseMountinfo(string(data)) {
+		if m.point == dir || strings.HasPrefix(m.point, dir+"/") {
+			out = append(out, m.point)
+		}
+	}
+	return out, nil
+}
+
+// A mountpoint is a line of proc_pid_mountinfo(5).
+type mountpoint struct{ point, fstype, super string }
+
+func parseMountinfo(text string) []mountpoint {
+	var out []mountpoint
+	unescape := strings.NewReplacer(`\040`, " ", `\011`, "\t", `\012`, "\n", `\134`, `\`)
+	for line := range strings.Lines(text) {
+		before, after, ok := strings.Cut(line, " - ")
+		left, right := strings.Fields(before), strings.Fields(after)
+		if !ok || len(left) < 5 || len(right) < 3 {
+			continue
+		}
+		out = append(out, mountpoint{point: unescape.Replace(left[4]), fstype: right[0], super: right[2]})
+	}
+	return out
+}
+
+// escapeColons is for nspawn's --bind, which splits at colons.
+func escapeColons(path string) string {
+	return strings.NewReplacer(`\`, `\\`, `:`, `\:`).Replace(path)
+}

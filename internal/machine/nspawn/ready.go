@@ -1,0 +1,51 @@
+package nspawn
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"net"
+	"net/netip"
+	"strings"
+	"time"
+
+	"github.com/haplane/haplane/internal/poll"
+)
+
+// Ready waits until the sshd of every named machine greets, or of every machine.
+// A machine whose process has ended is an error at once, with its last words.
+func (p *Provider) Ready(ctx context.Context, names ...string) error {
+	records, err := p.records(names)
+	if err != nil {
+		return err
+	}
+	return each(records, func(_ int, r record) error {
+		return poll.Until(ctx, 20*time.Millisecond, func(ctx context.Context) error {
+			proc, err := p.readProcess(r.Name)
+			if err != nil || !proc.alive() {
+				return poll.Stop(fmt.Errorf("machine %s does not run: %s", r.Name, p.lastLines(r.Name)))
+			}
+			if err := greets(ctx, r.Address); err != nil {
+				return fmt.Errorf("wait for sshd of machine %s: %w", r.Name, err)
+			}
+			return nil
+		})
+	})
+}
+
+func greets(ctx context.Context, address netip.Addr) error {
+	ctx, cancel := context.WithTimeout(ctx, time.Second)
+	defer cancel()
+	conn, err := new(net.Dialer).DialContext(ctx, "tcp", netip.AddrPortFrom(address, 22).String())
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	deadline, _ := ctx.Deadline()
+	_ = conn.SetDeadline(deadline)
+	line, err := bufio.NewReader(conn).ReadString('\n')
+	if err == nil && !strings.HasPrefix(line, "SSH-2.0-") {
+		err = fmt.Errorf("greeting is %q", line)
+	}
+	return err
+}

@@ -1,0 +1,183 @@
+// Package ssh reaches machines with the OpenSSH client, so that whatever the
+// user's ssh can reach, haplane can: configuration, agent, jump hosts, known hosts.
+// All commands to one machine share one connection.
+package ssh
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/haplane/haplane/internal/machine"
+)
+
+// A Client holds the connections to the machines of one cluster.
+type Client struct {
+	config string // an ssh_config file; host names are node names
+	dir    string // control sockets
+	log    *slog.Logger
+
+	mu      sync.Mutex
+	masters map[string]*master
+}
+
+// New returns a client that reads the given ssh_config file. Close must be called.
+func New(config string, log *slog.Logger) (*Client, error) {
+	dir, err := os.MkdirTemp("", "haplane-ssh-") // short: a socket's path has at most 104 bytes
+	if err != nil {
+		return nil, fmt.Errorf("make folder for control sockets: %w", err)
+	}
+	return &Client{config: config, dir: dir, log: log, masters: map[string]*master{}}, nil
+}
+
+// Machine returns the machine of the given name. It does not connect.
+func (c *Client) Machine(name string) *Machine { return &Machine{client: c, name: name} }
+
+// Close ends all connections.
+func (c *Client) Close() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, m := range c.masters {
+		m.end()
+	}
+	return os.RemoveAll(c.dir)
+}
+
+// A master is an ssh process that owns the connection to one machine. It is a
+// child of ours and dies with us.
+type master struct {
+	mu     sync.Mutex // held while connecting
+	cmd    *exec.Cmd
+	exited chan struct{}
+	stderr bytes.Buffer
+}
+
+func (m *master) end() {
+	if m.cmd != nil {
+		_ = m.cmd.Process.Kill()
+		<-m.exited
+	}
+}
+
+func (m *master) alive() bool {
+	if m.cmd == nil {
+		return false
+	}
+	select {
+	case <-m.exited:
+		return false
+	default:
+		return true
+	}
+}
+
+func (c *Client) socket(name string) string { return filepath.Join(c.dir, name) }
+
+// connect makes sure that there is a connection to the machine.
+func (c *Client) connect(ctx context.Context, name string) error {
+	c.mu.Lock()
+	m := c.masters[name]
+	if m == nil {
+		m = &master{}
+		c.masters[name] = m
+	}
+	c.mu.Unlock()
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.alive() {
+		return nil
+	}
+	return m.start(ctx, c, name)
+}
+
+func (m *master) start(ctx context.Context, c *Client, name string) error {
+	_ = os.Remove(c.socket(name))
+	m.stderr.Reset()
+	// Not CommandContext: the connection outlives the command that asked for it.
+	m.cmd = exec.Command("ssh", "-F", c.config, "-M", "-N", "-S", c.socket(name), "-o", "BatchMode=yes", "--", name)
+	m.cmd.Stderr = &m.stderr
+	m.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGTERM}
+	if err := m.cmd.Start(); err != nil {
+		m.cmd = nil
+		return fmt.Errorf("connect to %s: %w", name, err)
+	}
+	m.exited = make(chan struct{})
+	go func() { _ = m.cmd.Wait(); close(m.exited) }()
+	ticker := time.NewTicker(5 * time.Millisecond)
+	defer ticker.Stop()
+	for {
+		if _, err := os.Stat(c.socket(name)); err == nil {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			m.end()
+			return fmt.Errorf("connect to %s: %w%s", name, ctx.Err(), lastLine(": ", m.stderr.String()))
+		case <-m.exited:
+			return fmt.Errorf("connect to %s: ssh ended%s", name, lastLine(": ", m.stderr.String()))
+		case <-ticker.C:
+		}
+	}
+}
+
+// A Machine is reached over SSH. It implements machine.Machine.
+type Machine struct {
+	client *Client
+	name   string
+}
+
+var _ machine.Machine = (*Machine)(nil)
+
+// Name is the node's name.
+func (m *Machine) Name() string { return m.name }
+
+// connectionLost is the exit status with which ssh tells of its own trouble.
+const connectionLost = 255
+
+// Run runs a command on the machine.
+func (m *Machine) Run(ctx context.Context, cmd machine.Command) (machine.Result, error) {
+	if err := m.client.connect(ctx, m.name); err != nil {
+		return machine.Result{}, err
+	}
+	c := exec.CommandContext(ctx, "ssh", "-F", m.client.config, "-S", m.client.socket(m.name), "-o", "ControlMaster=no",
+		"-o", "BatchMode=yes", "-T", "--", m.name, machine.Quote(cmd.Argv))
+	c.WaitDelay = time.Second
+	var stdout, stderr bytes.Buffer
+	c.Stdin, c.Stdout, c.Stderr = cmd.Stdin, &stdout, &stderr
+	if cmd.Stdout != nil {
+		c.Stdout = io.MultiWriter(&stdout, cmd.Stdout)
+	}
+	start := time.Now()
+	err := c.Run()
+	m.client.log.Debug("ran", "machine", m.name, "argv", cmd.Argv, "elapsed", time.Since(start), "err", err)
+	result := machine.Result{Stdout: stdout.String(), Stderr: stderr.String()}
+	if err == nil {
+		return result, nil
+	}
+	if ctx.Err() != nil {
+		return result, fmt.Errorf("%s: %s: %w", m.name, strings.Join(cmd.Argv, " "), ctx.Err())
+	}
+	var exit *exec.ExitError
+	if errors.As(err, &exit) && exit.ExitCode() != connectionLost {
+		return result, &machine.CommandError{Machine: m.name, Argv: cmd.Argv, ExitCode: exit.ExitCode(), Stderr: result.Stderr}
+	}
+	return result, fmt.Errorf("run on %s: %s: %w%s", m.name, strings.Join(cmd.Argv, " "), err, lastLine(": ", result.Stderr))
+}
+
+func lastLine(prefix, text string) string {
+	lines := strings.Split(strings.TrimSpace(text), "\n")
+	if last := strings.TrimSpace(lines[len(lines)-1]); last != "" {
+		return prefix + last
+	}
+	return ""
+}

@@ -1,0 +1,98 @@
+package ssh
+
+import (
+	"bytes"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/haplane/haplane/internal/fileset"
+	"github.com/haplane/haplane/internal/machine"
+)
+
+func TestQuoteKeepsEveryArgument(t *testing.T) {
+	argv := []string{"printf", `%s\n`, "a b", "it's", "$HOME", "`id`", "", "*", `"x"`, "-n"}
+	out, err := exec.Command("sh", "-c", machine.Quote(argv)).Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(strings.Join(argv[2:], "\n")+"\n", string(out)); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func TestParseStat(t *testing.T) {
+	const sum = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
+	tests := map[string]struct {
+		text string
+		want map[string]fileset.State
+	}{
+		"nothing": {"\n", map[string]fileset.State{}},
+		"files": {"regular file|600|root|/etc/a b\ndirectory|755|root|/etc/d\nregular empty file|644|nobody|/e\n\n" + sum + "  /etc/a b\n",
+			map[string]fileset.State{"/etc/a b": {Mode: 0o600, Owner: "root", Sum: sum}, "/e": {Mode: 0o644, Owner: "nobody"}}},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			got, err := parseStat(test.text)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff(test.want, got); diff != "" {
+				t.Error(diff)
+			}
+		})
+	}
+	for _, bad := range []string{"", "x\n\n", "regular file|9z|root|/a\n\n"} {
+		if got, err := parseStat(bad); err == nil {
+			t.Errorf("%q: %v and no error", bad, got)
+		}
+	}
+}
+
+// The scripts run for real, on a folder instead of a machine: stat tells what
+// receive and rename wrote, and nobody could ever read a key but its owner.
+func TestScriptsWriteAndTell(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("writes files as root, with owners")
+	}
+	dir := t.TempDir()
+	files := fileset.New(
+		fileset.File{Path: filepath.Join(dir, "pki/new/ca.key"), Mode: 0o600, Data: []byte("secret")},
+		fileset.File{Path: filepath.Join(dir, "it's one"), Mode: 0o644, Data: bytes.Repeat([]byte("x"), 1<<20)},
+	)
+	run := func(stdin []byte, argv []string) string {
+		t.Helper()
+		cmd := exec.Command("sh", "-c", machine.Quote(argv))
+		cmd.Stdin = bytes.NewReader(stdin)
+		out, err := cmd.CombinedOutput()
+		if err != nil {
+			t.Fatalf("%v: %s", err, out)
+		}
+		return string(out)
+	}
+	var archive bytes.Buffer
+	if err := files.WriteTar(&archive, incoming); err != nil {
+		t.Fatal(err)
+	}
+	run(archive.Bytes(), shell(receiveScript, folders(files)...))
+	info, err := os.Stat(filepath.Join(dir, "pki/new/ca.key"+incoming))
+	if err != nil || info.Mode().Perm() != 0o600 {
+		t.Errorf("before the rename: %v, %v", info, err)
+	}
+	run([]byte(strings.Join(files.Paths(), "\n")+"\n"), shell(renameScript))
+	states, err := parseStat(run(nil, shell(statScript, append(files.Paths(), filepath.Join(dir, "none"))...)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if stale := files.Stale(states); len(stale) > 0 || len(states) != 2 {
+		t.Errorf("stale %v of %v", stale.Paths(), states)
+	}
+	if folder, err := os.Stat(filepath.Join(dir, "pki/new")); err != nil || folder.Mode() != fs.ModeDir|0o755 {
+		t.Errorf("folder: %v, %v", folder, err)
+	}
+}

@@ -1,0 +1,129 @@
+// Package pki owns the keys and certificates of a cluster: a catalogue of
+// certificates as rows, and how to issue, keep and verify them. It is pure: the
+// time and the source of randomness are passed in, files are somebody else's.
+package pki
+
+import (
+	"net/netip"
+	"time"
+
+	"github.com/haplane/haplane/internal/topology"
+)
+
+// Lifetimes. CAs outlive the machines; leaves are renewed every year.
+const (
+	year       = 365 * 24 * time.Hour
+	caLifetime = 10 * year
+)
+
+// Names of the authorities, as rows and as file names below the PKI folder.
+const (
+	CA           = "ca"
+	EtcdCA       = "etcd/ca"
+	FrontProxyCA = "front-proxy-ca"
+)
+
+// Names of leaf certificates that others refer to.
+const (
+	APIServer              = "apiserver"
+	APIServerKubeletClient = "apiserver-kubelet-client"
+	APIServerEtcdClient    = "apiserver-etcd-client"
+	FrontProxyClient       = "front-proxy-client"
+	EtcdHealthcheckClient  = "etcd/healthcheck-client"
+	SuperAdmin             = "super-admin"
+	Admin                  = "admin"
+	ControllerManager      = "controller-manager"
+	Scheduler              = "scheduler"
+	KubeProxy              = "kube-proxy"
+	Flannel                = "flannel"
+	Agent                  = "haplane-agent"
+)
+
+// AdminGroup is bound to cluster-admin; AgentUser and FlannelUser to what they need.
+const (
+	AdminGroup        = "haplane:cluster-admins"
+	AgentUser         = "haplane-agent"
+	FlannelUser       = "flannel"
+	KubeletClientUser = "kube-apiserver-kubelet-client"
+)
+
+// EtcdServer, EtcdPeer, Kubelet and KubeletClient name the certificates of one node.
+func EtcdServer(node string) string { return "etcd/server@" + node }
+
+// EtcdPeer is the certificate with which members talk to each other.
+func EtcdPeer(node string) string { return "etcd/peer@" + node }
+
+// Kubelet is the serving certificate of a node's kubelet.
+func Kubelet(node string) string { return "kubelet@" + node }
+
+// KubeletClient is the identity of a node's kubelet towards the API.
+func KubeletClient(node string) string { return "kubelet-client@" + node }
+
+// Usage is what a certificate may be used for.
+type Usage int
+
+// The usages of certificates.
+const (
+	ForSigning Usage = iota // an authority
+	ForServer
+	ForClient
+	ForBoth // etcd: a member is server and client of its peers and of itself
+)
+
+// A Row describes one certificate.
+type Row struct {
+	Name         string // unique; names the files as well
+	CA           string // the row that signs; empty for an authority
+	CommonName   string
+	Organization []string
+	Usage        Usage
+	Addresses    []netip.Addr
+	DNSNames     []string
+	Lifetime     time.Duration
+}
+
+// Catalogue lists every certificate of a cluster, authorities first.
+func Catalogue(t *topology.Topology) []Row {
+	rows := []Row{
+		{Name: CA, CommonName: "kubernetes", Lifetime: caLifetime},
+		{Name: EtcdCA, CommonName: "etcd-ca", Lifetime: caLifetime},
+		{Name: FrontProxyCA, CommonName: "front-proxy-ca", Lifetime: caLifetime},
+
+		{Name: APIServer, CA: CA, CommonName: "kube-apiserver", Usage: ForServer,
+			Addresses: t.ServingAddresses(), DNSNames: t.ServingNames(), Lifetime: year},
+		client(APIServerKubeletClient, CA, KubeletClientUser),
+		client(APIServerEtcdClient, EtcdCA, "kube-apiserver-etcd-client"),
+		client(FrontProxyClient, FrontProxyCA, "front-proxy-client"),
+		client(EtcdHealthcheckClient, EtcdCA, "etcd-healthcheck-client"),
+
+		client(SuperAdmin, CA, "kubernetes-super-admin", "system:masters"),
+		client(Admin, CA, "kubernetes-admin", AdminGroup),
+		client(ControllerManager, CA, "system:kube-controller-manager"),
+		client(Scheduler, CA, "system:kube-scheduler"),
+		client(KubeProxy, CA, "system:kube-proxy"),
+		client(Flannel, CA, FlannelUser),
+	}
+	if t.OwnsEndpoints() {
+		rows = append(rows, client(Agent, CA, AgentUser))
+	}
+	for _, n := range t.EtcdMembers() {
+		rows = append(rows, etcdMember(EtcdServer(n.Name), n), etcdMember(EtcdPeer(n.Name), n))
+	}
+	for _, n := range t.KubeletNodes() {
+		rows = append(rows,
+			client(KubeletClient(n.Name), CA, "system:node:"+n.Name, "system:nodes"),
+			Row{Name: Kubelet(n.Name), CA: CA, CommonName: n.Name, Usage: ForServer,
+				Addresses: []netip.Addr{n.Address}, DNSNames: []string{n.Name}, Lifetime: year})
+	}
+	return rows
+}
+
+func client(name, ca, user string, groups ...string) Row {
+	return Row{Name: name, CA: ca, CommonName: user, Organization: groups, Usage: ForClient, Lifetime: year}
+}
+
+func etcdMember(name string, n topology.Node) Row {
+	return Row{Name: name, CA: EtcdCA, CommonName: n.Name, Usage: ForBoth,
+		Addresses: []netip.Addr{n.Address, netip.AddrFrom4([4]byte{127, 0, 0, 1})},
+		DNSNames:  []string{n.Name, "localhost"}, Lifetime: year}
+}

@@ -1,0 +1,68 @@
+package pki
+
+import (
+	"crypto"
+	"crypto/ecdsa"
+	"crypto/x509"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"net"
+	"slices"
+	"time"
+)
+
+// Check tells why a pair is not, or is no longer, what the row wants; nil when
+// it is. ca is the certificate of the row's authority in PEM.
+func Check(row Row, pair Pair, ca []byte, now time.Time) error {
+	cert, key, err := pair.parse()
+	if err != nil {
+		return err
+	}
+	switch {
+	case !key.Public().(*ecdsa.PublicKey).Equal(cert.PublicKey):
+		return errors.New("certificate and key do not belong together")
+	case now.Before(cert.NotBefore) || now.After(cert.NotAfter):
+		return fmt.Errorf("valid only from %s to %s", cert.NotBefore.Format(time.RFC3339), cert.NotAfter.Format(time.RFC3339))
+	case cert.Subject.CommonName != row.CommonName || !slices.Equal(cert.Subject.Organization, row.Organization):
+		return fmt.Errorf("subject is %s", cert.Subject)
+	case !slices.Equal(cert.ExtKeyUsage, row.Usage.extended()) || cert.IsCA != (row.Usage == ForSigning):
+		return errors.New("key usage differs")
+	case !slices.Equal(cert.DNSNames, row.DNSNames):
+		return fmt.Errorf("DNS names are %v", cert.DNSNames)
+	case !slices.EqualFunc(cert.IPAddresses, netIPs(row.Addresses), net.IP.Equal):
+		return fmt.Errorf("IP addresses are %v", cert.IPAddresses)
+	}
+	if row.CA == "" {
+		return cert.CheckSignatureFrom(cert)
+	}
+	authority, err := parseCert(ca)
+	if err != nil {
+		return fmt.Errorf("authority %s: %w", row.CA, err)
+	}
+	return cert.CheckSignatureFrom(authority)
+}
+
+func (p Pair) parse() (*x509.Certificate, crypto.Signer, error) {
+	cert, err := parseCert(p.Cert)
+	if err != nil {
+		return nil, nil, err
+	}
+	block, _ := pem.Decode(p.Key)
+	if block == nil {
+		return nil, nil, errors.New("private key is not PEM")
+	}
+	key, err := x509.ParseECPrivateKey(block.Bytes)
+	if err != nil {
+		return nil, nil, errors.New("private key cannot be read") // the cause could quote the key
+	}
+	return cert, key, nil
+}
+
+func parseCert(data []byte) (*x509.Certificate, error) {
+	block, _ := pem.Decode(data)
+	if block == nil || block.Type != "CERTIFICATE" {
+		return nil, errors.New("certificate is not PEM")
+	}
+	return x509.ParseCertificate(block.Bytes)
+}

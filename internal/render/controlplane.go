@@ -1,0 +1,240 @@
+package render
+
+import (
+	_ "embed"
+	"encoding/base64"
+	"fmt"
+	"path"
+	"strconv"
+	"strings"
+
+	"github.com/haplane/haplane/internal/pki"
+	"github.com/haplane/haplane/internal/topology"
+	"github.com/haplane/haplane/spec"
+)
+
+// A planned stop of an API server: it answers 500 on /readyz at once, serves on
+// for shutdownDelay, until the load balancer has long seen that (see
+// loadbalancer.go), then ends watches one by one for watchGrace.
+const (
+	shutdownDelay = "5s"
+	watchGrace    = "5s"
+	stopTimeout   = 90 // seconds; the delay, the grace, and 60 s for requests under way
+)
+
+// Anonymous requests may ask for the health of an API server and nothing else:
+// that is how the load balancer does.
+const authenticationConfig = `apiVersion: apiserver.config.k8s.io/v1
+kind: AuthenticationConfiguration
+anonymous:
+  enabled: true
+  conditions:
+  - path: /livez
+  - path: /readyz
+  - path: /healthz
+`
+
+// New Secrets are encrypted; identity stays last so that older ones can be read.
+const encryptionConfig = `apiVersion: apiserver.config.k8s.io/v1
+kind: EncryptionConfiguration
+resources:
+- resources: [secrets]
+  providers:
+  - secretbox:
+      keys:
+      - name: key1
+        secret: %s
+  - identity: {}
+`
+
+//go:embed manifests/audit-policy.yaml
+var auditPolicy string
+
+func (b *builder) apiServer() {
+	t := b.Topology
+	b.addCert(pkiPath("ca.crt"), pki.CA)
+	b.addPair(pkiPath("apiserver"), pki.APIServer)
+	b.addPair(pkiPath("apiserver-kubelet-client"), pki.APIServerKubeletClient)
+	b.addPair(pkiPath("apiserver-etcd-client"), pki.APIServerEtcdClient)
+	b.addCert(pkiPath("front-proxy-ca.crt"), pki.FrontProxyCA)
+	b.addPair(pkiPath("front-proxy-client"), pki.FrontProxyClient)
+	b.addSecret(pkiPath("sa.key"), b.Keys.ServiceAccountKey)
+	b.add(pkiPath("sa.pub"), string(b.Keys.ServiceAccountPub))
+	b.add(path.Join(topology.KubernetesDir, "authentication.yaml"), authenticationConfig)
+	b.addSecret(path.Join(topology.KubernetesDir, "encryption.yaml"),
+		fmt.Appendf(nil, encryptionConfig, base64.StdEncoding.EncodeToString(b.Keys.EncryptionKey)))
+	b.add(path.Join(topology.KubernetesDir, "audit-policy.yaml"), auditPolicy)
+
+	reconciler := "lease"
+	if t.Reconciler == spec.ReconcilerNone {
+		reconciler = "none"
+	}
+	b.addService(service{
+		name: "kube-apiserver", description: "Kubernetes API server", after: []string{"etcd.service"},
+		argv: flags(topology.BinDir+"/kube-apiserver",
+			[2]string{"advertise-address", t.AdvertiseAddress(b.node).String()},
+			[2]string{"allow-privileged", "true"},
+			[2]string{"audit-log-maxage", "30"},
+			[2]string{"audit-log-maxbackup", "10"},
+			[2]string{"audit-log-maxsize", "100"},
+			[2]string{"audit-log-path", topology.AuditLog},
+			[2]string{"audit-policy-file", "/etc/kubernetes/audit-policy.yaml"},
+			[2]string{"authentication-config", "/etc/kubernetes/authentication.yaml"},
+			[2]string{"authorization-mode", "Node,RBAC"},
+			[2]string{"bind-address", "0.0.0.0"},
+			[2]string{"client-ca-file", pkiPath("ca.crt")},
+			[2]string{"enable-admission-plugins", "NodeRestriction"},
+			[2]string{"enable-bootstrap-token-auth", "true"},
+			[2]string{"encryption-provider-config", "/etc/kubernetes/encryption.yaml"},
+			[2]string{"endpoint-reconciler-type", reconciler},
+			[2]string{"etcd-cafile", pkiPath("etcd/ca.crt")},
+			[2]string{"etcd-certfile", pkiPath("apiserver-etcd-client.crt")},
+			[2]string{"etcd-keyfile", pkiPath("apiserver-etcd-client.key")},
+			[2]string{"etcd-servers", fmt.Sprintf("https://127.0.0.1:%d", topology.EtcdClientPort)},
+			[2]string{"goaway-chance", "0.001"},
+			[2]string{"kubelet-certificate-authority", pkiPath("ca.crt")},
+			[2]string{"kubelet-client-certificate", pkiPath("apiserver-kubelet-client.crt")},
+			[2]string{"kubelet-client-key", pkiPath("apiserver-kubelet-client.key")},
+			[2]string{"kubelet-preferred-address-types", "InternalIP"},
+			[2]string{"peer-advertise-ip", b.node.Address.String()},
+			[2]string{"peer-advertise-port", strconv.Itoa(topology.APIServerPort)},
+			[2]string{"peer-ca-file", pkiPath("ca.crt")},
+			[2]string{"profiling", "false"},
+			[2]string{"proxy-client-cert-file", pkiPath("front-proxy-client.crt")},
+			[2]string{"proxy-client-key-file", pkiPath("front-proxy-client.key")},
+			[2]string{"requestheader-allowed-names", "front-proxy-client"},
+			[2]string{"requestheader-client-ca-file", pkiPath("front-proxy-ca.crt")},
+			[2]string{"requestheader-extra-headers-prefix", "X-Remote-Extra-"},
+			[2]string{"requestheader-group-headers", "X-Remote-Group"},
+			[2]string{"requestheader-username-headers", "X-Remote-User"},
+			[2]string{"secure-port", strconv.Itoa(topology.APIServerPort)},
+			[2]string{"service-account-issuer", "https://kubernetes.default.svc." + t.DNSDomain},
+			[2]string{"service-account-key-file", pkiPath("sa.pub")},
+			[2]string{"service-account-signing-key-file", pkiPath("sa.key")},
+			[2]string{"service-cluster-ip-range", t.Services.String()},
+			[2]string{"shutdown-delay-duration", shutdownDelay},
+			[2]string{"shutdown-send-retry-after", "true"},
+			[2]string{"shutdown-watch-termination-grace-period", watchGrace},
+			[2]string{"tls-cert-file", pkiPath("apiserver.crt")},
+			[2]string{"tls-min-version", "VersionTLS12"},
+			[2]string{"tls-private-key-file", pkiPath("apiserver.key")},
+		),
+		// As for etcd: notify would make starting wait for readiness.
+		service: []string{"Type=exec", fmt.Sprintf("TimeoutStopSec=%d", stopTimeout),
+			"LogsDirectory=kubernetes", "LogsDirectoryMode=0700"},
+		reads: []string{pkiPath("ca.crt"), pkiPath("apiserver.crt"), pkiPath("apiserver.key"),
+			pkiPath("apiserver-kubelet-client.crt"), pkiPath("apiserver-kubelet-client.key"),
+			pkiPath("apiserver-etcd-client.crt"), pkiPath("apiserver-etcd-client.key"), pkiPath("etcd/ca.crt"),
+			pkiPath("front-proxy-ca.crt"), pkiPath("front-proxy-client.crt"), pkiPath("front-proxy-client.key"),
+			pkiPath("sa.key"), pkiPath("sa.pub"), "/etc/kubernetes/authentication.yaml",
+			"/etc/kubernetes/encryption.yaml", "/etc/kubernetes/audit-policy.yaml"},
+	})
+}
+
+func (b *builder) controllerManager() {
+	b.addSecret(pkiPath("ca.key"), b.Keys.Pairs[pki.CA].Key) // signs the certificates that nodes ask for
+	const conf = "/etc/kubernetes/controller-manager.conf"
+	b.addKubeconfig("controller-manager.conf", pki.ControllerManager, "system:kube-controller-manager", localAPIServer)
+	b.addService(service{
+		name: "kube-controller-manager", description: "Kubernetes controller manager", after: []string{"kube-apiserver.service"},
+		argv: flags(topology.BinDir+"/kube-controller-manager",
+			[2]string{"allocate-node-cidrs", "true"},
+			[2]string{"authentication-kubeconfig", conf},
+			[2]string{"authorization-kubeconfig", conf},
+			[2]string{"bind-address", "127.0.0.1"},
+			[2]string{"client-ca-file", pkiPath("ca.crt")},
+			[2]string{"cluster-cidr", b.Topology.Pods.String()},
+			[2]string{"cluster-name", b.Topology.Name},
+			[2]string{"cluster-signing-cert-file", pkiPath("ca.crt")},
+			[2]string{"cluster-signing-key-file", pkiPath("ca.key")},
+			[2]string{"controllers", "*,bootstrapsigner,tokencleaner"},
+			// Hands leadership over when it stops instead of letting the lease run out.
+			[2]string{"feature-gates", "ControllerManagerReleaseLeaderElectionLockOnExit=true"},
+			[2]string{"kubeconfig", conf},
+			[2]string{"leader-elect", "true"},
+			[2]string{"profiling", "false"},
+			[2]string{"requestheader-client-ca-file", pkiPath("front-proxy-ca.crt")},
+			[2]string{"root-ca-file", pkiPath("ca.crt")},
+			[2]string{"service-account-private-key-file", pkiPath("sa.key")},
+			[2]string{"service-cluster-ip-range", b.Topology.Services.String()},
+			[2]string{"use-service-account-credentials", "true"},
+		),
+		service: []string{"Type=exec", "TimeoutStopSec=30"},
+		reads:   []string{conf, pkiPath("ca.crt"), pkiPath("ca.key"), pkiPath("sa.key"), pkiPath("front-proxy-ca.crt")},
+	})
+}
+
+func (b *builder) scheduler() {
+	const conf = "/etc/kubernetes/scheduler.conf"
+	b.addKubeconfig("scheduler.conf", pki.Scheduler, "system:kube-scheduler", localAPIServer)
+	b.addService(service{
+		name: "kube-scheduler", description: "Kubernetes scheduler", after: []string{"kube-apiserver.service"},
+		argv: flags(topology.BinDir+"/kube-scheduler",
+			[2]string{"authentication-kubeconfig", conf},
+			[2]string{"authorization-kubeconfig", conf},
+			[2]string{"bind-address", "127.0.0.1"},
+			[2]string{"kubeconfig", conf},
+			[2]string{"leader-elect", "true"},
+			[2]string{"profiling", "false"},
+		),
+		service: []string{"Type=exec", "TimeoutStopSec=30"},
+		reads:   []string{conf},
+	})
+}
+
+// AgentListen is where haplane agent serves /healthz and /metrics.
+const AgentListen = "127.0.0.1:10271"
+
+func (b *builder) agent() {
+	const conf = "/etc/kubernetes/haplane-agent.conf"
+	b.addKubeconfig("haplane-agent.conf", pki.Agent, pki.AgentUser, localAPIServer)
+	b.addService(service{
+		name: "haplane-agent", description: "haplane agent, owner of the endpoints of the kubernetes Service",
+		after: []string{"kube-apiserver.service"},
+		argv: append([]string{AgentBinary, "agent"}, flags("",
+			[2]string{"kubeconfig", conf},
+			[2]string{"node-name", b.node.Name},
+			[2]string{"endpoint", b.Topology.LoadBalancer.String()},
+			[2]string{"listen", AgentListen},
+		)[1:]...),
+		service: []string{"Type=exec", "NoNewPrivileges=yes", "CapabilityBoundingSet=", "ProtectSystem=strict",
+			"ProtectHome=yes", "PrivateTmp=yes", "TimeoutStopSec=10"},
+		reads: []string{conf},
+	})
+}
+
+// AgentBinary is where a control-plane node has haplane itself.
+const AgentBinary = topology.BinDir + "/haplane"
+
+var localAPIServer = "https://127.0.0.1:" + strconv.Itoa(topology.APIServerPort)
+
+func (b *builder) addKubeconfig(file, row, user, server string) {
+	b.addSecret(path.Join(topology.KubernetesDir, file),
+		Kubeconfig(KubeconfigInput{Cluster: b.Topology.Name, User: user, Context: user + "@" + b.Topology.Name,
+			Server: server, CA: b.Keys.Pairs[pki.CA].Cert, Client: b.Keys.Pairs[row]}))
+}
+
+// KubeconfigInput is what a kubeconfig says.
+type KubeconfigInput struct {
+	Cluster, User, Context string
+	Server                 string
+	ServerName             string // verified instead of the host in Server
+	CA                     []byte
+	Client                 pki.Pair
+}
+
+// Kubeconfig renders a kubeconfig with everything in it.
+func Kubeconfig(in KubeconfigInput) []byte {
+	b64 := base64.StdEncoding.EncodeToString
+	var w strings.Builder
+	fmt.Fprintf(&w, "apiVersion: v1\nkind: Config\nclusters:\n- name: %s\n  cluster:\n    server: %s\n", in.Cluster, in.Server)
+	if in.ServerName != "" {
+		fmt.Fprintf(&w, "    tls-server-name: %s\n", in.ServerName)
+	}
+	fmt.Fprintf(&w, "    certificate-authority-data: %s\n", b64(in.CA))
+	fmt.Fprintf(&w, "users:\n- name: %s\n  user:\n    client-certificate-data: %s\n    client-key-data: %s\n",
+		in.User, b64(in.Client.Cert), b64(in.Client.Key))
+	fmt.Fprintf(&w, "contexts:\n- name: %s\n  context:\n    cluster: %s\n    user: %s\ncurrent-context: %s\n",
+		in.Context, in.Cluster, in.User, in.Context)
+	return []byte(w.String())
+}

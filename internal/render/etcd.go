@@ -1,0 +1,54 @@
+package render
+
+import (
+	"fmt"
+	"path"
+	"strings"
+
+	"github.com/haplane/haplane/internal/pki"
+	"github.com/haplane/haplane/internal/topology"
+)
+
+// etcd renders a member of a static cluster. A member that lost its data does
+// not found a second cluster: etcd asks its peers first whether it was bootstrapped.
+func (b *builder) etcd() {
+	dir := pkiPath("etcd")
+	b.addCert(path.Join(dir, "ca.crt"), pki.EtcdCA)
+	b.addPair(path.Join(dir, "server"), pki.EtcdServer(b.node.Name))
+	b.addPair(path.Join(dir, "peer"), pki.EtcdPeer(b.node.Name))
+	b.addPair(path.Join(dir, "healthcheck-client"), pki.EtcdHealthcheckClient)
+
+	var members []string
+	for _, m := range b.Topology.EtcdMembers() {
+		members = append(members, m.Name+"="+m.EtcdPeerURL())
+	}
+	loopback := fmt.Sprintf("https://127.0.0.1:%d", topology.EtcdClientPort)
+	b.addService(service{
+		name: "etcd", description: "etcd, the storage of Kubernetes",
+		argv: flags(topology.BinDir+"/etcd",
+			[2]string{"name", b.node.Name},
+			[2]string{"data-dir", topology.EtcdDataDir},
+			[2]string{"listen-client-urls", loopback + "," + b.node.EtcdClientURL()},
+			[2]string{"advertise-client-urls", b.node.EtcdClientURL()},
+			[2]string{"listen-peer-urls", b.node.EtcdPeerURL()},
+			[2]string{"initial-advertise-peer-urls", b.node.EtcdPeerURL()},
+			[2]string{"initial-cluster", strings.Join(members, ",")},
+			[2]string{"initial-cluster-state", "new"},
+			[2]string{"initial-cluster-token", b.Topology.Name},
+			[2]string{"listen-metrics-urls", "http://127.0.0.1:2381"},
+			[2]string{"cert-file", dir + "/server.crt"},
+			[2]string{"key-file", dir + "/server.key"},
+			[2]string{"client-cert-auth", "true"},
+			[2]string{"trusted-ca-file", dir + "/ca.crt"},
+			[2]string{"peer-cert-file", dir + "/peer.crt"},
+			[2]string{"peer-key-file", dir + "/peer.key"},
+			[2]string{"peer-client-cert-auth", "true"},
+			[2]string{"peer-trusted-ca-file", dir + "/ca.crt"},
+			[2]string{"tls-min-version", "TLS1.2"},
+			[2]string{"quota-backend-bytes", "4294967296"},
+		),
+		// Type=notify would hold `systemctl start` until there is quorum, and with it every other start.
+		service: []string{"Type=exec", "Nice=-5", "TimeoutStopSec=30", "StateDirectory=etcd", "StateDirectoryMode=0700"},
+		reads:   []string{dir},
+	})
+}

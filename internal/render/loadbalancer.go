@@ -1,0 +1,82 @@
+package render
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/haplane/haplane/internal/pki"
+	"github.com/haplane/haplane/internal/topology"
+)
+
+// LoadBalancerBackend is the name of HAProxy's backend.
+const LoadBalancerBackend = "kube-apiserver"
+
+// The head of HAProxy's configuration. The timings are measured ones:
+//   - an API server that stops is out after two failed checks, the second 100 ms
+//     after the first: at most 600 ms and far less than its shutdown delay;
+//   - a connect that is refused, or takes more than 250 ms, goes to another server
+//     and marks the first one down, which cuts what else hangs on it;
+//   - idle connections outlast the 4 h of a kubelet's exec stream, and any watch.
+const haproxyHead = `global
+    log /dev/log local0 notice
+    user haproxy
+    group haproxy
+    # Below half of the usual file limit of a container: a connection takes two.
+    maxconn 9000
+    stats socket %s mode 600 level admin
+    hard-stop-after 1m
+
+defaults
+    mode tcp
+    log global
+    option tcplog
+    option dontlognull
+    option clitcpka
+    option srvtcpka
+    timeout connect 250ms
+    timeout check 1s
+    timeout client 5h
+    timeout server 5h
+    retries 5
+    option redispatch 1
+
+frontend kube-apiserver
+    bind :%d
+    default_backend %s
+
+backend %s
+    balance leastconn
+    option httpchk
+    http-check send meth GET uri /readyz hdr Host %s
+    http-check expect status 200
+    default-server check check-ssl verify required ca-file %s verifyhost %s check-sni %s inter 500ms fastinter 100ms downinter 250ms fall 2 rise 1 observe layer4 error-limit 1 on-error mark-down on-marked-down shutdown-sessions
+`
+
+// The servers of last resort have no check: they are used when all others are
+// down, because an API server that calls itself unready may still answer.
+func (b *builder) loadBalancer() {
+	const conf, ca = "/etc/haproxy/haproxy.cfg", "/etc/haproxy/kubernetes-ca.crt"
+	b.addCert(ca, pki.CA)
+	var w strings.Builder
+	name := topology.KubernetesName
+	fmt.Fprintf(&w, haproxyHead, topology.HAProxySocket, b.Topology.LoadBalancer.Port(), LoadBalancerBackend,
+		LoadBalancerBackend, name, ca, name, name)
+	for _, n := range b.Topology.ControlPlane() {
+		fmt.Fprintf(&w, "    server %s %s:%d\n", n.Name, n.Address, topology.APIServerPort)
+	}
+	fmt.Fprintf(&w, "    option allbackups\n")
+	for _, n := range b.Topology.ControlPlane() {
+		fmt.Fprintf(&w, "    server %s%s %s:%d no-check backup\n", n.Name, LastResort, n.Address, topology.APIServerPort)
+	}
+	b.add(conf, w.String())
+	b.addService(service{
+		name: "haproxy", description: "HAProxy, the load balancer of the API servers",
+		argv: []string{"/usr/sbin/haproxy", "-Ws", "-f", conf},
+		service: []string{"Type=notify", "RuntimeDirectory=haproxy", "ExecReload=/usr/sbin/haproxy -c -q -f " + conf,
+			"ExecReload=/bin/kill -USR2 $MAINPID", "KillMode=mixed", "TimeoutStopSec=5"},
+		reads: []string{conf, ca},
+	})
+}
+
+// LastResort ends the names of the servers that are used only when all are down.
+const LastResort = "-last-resort"

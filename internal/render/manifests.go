@@ -1,0 +1,45 @@
+package render
+
+import (
+	"bytes"
+	"embed"
+	"text/template"
+
+	"github.com/haplane/haplane/internal/pki"
+)
+
+//go:embed manifests/rbac.yaml manifests/coredns.yaml
+var manifestFiles embed.FS
+
+var manifests = template.Must(template.ParseFS(manifestFiles, "manifests/*.yaml"))
+
+// RBAC renders the access that haplane's own users need.
+func RBAC() []byte {
+	return manifest("rbac.yaml", map[string]any{
+		"AdminGroup": pki.AdminGroup, "KubeletClientUser": pki.KubeletClientUser, "FlannelUser": pki.FlannelUser,
+		"AgentUser": pki.AgentUser, "AgentNamespaces": []string{"default", "kube-system"},
+	})
+}
+
+// CoreDNS renders the cluster's DNS: two replicas on two nodes where there are two.
+func CoreDNS(in Input) []byte {
+	t := in.Topology
+	forward := t.NAT
+	for _, p := range in.Platforms {
+		forward = forward || !p.Container
+	}
+	return manifest("coredns.yaml", map[string]any{
+		"DNSDomain": t.DNSDomain, "DNSServiceIP": t.DNSServiceIP(), "DNSReplicas": min(2, len(t.KubeletNodes())),
+		"ControlPlaneTaint": ControlPlaneTaint, "CoreDNSImage": in.Images.CoreDNS,
+		// A machine that reaches nobody has no resolver to forward to.
+		"Forward": forward,
+	})
+}
+
+func manifest(name string, values map[string]any) []byte {
+	var w bytes.Buffer
+	if err := manifests.ExecuteTemplate(&w, name, values); err != nil {
+		panic("render: " + err.Error()) // the template is ours: a mistake of the program
+	}
+	return w.Bytes()
+}

@@ -1,0 +1,180 @@
+package render
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/haplane/haplane/internal/pki"
+	"github.com/haplane/haplane/internal/topology"
+	"github.com/haplane/haplane/spec"
+)
+
+func input(c *spec.Cluster, platform Platform) Input {
+	in := Input{Topology: topology.New(c), Images: Images{Pause: "example/pause:v1", CoreDNS: "example/coredns:v1"},
+		Platforms: map[string]Platform{},
+		Keys: pki.Bundle{Pairs: map[string]pki.Pair{}, ServiceAccountKey: []byte("key of sa\n"),
+			ServiceAccountPub: []byte("public key of sa\n"), EncryptionKey: []byte("0123456789abcdef0123456789abcdef")}}
+	for _, row := range pki.Catalogue(in.Topology) {
+		in.Keys.Pairs[row.Name] = pki.Pair{Cert: []byte("certificate " + row.Name + "\n"), Key: []byte("key of " + row.Name + "\n")}
+	}
+	for _, n := range in.Topology.Nodes {
+		in.Platforms[n.Name] = platform
+	}
+	return in
+}
+
+func identity(id spec.Identity) *spec.Cluster {
+	c := spec.Default("demo")
+	c.Spec.Identity = id
+	if id != spec.Shared {
+		c.Spec.EndpointReconciler = spec.ReconcilerLease
+	}
+	return c
+}
+
+// Every file of every machine, one golden file per machine:
+// UPDATE_GOLDEN=1 go test ./internal/render writes them.
+func TestGolden(t *testing.T) {
+	local := Platform{Container: true, CgroupV1: true}
+	for _, id := range []spec.Identity{spec.Shared, spec.PerNode, spec.SharedCertificate} {
+		in := input(identity(id), local)
+		for name, m := range Render(in) {
+			t.Run(string(id)+"/"+name, func(t *testing.T) {
+				golden(t, filepath.Join("testdata", string(id), name+".golden"), text(m))
+			})
+		}
+	}
+	t.Run("host", func(t *testing.T) {
+		m := Render(input(spec.Default("demo"), Platform{}))["worker-1"]
+		golden(t, filepath.Join("testdata", "host", "worker-1.golden"), text(m))
+	})
+	t.Run("manifests", func(t *testing.T) {
+		in := input(spec.Default("demo"), local)
+		golden(t, filepath.Join("testdata", "manifests.golden"), string(RBAC())+"---\n"+string(CoreDNS(in)))
+	})
+}
+
+func text(m Machine) string {
+	var w strings.Builder
+	for _, p := range m.Files.Paths() {
+		f := m.Files[p]
+		fmt.Fprintf(&w, "==> %s %04o %s\n%s\n", p, f.Mode, f.OwnerName(), f.Data)
+	}
+	return w.String()
+}
+
+func golden(t *testing.T, file, got string) {
+	t.Helper()
+	if os.Getenv("UPDATE_GOLDEN") != "" {
+		if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(file, []byte(got), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(string(want), got); diff != "" {
+		t.Errorf("%s (UPDATE_GOLDEN=1 writes it anew):\n%s", file, diff)
+	}
+}
+
+func TestKeysAreForTheirOwnerOnly(t *testing.T) {
+	for name, m := range Render(input(spec.Default("demo"), Platform{})) {
+		for p, f := range m.Files {
+			secret := strings.Contains(string(f.Data), "key of ") || strings.Contains(string(f.Data), "client-key-data") ||
+				strings.HasSuffix(p, "encryption.yaml")
+			if strings.Contains(string(f.Data), "public key") {
+				secret = false
+			}
+			if secret != f.Secret() {
+				t.Errorf("%s: %s is %04o", name, p, f.Mode)
+			}
+		}
+	}
+}
+
+func TestOnlyTheControlPlaneHasItsKeys(t *testing.T) {
+	machines := Render(input(spec.Default("demo"), Platform{}))
+	for _, name := range []string{"worker-1", "lb-1"} {
+		for p, f := range machines[name].Files {
+			for _, row := range []string{pki.CA, pki.EtcdCA, pki.APIServer, pki.SuperAdmin, pki.Admin, "sa"} {
+				if string(f.Data) == "key of "+row+"\n" {
+					t.Errorf("%s has the key of %s in %s", name, row, p)
+				}
+			}
+		}
+	}
+	for name, m := range machines {
+		for p, f := range m.Files {
+			if strings.Contains(string(f.Data), "key of "+pki.SuperAdmin) || string(f.Data) == "key of "+pki.EtcdCA+"\n" {
+				t.Errorf("%s has what must stay with the operator in %s", name, p)
+			}
+		}
+	}
+}
+
+// A unit's digest changes with what configures it, and with nothing else.
+func TestConfigDigest(t *testing.T) {
+	digests := func(change func(*Input)) map[string]string {
+		in := input(spec.Default("demo"), Platform{})
+		change(&in)
+		out := map[string]string{}
+		for _, u := range Render(in)["cp-1"].Units {
+			out[u.Name] = u.Config
+		}
+		return out
+	}
+	before := digests(func(*Input) {})
+	tests := map[string]struct {
+		change func(*Input)
+		want   []string
+	}{
+		"nothing":           {func(*Input) {}, nil},
+		"serving key":       {func(in *Input) { in.Keys.Pairs[pki.APIServer] = pki.Pair{Cert: []byte("c"), Key: []byte("k")} }, []string{"kube-apiserver"}},
+		"etcd peer of cp-1": {func(in *Input) { in.Keys.Pairs[pki.EtcdPeer("cp-1")] = pki.Pair{Cert: []byte("c")} }, []string{"etcd"}},
+		"etcd peer of cp-2": {func(in *Input) { in.Keys.Pairs[pki.EtcdPeer("cp-2")] = pki.Pair{Cert: []byte("c")} }, nil},
+		"encryption key":    {func(in *Input) { in.Keys.EncryptionKey = []byte("x") }, []string{"kube-apiserver"}},
+		"pause image":       {func(in *Input) { in.Images.Pause = "x" }, []string{"containerd"}},
+		"kubelet's client":  {func(in *Input) { in.Keys.Pairs[pki.KubeletClient("cp-1")] = pki.Pair{Cert: []byte("c")} }, []string{"kubelet"}},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			var changed []string
+			after := digests(test.change)
+			for _, u := range Render(input(spec.Default("demo"), Platform{}))["cp-1"].Units {
+				if before[u.Name] != after[u.Name] {
+					changed = append(changed, u.Name)
+				}
+			}
+			if diff := cmp.Diff(test.want, changed); diff != "" {
+				t.Error(diff)
+			}
+		})
+	}
+}
+
+// What differs between the identities is what the design says, and no more.
+func TestIdentitiesDifferInFlagsOfTheAPIServerOnly(t *testing.T) {
+	shared := Render(input(identity(spec.Shared), Platform{}))["cp-1"].Files
+	certificate := Render(input(identity(spec.SharedCertificate), Platform{}))["cp-1"].Files
+	var differ []string
+	for _, p := range shared.Paths() {
+		if shared[p].Sum() != certificate[p].Sum() {
+			differ = append(differ, p)
+		}
+	}
+	want := []string{"/etc/kubernetes/haplane-agent.conf", "/etc/systemd/system/haplane-agent.service",
+		"/etc/systemd/system/kube-apiserver.service"}
+	if diff := cmp.Diff(want, differ); diff != "" {
+		t.Error(diff)
+	}
+}

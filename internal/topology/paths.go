@@ -1,0 +1,15 @@
+package topology
+
+// Paths on machines are kubeadm's, so that who knows one cluster knows all.
+const (
+	KubernetesDir = "/etc/kubernetes"
+	PKIDir        = KubernetesDir + "/pki"
+	BinDir        = "/usr/local/bin"
+	ImageDir      = "/usr/share/haplane/images" // container images, one archive each; see image.ArchiveDir
+	CNIBinDir     = "/opt/cni/bin"
+	CNIConfigDir  = "/etc/cni/net.d"
+	UnitDir       = "/etc/systemd/system"
+	EtcdDataDir   = "/var/lib/etcd"
+	AuditLog      = "/var/log/kubernetes/audit.log"
+	HAProxySocket = "/run/haproxy/admin.sock" // see haproxyapi.SocketPath
+)

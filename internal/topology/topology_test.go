@@ -1,0 +1,68 @@
+package topology
+
+import (
+	"fmt"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/haplane/haplane/spec"
+)
+
+func of(identity spec.Identity) *Topology {
+	c := spec.Default("demo")
+	c.Spec.Identity = identity
+	if identity != spec.Shared {
+		c.Spec.EndpointReconciler = spec.ReconcilerLease
+	}
+	return New(c)
+}
+
+// The table of the three identities, as the article and the design have it.
+func TestIdentities(t *testing.T) {
+	tests := map[spec.Identity]struct{ addresses, advertise, endpoints string }{
+		spec.PerNode: {"[10.10.10.3 10.10.10.11 10.10.10.12 10.10.10.13 127.0.0.1 10.96.0.1]", "10.10.10.12",
+			"[10.10.10.11:6443 10.10.10.12:6443 10.10.10.13:6443]"},
+		spec.Shared: {"[10.10.10.3 127.0.0.1 10.96.0.1]", "10.10.10.3", "[10.10.10.3:6443]"},
+		spec.SharedCertificate: {"[10.10.10.3 127.0.0.1 10.96.0.1]", "10.10.10.12",
+			"[10.10.10.11:6443 10.10.10.12:6443 10.10.10.13:6443]"},
+	}
+	for identity, want := range tests {
+		t.Run(string(identity), func(t *testing.T) {
+			topo := of(identity)
+			cp2, _ := topo.Node("cp-2")
+			got := []string{fmt.Sprint(topo.ServingAddresses()), topo.AdvertiseAddress(cp2).String(), fmt.Sprint(topo.KubernetesEndpoints())}
+			if diff := cmp.Diff([]string{want.addresses, want.advertise, want.endpoints}, got); diff != "" {
+				t.Error(diff)
+			}
+			if topo.OwnsEndpoints() != (identity == spec.Shared) {
+				t.Error("owner of the endpoints")
+			}
+		})
+	}
+}
+
+func TestServiceAddresses(t *testing.T) {
+	topo := of(spec.Shared)
+	if got := fmt.Sprint(topo.KubernetesServiceIP(), topo.DNSServiceIP()); got != "10.96.0.1 10.96.0.10" {
+		t.Error(got)
+	}
+	want := []string{"kubernetes", "kubernetes.default", "kubernetes.default.svc", "kubernetes.default.svc.cluster.local", "localhost"}
+	if diff := cmp.Diff(want, topo.ServingNames()); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func TestNodes(t *testing.T) {
+	topo := of(spec.Shared)
+	if len(topo.ControlPlane()) != 3 || len(topo.KubeletNodes()) != 4 || len(topo.LoadBalancers()) != 1 {
+		t.Errorf("%+v", topo.Nodes)
+	}
+	if _, ok := topo.Node("cp-9"); ok {
+		t.Error("found a node that is not there")
+	}
+	cp1, _ := topo.Node("cp-1")
+	if cp1.EtcdPeerURL() != "https://10.10.10.11:2380" || topo.APIEndpoint() != "https://10.10.10.3:6443" {
+		t.Error(cp1.EtcdPeerURL(), topo.APIEndpoint())
+	}
+}

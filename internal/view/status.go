@@ -1,0 +1,113 @@
+package view
+
+import (
+	"cmp"
+	"encoding/json"
+	"fmt"
+	"io"
+	"maps"
+	"slices"
+	"strings"
+	"text/tabwriter"
+
+	"github.com/haplane/haplane/internal/cluster"
+)
+
+// JSON writes a value as indented JSON.
+func JSON(w io.Writer, v any) error {
+	e := json.NewEncoder(w)
+	e.SetIndent("", "  ")
+	return e.Encode(v)
+}
+
+// Status writes a cluster's status as tables.
+func Status(w io.Writer, s *cluster.Status) error {
+	t := tabwriter.NewWriter(w, 0, 0, 3, ' ', 0)
+	fmt.Fprintf(t, "CLUSTER\t%s\nIDENTITY\t%s\nENDPOINT\t%s\t%s\n", s.Cluster, s.Identity, s.Endpoint, word(s.EndpointReady, "ready", "not ready"))
+	fmt.Fprintf(t, "KUBERNETES SERVICE\t%s\n", cmp.Or(strings.Join(s.KubernetesServiceEndpoints, ", "), "no endpoints"))
+	for _, name := range slices.Sorted(maps.Keys(s.Leaders)) {
+		fmt.Fprintf(t, "LEADER\t%s\t%s\n", name, cmp.Or(s.Leaders[name], "nobody"))
+	}
+	fmt.Fprintln(t, "\nNODE\tROLE\tADDRESS\tNODE\tAPI SERVER\tETCD\tLOAD BALANCER")
+	for _, n := range s.Nodes {
+		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%s\t%s\n", n.Name, n.Role, n.Address, word(n.Ready, "ready", "not ready"),
+			apiServer(s, n.Name), member(s, n.Name), backend(s, n.Name))
+	}
+	if err := t.Flush(); err != nil {
+		return err
+	}
+	for _, line := range reasons(s) {
+		fmt.Fprintln(w, line)
+	}
+	return nil
+}
+
+func word(yes bool, ifYes, ifNo string) string {
+	if yes {
+		return ifYes
+	}
+	return ifNo
+}
+
+func apiServer(s *cluster.Status, node string) string {
+	for _, a := range s.APIServers {
+		if a.Node == node {
+			return word(a.Ready, "ready", "not ready")
+		}
+	}
+	return "-"
+}
+
+func member(s *cluster.Status, node string) string {
+	for _, m := range s.Etcd.Members {
+		if m.Name == node {
+			text := word(m.Healthy, "healthy", "unhealthy")
+			if m.Leader {
+				text += ", leader"
+			}
+			if m.Learner {
+				text += ", learner"
+			}
+			return text
+		}
+	}
+	return "-"
+}
+
+func backend(s *cluster.Status, node string) string {
+	for _, lb := range s.LoadBalancers {
+		for _, b := range lb.Backends {
+			if b.Node == node {
+				return word(b.Up, "up", "down")
+			}
+		}
+	}
+	return "-"
+}
+
+// reasons tells of everything that is not as it should be.
+func reasons(s *cluster.Status) []string {
+	var out []string
+	for _, n := range s.Nodes {
+		if n.Reason != "" {
+			out = append(out, fmt.Sprintf("node %s: %s", n.Name, n.Reason))
+		}
+	}
+	for _, a := range s.APIServers {
+		if a.Error != "" {
+			out = append(out, fmt.Sprintf("API server of %s: %s", a.Node, a.Error))
+		}
+	}
+	for _, m := range s.Etcd.Members {
+		if m.Error != "" {
+			out = append(out, fmt.Sprintf("etcd member %s: %s", m.Name, m.Error))
+		}
+	}
+	for _, e := range s.Errors {
+		out = append(out, "could not look: "+e)
+	}
+	if len(out) > 0 {
+		out = append([]string{""}, out...)
+	}
+	return out
+}
