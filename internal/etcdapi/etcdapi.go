@@ -29,24 +29,20 @@ type Client struct {
 // Dial returns a client of the cluster at the endpoints, URLs or host:port; one of them
 // that works is enough. It does not connect: a cluster that is down shows in the first request.
 func Dial(endpoints []string, config *tls.Config) (*Client, error) {
-	etcd, err := dial(endpoints, config, 0)
+	etcd, err := dial(endpoints, clientv3.Config{TLS: config})
 	if err != nil {
 		return nil, err
 	}
 	return &Client{etcd: etcd, tls: config, endpoints: endpoints}, nil
 }
 
-// dial takes the number of attempts at a request; 0 is clientv3's own choice, many over all endpoints.
-func dial(endpoints []string, config *tls.Config, attempts uint) (*clientv3.Client, error) {
-	etcd, err := clientv3.New(clientv3.Config{
-		Endpoints: endpoints, TLS: config,
-		MaxUnaryRetries:      attempts, // upstream's name; it counts the first attempt too
-		DialTimeout:          statusTimeout,
-		DialKeepAliveTime:    5 * time.Second,
-		DialKeepAliveTimeout: 3 * time.Second,
-		// clientv3 logs every failed attempt to stderr; our errors say it once.
-		Logger: zap.NewNop(),
-	})
+func dial(endpoints []string, config clientv3.Config) (*clientv3.Client, error) {
+	config.Endpoints = endpoints
+	config.DialTimeout = statusTimeout
+	config.DialKeepAliveTime, config.DialKeepAliveTimeout = 5*time.Second, 3*time.Second
+	// clientv3 logs every failed attempt to stderr; our errors say it once.
+	config.Logger = zap.NewNop()
+	etcd, err := clientv3.New(config)
 	if err != nil {
 		return nil, fmt.Errorf("make a client of etcd at %s: %w", strings.Join(endpoints, ","), err)
 	}

@@ -146,7 +146,7 @@ func TestStatuses(t *testing.T) {
 		"learner":        {&fakeMember{id: 7, leader: 8, learner: true}, Status{Healthy: true}, ""},
 		"not permitted":  {&fakeMember{id: 7, leader: 8, quorum: true, readErr: rpctypes.ErrGRPCPermissionDenied}, Status{Healthy: true}, ""},
 		"with an alarm":  {&fakeMember{id: 7, leader: 8, quorum: true, problems: []string{"NOSPACE"}}, Status{Healthy: true, Problems: []string{"NOSPACE"}}, ""},
-		"without quorum": {&fakeMember{id: 7}, Status{}, "deadline exceeded"},
+		"without quorum": {&fakeMember{id: 7}, Status{}, "no answer to a linearizable read: context deadline exceeded"},
 		"no leader":      {&fakeMember{id: 7, quorum: true, readErr: rpctypes.ErrGRPCNoLeader}, Status{}, "no leader"},
 		"someone else":   {&fakeMember{id: 9, leader: 9, quorum: true}, Status{}, "member 9 answers, 7 expected"},
 		"dead":           {nil, Status{}, "refused"},

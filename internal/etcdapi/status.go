@@ -8,6 +8,7 @@ import (
 
 	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
 	clientv3 "go.etcd.io/etcd/client/v3"
+	"google.golang.org/grpc"
 )
 
 // A Status is how one member is, by its own account.
@@ -43,9 +44,7 @@ func (c *Client) ask(ctx context.Context, status *Status) error {
 	if len(status.Member.ClientURLs) == 0 {
 		return errors.New("it has not started yet")
 	}
-	// A client of its own: the cluster's would ask another member instead. One
-	// attempt: retries hide the cause of the failure behind "deadline exceeded".
-	etcd, err := dial(status.Member.ClientURLs, c.tls, 1)
+	etcd, err := c.dialMember(status.Member)
 	if err != nil {
 		return err
 	}
@@ -66,12 +65,30 @@ func (c *Client) ask(ctx context.Context, status *Status) error {
 	return linearizableRead(ctx, etcd)
 }
 
+// dialMember returns a client of one member: the cluster's would ask another instead.
+func (c *Client) dialMember(member Member) (*clientv3.Client, error) {
+	// clientv3 waits and retries until the deadline, and then that is all it says.
+	// One attempt that fails fast says why: refused, a bad certificate, no leader.
+	failFast := func(ctx context.Context, method string, req, reply any, conn *grpc.ClientConn, invoke grpc.UnaryInvoker, options ...grpc.CallOption) error {
+		return invoke(ctx, method, req, reply, conn, append(options, grpc.WaitForReady(false))...)
+	}
+	return dial(member.ClientURLs, clientv3.Config{
+		TLS:             c.tls,
+		MaxUnaryRetries: 1, // upstream's name; the first attempt counts
+		DialOptions:     []grpc.DialOption{grpc.WithChainUnaryInterceptor(failFast)},
+	})
+}
+
 // linearizableRead succeeds when the member confirms with a quorum; a read that
 // is refused for lack of permission got that far too.
 func linearizableRead(ctx context.Context, etcd *clientv3.Client) error {
 	_, err := etcd.Get(ctx, healthKey)
 	if errors.Is(err, rpctypes.ErrPermissionDenied) {
 		return nil
+	}
+	if ctx.Err() != nil {
+		// It answered Status and hangs now, which is how a missing quorum looks.
+		return fmt.Errorf("no answer to a linearizable read: %w", ctx.Err())
 	}
 	return err
 }

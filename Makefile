@@ -1,0 +1,40 @@
+# make build    bin/haplane
+# make up       build it and bring up the default cluster on this machine (root)
+# make test     everything: lint, unit tests, end-to-end tests on real machines (root)
+# make bench    print how fast it is on this machine (root)
+
+VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo v0.1.0-dev)
+LDFLAGS := -s -w -X github.com/haplane/haplane/internal/cli.Version=$(VERSION)
+SUDO    := $(shell [ "$$(id -u)" = 0 ] || echo sudo --preserve-env=PATH,HOME,CI,HAPLANE_HOME,HAPLANE_CACHE)
+
+export CGO_ENABLED = 0
+
+.PHONY: build up down test lint unit image e2e bench
+build:
+	go build -trimpath -ldflags "$(LDFLAGS)" -o bin/haplane ./cmd/haplane
+
+up: build
+	$(SUDO) bin/haplane up
+
+down: build
+	$(SUDO) bin/haplane down --yes
+
+test: lint unit e2e
+
+lint:
+	@test -z "$$(gofmt -l cmd e2e internal spec components)" || { echo "gofmt these:"; gofmt -l cmd e2e internal spec components; exit 1; }
+	go vet ./...
+	go vet -tags e2e ./...
+
+unit:
+	go test ./...
+
+# The components and the golden image, built from source as far as the cache lacks them.
+image: build
+	$(SUDO) bin/haplane image build
+
+e2e: image
+	$(SUDO) go test -tags e2e -count=1 -timeout 45m -p 1 -v ./internal/machine/nspawn ./e2e
+
+bench: image
+	$(SUDO) go run ./e2e/bench

@@ -1,0 +1,338 @@
+package agent
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"crypto/rsa"
+	"crypto/x509"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	discoveryv1 "k8s.io/api/discovery/v1"
+	rbacv1 "k8s.io/api/rbac/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/rest"
+
+	"github.com/haplane/haplane/internal/poll"
+)
+
+// The real thing: etcd, an API server without endpoint reconciler, and agents as
+// processes of their own whose permissions are Rules and nothing else. Set these to
+// the paths of the binaries; without them the tests are skipped.
+const (
+	etcdEnv      = "HAPLANE_TEST_ETCD"
+	apiServerEnv = "HAPLANE_TEST_KUBE_APISERVER"
+	childEnv     = "HAPLANE_TEST_AGENT" // kubeconfig,node,listen: this process is an agent
+)
+
+func TestMain(m *testing.M) {
+	if child := os.Getenv(childEnv); child != "" {
+		f := strings.Split(child, ",")
+		log := slog.New(slog.NewTextHandler(os.Stderr, nil))
+		err := Run(context.Background(), Options{Kubeconfig: f[0], NodeName: f[1], Endpoint: lb, Listen: f[2], Log: log})
+		fmt.Fprintln(os.Stderr, "agent ended:", err)
+		os.Exit(1)
+	}
+	os.Exit(m.Run())
+}
+
+// A control is a running control plane of one node on loopback.
+type control struct {
+	t         *testing.T
+	dir, etcd string
+	port      int
+	api       *exec.Cmd
+	client    kubernetes.Interface
+}
+
+func TestRealAPIServer(t *testing.T) {
+	c := startControl(t)
+	c.grant()
+	agents := map[string]*exec.Cmd{}
+	for _, node := range []string{"cp-1", "cp-2", "cp-3"} {
+		agents[node] = c.startAgent(node)
+	}
+	t.Logf("first sync %s after the agents' start", c.untilRight())
+	c.repairs(t)
+
+	t.Run("api server restarts", func(t *testing.T) {
+		for _, signal := range []syscall.Signal{syscall.SIGTERM, syscall.SIGKILL} {
+			stopped := time.Now()
+			c.stopAPI(signal)
+			c.deleteInEtcd("/registry/services/endpoints/default/kubernetes", "/registry/endpointslices/default/kubernetes")
+			c.startAPI()
+			ready := time.Now()
+			t.Logf("%s: API server ready again %s later, both objects right %s after that", signal, ready.Sub(stopped), c.untilRight())
+		}
+		c.repairs(t)
+	})
+
+	t.Run("leader killed", func(t *testing.T) {
+		leader := c.leader()
+		kill(agents[leader], syscall.SIGKILL)
+		start := time.Now()
+		c.delete("endpoints")
+		took := c.untilRight()
+		t.Logf("%s killed, objects right after %s, %s leads after %s", leader, took, c.leader(), time.Since(start))
+		if took > leaseDuration+3*retryPeriod {
+			t.Errorf("takeover took %s", took)
+		}
+		agents[leader] = c.startAgent(leader)
+	})
+
+	t.Run("idle", func(t *testing.T) {
+		before := c.versions()
+		end := time.After(2*resync + time.Second) // a resync or two must pass
+		<-end
+		if after := c.versions(); after != before {
+			t.Errorf("written to while all was right: %s, then %s", before, after)
+		}
+	})
+}
+
+// repairs corrupts the objects in every way that the API server accepts.
+func (c *control) repairs(t *testing.T) {
+	for _, tt := range corruptions {
+		t.Run(tt.name, func(t *testing.T) {
+			c.corrupt(t, tt.name)
+			took := c.untilRight()
+			t.Logf("right again after %s", took.Round(time.Millisecond))
+			if took > time.Second {
+				t.Errorf("repair took %s, want a second at most", took)
+			}
+		})
+	}
+}
+
+// corrupt does to the real objects what the corruption of the name does to the fake's.
+func (c *control) corrupt(t *testing.T, name string) {
+	ctx := t.Context()
+	slices, endpoints := c.client.DiscoveryV1().EndpointSlices("default"), c.client.CoreV1().Endpoints("default")
+	patch := map[string]string{
+		"endpoints wrong address":       `[{"op":"replace","path":"/subsets/0/addresses/0/ip","value":"10.10.10.11"}]`,
+		"endpoints extra address":       `[{"op":"add","path":"/subsets/0/addresses/-","value":{"ip":"10.10.10.12"}}]`,
+		"endpoints not ready":           `[{"op":"move","from":"/subsets/0/addresses","path":"/subsets/0/notReadyAddresses"}]`,
+		"endpoints blanked":             `[{"op":"remove","path":"/subsets"}]`,
+		"endpoints wrong port name":     `[{"op":"replace","path":"/subsets/0/ports/0/name","value":"http"}]`,
+		"endpoints without label":       `[{"op":"remove","path":"/metadata/labels"}]`,
+		"slice wrong address":           `[{"op":"replace","path":"/endpoints/0/addresses/0","value":"10.10.10.11"}]`,
+		"slice extra address":           `[{"op":"add","path":"/endpoints/-","value":{"addresses":["10.10.10.12"]}}]`,
+		"slice not ready":               `[{"op":"replace","path":"/endpoints/0/conditions/ready","value":false}]`,
+		"slice blanked":                 `[{"op":"replace","path":"/endpoints","value":[]}]`,
+		"slice wrong port":              `[{"op":"replace","path":"/ports/0/port","value":443}]`,
+		"slice without service label":   `[{"op":"remove","path":"/metadata/labels/kubernetes.io~1service-name"}]`,
+		"slice claimed by a controller": `[{"op":"replace","path":"/metadata/labels/endpointslice.kubernetes.io~1managed-by","value":"endpointslicemirroring-controller.k8s.io"}]`,
+	}[name]
+	var err error
+	switch {
+	case name == "slice of the other address type":
+		_, other := Objects(lb)
+		other.AddressType, other.Endpoints[0].Addresses = discoveryv1.AddressTypeIPv6, []string{"fd00::3"}
+		must(t, slices.Delete(ctx, "kubernetes", metav1.DeleteOptions{}))
+		_, err = slices.Create(ctx, other, metav1.CreateOptions{})
+		if err != nil { // the agent was faster
+			err = nil
+		}
+	case name == "stray slice":
+		_, stray := Objects(lb)
+		stray.Name, stray.Endpoints[0].Addresses = "kubernetes-x7k2p", []string{"10.10.10.13"}
+		_, err = slices.Create(ctx, stray, metav1.CreateOptions{})
+	case strings.HasSuffix(name, "deleted"):
+		c.delete(strings.Fields(name)[0])
+	case patch == "":
+		t.Fatalf("no such corruption: %s", name)
+	case strings.HasPrefix(name, "slice"):
+		_, err = slices.Patch(ctx, "kubernetes", "application/json-patch+json", []byte(patch), metav1.PatchOptions{})
+	default:
+		_, err = endpoints.Patch(ctx, "kubernetes", "application/json-patch+json", []byte(patch), metav1.PatchOptions{})
+	}
+	must(t, err)
+}
+
+func (c *control) delete(object string) {
+	var err error
+	if object == "slice" {
+		err = c.client.DiscoveryV1().EndpointSlices("default").Delete(c.t.Context(), "kubernetes", metav1.DeleteOptions{})
+	} else {
+		err = c.client.CoreV1().Endpoints("default").Delete(c.t.Context(), "kubernetes", metav1.DeleteOptions{})
+	}
+	must(c.t, err)
+}
+
+// untilRight waits until both objects are what they have to be, and nothing else claims to be.
+func (c *control) untilRight() time.Duration {
+	c.t.Helper()
+	start := time.Now()
+	ctx, cancel := context.WithTimeout(c.t.Context(), 30*time.Second)
+	defer cancel()
+	must(c.t, poll.Until(ctx, 2*time.Millisecond, func(ctx context.Context) error {
+		endpoints, err := c.client.CoreV1().Endpoints("default").Get(ctx, "kubernetes", metav1.GetOptions{})
+		if err != nil {
+			return err
+		}
+		slices, err := c.client.DiscoveryV1().EndpointSlices("default").List(ctx, metav1.ListOptions{})
+		if err != nil {
+			return err
+		}
+		return c.isRight(endpoints, slices.Items)
+	}))
+	return time.Since(start)
+}
+
+func (c *control) isRight(endpoints *corev1.Endpoints, slices []discoveryv1.EndpointSlice) error {
+	wantEndpoints, wantSlice := Objects(lb)
+	if fmt.Sprint(endpoints.Labels, endpoints.Subsets) != fmt.Sprint(wantEndpoints.Labels, wantEndpoints.Subsets) {
+		return fmt.Errorf("endpoints: %s", describeEndpoints(endpoints))
+	}
+	if len(slices) != 1 {
+		return fmt.Errorf("%d slices", len(slices))
+	}
+	if got, want := describeSlice(&slices[0]), describeSlice(wantSlice); got != want || *slices[0].Ports[0].Port != int32(lb.Port()) {
+		return fmt.Errorf("slice: %s", got)
+	}
+	return nil
+}
+
+func (c *control) versions() string {
+	endpoints, err := c.client.CoreV1().Endpoints("default").Get(c.t.Context(), "kubernetes", metav1.GetOptions{})
+	must(c.t, err)
+	slice, err := c.client.DiscoveryV1().EndpointSlices("default").Get(c.t.Context(), "kubernetes", metav1.GetOptions{})
+	must(c.t, err)
+	return endpoints.ResourceVersion + " " + slice.ResourceVersion
+}
+
+func (c *control) leader() string {
+	lease, err := c.client.CoordinationV1().Leases("kube-system").Get(c.t.Context(), LeaseName, metav1.GetOptions{})
+	must(c.t, err)
+	return *lease.Spec.HolderIdentity
+}
+
+// grant gives the agents' user the permissions of Rules.
+func (c *control) grant() {
+	inDefault, kubeSystem := Rules()
+	for namespace, rules := range map[string][]rbacv1.PolicyRule{"default": inDefault, "kube-system": kubeSystem} {
+		meta := metav1.ObjectMeta{Name: "haplane:agent"}
+		_, err := c.client.RbacV1().Roles(namespace).Create(c.t.Context(), &rbacv1.Role{ObjectMeta: meta, Rules: rules}, metav1.CreateOptions{})
+		must(c.t, err)
+		_, err = c.client.RbacV1().RoleBindings(namespace).Create(c.t.Context(), &rbacv1.RoleBinding{
+			ObjectMeta: meta, RoleRef: rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "Role", Name: meta.Name},
+			Subjects: []rbacv1.Subject{{APIGroup: rbacv1.GroupName, Kind: "User", Name: "haplane:agent"}},
+		}, metav1.CreateOptions{})
+		must(c.t, err)
+	}
+}
+
+func startControl(t *testing.T) *control {
+	if os.Getenv(etcdEnv) == "" || os.Getenv(apiServerEnv) == "" {
+		t.Skipf("%s and %s are not set", etcdEnv, apiServerEnv)
+	}
+	c := &control{t: t, dir: t.TempDir(), port: freePort(t)}
+	client, peer := fmt.Sprintf("http://127.0.0.1:%d", freePort(t)), fmt.Sprintf("http://127.0.0.1:%d", freePort(t))
+	c.etcd = client
+	c.start("etcd", os.Getenv(etcdEnv), "--data-dir", c.dir+"/etcd", "--unsafe-no-fsync",
+		"--listen-client-urls", client, "--advertise-client-urls", client, "--listen-peer-urls", peer,
+		"--initial-advertise-peer-urls", peer, "--initial-cluster", "default="+peer)
+	key, err := rsa.GenerateKey(rand.Reader, 2048)
+	must(t, err)
+	block := &pem.Block{Type: "RSA PRIVATE KEY", Bytes: x509.MarshalPKCS1PrivateKey(key)}
+	c.write("sa.key", string(pem.EncodeToMemory(block)))
+	c.write("tokens.csv", "admin,admin,1,system:masters\nagent,haplane:agent,2\n")
+	c.client, err = kubernetes.NewForConfig(&rest.Config{
+		Host: fmt.Sprintf("https://127.0.0.1:%d", c.port), BearerToken: "admin", QPS: -1,
+		TLSClientConfig: rest.TLSClientConfig{Insecure: true}, WarningHandler: rest.NoWarnings{},
+	})
+	must(t, err)
+	c.startAPI()
+	return c
+}
+
+func (c *control) startAPI() {
+	c.t.Helper()
+	path := strings.Fields(os.Getenv(apiServerEnv))
+	c.api = c.start("kube-apiserver", path[0], append(path[1:],
+		"--etcd-servers", c.etcd, "--bind-address", "127.0.0.1", "--secure-port", fmt.Sprint(c.port),
+		"--advertise-address", lb.Addr().String(), "--endpoint-reconciler-type", "none",
+		"--authorization-mode", "RBAC", "--token-auth-file", c.dir+"/tokens.csv", "--cert-dir", c.dir+"/certs",
+		"--service-account-issuer", "https://kubernetes.default", "--service-account-key-file", c.dir+"/sa.key",
+		"--service-account-signing-key-file", c.dir+"/sa.key", "--service-cluster-ip-range", "10.96.0.0/12")...)
+	ctx, cancel := context.WithTimeout(c.t.Context(), 3*time.Minute)
+	defer cancel()
+	must(c.t, poll.Until(ctx, 20*time.Millisecond, func(ctx context.Context) error {
+		return c.client.Discovery().RESTClient().Get().AbsPath("/readyz").Do(ctx).Error()
+	}))
+}
+
+func (c *control) stopAPI(signal syscall.Signal) { kill(c.api, signal) }
+
+func (c *control) deleteInEtcd(keys ...string) {
+	for _, key := range keys {
+		out, err := exec.CommandContext(c.t.Context(), filepath.Join(filepath.Dir(os.Getenv(etcdEnv)), "etcdctl"),
+			"--endpoints", c.etcd, "del", key).CombinedOutput()
+		if err != nil || !bytes.HasPrefix(out, []byte("1")) {
+			c.t.Fatalf("delete %s: %s %v", key, out, err)
+		}
+	}
+}
+
+func (c *control) startAgent(node string) *exec.Cmd {
+	path := c.write("agent.conf", fmt.Sprintf(`{"clusters":[{"name":"c","cluster":{"server":"https://127.0.0.1:%d","insecure-skip-tls-verify":true}}],
+"users":[{"name":"u","user":{"token":"agent"}}],"contexts":[{"name":"c","context":{"cluster":"c","user":"u"}}],"current-context":"c"}`, c.port))
+	self, err := os.Executable()
+	must(c.t, err)
+	listen := fmt.Sprintf("127.0.0.1:%d", freePort(c.t))
+	c.t.Setenv(childEnv, strings.Join([]string{path, node, listen}, ","))
+	return c.start(node, self)
+}
+
+// start runs a program until the test ends; its log is shown when the test fails.
+func (c *control) start(name, path string, args ...string) *exec.Cmd {
+	log, err := os.OpenFile(filepath.Join(c.dir, name+".log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+	must(c.t, err)
+	cmd := exec.Command(path, args...)
+	cmd.Stdout, cmd.Stderr = log, log
+	must(c.t, cmd.Start())
+	c.t.Cleanup(func() {
+		kill(cmd, syscall.SIGKILL)
+		log.Close()
+		if text, _ := os.ReadFile(log.Name()); c.t.Failed() {
+			c.t.Logf("%s:\n%s", name, text[max(0, len(text)-6000):])
+		}
+	})
+	return cmd
+}
+
+// kill signals and waits; a program that has ended already is fine.
+func kill(cmd *exec.Cmd, signal syscall.Signal) {
+	if cmd.ProcessState != nil {
+		return
+	}
+	if err := cmd.Process.Signal(signal); !errors.Is(err, os.ErrProcessDone) {
+		_ = cmd.Wait()
+	}
+}
+
+func (c *control) write(name, text string) string {
+	path := filepath.Join(c.dir, name)
+	must(c.t, os.WriteFile(path, []byte(text), 0o600))
+	return path
+}
+
+func freePort(t *testing.T) int {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	must(t, err)
+	defer listener.Close()
+	return listener.Addr().(*net.TCPAddr).Port
+}
