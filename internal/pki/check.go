@@ -7,7 +7,7 @@ import (
 	"encoding/pem"
 	"errors"
 	"fmt"
-	"net"
+	"net/netip"
 	"slices"
 	"time"
 )
@@ -30,7 +30,7 @@ func Check(row Row, pair Pair, ca []byte, now time.Time) error {
 		return errors.New("key usage differs")
 	case !slices.Equal(cert.DNSNames, row.DNSNames):
 		return fmt.Errorf("DNS names are %v", cert.DNSNames)
-	case !slices.EqualFunc(cert.IPAddresses, netIPs(row.Addresses), net.IP.Equal):
+	case !slices.Equal(addresses(cert), row.Addresses):
 		return fmt.Errorf("IP addresses are %v", cert.IPAddresses)
 	}
 	if row.CA == "" {
@@ -57,6 +57,15 @@ func (p Pair) parse() (*x509.Certificate, crypto.Signer, error) {
 		return nil, nil, errors.New("private key cannot be read") // the cause could quote the key
 	}
 	return cert, key, nil
+}
+
+func addresses(cert *x509.Certificate) []netip.Addr {
+	var out []netip.Addr
+	for _, ip := range cert.IPAddresses {
+		a, _ := netip.AddrFromSlice(ip)
+		out = append(out, a.Unmap())
+	}
+	return out
 }
 
 func parseCert(data []byte) (*x509.Certificate, error) {

@@ -11,8 +11,6 @@ import (
 	"fmt"
 	"io"
 	"math/big"
-	"net"
-	"net/netip"
 	"time"
 )
 
@@ -102,7 +100,10 @@ func template(row Row, now time.Time, random io.Reader) (*x509.Certificate, erro
 		Subject:      pkix.Name{CommonName: row.CommonName, Organization: row.Organization},
 		NotBefore:    now.Add(-backdate).UTC(), NotAfter: now.Add(row.Lifetime).UTC(),
 		KeyUsage: x509.KeyUsageDigitalSignature, ExtKeyUsage: row.Usage.extended(),
-		BasicConstraintsValid: true, DNSNames: row.DNSNames, IPAddresses: netIPs(row.Addresses),
+		BasicConstraintsValid: true, DNSNames: row.DNSNames,
+	}
+	for _, a := range row.Addresses {
+		c.IPAddresses = append(c.IPAddresses, a.AsSlice())
 	}
 	if row.Usage == ForSigning {
 		c.IsCA, c.KeyUsage = true, x509.KeyUsageCertSign|x509.KeyUsageCRLSign|x509.KeyUsageDigitalSignature
@@ -141,12 +142,4 @@ func encodeKey(key *ecdsa.PrivateKey) ([]byte, error) {
 		return nil, err
 	}
 	return pem.EncodeToMemory(&pem.Block{Type: "EC PRIVATE KEY", Bytes: der}), nil
-}
-
-func netIPs(addresses []netip.Addr) []net.IP {
-	var out []net.IP
-	for _, a := range addresses {
-		out = append(out, a.AsSlice())
-	}
-	return out
 }
