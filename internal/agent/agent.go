@@ -83,9 +83,9 @@ func clients(config *rest.Config) (client, leases kubernetes.Interface, err erro
 	// core/v1 Endpoints is deprecated, and every answer says so. Writing it is this
 	// program's purpose: older clients read it, and no API server writes it here.
 	config.WarningHandler = rest.NoWarnings{}
-	// A round of repair is up to eight requests; the default of 5 a second would
-	// make the third round in a second wait. It also bounds a fight with another writer.
-	config.QPS, config.Burst = 20, 40
+	// A round of repair is three to eight requests; at the default of 5 a second, damage
+	// that comes in a row would wait its turn. It still bounds a fight with another writer.
+	config.QPS, config.Burst = 50, 100
 	if client, err = kubernetes.NewForConfig(config); err != nil {
 		return nil, nil, err
 	}

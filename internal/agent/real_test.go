@@ -1,19 +1,11 @@
 package agent
 
 import (
-	"bytes"
 	"context"
-	"crypto/rand"
-	"crypto/rsa"
-	"crypto/x509"
-	"encoding/pem"
-	"errors"
 	"fmt"
 	"log/slog"
-	"net"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
@@ -21,10 +13,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
-	rbacv1 "k8s.io/api/rbac/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/client-go/kubernetes"
-	"k8s.io/client-go/rest"
 
 	"github.com/haplane/haplane/internal/poll"
 )
@@ -35,7 +24,8 @@ import (
 const (
 	etcdEnv      = "HAPLANE_TEST_ETCD"
 	apiServerEnv = "HAPLANE_TEST_KUBE_APISERVER"
-	childEnv     = "HAPLANE_TEST_AGENT" // kubeconfig,node,listen: this process is an agent
+	managerEnv   = "HAPLANE_TEST_KUBE_CONTROLLER_MANAGER" // optional
+	childEnv     = "HAPLANE_TEST_AGENT"                   // kubeconfig,node,listen: this process is an agent
 )
 
 func TestMain(m *testing.M) {
@@ -47,15 +37,6 @@ func TestMain(m *testing.M) {
 		os.Exit(1)
 	}
 	os.Exit(m.Run())
-}
-
-// A control is a running control plane of one node on loopback.
-type control struct {
-	t         *testing.T
-	dir, etcd string
-	port      int
-	api       *exec.Cmd
-	client    kubernetes.Interface
 }
 
 func TestRealAPIServer(t *testing.T) {
@@ -93,10 +74,17 @@ func TestRealAPIServer(t *testing.T) {
 		agents[leader] = c.startAgent(leader)
 	})
 
+	t.Run("controller manager", func(t *testing.T) {
+		if os.Getenv(managerEnv) == "" {
+			t.Skipf("%s is not set", managerEnv)
+		}
+		c.startManager()
+		c.repairs(t)
+	})
+
 	t.Run("idle", func(t *testing.T) {
 		before := c.versions()
-		end := time.After(2*resync + time.Second) // a resync or two must pass
-		<-end
+		<-time.After(2*resync + time.Second) // two resyncs must pass
 		if after := c.versions(); after != before {
 			t.Errorf("written to while all was right: %s, then %s", before, after)
 		}
@@ -142,9 +130,8 @@ func (c *control) corrupt(t *testing.T, name string) {
 		_, other := Objects(lb)
 		other.AddressType, other.Endpoints[0].Addresses = discoveryv1.AddressTypeIPv6, []string{"fd00::3"}
 		must(t, slices.Delete(ctx, "kubernetes", metav1.DeleteOptions{}))
-		_, err = slices.Create(ctx, other, metav1.CreateOptions{})
-		if err != nil { // the agent was faster
-			err = nil
+		if _, err := slices.Create(ctx, other, metav1.CreateOptions{}); err != nil {
+			t.Log("the agent's slice was there first")
 		}
 	case name == "stray slice":
 		_, stray := Objects(lb)
@@ -218,121 +205,4 @@ func (c *control) leader() string {
 	lease, err := c.client.CoordinationV1().Leases("kube-system").Get(c.t.Context(), LeaseName, metav1.GetOptions{})
 	must(c.t, err)
 	return *lease.Spec.HolderIdentity
-}
-
-// grant gives the agents' user the permissions of Rules.
-func (c *control) grant() {
-	inDefault, kubeSystem := Rules()
-	for namespace, rules := range map[string][]rbacv1.PolicyRule{"default": inDefault, "kube-system": kubeSystem} {
-		meta := metav1.ObjectMeta{Name: "haplane:agent"}
-		_, err := c.client.RbacV1().Roles(namespace).Create(c.t.Context(), &rbacv1.Role{ObjectMeta: meta, Rules: rules}, metav1.CreateOptions{})
-		must(c.t, err)
-		_, err = c.client.RbacV1().RoleBindings(namespace).Create(c.t.Context(), &rbacv1.RoleBinding{
-			ObjectMeta: meta, RoleRef: rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "Role", Name: meta.Name},
-			Subjects: []rbacv1.Subject{{APIGroup: rbacv1.GroupName, Kind: "User", Name: "haplane:agent"}},
-		}, metav1.CreateOptions{})
-		must(c.t, err)
-	}
-}
-
-func startControl(t *testing.T) *control {
-	if os.Getenv(etcdEnv) == "" || os.Getenv(apiServerEnv) == "" {
-		t.Skipf("%s and %s are not set", etcdEnv, apiServerEnv)
-	}
-	c := &control{t: t, dir: t.TempDir(), port: freePort(t)}
-	client, peer := fmt.Sprintf("http://127.0.0.1:%d", freePort(t)), fmt.Sprintf("http://127.0.0.1:%d", freePort(t))
-	c.etcd = client
-	c.start("etcd", os.Getenv(etcdEnv), "--data-dir", c.dir+"/etcd", "--unsafe-no-fsync",
-		"--listen-client-urls", client, "--advertise-client-urls", client, "--listen-peer-urls", peer,
-		"--initial-advertise-peer-urls", peer, "--initial-cluster", "default="+peer)
-	key, err := rsa.GenerateKey(rand.Reader, 2048)
-	must(t, err)
-	block := &pem.Block{Type: "RSA PRIVATE KEY", Bytes: x509.MarshalPKCS1PrivateKey(key)}
-	c.write("sa.key", string(pem.EncodeToMemory(block)))
-	c.write("tokens.csv", "admin,admin,1,system:masters\nagent,haplane:agent,2\n")
-	c.client, err = kubernetes.NewForConfig(&rest.Config{
-		Host: fmt.Sprintf("https://127.0.0.1:%d", c.port), BearerToken: "admin", QPS: -1,
-		TLSClientConfig: rest.TLSClientConfig{Insecure: true}, WarningHandler: rest.NoWarnings{},
-	})
-	must(t, err)
-	c.startAPI()
-	return c
-}
-
-func (c *control) startAPI() {
-	c.t.Helper()
-	path := strings.Fields(os.Getenv(apiServerEnv))
-	c.api = c.start("kube-apiserver", path[0], append(path[1:],
-		"--etcd-servers", c.etcd, "--bind-address", "127.0.0.1", "--secure-port", fmt.Sprint(c.port),
-		"--advertise-address", lb.Addr().String(), "--endpoint-reconciler-type", "none",
-		"--authorization-mode", "RBAC", "--token-auth-file", c.dir+"/tokens.csv", "--cert-dir", c.dir+"/certs",
-		"--service-account-issuer", "https://kubernetes.default", "--service-account-key-file", c.dir+"/sa.key",
-		"--service-account-signing-key-file", c.dir+"/sa.key", "--service-cluster-ip-range", "10.96.0.0/12")...)
-	ctx, cancel := context.WithTimeout(c.t.Context(), 3*time.Minute)
-	defer cancel()
-	must(c.t, poll.Until(ctx, 20*time.Millisecond, func(ctx context.Context) error {
-		return c.client.Discovery().RESTClient().Get().AbsPath("/readyz").Do(ctx).Error()
-	}))
-}
-
-func (c *control) stopAPI(signal syscall.Signal) { kill(c.api, signal) }
-
-func (c *control) deleteInEtcd(keys ...string) {
-	for _, key := range keys {
-		out, err := exec.CommandContext(c.t.Context(), filepath.Join(filepath.Dir(os.Getenv(etcdEnv)), "etcdctl"),
-			"--endpoints", c.etcd, "del", key).CombinedOutput()
-		if err != nil || !bytes.HasPrefix(out, []byte("1")) {
-			c.t.Fatalf("delete %s: %s %v", key, out, err)
-		}
-	}
-}
-
-func (c *control) startAgent(node string) *exec.Cmd {
-	path := c.write("agent.conf", fmt.Sprintf(`{"clusters":[{"name":"c","cluster":{"server":"https://127.0.0.1:%d","insecure-skip-tls-verify":true}}],
-"users":[{"name":"u","user":{"token":"agent"}}],"contexts":[{"name":"c","context":{"cluster":"c","user":"u"}}],"current-context":"c"}`, c.port))
-	self, err := os.Executable()
-	must(c.t, err)
-	listen := fmt.Sprintf("127.0.0.1:%d", freePort(c.t))
-	c.t.Setenv(childEnv, strings.Join([]string{path, node, listen}, ","))
-	return c.start(node, self)
-}
-
-// start runs a program until the test ends; its log is shown when the test fails.
-func (c *control) start(name, path string, args ...string) *exec.Cmd {
-	log, err := os.OpenFile(filepath.Join(c.dir, name+".log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
-	must(c.t, err)
-	cmd := exec.Command(path, args...)
-	cmd.Stdout, cmd.Stderr = log, log
-	must(c.t, cmd.Start())
-	c.t.Cleanup(func() {
-		kill(cmd, syscall.SIGKILL)
-		log.Close()
-		if text, _ := os.ReadFile(log.Name()); c.t.Failed() {
-			c.t.Logf("%s:\n%s", name, text[max(0, len(text)-6000):])
-		}
-	})
-	return cmd
-}
-
-// kill signals and waits; a program that has ended already is fine.
-func kill(cmd *exec.Cmd, signal syscall.Signal) {
-	if cmd.ProcessState != nil {
-		return
-	}
-	if err := cmd.Process.Signal(signal); !errors.Is(err, os.ErrProcessDone) {
-		_ = cmd.Wait()
-	}
-}
-
-func (c *control) write(name, text string) string {
-	path := filepath.Join(c.dir, name)
-	must(c.t, os.WriteFile(path, []byte(text), 0o600))
-	return path
-}
-
-func freePort(t *testing.T) int {
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	must(t, err)
-	defer listener.Close()
-	return listener.Addr().(*net.TCPAddr).Port
 }

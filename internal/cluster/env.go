@@ -18,7 +18,6 @@ import (
 	"github.com/haplane/haplane/internal/kubeconfig"
 	"github.com/haplane/haplane/internal/machine"
 	"github.com/haplane/haplane/internal/machine/nspawn"
-	"github.com/haplane/haplane/internal/machine/ssh"
 	"github.com/haplane/haplane/internal/phase"
 	"github.com/haplane/haplane/internal/pki"
 	"github.com/haplane/haplane/internal/render"
@@ -69,7 +68,9 @@ type env struct {
 	cluster  *spec.Cluster
 	topology *topology.Topology
 	rows     []pki.Row
-	client   *ssh.Client
+	// reach returns a machine by its name, once connect was called.
+	reach func(string) machine.Machine
+	done  []func() error
 
 	programs []component.Program
 	image    image.Image
@@ -88,12 +89,14 @@ func newEnv(c *spec.Cluster, o Options) *env {
 }
 
 func (e *env) close() {
-	if e.client != nil {
-		_ = e.client.Close()
+	for _, done := range e.done {
+		if err := done(); err != nil {
+			e.Log.Warn("close", "err", err)
+		}
 	}
 }
 
-func (e *env) machine(n topology.Node) machine.Machine { return e.client.Machine(n.Name) }
+func (e *env) machine(n topology.Node) machine.Machine { return e.reach(n.Name) }
 
 func (e *env) provider() *nspawn.Provider {
 	t := e.topology

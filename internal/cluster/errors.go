@@ -48,12 +48,12 @@ const logLines = 8
 // log of the unit that it is about, and where to read on. It works when ctx has ended.
 func (e *env) explain(ctx context.Context, err error) error {
 	var unit *UnitError
-	if !errors.As(err, &unit) || e.client == nil {
+	if !errors.As(err, &unit) || e.reach == nil {
 		return err
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), requestTimeout)
 	defer cancel()
-	result, logErr := e.client.Machine(unit.Node).Run(ctx, machine.Cmd("journalctl", "--unit="+unit.Unit+".service",
+	result, logErr := e.reach(unit.Node).Run(ctx, machine.Cmd("journalctl", "--unit="+unit.Unit+".service",
 		"--lines="+strconv.Itoa(logLines), "--no-pager", "--output=cat"))
 	if logErr != nil {
 		unit.Log = []string{"(its log cannot be read: " + logErr.Error() + ")"}

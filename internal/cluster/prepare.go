@@ -10,6 +10,7 @@ import (
 	"github.com/haplane/haplane/internal/component"
 	"github.com/haplane/haplane/internal/fileset"
 	"github.com/haplane/haplane/internal/image"
+	"github.com/haplane/haplane/internal/machine"
 	"github.com/haplane/haplane/internal/machine/nspawn"
 	"github.com/haplane/haplane/internal/machine/ssh"
 	"github.com/haplane/haplane/internal/pki"
@@ -122,12 +123,16 @@ func (e *env) addAgent() error {
 
 // connect opens the way to the machines; the connections come with the first command.
 func (e *env) connect() error {
-	if e.client != nil {
+	if e.reach != nil {
 		return nil
 	}
-	var err error
-	e.client, err = ssh.New(e.Store.SSHConfig(), e.Log)
-	return err
+	client, err := ssh.New(e.Store.SSHConfig(), e.Log)
+	if err != nil {
+		return err
+	}
+	e.reach = func(name string) machine.Machine { return client.Machine(name) }
+	e.done = append(e.done, client.Close)
+	return nil
 }
 
 func nspawnMachines(e *env) []nspawn.Machine {
