@@ -15,7 +15,7 @@ func (a *app) ssh() *cobra.Command {
 		Use:   "ssh NODE [COMMAND...]",
 		Short: "Open a shell on a node, or run a command there",
 		Example: `  haplane ssh cp-1
-  haplane ssh cp-1 crictl ps
+  haplane ssh cp-1 kubectl get nodes
   haplane ssh cp-2 systemctl stop kube-apiserver`,
 		Args:              usage(cobra.MinimumNArgs(1)),
 		ValidArgsFunction: a.completeNodes,

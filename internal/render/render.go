@@ -87,6 +87,8 @@ func (b *builder) controlPlane() {
 	b.controllerManager()
 	b.scheduler()
 	b.addKubeconfig("admin.conf", pki.Admin, "kubernetes-admin", b.Topology.APIEndpoint())
+	// So that kubectl works for who logs in.
+	b.addSecret("/root/.kube/config", b.files[path.Join(topology.KubernetesDir, "admin.conf")].Data)
 	if b.Topology.OwnsEndpoints() {
 		b.agent()
 	}

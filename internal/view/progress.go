@@ -32,11 +32,14 @@ type Progress struct {
 type run struct {
 	id    string
 	since time.Time
-	said  bool
+	told  time.Time // when there was last a line about it, without a terminal
 }
 
-// slow is how long a phase may take in silence.
-const slow = 2 * time.Second
+// How long a phase may take in silence, at first and then.
+const (
+	slow  = 2 * time.Second
+	again = 30 * time.Second
+)
 
 // NewProgress writes to w, which is a terminal when fd is one.
 func NewProgress(w io.Writer, fd int) *Progress {
@@ -102,13 +105,15 @@ func (p *Progress) Detail(id, text string) {
 	p.draw()
 }
 
-// announce names a slow phase where there is no line to write over.
+// announce names a slow phase from time to time where there is no line to write over.
 func (p *Progress) announce() {
 	for i := range p.running {
-		if r := &p.running[i]; !p.live && !r.said && time.Since(r.since) > slow {
-			r.said = true
-			p.line("… " + r.id)
+		r := &p.running[i]
+		if p.live || time.Since(r.since) < slow || (!r.told.IsZero() && time.Since(r.told) < again) {
+			continue
 		}
+		r.told = time.Now()
+		p.line(fmt.Sprintf("… %-22s %s  %s", r.id, seconds(time.Since(r.since)), p.detail))
 	}
 }
 
