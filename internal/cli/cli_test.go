@@ -21,7 +21,7 @@ func TestMain(m *testing.M) {
 
 func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
-		Dir: "testdata/script",
+		Dir:  "testdata/script",
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){"exitcode": exitCodeIs},
 		Setup: func(e *testscript.Env) error {
 			e.Setenv("HAPLANE_HOME", e.WorkDir+"/home")

@@ -4,24 +4,31 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"path/filepath"
 	"time"
 
+	"github.com/haplane/haplane/internal/component"
 	"github.com/haplane/haplane/internal/fileset"
 	"github.com/haplane/haplane/internal/image"
 	"github.com/haplane/haplane/internal/machine"
+	"github.com/haplane/haplane/internal/machine/ssh"
 	"github.com/haplane/haplane/internal/poll"
 	"github.com/haplane/haplane/internal/topology"
 )
 
 func hostChecked(_ context.Context, e *env) (bool, error) { return e.allRunning() }
 
+// checkHost tells everything that this host lacks, at once.
 func checkHost(ctx context.Context, e *env) error {
+	if os.Geteuid() != 0 {
+		return withHint(errors.New("local machines need root"), "run it again with sudo")
+	}
 	var names []string
 	for _, n := range e.topology.Nodes {
 		names = append(names, n.Name)
 	}
-	return errors.Join(image.Check(), e.provider().Check(ctx, names))
+	return errors.Join(component.Check(ctx), image.Check(), ssh.Check(), e.provider().Check(ctx, names))
 }
 
 func (e *env) allRunning() (bool, error) {

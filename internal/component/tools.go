@@ -39,6 +39,9 @@ func (e *MissingError) Error() string {
 // Hint returns the command that mends it on Debian.
 func (e *MissingError) Hint() string { return "apt-get install " + strings.Join(e.Packages, " ") }
 
+// Check tells what this host lacks to build all components, as a *MissingError.
+func Check(ctx context.Context) error { return checkTools(ctx, table()) }
+
 // checkTools looks for what the rows need, all of it before anything is built.
 func checkTools(ctx context.Context, rows []row) error {
 	needs := []tool{golang}

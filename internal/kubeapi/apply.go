@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 
+	"k8s.io/apimachinery/pkg/api/equality"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -69,14 +70,30 @@ func (c *Client) apply(ctx context.Context, object *unstructured.Unstructured) (
 	if err != nil {
 		return Applied{}, err
 	}
-	// An apply that changes nothing writes nothing, and leaves the resource version.
 	if existed {
 		one.Change = Configured
-		if before.GetResourceVersion() == after.GetResourceVersion() {
+		if same(before, after) {
 			one.Change = Unchanged
 		}
 	}
 	return one, nil
+}
+
+// same reports whether an apply changed nothing. An equal resource version is not
+// all there is to it: the second apply of an object without fields, such as a bare
+// Namespace, writes managed fields only, and a controller may write status meanwhile.
+func same(before, after *unstructured.Unstructured) bool {
+	if before.GetResourceVersion() == after.GetResourceVersion() {
+		return true
+	}
+	before, after = before.DeepCopy(), after.DeepCopy()
+	for _, object := range []*unstructured.Unstructured{before, after} {
+		unstructured.RemoveNestedField(object.Object, "status")
+		for _, field := range []string{"resourceVersion", "managedFields", "generation"} {
+			unstructured.RemoveNestedField(object.Object, "metadata", field)
+		}
+	}
+	return equality.Semantic.DeepEqual(before.Object, after.Object)
 }
 
 // resource finds the object's kind, asking the server again when it is not known

@@ -19,7 +19,10 @@ type apiServer struct {
 	objects map[string]map[string]any
 	version map[string]int
 	widgets bool
-	queries []string
+	// The second apply of an object raises its version though nothing changes,
+	// as managed fields do on a real server for a bare Namespace.
+	writesOnSecond bool
+	queries        []string
 }
 
 func (s *apiServer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -71,6 +74,9 @@ func (s *apiServer) patch(r *http.Request) map[string]any {
 		s.t.Error(err)
 	}
 	path := r.URL.Path
+	if s.writesOnSecond && s.objects[path] != nil && s.version[path] == 1 {
+		s.version[path]++
+	}
 	if !cmp.Equal(s.objects[path], object) {
 		s.objects[path] = object
 		s.version[path]++
@@ -131,6 +137,20 @@ func TestApply(t *testing.T) {
 		if !strings.Contains(query, "fieldManager=haplane") || !strings.Contains(query, "force=true") {
 			t.Errorf("applied with %q", query)
 		}
+	}
+}
+
+func TestApplyOfTheSameIsUnchangedWhateverTheVersion(t *testing.T) {
+	server, client := newAPIServer(t)
+	server.writesOnSecond = true
+	for _, want := range []Change{Created, Unchanged, Unchanged} {
+		got, err := client.Apply(t.Context(), []byte("{apiVersion: v1, kind: Namespace, metadata: {name: team}}"))
+		if err != nil || len(got) != 1 || got[0].Change != want {
+			t.Errorf("applied %v, error %v, want %s", got, err, want)
+		}
+	}
+	if server.version["/api/v1/namespaces/team"] != 2 {
+		t.Error("the server did not write")
 	}
 }
 

@@ -113,7 +113,7 @@ func (p *Progress) announce() {
 			continue
 		}
 		r.told = time.Now()
-		p.line(fmt.Sprintf("… %-22s %s  %s", r.id, seconds(time.Since(r.since)), p.detail))
+		p.line(strings.TrimRight(fmt.Sprintf("… %-22s %s  %s", r.id, seconds(time.Since(r.since)), p.detail), " "))
 	}
 }
 

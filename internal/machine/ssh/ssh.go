@@ -130,6 +130,14 @@ func (m *master) start(ctx context.Context, c *Client, name string) error {
 	}
 }
 
+// Check tells whether this host has what the package needs.
+func Check() error {
+	if _, err := exec.LookPath("ssh"); err != nil {
+		return errors.New("program ssh is missing (apt-get install openssh-client)")
+	}
+	return nil
+}
+
 // A Machine is reached over SSH. It implements machine.Machine.
 type Machine struct {
 	client *Client
