@@ -1,3 +1,5 @@
+//go:build e2e
+
 package agent
 
 import (
@@ -24,12 +26,14 @@ import (
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/rest"
 
+	"github.com/haplane/haplane/internal/component"
 	"github.com/haplane/haplane/internal/poll"
 )
 
 // A control is a running control plane of one node on loopback.
 type control struct {
 	t         *testing.T
+	programs  map[string]string // paths by name
 	dir, etcd string
 	port      int
 	api       *exec.Cmd
@@ -51,14 +55,25 @@ func (c *control) grant() {
 	}
 }
 
-func startControl(t *testing.T) *control {
-	if os.Getenv(etcdEnv) == "" || os.Getenv(apiServerEnv) == "" {
-		t.Skipf("%s and %s are not set", etcdEnv, apiServerEnv)
+// programs are those that haplane builds, from its cache.
+func programs(t *testing.T) map[string]string {
+	cache, err := os.UserCacheDir()
+	must(t, err)
+	built, err := component.Build(t.Context(), component.Options{Source: filepath.Join("..", "..", "components"),
+		Cache: filepath.Join(cache, "haplane"), Names: []string{"etcd", "kube"}})
+	must(t, err)
+	out := map[string]string{}
+	for _, p := range built {
+		out[p.Name] = p.Path
 	}
-	c := &control{t: t, dir: t.TempDir(), port: freePort(t)}
+	return out
+}
+
+func startControl(t *testing.T) *control {
+	c := &control{t: t, dir: t.TempDir(), port: freePort(t), programs: programs(t)}
 	client, peer := fmt.Sprintf("http://127.0.0.1:%d", freePort(t)), fmt.Sprintf("http://127.0.0.1:%d", freePort(t))
 	c.etcd = client
-	c.start("etcd", os.Getenv(etcdEnv), "--data-dir", c.dir+"/etcd", "--unsafe-no-fsync",
+	c.start("etcd", c.programs["etcd"], "--data-dir", c.dir+"/etcd", "--unsafe-no-fsync",
 		"--listen-client-urls", client, "--advertise-client-urls", client, "--listen-peer-urls", peer,
 		"--initial-advertise-peer-urls", peer, "--initial-cluster", "default="+peer)
 	key, err := rsa.GenerateKey(rand.Reader, 2048)
@@ -77,13 +92,12 @@ func startControl(t *testing.T) *control {
 
 func (c *control) startAPI() {
 	c.t.Helper()
-	path := strings.Fields(os.Getenv(apiServerEnv))
-	c.api = c.start("kube-apiserver", path[0], append(path[1:],
+	c.api = c.start("kube-apiserver", c.programs["kube"], "kube-apiserver",
 		"--etcd-servers", c.etcd, "--bind-address", "127.0.0.1", "--secure-port", fmt.Sprint(c.port),
 		"--advertise-address", lb.Addr().String(), "--endpoint-reconciler-type", "none",
 		"--authorization-mode", "RBAC", "--token-auth-file", c.dir+"/tokens.csv", "--cert-dir", c.dir+"/certs",
 		"--service-account-issuer", "https://kubernetes.default", "--service-account-key-file", c.dir+"/sa.key",
-		"--service-account-signing-key-file", c.dir+"/sa.key", "--service-cluster-ip-range", "10.96.0.0/12")...)
+		"--service-account-signing-key-file", c.dir+"/sa.key", "--service-cluster-ip-range", "10.96.0.0/12")
 	ctx, cancel := context.WithTimeout(c.t.Context(), 3*time.Minute)
 	defer cancel()
 	must(c.t, poll.Until(ctx, 20*time.Millisecond, func(ctx context.Context) error {
@@ -93,10 +107,9 @@ func (c *control) startAPI() {
 
 // startManager runs the three controllers that make, mirror and delete endpoints.
 func (c *control) startManager() {
-	path := strings.Fields(os.Getenv(managerEnv))
-	c.start("kube-controller-manager", path[0], append(path[1:], "--kubeconfig", c.kubeconfig("admin"), "--leader-elect=false",
+	c.start("kube-controller-manager", c.programs["kube"], "kube-controller-manager", "--kubeconfig", c.kubeconfig("admin"), "--leader-elect=false",
 		"--bind-address", "127.0.0.1", "--secure-port", fmt.Sprint(freePort(c.t)), "--cert-dir", c.dir+"/certs",
-		"--controllers=endpoints-controller,endpointslice-controller,endpointslice-mirroring-controller")...)
+		"--controllers=endpoints-controller,endpointslice-controller,endpointslice-mirroring-controller")
 	// A Service with hand-written Endpoints gets a mirrored slice: the controllers run.
 	ctx, cancel := context.WithTimeout(c.t.Context(), time.Minute)
 	defer cancel()
@@ -121,7 +134,7 @@ func (c *control) stopAPI(signal syscall.Signal) { kill(c.api, signal) }
 
 func (c *control) deleteInEtcd(keys ...string) {
 	for _, key := range keys {
-		out, err := exec.CommandContext(c.t.Context(), filepath.Join(filepath.Dir(os.Getenv(etcdEnv)), "etcdctl"),
+		out, err := exec.CommandContext(c.t.Context(), c.programs["etcdctl"],
 			"--endpoints", c.etcd, "del", key).CombinedOutput()
 		if err != nil || !bytes.HasPrefix(out, []byte("1")) {
 			c.t.Fatalf("delete %s: %s %v", key, out, err)
