@@ -49,11 +49,10 @@ func Run(ctx context.Context, args []string, s Streams) int {
 		return int(exit)
 	}
 	var hinted *cluster.HintedError
-	hint := ""
-	if errors.As(err, &hinted) {
-		hint = hinted.Hint
+	if !errors.As(err, &hinted) {
+		hinted = &cluster.HintedError{}
 	}
-	view.Error(s.Err, err, hint, a.log)
+	view.Error(s.Err, err, hinted.Log, hinted.Hint, a.log)
 	return exitCode(err)
 }
 

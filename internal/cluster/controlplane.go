@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/haplane/haplane/internal/poll"
 	"github.com/haplane/haplane/internal/render"
@@ -16,8 +17,11 @@ import (
 // The units that make up the API; all others need it and start after it.
 var apiUnits = []string{"etcd", "kube-apiserver", "haproxy"}
 
-// apiServer is the unit that the waits for the API are about.
-const apiServer = "kube-apiserver"
+// A unit that systemd started again this often, a second apart, will not get well by itself.
+const (
+	crashLoop       = 10
+	crashCheckEvery = 3 * time.Second
+)
 
 func isAPIUnit(u render.Unit) bool  { return slices.Contains(apiUnits, u.Name) }
 func isNodeUnit(u render.Unit) bool { return !isAPIUnit(u) }
@@ -110,25 +114,46 @@ func waitForAPIServers(ctx context.Context, e *env) error {
 	if err := e.waitForAPIServersOf(ctx, e.topology.ControlPlane()); err != nil {
 		return err
 	}
-	ctx, cancel := context.WithTimeout(ctx, apiTimeout)
-	defer cancel()
-	if err := poll.Until(ctx, pollEvery, e.loadBalancerReady); err != nil {
-		return &UnitError{Node: e.topology.LoadBalancers()[0].Name, Unit: "haproxy", Err: err}
-	}
-	return nil
+	return onNodes(ctx, e.topology.LoadBalancers(), func(ctx context.Context, n topology.Node) error {
+		return e.waitForUnit(ctx, n, []string{"haproxy"}, e.loadBalancerReady)
+	})
 }
 
 func (e *env) waitForAPIServersOf(ctx context.Context, nodes []topology.Node) error {
-	ctx, cancel := context.WithTimeout(ctx, apiTimeout)
-	defer cancel()
 	return onNodes(ctx, nodes, func(ctx context.Context, n topology.Node) error {
-		err := poll.Until(ctx, pollEvery, func(ctx context.Context) error { return e.apiServerReady(ctx, n) })
-		if err != nil {
-			return &UnitError{Node: n.Name, Unit: apiServer, Err: err}
+		ready := func(ctx context.Context) error { return e.apiServerReady(ctx, n) }
+		if err := e.waitForUnit(ctx, n, []string{"kube-apiserver", "etcd"}, ready); err != nil {
+			return err
 		}
 		e.detail("wait-for-api-servers", "%s is ready", n.Name)
 		return nil
 	})
+}
+
+// waitForUnit waits until ready returns nil. It gives up early when one of the
+// units starts over and over; of the error's unit, the user is shown the log.
+func (e *env) waitForUnit(ctx context.Context, n topology.Node, units []string, ready func(context.Context) error) error {
+	ctx, cancel := context.WithTimeout(ctx, apiTimeout)
+	defer cancel()
+	suspect, looked := units[0], time.Now()
+	err := poll.Until(ctx, pollEvery, func(ctx context.Context) error {
+		err := ready(ctx)
+		if err == nil || time.Since(looked) < crashCheckEvery {
+			return err
+		}
+		looked = time.Now()
+		for _, unit := range units {
+			if restarts, seen := e.restarts(ctx, n, unit); seen == nil && restarts >= crashLoop {
+				suspect = unit
+				return poll.Stop(fmt.Errorf("ended and was started again %d times: %w", restarts, err))
+			}
+		}
+		return err
+	})
+	if err != nil {
+		return &UnitError{Node: n.Name, Unit: suspect, Err: err}
+	}
+	return nil
 }
 
 // apiServerReady asks the node's own API server, past the load balancer.

@@ -11,10 +11,12 @@ import (
 	"github.com/haplane/haplane/internal/machine"
 )
 
-// A HintedError carries what the user can do about it.
+// A HintedError carries what the user can do about it, and the last lines of the
+// log of the program that it is about.
 type HintedError struct {
 	Err  error
 	Hint string
+	Log  []string
 }
 
 func (e *HintedError) Error() string { return e.Err.Error() }
@@ -22,30 +24,19 @@ func (e *HintedError) Unwrap() error { return e.Err }
 
 func withHint(err error, hint string) error { return &HintedError{Err: err, Hint: hint} }
 
-// A UnitError is a unit that did not do what was waited for, with the end of its log.
+// A UnitError is a unit that did not do what was waited for.
 type UnitError struct {
 	Node, Unit string
 	Err        error
-	Log        []string
 }
 
-func (e *UnitError) Error() string {
-	return fmt.Sprintf("%s: %v%s", e.Unit, e.Err, indented(e.Log))
-}
+func (e *UnitError) Error() string { return fmt.Sprintf("%s: %v", e.Unit, e.Err) }
 func (e *UnitError) Unwrap() error { return e.Err }
-
-func indented(lines []string) string {
-	text := ""
-	for _, l := range lines {
-		text += "\n  | " + l
-	}
-	return text
-}
 
 const logLines = 8
 
-// explain adds to the error what can be learned of it: the last lines of the
-// log of the unit that it is about, and where to read on. It works when ctx has ended.
+// explain adds to an error about a unit the end of its log, and where to read
+// on. It works when ctx has ended.
 func (e *env) explain(ctx context.Context, err error) error {
 	var unit *UnitError
 	if !errors.As(err, &unit) || e.reach == nil {
@@ -53,14 +44,24 @@ func (e *env) explain(ctx context.Context, err error) error {
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), requestTimeout)
 	defer cancel()
+	hinted := &HintedError{Err: err, Hint: fmt.Sprintf("haplane logs %s %s --cluster %s", unit.Node, unit.Unit, e.topology.Name)}
 	result, logErr := e.reach(unit.Node).Run(ctx, machine.Cmd("journalctl", "--unit="+unit.Unit+".service",
 		"--lines="+strconv.Itoa(logLines), "--no-pager", "--output=cat"))
 	if logErr != nil {
-		unit.Log = []string{"(its log cannot be read: " + logErr.Error() + ")"}
-	} else if text := strings.TrimSpace(result.Stdout); text != "" {
-		unit.Log = strings.Split(text, "\n")
+		hinted.Log = []string{"its log cannot be read: " + logErr.Error()}
+	} else {
+		hinted.Log = lastLines(result.Stdout)
 	}
-	return withHint(err, fmt.Sprintf("haplane logs %s %s --cluster %s", unit.Node, unit.Unit, e.topology.Name))
+	return hinted
+}
+
+// lastLines are the last lines of a text, without empty ones at its end.
+func lastLines(text string) []string {
+	lines := strings.Split(strings.TrimSpace(text), "\n")
+	if lines[0] == "" {
+		return nil
+	}
+	return lines[max(0, len(lines)-logLines):]
 }
 
 // bounded gives one request its own time, below the wait that it is part of.

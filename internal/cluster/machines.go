@@ -77,8 +77,10 @@ func (e *env) waitForMachines(ctx context.Context) error {
 			return err
 		})
 		if err != nil {
-			return withHint(fmt.Errorf("machine does not answer over SSH: %w", err),
-				"its console is in "+filepath.Join(e.Store.Machines(), n.Name, "console.log"))
+			file := filepath.Join(e.Store.Machines(), n.Name, "console.log")
+			console, _ := os.ReadFile(file)
+			return &HintedError{Err: fmt.Errorf("machine does not answer over SSH: %w", err),
+				Hint: "its console is in " + file, Log: lastLines(string(console))}
 		}
 		return nil
 	})

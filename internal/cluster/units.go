@@ -3,10 +3,12 @@ package cluster
 import (
 	"context"
 	"fmt"
+	"strconv"
 	"strings"
 
 	"github.com/haplane/haplane/internal/machine"
 	"github.com/haplane/haplane/internal/render"
+	"github.com/haplane/haplane/internal/topology"
 )
 
 // A unitState is what a machine says of a unit.
@@ -97,4 +99,13 @@ func restartUnits(ctx context.Context, m machine.Machine, names []string) error 
 	}
 	_, err := m.Run(ctx, machine.Cmd(append([]string{"systemctl", "restart", "--"}, names...)...))
 	return err
+}
+
+// restarts tells how often systemd has started the unit again since somebody did.
+func (e *env) restarts(ctx context.Context, n topology.Node, unit string) (int, error) {
+	result, err := e.machine(n).Run(ctx, machine.Cmd("systemctl", "show", "--property=NRestarts", "--value", "--", unit+".service"))
+	if err != nil {
+		return 0, err
+	}
+	return strconv.Atoi(strings.TrimSpace(result.Stdout))
 }

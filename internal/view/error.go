@@ -6,11 +6,14 @@ import (
 	"strings"
 )
 
-// Error writes what went wrong, once: the error, what to do about it, and where
-// the whole story is. hint and log may be empty.
-func Error(w io.Writer, err error, hint, log string) {
+// Error writes what went wrong, once: the error, the last lines of the log that
+// it is about, what to do, and where the whole story is. All but err may be empty.
+func Error(w io.Writer, err error, lines []string, hint, log string) {
 	text := strings.TrimRight(err.Error(), "\n")
 	fmt.Fprintf(w, "error: %s\n", strings.ReplaceAll(text, "\n", "\n  "))
+	for _, l := range lines {
+		fmt.Fprintf(w, "  | %s\n", l)
+	}
 	if hint != "" {
 		fmt.Fprintf(w, "hint:  %s\n", hint)
 	}

@@ -60,8 +60,8 @@ func TestProgressOnATerminalWritesOverOneLine(t *testing.T) {
 
 func TestErrorIsPrintedOnce(t *testing.T) {
 	var w bytes.Buffer
-	Error(&w, errors.New("one\ntwo\n"), "do this", "/x.log")
-	if diff := cmp.Diff("error: one\n  two\nhint:  do this\nlog:   /x.log\n", w.String()); diff != "" {
+	Error(&w, errors.New("one\ntwo\n"), []string{"panic"}, "do this", "/x.log")
+	if diff := cmp.Diff("error: one\n  two\n  | panic\nhint:  do this\nlog:   /x.log\n", w.String()); diff != "" {
 		t.Error(diff)
 	}
 }
