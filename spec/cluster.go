@@ -26,9 +26,33 @@ type Metadata struct {
 type Spec struct {
 	Identity           Identity           `json:"identity"`
 	EndpointReconciler EndpointReconciler `json:"endpointReconciler"`
-	LoadBalancer       LoadBalancer       `json:"loadBalancer"`
-	Network            Network            `json:"network"`
-	Nodes              []Node             `json:"nodes"`
+	// KubernetesVersion is checked against the programs that are used; empty
+	// takes what they are. Such as v1.37.2.
+	KubernetesVersion string       `json:"kubernetesVersion,omitempty"`
+	Components        Components   `json:"components,omitzero"`
+	ControlPlane      ControlPlane `json:"controlPlane"`
+	LoadBalancer      LoadBalancer `json:"loadBalancer"`
+	Network           Network      `json:"network"`
+	// ExtraArgs are flags of the cluster's programs beside, or instead of, those
+	// that haplane sets: program, flag without dashes, value.
+	ExtraArgs map[string]map[string]string `json:"extraArgs,omitempty"`
+	Nodes     []Node                       `json:"nodes"`
+}
+
+// Components says where programs come from when they are not to be built: a
+// folder, or a URL below which official release binaries lie.
+type Components struct {
+	Dir string `json:"dir,omitempty"`
+	URL string `json:"url,omitempty"`
+	// SHA256 names the programs to fetch from URL, each with its checksum in hexadecimal.
+	SHA256 map[string]string `json:"sha256,omitempty"`
+}
+
+// ControlPlane is about all control-plane nodes.
+type ControlPlane struct {
+	// Kubelet makes control-plane nodes Kubernetes nodes. Default true. Without,
+	// API servers do not reach pods, so webhooks and aggregated APIs do not work.
+	Kubelet *bool `json:"kubelet"`
 }
 
 // Identity says who an API server claims to be: it decides the serving
@@ -55,13 +79,19 @@ const (
 	ReconcilerLease EndpointReconciler = "lease"
 )
 
-// LoadBalancer is the address under which clients reach the API servers.
+// LoadBalancer is where clients reach the API servers.
 type LoadBalancer struct {
+	// Address is an IP address, or two of different families, separated by a comma.
 	Address string `json:"address"`
 	Port    int    `json:"port"`
+	// AdditionalPorts lead to the API servers as well.
+	AdditionalPorts []int `json:"additionalPorts,omitempty"`
+	// DNSNames are names of the load balancer that the serving certificate has too.
+	DNSNames []string `json:"dnsNames,omitempty"`
 }
 
-// Network holds the address ranges, as CIDR prefixes.
+// Network holds the address ranges, as CIDR prefixes. Each is one, or two of
+// different families, separated by a comma; the first is the primary family.
 type Network struct {
 	MachineCIDR string `json:"machineCIDR"`
 	PodCIDR     string `json:"podCIDR"`
@@ -79,11 +109,15 @@ const (
 	RoleControlPlane Role = "control-plane"
 	RoleWorker       Role = "worker"
 	RoleLoadBalancer Role = "load-balancer"
+	// RoleEtcd is a machine for an etcd member alone. Where there is one, the
+	// control-plane nodes have none.
+	RoleEtcd Role = "etcd"
 )
 
 // A Node is a machine in a role. Name and Address have defaults by role and order.
 type Node struct {
-	Name    string `json:"name"`
-	Role    Role   `json:"role"`
+	Name string `json:"name"`
+	Role Role   `json:"role"`
+	// Address is an IP address of the machine network, or one of each family.
 	Address string `json:"address"`
 }

@@ -102,6 +102,16 @@ func checkShape(value any, t reflect.Type, at *field.Path) field.ErrorList {
 			errs = append(errs, checkShape(item, t.Elem(), at.Index(i))...)
 		}
 		return errs
+	case reflect.Map:
+		object, ok := value.(map[string]any)
+		if !ok {
+			return wrongKind(at, value, "a mapping")
+		}
+		var errs field.ErrorList
+		for _, key := range slices.Sorted(maps.Keys(object)) {
+			errs = append(errs, checkShape(object[key], t.Elem(), at.Key(key))...)
+		}
+		return errs
 	case reflect.String:
 		if _, ok := value.(string); !ok {
 			return wrongKind(at, value, "a string")
@@ -123,7 +133,8 @@ func checkShape(value any, t reflect.Type, at *field.Path) field.ErrorList {
 func checkFields(object map[string]any, t reflect.Type, at *field.Path) field.ErrorList {
 	known := map[string]reflect.Type{}
 	for i := range t.NumField() {
-		known[t.Field(i).Tag.Get("json")] = t.Field(i).Type
+		name, _, _ := strings.Cut(t.Field(i).Tag.Get("json"), ",")
+		known[name] = t.Field(i).Type
 	}
 	var errs field.ErrorList
 	for _, name := range slices.Sorted(maps.Keys(object)) {
@@ -133,13 +144,20 @@ func checkFields(object map[string]any, t reflect.Type, at *field.Path) field.Er
 		}
 		ft, ok := known[name]
 		if !ok {
-			errs = append(errs, field.Invalid(path, field.OmitValueType{}, "unknown field; known here: "+
-				strings.Join(slices.Sorted(maps.Keys(known)), ", ")))
+			errs = append(errs, field.Invalid(path, field.OmitValueType{}, unknown(name, slices.Sorted(maps.Keys(known)))))
 			continue
 		}
 		errs = append(errs, checkShape(object[name], ft, path)...)
 	}
 	return errs
+}
+
+// unknown names the field that was probably meant, or all that there are.
+func unknown(name string, known []string) string {
+	if near := nearest(name, known); near != "" {
+		return fmt.Sprintf("unknown field; did you mean %q?", near)
+	}
+	return "unknown field; known here: " + strings.Join(known, ", ")
 }
 
 func wrongKind(at *field.Path, value any, want string) field.ErrorList {

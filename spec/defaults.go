@@ -3,6 +3,7 @@ package spec
 import (
 	"fmt"
 	"net/netip"
+	"strings"
 )
 
 // The defaults: the network is that of the article's demo.
@@ -11,18 +12,22 @@ const (
 	DefaultMachineCIDR = "10.10.10.0/24"
 	DefaultPodCIDR     = "10.244.0.0/16"
 	DefaultServiceCIDR = "10.96.0.0/12"
-	DefaultDNSDomain   = "cluster.local"
-	DefaultPort        = 6443
+	// The defaults of a network whose machines have IPv6 addresses.
+	DefaultPodCIDRv6     = "fd00:10:244::/56"
+	DefaultServiceCIDRv6 = "fd00:10:96::/112"
+	DefaultDNSDomain     = "cluster.local"
+	DefaultPort          = 6443
 
 	defaultControlPlanes = 3
 	defaultWorkers       = 1
 )
 
 // Where in the machine network the nodes of a role begin: load balancer .3,
-// control-plane nodes from .11, workers from .21.
+// control-plane nodes from .11, workers from .21, etcd from .31. In IPv6
+// networks the same numbers are read as hexadecimal, so that they look alike.
 var (
-	firstHost  = map[Role]uint32{RoleLoadBalancer: 3, RoleControlPlane: 11, RoleWorker: 21}
-	namePrefix = map[Role]string{RoleLoadBalancer: "lb", RoleControlPlane: "cp", RoleWorker: "worker"}
+	firstHost  = map[Role]uint32{RoleLoadBalancer: 3, RoleControlPlane: 11, RoleWorker: 21, RoleEtcd: 31}
+	namePrefix = map[Role]string{RoleLoadBalancer: "lb", RoleControlPlane: "cp", RoleWorker: "worker", RoleEtcd: "etcd"}
 )
 
 // Default returns the cluster that is made when there is no cluster file: three
@@ -43,11 +48,14 @@ func SetDefaults(c *Cluster) {
 	}
 	setDefault(&s.EndpointReconciler, ReconcilerLease)
 	setDefault(&s.Network.MachineCIDR, DefaultMachineCIDR)
-	setDefault(&s.Network.PodCIDR, DefaultPodCIDR)
-	setDefault(&s.Network.ServiceCIDR, DefaultServiceCIDR)
+	setDefault(&s.Network.PodCIDR, perFamily(s.Network.MachineCIDR, DefaultPodCIDR, DefaultPodCIDRv6))
+	setDefault(&s.Network.ServiceCIDR, perFamily(s.Network.MachineCIDR, DefaultServiceCIDR, DefaultServiceCIDRv6))
 	setDefault(&s.Network.DNSDomain, DefaultDNSDomain)
 	if s.Network.NAT == nil {
 		s.Network.NAT = new(true)
+	}
+	if s.ControlPlane.Kubelet == nil {
+		s.ControlPlane.Kubelet = new(true)
 	}
 	setDefault(&s.LoadBalancer.Port, DefaultPort)
 	setNodeDefaults(s)
@@ -90,18 +98,48 @@ func (s *Spec) nodesOf(role Role) []Node {
 	return out
 }
 
-// hostAddress returns the n-th address of an IPv4 prefix, or "" when the prefix
-// is no such prefix: then validation says so.
-func hostAddress(cidr string, n uint32) string {
-	p, err := netip.ParsePrefix(cidr)
-	if err != nil || !p.Addr().Is4() {
-		return ""
+// Split returns the parts of a value with one or two of something.
+func Split(value string) []string {
+	parts := strings.Split(value, ",")
+	for i := range parts {
+		parts[i] = strings.TrimSpace(parts[i])
 	}
-	a := p.Masked().Addr()
-	for range n {
-		a = a.Next()
+	return parts
+}
+
+// perFamily returns the default of each family that the machines have.
+func perFamily(machineCIDR, v4, v6 string) string {
+	var out []string
+	for _, cidr := range Split(machineCIDR) {
+		if p, err := netip.ParsePrefix(cidr); err == nil && p.Addr().Is6() {
+			out = append(out, v6)
+		} else {
+			out = append(out, v4)
+		}
 	}
-	return a.String()
+	return strings.Join(out, ",")
+}
+
+// hostAddress returns the n-th address of each of the prefixes, or "" when one
+// is no prefix: then validation says so.
+func hostAddress(cidrs string, n uint32) string {
+	var out []string
+	for _, cidr := range Split(cidrs) {
+		p, err := netip.ParsePrefix(cidr)
+		if err != nil {
+			return ""
+		}
+		number := n
+		if p.Addr().Is6() {
+			number = n/10*16 + n%10
+		}
+		a := p.Masked().Addr()
+		for range number {
+			a = a.Next()
+		}
+		out = append(out, a.String())
+	}
+	return strings.Join(out, ",")
 }
 
 func setDefault[T comparable](p *T, value T) {

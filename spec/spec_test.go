@@ -22,7 +22,7 @@ func TestDefaultIsTheArticlesDemo(t *testing.T) {
 	if diff := cmp.Diff(want, c.Spec.Nodes); diff != "" {
 		t.Error(diff)
 	}
-	if c.Spec.LoadBalancer != (LoadBalancer{"10.10.10.3", 6443}) {
+	if c.Spec.LoadBalancer.Address != "10.10.10.3" || c.Spec.LoadBalancer.Port != 6443 {
 		t.Errorf("load balancer %+v", c.Spec.LoadBalancer)
 	}
 	if c.Spec.Identity != Shared || c.Spec.EndpointReconciler != ReconcilerNone || !*c.Spec.Network.NAT {
@@ -70,7 +70,7 @@ func TestParseReportsEveryProblemWithItsPath(t *testing.T) {
 		"api version": {"kind: Cluster", []string{`apiVersion: Required value: must be "haplane/v1alpha1"`}},
 		"unknown fields and wrong types": {
 			head + "spec:\n  identiy: shared\n  loadBalancer: {port: high}\n  nodes: [{role: 1}, x]\n  network: {nat: 3}\n",
-			[]string{"spec.identiy: Invalid value: unknown field; known here: endpointReconciler, identity,",
+			[]string{`spec.identiy: Invalid value: unknown field; did you mean "identity"?`,
 				`spec.loadBalancer.port: Invalid value: "high": must be a whole number`,
 				`spec.network.nat: Invalid value: 3: must be true or false`,
 				"spec.nodes[0].role", "spec.nodes[1]: Invalid value"},
@@ -79,7 +79,7 @@ func TestParseReportsEveryProblemWithItsPath(t *testing.T) {
 		"reconciler none without an owner": {head + "spec: {identity: perNode, endpointReconciler: none}",
 			[]string{"nobody would write the endpoints"}},
 		"networks": {head + "spec: {network: {machineCIDR: 10.10.10.7/24, podCIDR: 10.0.0.0/8, serviceCIDR: fd00::/108, dnsDomain: -}}",
-			[]string{`did you mean "10.10.10.0/24"?`, "must be an IPv4 network", "prefix length", "dnsDomain"}},
+			[]string{`did you mean "10.10.10.0/24"?`, "serviceCIDR: Invalid value: \"fd00::/108\": is IPv6, but machineCIDR is IPv4", "dnsDomain"}},
 		"overlap": {head + "spec: {network: {podCIDR: 10.96.0.0/16}}", []string{"serviceCIDR: Invalid value: \"10.96.0.0/12\": overlaps with podCIDR"}},
 		"nodes": {head + `spec:
   nodes:

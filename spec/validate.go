@@ -2,7 +2,6 @@ package spec
 
 import (
 	"fmt"
-	"net/netip"
 	"slices"
 	"strings"
 
@@ -15,15 +14,42 @@ const maxNameLength = 20
 
 // Validate returns every problem of a cluster whose defaults are set.
 func Validate(c *Cluster) field.ErrorList {
-	errs := oneOf(field.NewPath("apiVersion"), c.APIVersion, APIVersion)
-	errs = append(errs, oneOf(field.NewPath("kind"), c.Kind, Kind)...)
-	errs = append(errs, checkName(field.NewPath("metadata", "name"), c.Metadata.Name)...)
 	spec := field.NewPath("spec")
-	errs = append(errs, oneOf(spec.Child("identity"), c.Spec.Identity, Shared, PerNode, SharedCertificate)...)
-	errs = append(errs, checkReconciler(spec.Child("endpointReconciler"), &c.Spec)...)
-	errs = append(errs, checkNetwork(spec.Child("network"), c.Spec.Network)...)
-	errs = append(errs, checkLoadBalancer(spec.Child("loadBalancer"), &c.Spec)...)
-	return append(errs, checkNodes(spec.Child("nodes"), &c.Spec)...)
+	return slices.Concat(
+		oneOf(field.NewPath("apiVersion"), c.APIVersion, APIVersion),
+		oneOf(field.NewPath("kind"), c.Kind, Kind),
+		checkName(field.NewPath("metadata", "name"), c.Metadata.Name),
+		oneOf(spec.Child("identity"), c.Spec.Identity, Shared, PerNode, SharedCertificate),
+		checkReconciler(spec.Child("endpointReconciler"), &c.Spec),
+		checkComponents(spec, &c.Spec),
+		checkNetwork(spec.Child("network"), c.Spec.Network),
+		checkLoadBalancer(spec.Child("loadBalancer"), &c.Spec),
+		checkExtraArgs(spec.Child("extraArgs"), &c.Spec),
+		checkNodes(spec.Child("nodes"), &c.Spec),
+	)
+}
+
+// Warnings returns what is allowed and still not wise, a line each.
+func Warnings(c *Cluster) []string {
+	var out []string
+	s := &c.Spec
+	members, what := len(s.nodesOf(RoleEtcd)), "etcd nodes"
+	if members == 0 {
+		members, what = len(s.nodesOf(RoleControlPlane)), "control-plane nodes with etcd"
+	}
+	if members%2 == 0 {
+		out = append(out, fmt.Sprintf("spec.nodes: %d %s tolerate %d failures, as many as %d would: use an odd number",
+			members, what, (members-1)/2, members-1))
+	}
+	if s.Identity == Shared && s.EndpointReconciler == ReconcilerLease {
+		out = append(out, "spec.endpointReconciler: with identity shared, an API server that stops empties the endpoints "+
+			"of default/kubernetes although others run; leave it out for haplane agent to own them")
+	}
+	if !*s.ControlPlane.Kubelet {
+		out = append(out, "spec.controlPlane.kubelet: without kubelets on control-plane nodes API servers do not reach pods: "+
+			"admission webhooks and aggregated APIs that run in pods will not work")
+	}
+	return out
 }
 
 func oneOf[T ~string](at *field.Path, value T, allowed ...T) field.ErrorList {
@@ -64,62 +90,26 @@ func checkReconciler(at *field.Path, s *Spec) field.ErrorList {
 	return oneOf(at, s.EndpointReconciler, ReconcilerNone, ReconcilerLease)
 }
 
-func checkNetwork(at *field.Path, n Network) field.ErrorList {
-	ranges := []struct{ name, value string }{
-		{"machineCIDR", n.MachineCIDR}, {"podCIDR", n.PodCIDR}, {"serviceCIDR", n.ServiceCIDR},
-	}
-	var errs field.ErrorList
-	var seen []netip.Prefix
-	var names []string
-	for _, r := range ranges {
-		p, err := checkPrefix(at.Child(r.name), r.value)
-		errs = append(errs, err...)
-		if len(err) > 0 {
-			continue
-		}
-		for i, other := range seen {
-			if p.Overlaps(other) {
-				errs = append(errs, field.Invalid(at.Child(r.name), r.value,
-					fmt.Sprintf("overlaps with %s (%s)", names[i], other)))
-			}
-		}
-		seen, names = append(seen, p), append(names, r.name)
-	}
-	errs = append(errs, checkSize(at.Child("machineCIDR"), n.MachineCIDR, 16, 28)...)
-	errs = append(errs, checkSize(at.Child("podCIDR"), n.PodCIDR, 8, 22)...)
-	errs = append(errs, checkSize(at.Child("serviceCIDR"), n.ServiceCIDR, 8, 28)...)
-	for _, msg := range validation.IsDNS1123Subdomain(n.DNSDomain) {
-		errs = append(errs, field.Invalid(at.Child("dnsDomain"), n.DNSDomain, msg))
-	}
-	return errs
-}
-
-func checkPrefix(at *field.Path, value string) (netip.Prefix, field.ErrorList) {
-	p, err := netip.ParsePrefix(value)
-	if err != nil {
-		return p, field.ErrorList{field.Invalid(at, value, `must be a network such as "10.10.10.0/24"`)}
-	}
-	if !p.Addr().Is4() {
-		return p, field.ErrorList{field.Invalid(at, value, "must be an IPv4 network")}
-	}
-	if p != p.Masked() {
-		return p, field.ErrorList{field.Invalid(at, value, fmt.Sprintf("has host bits set; did you mean %q?", p.Masked()))}
-	}
-	return p, nil
-}
-
-func checkSize(at *field.Path, value string, min, max int) field.ErrorList {
-	p, err := netip.ParsePrefix(value)
-	if err != nil || (p.Bits() >= min && p.Bits() <= max) {
-		return nil // not a network: said already
-	}
-	return field.ErrorList{field.Invalid(at, value, fmt.Sprintf("must have a prefix length of %d to %d", min, max))}
-}
-
 func checkLoadBalancer(at *field.Path, s *Spec) field.ErrorList {
 	var errs field.ErrorList
-	for _, msg := range validation.IsValidPortNum(s.LoadBalancer.Port) {
-		errs = append(errs, field.Invalid(at.Child("port"), s.LoadBalancer.Port, msg))
+	seen := map[int]bool{}
+	check := func(at *field.Path, port int) {
+		for _, msg := range validation.IsValidPortNum(port) {
+			errs = append(errs, field.Invalid(at, port, msg))
+		}
+		if seen[port] {
+			errs = append(errs, field.Duplicate(at, port))
+		}
+		seen[port] = true
+	}
+	check(at.Child("port"), s.LoadBalancer.Port)
+	for i, port := range s.LoadBalancer.AdditionalPorts {
+		check(at.Child("additionalPorts").Index(i), port)
+	}
+	for i, name := range s.LoadBalancer.DNSNames {
+		for _, msg := range validation.IsDNS1123Subdomain(name) {
+			errs = append(errs, field.Invalid(at.Child("dnsNames").Index(i), name, msg))
+		}
 	}
 	if lbs := s.nodesOf(RoleLoadBalancer); len(lbs) > 0 && lbs[0].Address != s.LoadBalancer.Address {
 		errs = append(errs, field.Invalid(at.Child("address"), s.LoadBalancer.Address,
@@ -130,11 +120,11 @@ func checkLoadBalancer(at *field.Path, s *Spec) field.ErrorList {
 
 func checkNodes(at *field.Path, s *Spec) field.ErrorList {
 	var errs field.ErrorList
-	network, _ := netip.ParsePrefix(s.Network.MachineCIDR)
-	names, addresses := map[string]int{}, map[netip.Addr]int{}
+	networks, _ := parsePrefixes(s.Network.MachineCIDR)
+	names, addresses := map[string]int{}, map[string]int{}
 	for i, n := range s.Nodes {
 		path := at.Index(i)
-		errs = append(errs, oneOf(path.Child("role"), n.Role, RoleControlPlane, RoleWorker, RoleLoadBalancer)...)
+		errs = append(errs, oneOf(path.Child("role"), n.Role, RoleControlPlane, RoleWorker, RoleLoadBalancer, RoleEtcd)...)
 		if _, known := namePrefix[n.Role]; !known {
 			continue // without a role there are no defaults to judge
 		}
@@ -144,45 +134,16 @@ func checkNodes(at *field.Path, s *Spec) field.ErrorList {
 		} else {
 			names[n.Name] = i
 		}
-		a, problem := checkAddress(path.Child("address"), n, network)
-		if problem != nil {
-			errs = append(errs, problem)
-		} else if first, ok := addresses[a]; ok {
-			errs = append(errs, field.Invalid(path.Child("address"), n.Address,
-				fmt.Sprintf("node %s has this address", s.Nodes[first].Name)))
-		} else {
-			addresses[a] = i
+		errs = append(errs, checkAddresses(path.Child("address"), n.Address, networks)...)
+		for _, a := range Split(n.Address) {
+			if first, ok := addresses[a]; ok && a != "" {
+				errs = append(errs, field.Invalid(path.Child("address"), a, fmt.Sprintf("node %s has this address", s.Nodes[first].Name)))
+			} else {
+				addresses[a] = i
+			}
 		}
 	}
 	return append(errs, checkCounts(at, s)...)
-}
-
-func checkAddress(at *field.Path, n Node, network netip.Prefix) (netip.Addr, *field.Error) {
-	a, err := netip.ParseAddr(n.Address)
-	switch {
-	case err != nil && n.Address == "" && !network.IsValid():
-		return a, field.Invalid(at, n.Address, "has no default while spec.network.machineCIDR is not valid")
-	case err != nil:
-		return a, field.Invalid(at, n.Address, `must be an IP address such as "10.10.10.11"`)
-	case !network.IsValid():
-		return a, nil
-	case !network.Contains(a):
-		return a, field.Invalid(at, n.Address, fmt.Sprintf("is outside of spec.network.machineCIDR (%s)", network))
-	case a == network.Masked().Addr() || a == lastAddress(network):
-		return a, field.Invalid(at, n.Address, "is the network's own or its broadcast address")
-	case a == network.Masked().Addr().Next():
-		return a, field.Invalid(at, n.Address, "is the host's own on the bridge")
-	}
-	return a, nil
-}
-
-func lastAddress(p netip.Prefix) netip.Addr {
-	bytes := p.Masked().Addr().AsSlice()
-	for bit := p.Bits(); bit < len(bytes)*8; bit++ {
-		bytes[bit/8] |= 0x80 >> (bit % 8)
-	}
-	a, _ := netip.AddrFromSlice(bytes)
-	return a
 }
 
 func checkCounts(at *field.Path, s *Spec) field.ErrorList {
@@ -193,6 +154,9 @@ func checkCounts(at *field.Path, s *Spec) field.ErrorList {
 	if n := len(s.nodesOf(RoleLoadBalancer)); n > 1 {
 		errs = append(errs, field.TooMany(at, n, 1))
 		errs[len(errs)-1].Detail = `must have at most one node with role "load-balancer"`
+	}
+	if !*s.ControlPlane.Kubelet && len(s.nodesOf(RoleWorker)) == 0 {
+		errs = append(errs, field.Required(at, `at least one node with role "worker" where control-plane nodes have no kubelet`))
 	}
 	return errs
 }

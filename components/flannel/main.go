@@ -61,8 +61,13 @@ func (o options) validate() error {
 	if o.nodeName == "" {
 		errs = append(errs, errors.New("--node-name is required"))
 	}
-	if net.ParseIP(o.ifaceIP) == nil {
-		errs = append(errs, fmt.Errorf("--iface-ip: %q is not an IP address", o.ifaceIP))
+	if o.ifaceIP == "" && o.ifaceIPv6 == "" {
+		errs = append(errs, errors.New("--iface-ip or --iface-ipv6 is required"))
+	}
+	for flag, ip := range map[string]string{"--iface-ip": o.ifaceIP, "--iface-ipv6": o.ifaceIPv6} {
+		if ip != "" && net.ParseIP(ip) == nil {
+			errs = append(errs, fmt.Errorf("%s: %q is not an IP address", flag, ip))
+		}
 	}
 	return errors.Join(errs...)
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -92,9 +93,9 @@ func register(ctx context.Context, wg *sync.WaitGroup, o options, manager subnet
 		return nil, err
 	}
 	public := ipmatch.PublicIPOpts{PublicIPv6: o.ifaceIPv6}
-	iface, err := ipmatch.LookupExtIface(o.ifaceIP, "", "", stack, public)
+	iface, err := ipmatch.LookupExtIface(cmp.Or(o.ifaceIP, o.ifaceIPv6), "", "", stack, public)
 	if err != nil {
-		return nil, fmt.Errorf("find the interface of %s: %w", o.ifaceIP, err)
+		return nil, fmt.Errorf("find the interface of %s: %w", cmp.Or(o.ifaceIP, o.ifaceIPv6), err)
 	}
 	be, err := backend.NewManager(ctx, manager, iface).GetBackend(config.BackendType)
 	if err != nil {

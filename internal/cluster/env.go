@@ -101,7 +101,7 @@ func (e *env) machine(n topology.Node) machine.Machine { return e.reach(n.Name) 
 func (e *env) provider() *nspawn.Provider {
 	t := e.topology
 	return &nspawn.Provider{Cluster: t.Name, StateDir: e.Store.Machines(), Image: e.image.Root,
-		Network: nspawn.Network{Prefix: t.Machines, NAT: t.NAT}}
+		Network: nspawn.Network{Prefix: t.Machines[0], NAT: t.NAT}}
 }
 
 // detail tells what the running phase does.

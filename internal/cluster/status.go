@@ -130,7 +130,7 @@ func (c *collector) nodes(ctx context.Context) error {
 	for _, n := range c.env.topology.Nodes {
 		status, ok := seen[n.Name]
 		switch {
-		case !n.Runs():
+		case !c.env.topology.RunsKubelet(n):
 			status.Ready = c.status.EndpointReady
 		case err != nil:
 			status.Reason = "unknown"

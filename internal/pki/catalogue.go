@@ -5,6 +5,7 @@ package pki
 
 import (
 	"net/netip"
+	"slices"
 	"time"
 
 	"github.com/haplane/haplane/internal/topology"
@@ -113,7 +114,7 @@ func Catalogue(t *topology.Topology) []Row {
 		rows = append(rows,
 			client(KubeletClient(n.Name), CA, "system:node:"+n.Name, "system:nodes"),
 			Row{Name: Kubelet(n.Name), CA: CA, CommonName: n.Name, Usage: ForServer,
-				Addresses: []netip.Addr{n.Address}, DNSNames: []string{n.Name}, Lifetime: year})
+				Addresses: n.Addresses, DNSNames: []string{n.Name}, Lifetime: year})
 	}
 	return rows
 }
@@ -124,6 +125,6 @@ func client(name, ca, user string, groups ...string) Row {
 
 func etcdMember(name string, n topology.Node) Row {
 	return Row{Name: name, CA: EtcdCA, CommonName: n.Name, Usage: ForBoth,
-		Addresses: []netip.Addr{n.Address, netip.AddrFrom4([4]byte{127, 0, 0, 1})},
+		Addresses: append(slices.Clone(n.Addresses), netip.AddrFrom4([4]byte{127, 0, 0, 1})),
 		DNSNames:  []string{n.Name, "localhost"}, Lifetime: year}
 }

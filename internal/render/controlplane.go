@@ -56,6 +56,7 @@ func (b *builder) apiServer() {
 	b.addPair(pkiPath("apiserver"), pki.APIServer)
 	b.addPair(pkiPath("apiserver-kubelet-client"), pki.APIServerKubeletClient)
 	b.addPair(pkiPath("apiserver-etcd-client"), pki.APIServerEtcdClient)
+	b.addCert(pkiPath("etcd/ca.crt"), pki.EtcdCA)
 	b.addCert(pkiPath("front-proxy-ca.crt"), pki.FrontProxyCA)
 	b.addPair(pkiPath("front-proxy-client"), pki.FrontProxyClient)
 	b.addSecret(pkiPath("sa.key"), b.Keys.ServiceAccountKey)
@@ -71,7 +72,7 @@ func (b *builder) apiServer() {
 	}
 	b.addService(service{
 		name: "kube-apiserver", description: "Kubernetes API server", after: []string{"etcd.service"},
-		argv: flags(topology.BinDir+"/kube-apiserver",
+		argv: b.flags("kube-apiserver",
 			[2]string{"advertise-address", t.AdvertiseAddress(b.node).String()},
 			[2]string{"allow-privileged", "true"},
 			[2]string{"audit-log-maxage", "30"},
@@ -81,7 +82,7 @@ func (b *builder) apiServer() {
 			[2]string{"audit-policy-file", "/etc/kubernetes/audit-policy.yaml"},
 			[2]string{"authentication-config", "/etc/kubernetes/authentication.yaml"},
 			[2]string{"authorization-mode", "Node,RBAC"},
-			[2]string{"bind-address", "0.0.0.0"},
+			[2]string{"bind-address", b.anyAddress()},
 			[2]string{"client-ca-file", pkiPath("ca.crt")},
 			[2]string{"enable-admission-plugins", "NodeRestriction"},
 			[2]string{"enable-bootstrap-token-auth", "true"},
@@ -90,7 +91,7 @@ func (b *builder) apiServer() {
 			[2]string{"etcd-cafile", pkiPath("etcd/ca.crt")},
 			[2]string{"etcd-certfile", pkiPath("apiserver-etcd-client.crt")},
 			[2]string{"etcd-keyfile", pkiPath("apiserver-etcd-client.key")},
-			[2]string{"etcd-servers", fmt.Sprintf("https://127.0.0.1:%d", topology.EtcdClientPort)},
+			[2]string{"etcd-servers", strings.Join(t.EtcdServers(), ",")},
 			[2]string{"goaway-chance", "0.001"},
 			[2]string{"kubelet-certificate-authority", pkiPath("ca.crt")},
 			[2]string{"kubelet-client-certificate", pkiPath("apiserver-kubelet-client.crt")},
@@ -111,7 +112,7 @@ func (b *builder) apiServer() {
 			[2]string{"service-account-issuer", "https://kubernetes.default.svc." + t.DNSDomain},
 			[2]string{"service-account-key-file", pkiPath("sa.pub")},
 			[2]string{"service-account-signing-key-file", pkiPath("sa.key")},
-			[2]string{"service-cluster-ip-range", t.Services.String()},
+			[2]string{"service-cluster-ip-range", topology.Join(t.Services)},
 			[2]string{"shutdown-delay-duration", shutdownDelay},
 			[2]string{"shutdown-send-retry-after", "true"},
 			[2]string{"shutdown-watch-termination-grace-period", watchGrace},
@@ -131,19 +132,27 @@ func (b *builder) apiServer() {
 	})
 }
 
+// anyAddress is what listens on all addresses of the machine.
+func (b *builder) anyAddress() string {
+	if b.Topology.IPv6() {
+		return "::"
+	}
+	return "0.0.0.0"
+}
+
 func (b *builder) controllerManager() {
 	b.addSecret(pkiPath("ca.key"), b.Keys.Pairs[pki.CA].Key) // signs the certificates that nodes ask for
 	const conf = "/etc/kubernetes/controller-manager.conf"
 	b.addKubeconfig("controller-manager.conf", pki.ControllerManager, "system:kube-controller-manager", localAPIServer)
 	b.addService(service{
 		name: "kube-controller-manager", description: "Kubernetes controller manager", after: []string{"kube-apiserver.service"},
-		argv: flags(topology.BinDir+"/kube-controller-manager",
+		argv: b.flags("kube-controller-manager",
 			[2]string{"allocate-node-cidrs", "true"},
 			[2]string{"authentication-kubeconfig", conf},
 			[2]string{"authorization-kubeconfig", conf},
 			[2]string{"bind-address", "127.0.0.1"},
 			[2]string{"client-ca-file", pkiPath("ca.crt")},
-			[2]string{"cluster-cidr", b.Topology.Pods.String()},
+			[2]string{"cluster-cidr", topology.Join(b.Topology.Pods)},
 			[2]string{"cluster-name", b.Topology.Name},
 			[2]string{"cluster-signing-cert-file", pkiPath("ca.crt")},
 			[2]string{"cluster-signing-key-file", pkiPath("ca.key")},
@@ -156,7 +165,7 @@ func (b *builder) controllerManager() {
 			[2]string{"requestheader-client-ca-file", pkiPath("front-proxy-ca.crt")},
 			[2]string{"root-ca-file", pkiPath("ca.crt")},
 			[2]string{"service-account-private-key-file", pkiPath("sa.key")},
-			[2]string{"service-cluster-ip-range", b.Topology.Services.String()},
+			[2]string{"service-cluster-ip-range", topology.Join(b.Topology.Services)},
 			[2]string{"use-service-account-credentials", "true"},
 		),
 		service: []string{"Type=exec", "TimeoutStopSec=30"},
@@ -169,7 +178,7 @@ func (b *builder) scheduler() {
 	b.addKubeconfig("scheduler.conf", pki.Scheduler, "system:kube-scheduler", localAPIServer)
 	b.addService(service{
 		name: "kube-scheduler", description: "Kubernetes scheduler", after: []string{"kube-apiserver.service"},
-		argv: flags(topology.BinDir+"/kube-scheduler",
+		argv: b.flags("kube-scheduler",
 			[2]string{"authentication-kubeconfig", conf},
 			[2]string{"authorization-kubeconfig", conf},
 			[2]string{"bind-address", "127.0.0.1"},
@@ -191,12 +200,8 @@ func (b *builder) agent() {
 	b.addService(service{
 		name: "haplane-agent", description: "haplane agent, owner of the endpoints of the kubernetes Service",
 		after: []string{"kube-apiserver.service"},
-		argv: append([]string{AgentBinary, "agent"}, flags("",
-			[2]string{"kubeconfig", conf},
-			[2]string{"node-name", b.node.Name},
-			[2]string{"endpoint", b.Topology.LoadBalancer.String()},
-			[2]string{"listen", AgentListen},
-		)[1:]...),
+		argv: []string{AgentBinary, "agent", "--kubeconfig=" + conf, "--node-name=" + b.node.Name,
+			"--endpoint=" + b.Topology.LoadBalancer.String(), "--listen=" + AgentListen},
 		service: []string{"Type=exec", "NoNewPrivileges=yes", "CapabilityBoundingSet=", "ProtectSystem=strict",
 			"ProtectHome=yes", "PrivateTmp=yes", "TimeoutStopSec=10"},
 		reads: []string{conf},

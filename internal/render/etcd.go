@@ -25,7 +25,7 @@ func (b *builder) etcd() {
 	loopback := fmt.Sprintf("https://127.0.0.1:%d", topology.EtcdClientPort)
 	b.addService(service{
 		name: "etcd", description: "etcd, the storage of Kubernetes",
-		argv: flags(topology.BinDir+"/etcd",
+		argv: b.flags("etcd",
 			[2]string{"name", b.node.Name},
 			[2]string{"data-dir", topology.EtcdDataDir},
 			[2]string{"listen-client-urls", loopback + "," + b.node.EtcdClientURL()},

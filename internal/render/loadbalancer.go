@@ -2,6 +2,7 @@ package render
 
 import (
 	"fmt"
+	"net/netip"
 	"strings"
 
 	"github.com/haplane/haplane/internal/pki"
@@ -41,8 +42,7 @@ defaults
     option redispatch 1
 
 frontend kube-apiserver
-    bind :%d
-    default_backend %s
+%s    default_backend %s
 
 backend %s
     balance leastconn
@@ -52,6 +52,19 @@ backend %s
     default-server check check-ssl verify required ca-file %s verifyhost %s check-sni %s inter 500ms fastinter 100ms downinter 250ms fall 2 rise 1 observe layer4 error-limit 1 on-error mark-down on-marked-down shutdown-sessions
 `
 
+// binds has a line for each port; in IPv6 networks one socket takes both families.
+func (b *builder) binds() string {
+	text := ""
+	for _, port := range b.Topology.LBPorts {
+		if b.Topology.IPv6() {
+			text += fmt.Sprintf("    bind :::%d v4v6\n", port)
+		} else {
+			text += fmt.Sprintf("    bind :%d\n", port)
+		}
+	}
+	return text
+}
+
 // The servers of last resort have no check: they are used when all others are
 // down, because an API server that calls itself unready may still answer.
 func (b *builder) loadBalancer() {
@@ -59,14 +72,14 @@ func (b *builder) loadBalancer() {
 	b.addCert(ca, pki.CA)
 	var w strings.Builder
 	name := topology.KubernetesName
-	fmt.Fprintf(&w, haproxyHead, topology.HAProxySocket, b.Topology.LoadBalancer.Port(), LoadBalancerBackend,
+	fmt.Fprintf(&w, haproxyHead, topology.HAProxySocket, b.binds(), LoadBalancerBackend,
 		LoadBalancerBackend, name, ca, name, name)
 	for _, n := range b.Topology.ControlPlane() {
-		fmt.Fprintf(&w, "    server %s %s:%d\n", n.Name, n.Address, topology.APIServerPort)
+		fmt.Fprintf(&w, "    server %s %s\n", n.Name, netip.AddrPortFrom(n.Address, topology.APIServerPort))
 	}
 	fmt.Fprintf(&w, "    option allbackups\n")
 	for _, n := range b.Topology.ControlPlane() {
-		fmt.Fprintf(&w, "    server %s%s %s:%d no-check backup\n", n.Name, LastResort, n.Address, topology.APIServerPort)
+		fmt.Fprintf(&w, "    server %s%s %s no-check backup\n", n.Name, LastResort, netip.AddrPortFrom(n.Address, topology.APIServerPort))
 	}
 	b.add(conf, w.String())
 	b.addService(service{

@@ -76,11 +76,11 @@ func (b *builder) kubelet() {
 	b.addService(service{
 		name: "kubelet", description: "kubelet, the node agent of Kubernetes", after: []string{"containerd.service"},
 		unit: []string{"Wants=containerd.service"},
-		argv: flags(topology.BinDir+"/kubelet",
+		argv: b.flags("kubelet",
 			[2]string{"config", conf},
 			[2]string{"hostname-override", b.node.Name},
 			[2]string{"kubeconfig", kubeconfig},
-			[2]string{"node-ip", b.node.Address.String()},
+			[2]string{"node-ip", topology.Join(b.node.Addresses)},
 		),
 		service: []string{"Type=exec", "KillMode=process", "TimeoutStopSec=30"},
 		reads:   []string{conf, kubeconfig, pair + ".crt", pair + ".key", pkiPath("ca.crt")},
@@ -134,18 +134,18 @@ func (b *builder) kubeProxy() {
 	text := fmt.Sprintf(`apiVersion: kubeproxy.config.k8s.io/v1alpha1
 kind: KubeProxyConfiguration
 clientConnection: {kubeconfig: %s}
-clusterCIDR: %s
+clusterCIDR: "%s"
 mode: iptables
 metricsBindAddress: 127.0.0.1:10249
 healthzBindAddress: 127.0.0.1:10256
-`, kubeconfig, b.Topology.Pods)
+`, kubeconfig, topology.Join(b.Topology.Pods))
 	if b.platform.Container {
 		text += "conntrack: {maxPerCore: 0, min: 0}\n" // the table is the host's to size
 	}
 	b.add(conf, text)
 	b.addService(service{
 		name: "kube-proxy", description: "kube-proxy, the Services of Kubernetes",
-		argv: flags(topology.BinDir+"/kube-proxy",
+		argv: b.flags("kube-proxy",
 			[2]string{"config", conf},
 			[2]string{"hostname-override", b.node.Name},
 		),
@@ -160,17 +160,28 @@ const sysctls = "/etc/sysctl.d/90-kubernetes.conf"
 func (b *builder) flannel() {
 	const conf, kubeconfig = "/etc/kube-flannel/net-conf.json", "/etc/kubernetes/flannel.conf"
 	b.addKubeconfig("flannel.conf", pki.Flannel, pki.FlannelUser, b.Topology.APIEndpoint())
-	b.add(conf, fmt.Sprintf("{\"Network\": \"%s\", \"Backend\": {\"Type\": \"vxlan\"}}\n", b.Topology.Pods))
-	b.add(sysctls, "net.ipv4.ip_forward = 1\n")
+	network, forward, iface := "", "", [][2]string{}
+	for i, p := range b.Topology.Pods {
+		if p.Addr().Is4() {
+			network += fmt.Sprintf("\"EnableIPv4\": true, \"Network\": \"%s\", ", p)
+			forward += "net.ipv4.ip_forward = 1\n"
+			iface = append(iface, [2]string{"iface-ip", b.node.Addresses[i].String()})
+		} else {
+			network += fmt.Sprintf("\"EnableIPv6\": true, \"IPv6Network\": \"%s\", ", p)
+			forward += "net.ipv6.conf.all.forwarding = 1\n"
+			iface = append(iface, [2]string{"iface-ipv6", b.node.Addresses[i].String()})
+		}
+	}
+	b.add(conf, fmt.Sprintf("{%s\"Backend\": {\"Type\": \"vxlan\"}}\n", network))
+	b.add(sysctls, forward)
 	b.addService(service{
 		name: "flanneld", description: "flannel, the pod network",
-		argv: flags(topology.BinDir+"/flanneld",
+		argv: b.flags("flanneld", append(iface,
 			[2]string{"kubeconfig", kubeconfig},
 			[2]string{"node-name", b.node.Name},
-			[2]string{"iface-ip", b.node.Address.String()},
 			[2]string{"net-config", conf},
 			[2]string{"cni-conf", topology.CNIConfigDir + "/10-flannel.conflist"},
-		),
+		)...),
 		service: []string{"Type=exec", "TimeoutStopSec=10", "ExecStartPre=/usr/sbin/sysctl --quiet --load=" + sysctls},
 		reads:   []string{conf, kubeconfig, sysctls},
 	})

@@ -7,7 +7,9 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
+	"maps"
 	"path"
+	"slices"
 	"strings"
 
 	"github.com/haplane/haplane/internal/fileset"
@@ -59,9 +61,13 @@ func Render(in Input) map[string]Machine {
 	for _, n := range in.Topology.Nodes {
 		b := &builder{Input: in, node: n, platform: in.Platforms[n.Name], files: fileset.Set{}}
 		switch n.Role {
+		case spec.RoleEtcd:
+			b.etcd()
 		case spec.RoleControlPlane:
 			b.controlPlane()
-			b.kubernetesNode()
+			if in.Topology.KubeletOnCP {
+				b.kubernetesNode()
+			}
 		case spec.RoleWorker:
 			b.kubernetesNode()
 		case spec.RoleLoadBalancer:
@@ -82,7 +88,9 @@ type builder struct {
 }
 
 func (b *builder) controlPlane() {
-	b.etcd()
+	if !b.Topology.ExternalEtcd() {
+		b.etcd()
+	}
 	b.apiServer()
 	b.controllerManager()
 	b.scheduler()
@@ -143,12 +151,24 @@ func (b *builder) addService(s service) {
 	after := append([]string{"network-online.target"}, s.after...)
 	fmt.Fprintf(&w, "After=%s\nStartLimitIntervalSec=0\n", strings.Join(after, " "))
 	writeLines(&w, s.unit)
-	fmt.Fprintf(&w, "\n[Service]\nExecStart=%s\nRestart=always\nRestartSec=1\nLimitNOFILE=65536\n", strings.Join(s.argv, " \\\n  "))
+	fmt.Fprintf(&w, "\n[Service]\nExecStart=%s\nRestart=always\nRestartSec=1\nLimitNOFILE=65536\n", strings.Join(words(s.argv), " \\\n  "))
 	writeLines(&w, s.service)
 	config := b.digest(w.String(), s.reads)
 	fmt.Fprintf(&w, "Environment=%s=%s\n\n[Install]\nWantedBy=multi-user.target\n", ConfigVariable, config)
 	b.add(path.Join(topology.UnitDir, s.name+".service"), w.String())
 	b.units = append(b.units, Unit{Name: s.name, Config: config})
+}
+
+// words writes arguments as systemd.service(5) reads them.
+func words(argv []string) []string {
+	escape := strings.NewReplacer(`\`, `\\`, `"`, `\"`, "%", "%%", "$", "$$")
+	out := make([]string, len(argv))
+	for i, a := range argv {
+		if out[i] = escape.Replace(a); strings.ContainsAny(a, " \t\"'\\;") {
+			out[i] = `"` + out[i] + `"`
+		}
+	}
+	return out
 }
 
 func writeLines(w *strings.Builder, lines []string) {
@@ -168,11 +188,17 @@ func (b *builder) digest(text string, reads []string) string {
 	return hex.EncodeToString(h.Sum(nil))[:16]
 }
 
-// flags turns "name", "value" into arguments --name=value in the given order.
-func flags(program string, pairs ...[2]string) []string {
-	argv := []string{program}
+// flags turns "name", "value" into arguments --name=value in the given order,
+// with what the cluster file has for the program in place of them or behind.
+func (b *builder) flags(program string, pairs ...[2]string) []string {
+	argv, extra := []string{path.Join(topology.BinDir, program)}, b.Topology.ExtraArgs[program]
 	for _, p := range pairs {
-		argv = append(argv, "--"+p[0]+"="+p[1])
+		if _, replaced := extra[p[0]]; !replaced {
+			argv = append(argv, "--"+p[0]+"="+p[1])
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(extra)) {
+		argv = append(argv, "--"+name+"="+extra[name])
 	}
 	return argv
 }

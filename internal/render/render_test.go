@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -53,10 +54,50 @@ func TestGolden(t *testing.T) {
 		m := Render(input(spec.Default("demo"), Platform{}))["worker-1"]
 		golden(t, filepath.Join("testdata", "host", "worker-1.golden"), text(m))
 	})
+	for name, shape := range shapes {
+		in := input(shape.cluster(), local)
+		for _, node := range shape.nodes {
+			t.Run(name+"/"+node, func(t *testing.T) {
+				golden(t, filepath.Join("testdata", name, node+".golden"), text(Render(in)[node]))
+			})
+		}
+	}
 	t.Run("manifests", func(t *testing.T) {
 		in := input(spec.Default("demo"), local)
 		golden(t, filepath.Join("testdata", "manifests.golden"), string(RBAC())+"---\n"+string(CoreDNS(in)))
 	})
+}
+
+// shapes are clusters that differ from the default one, with the nodes that show how.
+var shapes = map[string]struct {
+	cluster func() *spec.Cluster
+	nodes   []string
+}{
+	"external-etcd": {func() *spec.Cluster {
+		c := &spec.Cluster{}
+		for role, n := range map[spec.Role]int{spec.RoleControlPlane: 3, spec.RoleEtcd: 3, spec.RoleWorker: 1} {
+			for range n {
+				c.Spec.Nodes = append(c.Spec.Nodes, spec.Node{Role: role})
+			}
+		}
+		slices.SortStableFunc(c.Spec.Nodes, func(a, b spec.Node) int { return strings.Compare(string(a.Role), string(b.Role)) })
+		spec.SetDefaults(c)
+		return c
+	}, []string{"cp-1", "etcd-2"}},
+	"dual-stack": {func() *spec.Cluster {
+		c := &spec.Cluster{}
+		c.Spec.Network.MachineCIDR = "10.10.10.0/24,fd00:10:10:10::/64"
+		spec.SetDefaults(c)
+		return c
+	}, []string{"cp-1", "lb-1"}},
+	"other": {func() *spec.Cluster {
+		c := &spec.Cluster{}
+		c.Spec.ControlPlane.Kubelet = new(false)
+		c.Spec.LoadBalancer = spec.LoadBalancer{AdditionalPorts: []int{443}, DNSNames: []string{"api.example.com"}}
+		c.Spec.ExtraArgs = map[string]map[string]string{"kube-apiserver": {"audit-log-maxage": "60", "tracing": `a "b" $c 5%`}}
+		spec.SetDefaults(c)
+		return c
+	}, []string{"cp-1", "lb-1"}},
 }
 
 func text(m Machine) string {

@@ -2,6 +2,7 @@ package topology
 
 import (
 	"net/netip"
+	"slices"
 
 	"github.com/haplane/haplane/spec"
 )
@@ -9,10 +10,10 @@ import (
 // ServingAddresses are the IP addresses in the serving certificate of the API
 // servers: those of the nodes only where each node is an identity of its own.
 func (t *Topology) ServingAddresses() []netip.Addr {
-	out := []netip.Addr{t.LoadBalancer.Addr()}
+	out := slices.Clone(t.LBAddresses)
 	if t.Identity == spec.PerNode {
 		for _, n := range t.ControlPlane() {
-			out = append(out, n.Address)
+			out = append(out, n.Addresses...)
 		}
 	}
 	return append(out, netip.AddrFrom4([4]byte{127, 0, 0, 1}), t.KubernetesServiceIP())
@@ -20,9 +21,10 @@ func (t *Topology) ServingAddresses() []netip.Addr {
 
 // ServingNames are the DNS names in the serving certificate of the API servers.
 func (t *Topology) ServingNames() []string {
-	return []string{
+	names := []string{
 		"kubernetes", KubernetesName, KubernetesName + ".svc", KubernetesName + ".svc." + t.DNSDomain, "localhost",
 	}
+	return append(names, t.LBNames...)
 }
 
 // AdvertiseAddress is what the API server of a node claims to be.

@@ -6,6 +6,7 @@ package topology
 import (
 	"fmt"
 	"net/netip"
+	"strings"
 
 	"github.com/haplane/haplane/spec"
 )
@@ -23,44 +24,83 @@ const KubernetesName = "kubernetes.default"
 
 // A Node is a machine in a role.
 type Node struct {
-	Name    string
-	Role    spec.Role
-	Address netip.Addr
+	Name string
+	Role spec.Role
+	// Address is the one that others use; Addresses has it and, in a network of
+	// two families, one of the other.
+	Address   netip.Addr
+	Addresses []netip.Addr
 }
 
-// Runs reports whether the node runs pods.
-func (n Node) Runs() bool { return n.Role != spec.RoleLoadBalancer }
-
 // A Topology is a validated cluster with its addresses parsed. Its fields are
-// not to be changed.
+// not to be changed. Of prefixes and addresses of two families the primary is first.
 type Topology struct {
 	Name         string
 	Identity     spec.Identity
 	Reconciler   spec.EndpointReconciler
 	LoadBalancer netip.AddrPort
+	LBAddresses  []netip.Addr
+	LBPorts      []uint16 // all of them, that of LoadBalancer first
+	LBNames      []string
 	Nodes        []Node
-	Machines     netip.Prefix
-	Pods         netip.Prefix
-	Services     netip.Prefix
+	Machines     []netip.Prefix
+	Pods         []netip.Prefix
+	Services     []netip.Prefix
 	DNSDomain    string
 	NAT          bool
+	KubeletOnCP  bool
+	ExtraArgs    map[string]map[string]string
 }
 
 // New returns the topology of a cluster that spec.Parse or spec.Default made.
 // It panics on a cluster that spec.Validate refuses.
 func New(c *spec.Cluster) *Topology {
+	s := &c.Spec
 	t := &Topology{
-		Name: c.Metadata.Name, Identity: c.Spec.Identity, Reconciler: c.Spec.EndpointReconciler,
-		LoadBalancer: netip.AddrPortFrom(netip.MustParseAddr(c.Spec.LoadBalancer.Address), uint16(c.Spec.LoadBalancer.Port)),
-		Machines:     netip.MustParsePrefix(c.Spec.Network.MachineCIDR),
-		Pods:         netip.MustParsePrefix(c.Spec.Network.PodCIDR),
-		Services:     netip.MustParsePrefix(c.Spec.Network.ServiceCIDR),
-		DNSDomain:    c.Spec.Network.DNSDomain, NAT: *c.Spec.Network.NAT,
+		Name: c.Metadata.Name, Identity: s.Identity, Reconciler: s.EndpointReconciler,
+		LBAddresses: parse(s.LoadBalancer.Address, netip.MustParseAddr), LBNames: s.LoadBalancer.DNSNames,
+		LBPorts:   []uint16{uint16(s.LoadBalancer.Port)},
+		Machines:  parse(s.Network.MachineCIDR, netip.MustParsePrefix),
+		Pods:      parse(s.Network.PodCIDR, netip.MustParsePrefix),
+		Services:  parse(s.Network.ServiceCIDR, netip.MustParsePrefix),
+		DNSDomain: s.Network.DNSDomain, NAT: *s.Network.NAT, KubeletOnCP: *s.ControlPlane.Kubelet, ExtraArgs: s.ExtraArgs,
 	}
-	for _, n := range c.Spec.Nodes {
-		t.Nodes = append(t.Nodes, Node{Name: n.Name, Role: n.Role, Address: netip.MustParseAddr(n.Address)})
+	t.LoadBalancer = netip.AddrPortFrom(t.LBAddresses[0], t.LBPorts[0])
+	for _, port := range s.LoadBalancer.AdditionalPorts {
+		t.LBPorts = append(t.LBPorts, uint16(port))
+	}
+	for _, n := range s.Nodes {
+		addresses := parse(n.Address, netip.MustParseAddr)
+		t.Nodes = append(t.Nodes, Node{Name: n.Name, Role: n.Role, Address: addresses[0], Addresses: addresses})
 	}
 	return t
+}
+
+func parse[T any](value string, one func(string) T) []T {
+	var out []T
+	for _, part := range spec.Split(value) {
+		out = append(out, one(part))
+	}
+	return out
+}
+
+// Join lists values as the flags of Kubernetes' programs take them.
+func Join[T fmt.Stringer](values []T) string {
+	parts := make([]string, len(values))
+	for i, v := range values {
+		parts[i] = v.String()
+	}
+	return strings.Join(parts, ",")
+}
+
+// IPv6 reports whether machines have addresses of that family.
+func (t *Topology) IPv6() bool {
+	for _, p := range t.Machines {
+		if p.Addr().Is6() {
+			return true
+		}
+	}
+	return false
 }
 
 func (t *Topology) nodesOf(role spec.Role) []Node {
@@ -79,19 +119,45 @@ func (t *Topology) ControlPlane() []Node { return t.nodesOf(spec.RoleControlPlan
 // LoadBalancers lists the machines that run the load balancer.
 func (t *Topology) LoadBalancers() []Node { return t.nodesOf(spec.RoleLoadBalancer) }
 
+// RunsKubelet reports whether the node is a Kubernetes node.
+func (t *Topology) RunsKubelet(n Node) bool {
+	return n.Role == spec.RoleWorker || (n.Role == spec.RoleControlPlane && t.KubeletOnCP)
+}
+
 // KubeletNodes lists the nodes that are Kubernetes nodes.
 func (t *Topology) KubeletNodes() []Node {
 	var out []Node
 	for _, n := range t.Nodes {
-		if n.Runs() {
+		if t.RunsKubelet(n) {
 			out = append(out, n)
 		}
 	}
 	return out
 }
 
+// ExternalEtcd reports whether etcd has machines of its own.
+func (t *Topology) ExternalEtcd() bool { return len(t.nodesOf(spec.RoleEtcd)) > 0 }
+
 // EtcdMembers lists the nodes that run an etcd member.
-func (t *Topology) EtcdMembers() []Node { return t.ControlPlane() }
+func (t *Topology) EtcdMembers() []Node {
+	if t.ExternalEtcd() {
+		return t.nodesOf(spec.RoleEtcd)
+	}
+	return t.ControlPlane()
+}
+
+// EtcdServers are the URLs that an API server uses: one beside a member uses
+// that alone, so that a node that comes or goes touches no other.
+func (t *Topology) EtcdServers() []string {
+	if !t.ExternalEtcd() {
+		return []string{fmt.Sprintf("https://127.0.0.1:%d", EtcdClientPort)}
+	}
+	var out []string
+	for _, n := range t.EtcdMembers() {
+		out = append(out, n.EtcdClientURL())
+	}
+	return out
+}
 
 // Node returns the node of the given name.
 func (t *Topology) Node(name string) (Node, bool) {
@@ -110,7 +176,7 @@ func (t *Topology) APIEndpoint() string { return "https://" + t.LoadBalancer.Str
 // KubernetesName.
 func (n Node) APIServer() string { return n.url(APIServerPort) }
 
-// EtcdClientURL and EtcdPeerURL are the URLs of the node's etcd member.
+// EtcdClientURL is where clients reach the node's etcd member.
 func (n Node) EtcdClientURL() string { return n.url(EtcdClientPort) }
 
 // EtcdPeerURL is where the other members reach this one.
@@ -121,13 +187,13 @@ func (n Node) url(port uint16) string {
 }
 
 // KubernetesServiceIP is the address of the kubernetes Service: the first of the
-// service network.
-func (t *Topology) KubernetesServiceIP() netip.Addr { return t.Services.Masked().Addr().Next() }
+// primary service network.
+func (t *Topology) KubernetesServiceIP() netip.Addr { return t.Services[0].Masked().Addr().Next() }
 
 // DNSServiceIP is the address of the cluster's DNS Service: the tenth of the
-// service network, as kubeadm has it.
+// primary service network, as kubeadm has it.
 func (t *Topology) DNSServiceIP() netip.Addr {
-	a := t.Services.Masked().Addr()
+	a := t.Services[0].Masked().Addr()
 	for range 10 {
 		a = a.Next()
 	}

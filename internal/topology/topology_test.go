@@ -55,7 +55,7 @@ func TestServiceAddresses(t *testing.T) {
 
 func TestNodes(t *testing.T) {
 	topo := of(spec.Shared)
-	if len(topo.ControlPlane()) != 3 || len(topo.KubeletNodes()) != 4 || len(topo.LoadBalancers()) != 1 {
+	if len(topo.ControlPlane()) != 3 || len(topo.KubeletNodes()) != 4 || len(topo.LoadBalancers()) != 1 || topo.ExternalEtcd() {
 		t.Errorf("%+v", topo.Nodes)
 	}
 	if _, ok := topo.Node("cp-9"); ok {

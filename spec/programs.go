@@ -1,0 +1,80 @@
+package spec
+
+import (
+	"encoding/hex"
+	"fmt"
+	"maps"
+	"net/url"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+
+	"k8s.io/apimachinery/pkg/util/validation/field"
+)
+
+var version = regexp.MustCompile(`^v\d+\.\d+\.\d+(-[0-9a-z.]+)?$`)
+
+func checkComponents(spec *field.Path, s *Spec) field.ErrorList {
+	var errs field.ErrorList
+	if s.KubernetesVersion != "" && !version.MatchString(s.KubernetesVersion) {
+		errs = append(errs, field.Invalid(spec.Child("kubernetesVersion"), s.KubernetesVersion, `must be a version such as "v1.37.2"`))
+	}
+	at, c := spec.Child("components"), s.Components
+	if c.Dir != "" && c.URL != "" {
+		errs = append(errs, field.Invalid(at, field.OmitValueType{}, "has dir and url; use one of them"))
+	}
+	if c.Dir != "" && !filepath.IsAbs(c.Dir) {
+		errs = append(errs, field.Invalid(at.Child("dir"), c.Dir, "must be an absolute path"))
+	}
+	if u, err := url.Parse(c.URL); c.URL != "" && (err != nil || u.Host == "" || (u.Scheme != "https" && u.Scheme != "http")) {
+		errs = append(errs, field.Invalid(at.Child("url"), c.URL, "must be an http or https URL"))
+	}
+	if (c.URL != "") != (len(c.SHA256) > 0) {
+		errs = append(errs, field.Required(at, "url and sha256 go together: sha256 names the programs to fetch from url"))
+	}
+	for _, name := range slices.Sorted(maps.Keys(c.SHA256)) {
+		if sum, err := hex.DecodeString(c.SHA256[name]); err != nil || len(sum) != 32 {
+			errs = append(errs, field.Invalid(at.Child("sha256").Key(name), c.SHA256[name], "must be 64 hexadecimal digits"))
+		}
+	}
+	return errs
+}
+
+// fixedArgs are flags that no cluster file may set, by program: they say who an
+// API server is and where things are, and other files and machines rely on them.
+var fixedArgs = map[string][]string{
+	"kube-apiserver": {"advertise-address", "bind-address", "endpoint-reconciler-type", "etcd-servers", "etcd-cafile", "etcd-certfile",
+		"etcd-keyfile", "peer-advertise-ip", "peer-advertise-port", "secure-port", "service-cluster-ip-range", "service-account-issuer",
+		"tls-cert-file", "tls-private-key-file", "client-ca-file"},
+	"kube-controller-manager": {"leader-elect", "cluster-cidr", "service-cluster-ip-range", "kubeconfig"},
+	"kube-scheduler":          {"leader-elect", "kubeconfig"},
+	"etcd": {"name", "data-dir", "listen-client-urls", "listen-peer-urls", "advertise-client-urls", "initial-advertise-peer-urls",
+		"initial-cluster", "initial-cluster-state", "initial-cluster-token", "client-cert-auth", "peer-client-cert-auth"},
+	"kubelet":    {"config", "hostname-override", "kubeconfig", "node-ip"},
+	"kube-proxy": {"config", "hostname-override"},
+}
+
+func checkExtraArgs(at *field.Path, s *Spec) field.ErrorList {
+	var errs field.ErrorList
+	known := slices.Sorted(maps.Keys(fixedArgs))
+	for _, program := range slices.Sorted(maps.Keys(s.ExtraArgs)) {
+		fixed, ok := fixedArgs[program]
+		if !ok {
+			errs = append(errs, field.NotSupported(at.Key(program), program, known))
+			continue
+		}
+		for _, flag := range slices.Sorted(maps.Keys(s.ExtraArgs[program])) {
+			path := at.Key(program).Key(flag)
+			switch {
+			case strings.HasPrefix(flag, "-") || strings.ContainsAny(flag, "= \n"):
+				errs = append(errs, field.Invalid(path, flag, "must be the name of a flag without dashes and value"))
+			case strings.ContainsAny(s.ExtraArgs[program][flag], "\n"):
+				errs = append(errs, field.Invalid(path, s.ExtraArgs[program][flag], "must be one line"))
+			case slices.Contains(fixed, flag):
+				errs = append(errs, field.Forbidden(path, fmt.Sprintf("--%s is decided by the identity and the topology of the cluster", flag)))
+			}
+		}
+	}
+	return errs
+}
