@@ -9,8 +9,8 @@ const (
 
 // A Cluster is a whole cluster file.
 type Cluster struct {
-	APIVersion string   `json:"apiVersion"`
-	Kind       string   `json:"kind"`
+	APIVersion string   `json:"apiVersion" jsonschema:"enum=haplane/v1alpha1"`
+	Kind       string   `json:"kind" jsonschema:"enum=Cluster"`
 	Metadata   Metadata `json:"metadata"`
 	Spec       Spec     `json:"spec"`
 }
@@ -24,8 +24,8 @@ type Metadata struct {
 
 // Spec is what the cluster should be.
 type Spec struct {
-	Identity           Identity           `json:"identity"`
-	EndpointReconciler EndpointReconciler `json:"endpointReconciler"`
+	Identity           Identity           `json:"identity" jsonschema:"enum=shared,enum=perNode,enum=sharedCertificate"`
+	EndpointReconciler EndpointReconciler `json:"endpointReconciler" jsonschema:"enum=none,enum=lease"`
 	// KubernetesVersion is checked against the programs that are used; empty
 	// takes what they are. Such as v1.37.2.
 	KubernetesVersion string       `json:"kubernetesVersion,omitempty"`
@@ -117,7 +117,7 @@ const (
 // A Node is a machine in a role. Name and Address have defaults by role and order.
 type Node struct {
 	Name string `json:"name"`
-	Role Role   `json:"role"`
+	Role Role   `json:"role" jsonschema:"enum=control-plane,enum=worker,enum=load-balancer,enum=etcd"`
 	// Address is an IP address of the machine network, or one of each family.
 	Address string `json:"address"`
 }
