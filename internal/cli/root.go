@@ -93,7 +93,7 @@ behind a load balancer, and whose nodes can come and go.`,
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return usageError{fmt.Errorf("%w; see '%s --help'", err, cmd.CommandPath())}
 	})
-	root.AddCommand(a.up(), a.down(), a.status(), a.kubeconfig(), a.kubectl(), a.ssh(), a.logs(), a.image(), a.agent(), a.version())
+	root.AddCommand(a.up(), a.down(), a.stop(), a.start(), a.status(), a.initFile(), a.schema(), a.render(), a.kubeconfig(), a.kubectl(), a.ssh(), a.logs(), a.image(), a.agent(), a.version())
 	return root
 }
 

@@ -1,18 +1,22 @@
 package cli
 
 import (
+	"context"
 	"fmt"
+	"log/slog"
 	"os"
 
 	"github.com/spf13/cobra"
 
 	"github.com/haplane/haplane/internal/cluster"
 	"github.com/haplane/haplane/internal/kubeconfig"
+	"github.com/haplane/haplane/internal/view"
 	"github.com/haplane/haplane/spec"
 )
 
 func (a *app) up() *cobra.Command {
-	var merge bool
+	var merge, dryRun bool
+	var output string
 	cmd := &cobra.Command{
 		Use:   "up",
 		Short: "Bring a cluster up on this machine",
@@ -20,21 +24,58 @@ func (a *app) up() *cobra.Command {
 after an interruption, it goes on. Without a cluster file it makes three control-plane
 nodes, one worker node and a load balancer in the shared identity.`,
 		Example: `  haplane up
-  haplane up --cluster blue -f blue.yaml`,
+  haplane up --cluster blue -f blue.yaml
+  haplane up -f blue.yaml --dry-run`,
 		Args: usage(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			c, err := a.readCluster(cmd.Flags().Changed("cluster"))
 			if err != nil {
 				return err
 			}
+			for _, warning := range spec.Warnings(c) {
+				fmt.Fprintln(a.Err, "warning:", warning)
+			}
+			if dryRun {
+				return a.dryRun(cmd.Context(), c, output)
+			}
 			return a.runUp(cmd, c, merge)
 		},
 	}
 	a.addClusterFlag(cmd)
-	cmd.Flags().StringVarP(&a.file, "file", "f", "", "cluster file, - for standard input (default: the defaults)")
+	a.addFileFlag(cmd)
+	cmd.Flags().BoolVar(&dryRun, "dry-run", false, "print the phases, the keys and the file diff, and change nothing")
+	cmd.Flags().StringVarP(&output, "output", "o", "text", "of --dry-run: text or json")
 	cmd.Flags().BoolVar(&merge, "merge-kubeconfig", true, "add a context for the cluster to your kubeconfig")
 	cmd.Flags().Bool("yes", false, "ask nothing (up never asks)")
 	return cmd
+}
+
+func (a *app) addFileFlag(cmd *cobra.Command) {
+	cmd.Flags().StringVarP(&a.file, "file", "f", "", "cluster file, - for standard input (default: the defaults)")
+	_ = cmd.MarkFlagFilename("file", "yaml", "yml")
+}
+
+func (a *app) dryRun(ctx context.Context, c *spec.Cluster, output string) error {
+	if output != "text" && output != "json" {
+		return usageError{fmt.Errorf("--output must be text or json, not %q", output)}
+	}
+	store, err := cluster.OpenStore(c.Metadata.Name)
+	if err != nil {
+		return err
+	}
+	cache, err := cluster.CacheDir()
+	if err != nil {
+		return err
+	}
+	plan, err := cluster.DryRun(ctx, c, cluster.Options{Store: store, Cache: cache, Log: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		return err
+	}
+	if output == "json" {
+		return view.JSON(a.Out, plan)
+	}
+	view.Plan(a.Out, plan)
+	return nil
 }
 
 func (a *app) runUp(cmd *cobra.Command, c *spec.Cluster, merge bool) error {

@@ -100,8 +100,13 @@ func (e *env) machine(n topology.Node) machine.Machine { return e.reach(n.Name) 
 
 func (e *env) provider() *nspawn.Provider {
 	t := e.topology
-	return &nspawn.Provider{Cluster: t.Name, StateDir: e.Store.Machines(), Image: e.image.Root,
-		Network: nspawn.Network{Prefix: t.Machines[0], NAT: t.NAT}}
+	p := &nspawn.Provider{Cluster: t.Name, StateDir: e.Store.Machines(), Image: e.image.Root,
+		Network: nspawn.Network{Prefixes: t.Machines, NAT: t.NAT}}
+	if self, err := os.Executable(); err == nil { // for when the host boots
+		p.StartCommand = []string{self, "start", "--cluster", t.Name}
+		p.StartEnvironment = []string{"HAPLANE_HOME=" + filepath.Dir(e.Store.Dir), "HAPLANE_CACHE=" + e.Cache}
+	}
+	return p
 }
 
 // detail tells what the running phase does.

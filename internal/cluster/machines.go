@@ -28,24 +28,16 @@ func checkHost(ctx context.Context, e *env) error {
 	for _, n := range e.topology.Nodes {
 		names = append(names, n.Name)
 	}
-	return errors.Join(component.Check(ctx), image.Check(), ssh.Check(), e.provider().Check(ctx, names))
+	o, err := e.componentOptions()
+	if err != nil {
+		return err
+	}
+	return errors.Join(o.Check(ctx), image.Check(), ssh.Check(), e.provider().Check(ctx, names))
 }
 
 func (e *env) allRunning() (bool, error) {
-	list, err := e.provider().List()
-	if err != nil {
-		return false, err
-	}
-	running := map[string]bool{}
-	for _, m := range list {
-		running[m.Name] = m.Running
-	}
-	for _, n := range e.topology.Nodes {
-		if !running[n.Name] {
-			return false, nil
-		}
-	}
-	return true, nil
+	running, err := e.running()
+	return len(running) == len(e.topology.Nodes), err
 }
 
 func machinesRunning(ctx context.Context, e *env) (bool, error) {

@@ -19,17 +19,31 @@ import (
 )
 
 func buildComponents(ctx context.Context, e *env) error {
-	source, err := component.SourceDir()
+	o, err := e.componentOptions()
 	if err != nil {
 		return err
 	}
-	e.programs, err = component.Build(ctx, component.Options{Source: source, Cache: e.Cache, Log: e.Output,
+	e.programs, err = component.Build(ctx, o)
+	return err
+}
+
+// componentOptions says where the programs come from: the cluster file may bring its own.
+func (e *env) componentOptions() (component.Options, error) {
+	source, err := component.SourceDir()
+	if err != nil {
+		return component.Options{}, err
+	}
+	o := component.Options{Source: source, Cache: e.Cache, Log: e.Output,
 		Report: func(ev component.Event) {
 			if ev.State != component.Cached {
 				e.detail("build-components", "%s", ev)
 			}
-		}})
-	return err
+		}}
+	if e.cluster != nil {
+		c := e.cluster.Spec.Components
+		o.Ready = component.Ready{Dir: c.Dir, URL: c.URL, SHA256: c.SHA256, KubernetesVersion: e.cluster.Spec.KubernetesVersion}
+	}
+	return o, nil
 }
 
 func buildImage(ctx context.Context, e *env) error {
@@ -138,7 +152,7 @@ func (e *env) connect() error {
 func nspawnMachines(e *env) []nspawn.Machine {
 	var out []nspawn.Machine
 	for _, n := range e.topology.Nodes {
-		out = append(out, nspawn.Machine{Name: n.Name, Address: n.Address,
+		out = append(out, nspawn.Machine{Name: n.Name, Addresses: n.Addresses,
 			HostKey: e.ssh.HostKeys[n.Name], AuthorizedKey: e.ssh.AuthorizedKey})
 	}
 	return out

@@ -86,6 +86,8 @@ func (s Store) Logs() string { return s.path("logs") }
 // ErrNoCluster means that there is no cluster of that name.
 var ErrNoCluster = errors.New("no such cluster")
 
+var errUnfinished = errors.New("bringing it up was cut off")
+
 // Cluster reads the file that the cluster was made from, with its defaults
 // filled in. The error wraps ErrNoCluster where there is none.
 func (s Store) Cluster() (*spec.Cluster, error) {

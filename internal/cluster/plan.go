@@ -1,0 +1,210 @@
+package cluster
+
+import (
+	"context"
+	"crypto/rand"
+	"fmt"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/pmezard/go-difflib/difflib"
+
+	"github.com/haplane/haplane/internal/component"
+	"github.com/haplane/haplane/internal/fileset"
+	"github.com/haplane/haplane/internal/machine"
+	"github.com/haplane/haplane/internal/phase"
+	"github.com/haplane/haplane/internal/pki"
+	"github.com/haplane/haplane/internal/render"
+	"github.com/haplane/haplane/internal/topology"
+	"github.com/haplane/haplane/spec"
+)
+
+// A Plan is what Up would do. Nothing was touched to make it.
+type Plan struct {
+	Phases []PlannedPhase `json:"phases"`
+	Files  []FileChange   `json:"files"`
+	Keys   []string       `json:"keys"` // keys and certificates to make
+}
+
+// A PlannedPhase is a step of Up. Done says that there is nothing to do; it is
+// told only where that can be known before the steps before it have run.
+type PlannedPhase struct {
+	ID   string `json:"id"`
+	Done bool   `json:"done"`
+}
+
+// A FileChange is a file that would be written.
+type FileChange struct {
+	Node string `json:"node"`
+	Path string `json:"path"`
+	New  bool   `json:"new"`
+	// Diff is in the unified format; empty for new files, secrets and programs.
+	Diff string `json:"diff,omitempty"`
+}
+
+// DryRun returns what Up would do with the cluster.
+func DryRun(ctx context.Context, c *spec.Cluster, o Options) (*Plan, error) {
+	if err := o.Store.sameCluster(c); err != nil {
+		return nil, err
+	}
+	e := newEnv(c, o)
+	defer e.close()
+	plan := &Plan{Files: []FileChange{}, Keys: []string{}}
+	var err error
+	if plan.Keys, err = e.renderOnly(); err != nil {
+		return nil, err
+	}
+	if e.topology.OwnsEndpoints() {
+		if err := e.addAgent(); err != nil {
+			return nil, err
+		}
+	}
+	running, err := e.allRunning()
+	if err != nil {
+		return nil, err
+	}
+	if !running {
+		return plan.onNothing(e), nil
+	}
+	return plan, plan.onMachines(ctx, e)
+}
+
+// renderOnly makes keys and files in memory and returns the names of the new keys.
+func (e *env) renderOnly() (issued []string, err error) {
+	source, err := component.SourceDir()
+	if err != nil {
+		return nil, err
+	}
+	pinned, err := component.Versions(source)
+	if err != nil {
+		return nil, err
+	}
+	for _, c := range pinned { // the container images are named by these
+		switch c.Name {
+		case "workload":
+			e.programs = append(e.programs, component.Program{Name: "pause", Version: c.Version})
+		case "coredns":
+			e.programs = append(e.programs, component.Program{Name: "coredns", Version: c.Version})
+		}
+	}
+	if err := e.loadKeys(); err != nil {
+		return nil, err
+	}
+	if e.keys, issued, err = pki.Complete(e.rows, e.keys, time.Now(), rand.Reader); err != nil {
+		return nil, err
+	}
+	e.rendered = render.Render(e.input())
+	return issued, nil
+}
+
+func (p *Plan) onNothing(e *env) *Plan {
+	for _, one := range flat(bringUp) {
+		p.Phases = append(p.Phases, PlannedPhase{ID: one.ID})
+	}
+	for _, n := range e.topology.Nodes {
+		for _, path := range e.rendered[n.Name].Files.Paths() {
+			p.Files = append(p.Files, FileChange{Node: n.Name, Path: path, New: true})
+		}
+	}
+	return p
+}
+
+func (p *Plan) onMachines(ctx context.Context, e *env) error {
+	if err := e.connect(); err != nil {
+		return err
+	}
+	for _, one := range flat(bringUp) {
+		planned := PlannedPhase{ID: one.ID}
+		if one.Done != nil {
+			var err error
+			if planned.Done, err = one.Done(ctx, e); err != nil {
+				return fmt.Errorf("%s: %w", one.ID, err)
+			}
+		}
+		p.Phases = append(p.Phases, planned)
+	}
+	if _, err := filesCurrent(ctx, e); err != nil {
+		return err
+	}
+	for _, n := range e.topology.Nodes {
+		for _, path := range e.stale[n.Name].Paths() {
+			change, err := e.fileChange(ctx, n, e.stale[n.Name][path])
+			if err != nil {
+				return err
+			}
+			p.Files = append(p.Files, change)
+		}
+	}
+	return nil
+}
+
+func (e *env) fileChange(ctx context.Context, n topology.Node, f fileset.File) (FileChange, error) {
+	change := FileChange{Node: n.Name, Path: f.Path}
+	seen, err := e.machine(n).Stat(ctx, []string{f.Path})
+	if err != nil {
+		return change, err
+	}
+	_, there := seen[f.Path]
+	change.New = !there
+	if change.New || f.Secret() {
+		return change, nil
+	}
+	have, err := e.machine(n).Run(ctx, machine.Cmd("cat", "--", f.Path))
+	if err != nil {
+		return change, err
+	}
+	change.Diff, err = difflib.GetUnifiedDiffString(difflib.UnifiedDiff{
+		A: difflib.SplitLines(have.Stdout), B: difflib.SplitLines(string(f.Data)),
+		FromFile: n.Name + ":" + f.Path, ToFile: "cluster file", Context: 3})
+	return change, err
+}
+
+func flat(phases []phase.Phase[*env]) []phase.Phase[*env] {
+	var out []phase.Phase[*env]
+	for _, p := range phases {
+		out = append(append(out, p), p.With...)
+	}
+	return out
+}
+
+// Render writes every file of every machine below dir, which must be empty or
+// missing: DIR/NODE/PATH, with the modes that they have on machines. Keys are
+// those of the cluster where there is one, else new ones. It returns how many
+// files it wrote.
+func Render(c *spec.Cluster, o Options, dir string) (int, error) {
+	if entries, err := os.ReadDir(dir); err == nil && len(entries) > 0 {
+		return 0, withHint(fmt.Errorf("folder %s is not empty", dir), "give one that does not exist yet")
+	}
+	e := newEnv(c, o)
+	if _, err := e.renderOnly(); err != nil {
+		return 0, err
+	}
+	count := 0
+	for _, n := range e.topology.Nodes {
+		for path, f := range e.rendered[n.Name].Files {
+			if err := writeLocal(filepath.Join(dir, n.Name, path), f); err != nil {
+				return count, fmt.Errorf("write files of %s: %w", n.Name, err)
+			}
+			count++
+		}
+	}
+	for name, data := range map[string][]byte{"rbac.yaml": render.RBAC(), "coredns.yaml": render.CoreDNS(e.input())} {
+		if err := writeLocal(filepath.Join(dir, "manifests", name), fileset.File{Mode: 0o644, Data: data}); err != nil {
+			return count, err
+		}
+		count++
+	}
+	return count, nil
+}
+
+func writeLocal(path string, f fileset.File) error {
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		return err
+	}
+	// Created with its mode: a key is never readable by others.
+	if err := os.WriteFile(path, f.Data, f.Mode); err != nil {
+		return err
+	}
+	return os.Chmod(path, f.Mode)
+}
