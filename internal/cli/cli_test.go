@@ -5,6 +5,7 @@ import (
 	"errors"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strconv"
 	"testing"
 
@@ -26,6 +27,11 @@ func TestScripts(t *testing.T) {
 		Setup: func(e *testscript.Env) error {
 			e.Setenv("HAPLANE_HOME", e.WorkDir+"/home")
 			e.Setenv("HAPLANE_CACHE", e.WorkDir+"/cache")
+			components, err := filepath.Abs("../../components")
+			if err != nil {
+				return err
+			}
+			e.Setenv("COMPONENTS", components)
 			e.Setenv("KUBECONFIG", e.WorkDir+"/kubeconfig")
 			return nil
 		},

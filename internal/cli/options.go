@@ -34,8 +34,8 @@ func (a *app) logged(o cluster.Options, folder, command string) (cluster.Options
 		return o, nil, fmt.Errorf("open log: %w", err)
 	}
 	a.log = log.Name()
-	progress := view.NewProgress(a.Err, int(a.Err.Fd()))
-	o.Log, o.Output = slog.New(slog.NewTextHandler(log, &slog.HandlerOptions{Level: slog.LevelDebug})), log
+	progress := a.progress()
+	o.Log, o.Output = slog.New(a.handler(log)), log
 	o.Report = func(p cluster.Progress) {
 		if p.State == "" {
 			o.Log.Info(p.Detail, "phase", p.ID)
@@ -46,6 +46,23 @@ func (a *app) logged(o cluster.Options, folder, command string) (cluster.Options
 		progress.Event(p.Event)
 	}
 	return o, func() { progress.Close(); log.Close() }, nil
+}
+
+// progress shows nothing where that is wanted, or where the log is shown instead.
+func (a *app) progress() *view.Progress {
+	if a.quiet || a.verbose {
+		return view.NewProgress(io.Discard, -1)
+	}
+	return view.NewProgress(a.Err, int(a.Err.Fd()))
+}
+
+func (a *app) handler(log io.Writer) slog.Handler {
+	everything := &slog.HandlerOptions{Level: slog.LevelDebug}
+	file := slog.NewTextHandler(log, everything)
+	if !a.verbose {
+		return file
+	}
+	return slog.NewMultiHandler(file, slog.NewTextHandler(a.Err, everything))
 }
 
 func readAll(f *os.File) ([]byte, error) { return io.ReadAll(f) }

@@ -30,6 +30,8 @@ type app struct {
 	Streams
 	cluster string // --cluster
 	file    string // --file
+	verbose bool   // --verbose
+	quiet   bool   // --quiet
 	log     string // path of the log file, once there is one
 }
 
@@ -93,6 +95,9 @@ behind a load balancer, and whose nodes can come and go.`,
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return usageError{fmt.Errorf("%w; see '%s --help'", err, cmd.CommandPath())}
 	})
+	root.PersistentFlags().BoolVarP(&a.verbose, "verbose", "v", false, "show everything that goes to the log file as well")
+	root.PersistentFlags().BoolVarP(&a.quiet, "quiet", "q", false, "show no progress, only results and errors")
+	root.MarkFlagsMutuallyExclusive("verbose", "quiet")
 	root.AddCommand(a.up(), a.down(), a.stop(), a.start(), a.status(), a.initFile(), a.schema(), a.render(), a.kubeconfig(), a.kubectl(), a.ssh(), a.logs(), a.image(), a.agent(), a.version())
 	return root
 }
@@ -140,4 +145,13 @@ func (a *app) completeNodes(_ *cobra.Command, args []string, _ string) ([]string
 		return nil, cobra.ShellCompDirectiveNoFileComp
 	}
 	return h.NodeNames(), cobra.ShellCompDirectiveNoFileComp
+}
+
+// completeUnits completes a node, and then one of its units.
+func (a *app) completeUnits(cmd *cobra.Command, args []string, word string) ([]string, cobra.ShellCompDirective) {
+	h, err := cluster.Open(a.cluster)
+	if err != nil || len(args) != 1 {
+		return a.completeNodes(cmd, args, word)
+	}
+	return h.UnitNames(args[0]), cobra.ShellCompDirectiveNoFileComp
 }

@@ -37,7 +37,7 @@ func (a *app) logs() *cobra.Command {
 		Example: `  haplane logs cp-1
   haplane logs cp-2 kube-apiserver -f`,
 		Args:              usage(cobra.RangeArgs(1, 2)),
-		ValidArgsFunction: a.completeNodes,
+		ValidArgsFunction: a.completeUnits,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			argv := []string{"journalctl", "--no-pager", "--output=short-iso"}
 			if follow {

@@ -7,6 +7,7 @@ import (
 
 	"github.com/haplane/haplane/internal/kubeconfig"
 	"github.com/haplane/haplane/internal/pki"
+	"github.com/haplane/haplane/internal/render"
 	"github.com/haplane/haplane/internal/topology"
 	"github.com/haplane/haplane/spec"
 )
@@ -33,6 +34,15 @@ func (h *Handle) NodeNames() []string {
 	var out []string
 	for _, n := range h.env.topology.Nodes {
 		out = append(out, n.Name)
+	}
+	return out
+}
+
+// UnitNames lists the units that haplane runs on a node.
+func (h *Handle) UnitNames(node string) []string {
+	var out []string
+	for _, u := range render.Render(render.Input{Topology: h.env.topology})[node].Units {
+		out = append(out, u.Name)
 	}
 	return out
 }

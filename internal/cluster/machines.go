@@ -8,7 +8,6 @@ import (
 	"path/filepath"
 	"time"
 
-	"github.com/haplane/haplane/internal/component"
 	"github.com/haplane/haplane/internal/fileset"
 	"github.com/haplane/haplane/internal/image"
 	"github.com/haplane/haplane/internal/machine"
