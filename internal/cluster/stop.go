@@ -6,6 +6,7 @@ import (
 
 	"github.com/haplane/haplane/internal/phase"
 	"github.com/haplane/haplane/internal/topology"
+	"github.com/haplane/haplane/spec"
 )
 
 var halt = []phase.Phase[*env]{
@@ -58,6 +59,18 @@ func stopMachines(ctx context.Context, e *env) error {
 		return err
 	}
 	e.changes.add("stopped the machines " + names(running))
+	// API servers take long to end without etcd: machines that only have etcd go last.
+	var first []string
+	for _, n := range running {
+		if n.Role != spec.RoleEtcd {
+			first = append(first, n.Name)
+		}
+	}
+	if len(first) > 0 && len(first) < len(running) {
+		if err := e.provider().Stop(ctx, first...); err != nil {
+			return err
+		}
+	}
 	return e.provider().Stop(ctx)
 }
 
