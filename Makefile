@@ -37,7 +37,7 @@ image: build
 	$(SUDO) bin/haplane image build
 
 e2e: image
-	$(SUDO) go test -tags e2e -count=1 -timeout 45m -p 1 -v ./internal/agent ./internal/machine/nspawn ./e2e
+	$(SUDO) go test -tags e2e -count=1 -timeout 45m -p 1 -v ./internal/agent ./internal/image ./internal/machine/nspawn ./e2e
 
 bench: image
 	$(SUDO) go run ./e2e/bench

@@ -1,23 +1,30 @@
 package cli
 
 import (
+	"errors"
 	"fmt"
 	"path/filepath"
+	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
 
 	"github.com/haplane/haplane/internal/cluster"
+	"github.com/haplane/haplane/internal/image"
 )
 
 func (a *app) image() *cobra.Command {
 	cmd := &cobra.Command{
-		Use:     "image",
-		Short:   "Build the golden image that machines are made from",
-		Example: `  haplane image build`,
-		Args:    usage(cobra.NoArgs),
-		RunE:    func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+		Use:   "image",
+		Short: "Build, show and remove the golden images that machines are made from",
+		Example: `  haplane image build
+  haplane image list
+  haplane image show
+  haplane image prune --dry-run`,
+		Args: usage(cobra.NoArgs),
+		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	cmd.AddCommand(a.imageBuild())
+	cmd.AddCommand(a.imageBuild(), a.imageList(), a.imageShow(), a.imageRemove(), a.imagePrune())
 	return cmd
 }
 
@@ -48,4 +55,58 @@ what they are made of; haplane up does the same when it needs to.`,
 			return nil
 		},
 	}
+}
+
+// images tells where the images are, and which clusters use them.
+func images() (cache string, inUse map[string][]string, err error) {
+	if cache, err = cluster.CacheDir(); err != nil {
+		return "", nil, err
+	}
+	home, err := cluster.Home()
+	if err != nil {
+		return "", nil, err
+	}
+	inUse, err = image.Users(home)
+	return cache, inUse, err
+}
+
+// digests checks arguments that are digests or beginnings of them.
+func digests(check cobra.PositionalArgs) cobra.PositionalArgs {
+	return usage(func(cmd *cobra.Command, args []string) error {
+		for _, arg := range args {
+			if !image.IsDigest(arg) {
+				return fmt.Errorf("%q is not the digest of an image, or the beginning of one: hexadecimal digits", arg)
+			}
+		}
+		return check(cmd, args)
+	})
+}
+
+// completeDigests completes up to max arguments with the images there are.
+func completeDigests(max int) cobra.CompletionFunc {
+	return func(_ *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
+		cache, inUse, err := images()
+		if err != nil || len(args) >= max {
+			return nil, cobra.ShellCompDirectiveNoFileComp
+		}
+		list, _ := image.Summaries(cache, inUse)
+		var out []string
+		for _, s := range list {
+			if short := s.Digest[:min(12, len(s.Digest))]; !slices.Contains(args, short) {
+				out = append(out, cobra.CompletionWithDesc(short, strings.TrimSpace("Kubernetes "+s.Kubernetes)))
+			}
+		}
+		return out, cobra.ShellCompDirectiveNoFileComp | cobra.ShellCompDirectiveKeepOrder
+	}
+}
+
+// hintImages says what helps where an image is missing, or in use.
+func hintImages(err error) error {
+	switch {
+	case errors.Is(err, image.ErrNone):
+		return &cluster.HintedError{Err: err, Hint: "haplane image list shows those there are, haplane image build makes one"}
+	case errors.Is(err, image.ErrInUse):
+		return &cluster.HintedError{Err: err, Hint: "haplane down removes a cluster with its machines"}
+	}
+	return err
 }

@@ -27,11 +27,11 @@ administrator. Your own kubectl works as well, with the context haplane-CLUSTER.
 			if err != nil {
 				return err
 			}
-			program, err := cluster.Kubectl(cmd.Context(), cache)
+			program, err := h.Kubectl(cmd.Context(), cache)
 			if err != nil {
 				return err
 			}
-			return a.hand(cmd, program, append([]string{"kubectl"}, args...), []string{"KUBECONFIG=" + config})
+			return a.hand(cmd, program, args, []string{"KUBECONFIG=" + config})
 		},
 	}
 	a.addClusterFlag(cmd)

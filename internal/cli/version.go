@@ -6,6 +6,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/haplane/haplane/internal/component"
 	"github.com/haplane/haplane/internal/view"
 )
 
@@ -15,21 +16,44 @@ var Version = "v0.1.0-dev"
 func (a *app) version() *cobra.Command {
 	var output string
 	cmd := &cobra.Command{
-		Use:     "version",
-		Short:   "Show the version of haplane",
-		Example: `  haplane version -o json`,
-		Args:    usage(cobra.NoArgs),
+		Use:   "version",
+		Short: "Show the version of haplane, and of the components that it builds",
+		Long: `Shows the version of haplane, and those of the components as their Go modules pin them.
+It needs the modules for that (the folder components of the source), but no cache.`,
+		Example: `  haplane version
+  haplane version -o json | jq -r '.components[] | select(.name == "kube").version'`,
+		Args: usage(cobra.NoArgs),
 		RunE: func(*cobra.Command, []string) error {
-			switch output {
-			case "json":
-				return view.JSON(a.Out, map[string]string{"version": Version, "go": runtime.Version()})
-			case "text":
-				_, err := fmt.Fprintf(a.Out, "haplane %s (%s %s/%s)\n", Version, runtime.Version(), runtime.GOOS, runtime.GOARCH)
+			if err := checkOutput(output); err != nil {
 				return err
 			}
-			return usageError{fmt.Errorf("--output must be text or json, not %q", output)}
+			v := view.Version{Version: Version, Go: runtime.Version(), Components: []component.Pinned{}}
+			source, err := component.SourceDir()
+			if err == nil {
+				v.Components, err = component.Versions(source)
+			}
+			if err != nil {
+				fmt.Fprintf(a.Err, "hint:  no versions of components: %v\n", err)
+			}
+			if output == "json" {
+				return view.JSON(a.Out, v)
+			}
+			return v.Text(a.Out)
 		},
 	}
-	cmd.Flags().StringVarP(&output, "output", "o", "text", "text or json")
+	addOutput(cmd, &output)
 	return cmd
+}
+
+// addOutput adds --output, as all commands have it that report.
+func addOutput(cmd *cobra.Command, output *string) {
+	cmd.Flags().StringVarP(output, "output", "o", "text", "text or json")
+	_ = cmd.RegisterFlagCompletionFunc("output", cobra.FixedCompletions([]string{"text", "json"}, cobra.ShellCompDirectiveNoFileComp))
+}
+
+func checkOutput(output string) error {
+	if output != "text" && output != "json" {
+		return usageError{fmt.Errorf("--output must be text or json, not %q", output)}
+	}
+	return nil
 }

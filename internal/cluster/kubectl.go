@@ -6,16 +6,18 @@ import (
 	"github.com/haplane/haplane/internal/component"
 )
 
-// Kubectl returns the path of the kubectl that was built with the components in
-// the cache. It builds nothing that is there.
-func Kubectl(ctx context.Context, cache string) (string, error) {
-	source, err := component.SourceDir()
+// Kubectl returns the path of the kubectl among the cluster's programs. It
+// builds nothing that the cache has.
+func (h *Handle) Kubectl(ctx context.Context, cache string) (string, error) {
+	h.env.Cache = cache
+	o, err := h.env.componentOptions()
 	if err != nil {
 		return "", err
 	}
-	programs, err := component.Build(ctx, component.Options{Source: source, Cache: cache, Names: []string{"kube"}})
+	o.Names, o.Report = []string{"kube"}, nil
+	programs, err := component.Build(ctx, o)
 	if err != nil {
 		return "", err
 	}
-	return programs[0].Path, nil
+	return component.Path(programs, "kubectl"), nil
 }

@@ -6,6 +6,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/haplane/haplane/internal/component"
 	"github.com/haplane/haplane/internal/image"
 	"github.com/haplane/haplane/internal/phase"
 	"github.com/haplane/haplane/spec"
@@ -45,6 +46,11 @@ func Up(ctx context.Context, c *spec.Cluster, o Options) ([]string, error) {
 	if err := o.Store.sameCluster(c); err != nil {
 		return nil, err
 	}
+	release, err := component.Hold(ctx, o.Cache) // nothing of the cache goes while this runs
+	if err != nil {
+		return nil, err
+	}
+	defer release()
 	e := newEnv(c, o)
 	defer e.close()
 	err = phase.Run(ctx, e, bringUp, e.report)
@@ -53,8 +59,13 @@ func Up(ctx context.Context, c *spec.Cluster, o Options) ([]string, error) {
 
 // BuildImage builds the components and the golden image, as far as they are not there.
 func BuildImage(ctx context.Context, o Options) (image.Image, error) {
+	release, err := component.Hold(ctx, o.Cache)
+	if err != nil {
+		return image.Image{}, err
+	}
+	defer release()
 	e := &env{Options: o}
-	err := phase.Run(ctx, e, buildOnly, e.report)
+	err = phase.Run(ctx, e, buildOnly, e.report)
 	return e.image, err
 }
 

@@ -3,46 +3,91 @@ package component
 import (
 	"context"
 	"fmt"
-	"os"
 	"path/filepath"
+	"slices"
 	"time"
 )
 
 // Build returns the programs of the components, in a fixed order, and builds
-// those that the cache does not hold. What keeps any of them from being built
-// at all (a missing tool, an unreadable module) is reported before the first
-// build. Runs that share a cache, at the same time or after one that was cut
-// off, do not harm each other.
+// or fetches those that the cache does not hold. What keeps any of them from
+// being built at all (a missing tool, an unreadable module, a program that a
+// folder lacks) is reported before the first build. Runs that share a cache, at
+// the same time or after one that was cut off, do not harm each other.
 func Build(ctx context.Context, o Options) ([]Program, error) {
 	return build(ctx, table(), o.withDefaults())
 }
 
 func build(ctx context.Context, rows []row, o Options) ([]Program, error) {
-	rows, err := selectRows(rows, o.Names)
+	plan, err := o.plan(rows)
 	if err != nil {
 		return nil, err
 	}
-	if err := checkTools(ctx, rows); err != nil {
+	if err := checkTools(ctx, plan.build); err != nil {
 		return nil, err
+	}
+	jobs, err := o.jobs(ctx, plan.build)
+	if err != nil {
+		return nil, err
+	}
+	release, err := Hold(ctx, o.Cache)
+	if err != nil {
+		return nil, err
+	}
+	defer release()
+	cache, err := openCache(o.Cache)
+	if err != nil {
+		return nil, err
+	}
+	ready, err := plan.gather(ctx, cache, o.Report)
+	if err != nil {
+		return nil, err
+	}
+	if err := checkSkew(ready, o.Ready.KubernetesVersion); err != nil {
+		return nil, err
+	}
+	// One at a time: the compiler uses every core by itself.
+	var built []Program
+	for _, j := range jobs {
+		programs, err := j.get(ctx, cache, o)
+		if err != nil {
+			return nil, err
+		}
+		built = append(built, programs...)
+	}
+	return merge(plan.rows, ready, built), nil
+}
+
+// jobs reads the modules of the rows that are to be built.
+func (o Options) jobs(ctx context.Context, rows []row) ([]job, error) {
+	if len(rows) == 0 {
+		return nil, nil
+	}
+	if o.Source == "" {
+		var err error
+		if o.Source, err = SourceDir(); err != nil {
+			return nil, err
+		}
 	}
 	jobs, err := newJobs(ctx, rows, o.Source)
 	if err != nil {
 		return nil, err
 	}
-	cache, err := openCache(o.Cache)
-	if err != nil {
-		return nil, err
-	}
-	var programs []Program
-	// One at a time: the compiler uses every core by itself.
-	for _, j := range jobs {
-		built, err := j.get(ctx, cache, o)
-		if err != nil {
-			return nil, err
+	return jobs, checkPinned(jobs, o.Ready.KubernetesVersion)
+}
+
+// merge returns all programs in the order of the rows. A ready-made program
+// takes the place of the one that was built with others of its component.
+func merge(rows []row, ready, built []Program) []Program {
+	var all []Program
+	for _, r := range rows {
+		for _, p := range slices.Concat(ready, built) {
+			same := func(q Program) bool { return q.Name == p.Name && q.Component == r.name }
+			if p.Component == r.name && !slices.ContainsFunc(all, same) {
+				all = append(all, p)
+			}
 		}
-		programs = append(programs, built...)
 	}
-	return programs, nil
+	return all
 }
 
 // get takes the job's programs from the cache, or builds them into it.
@@ -56,7 +101,7 @@ func (j job) get(ctx context.Context, c cache, o Options) ([]Program, error) {
 		return programs, nil
 	}
 	report(Building, nil)
-	programs, found, err := j.buildLocked(ctx, c, o)
+	programs, found, err := c.fill(ctx, j.entry(), func(dir string) (manifest, error) { return j.buildInto(ctx, dir, o) })
 	switch {
 	case err != nil:
 		err = fmt.Errorf("build %s %s: %w", j.name, j.version, err)
@@ -67,36 +112,6 @@ func (j job) get(ctx context.Context, c cache, o Options) ([]Program, error) {
 		report(Built, nil)
 	}
 	return programs, err
-}
-
-// buildLocked builds under the entry's lock. found says that another run had
-// built the entry by the time the lock was ours.
-func (j job) buildLocked(ctx context.Context, c cache, o Options) (programs []Program, found bool, err error) {
-	unlock, err := c.lock(ctx, j.entry())
-	if err != nil {
-		return nil, false, err
-	}
-	defer unlock()
-	if programs, ok := c.load(j.entry()); ok {
-		return programs, true, nil
-	}
-	temp := c.temp(j.entry())
-	if err := remake(temp); err != nil {
-		return nil, false, err
-	}
-	defer os.RemoveAll(temp) //nolint:errcheck // swept by the next run
-	m, err := j.buildInto(ctx, temp, o)
-	if err != nil {
-		return nil, false, err
-	}
-	if err := c.store(j.entry(), m); err != nil {
-		return nil, false, err
-	}
-	programs, ok := c.load(j.entry())
-	if !ok {
-		return nil, false, fmt.Errorf("cache entry %s changed while it was stored", c.path(j.entry()))
-	}
-	return programs, false, nil
 }
 
 // buildInto compiles the programs into dir, asks each for its version and
@@ -111,24 +126,9 @@ func (j job) buildInto(ctx context.Context, dir string, o Options) (manifest, er
 		if err := checkVersion(ctx, path, p, j.version); err != nil {
 			return m, err
 		}
-		file, err := describe(path)
-		if err != nil {
+		if err := m.add(path, p.links); err != nil {
 			return m, err
 		}
-		file.Links = p.links
-		for _, link := range p.links {
-			if err := os.Symlink(p.name, filepath.Join(dir, link)); err != nil {
-				return m, err
-			}
-		}
-		m.Programs = append(m.Programs, file)
 	}
 	return m, nil
-}
-
-func remake(dir string) error {
-	if err := os.RemoveAll(dir); err != nil {
-		return err
-	}
-	return os.Mkdir(dir, 0o755)
 }

@@ -2,24 +2,19 @@ package component
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
-	"syscall"
-	"time"
-
-	"github.com/haplane/haplane/internal/poll"
 )
 
 const (
-	tempPrefix   = ".building-" // an entry that is being built, under its lock
-	lockPrefix   = ".lock-"
-	lockInterval = 200 * time.Millisecond
+	cacheFolder = "components"
+	tempPrefix  = ".building-" // an entry that is being made, under its lock
 )
 
-// A cache is a folder of entries, each the programs of one component.
+// A cache is a folder of entries, each the programs of one component or one
+// program that is ready-made.
 type cache struct{ dir string }
 
 // openCache makes the folder and clears away what runs that died left in it.
@@ -28,7 +23,7 @@ func openCache(dir string) (cache, error) {
 	if err != nil {
 		return cache{}, err
 	}
-	c := cache{dir: filepath.Join(dir, "components")}
+	c := cache{dir: filepath.Join(dir, cacheFolder)}
 	if err := os.MkdirAll(c.dir, 0o755); err != nil {
 		return c, fmt.Errorf("make component cache: %w", err)
 	}
@@ -47,7 +42,7 @@ func (c cache) sweep() error {
 	for _, path := range left {
 		unlock, err := c.tryLock(strings.TrimPrefix(filepath.Base(path), tempPrefix))
 		if err != nil {
-			continue // being built by another run
+			continue // being made by another run
 		}
 		err = os.RemoveAll(path)
 		unlock()
@@ -76,6 +71,42 @@ func (c cache) load(entry string) ([]Program, bool) {
 	return programs, true
 }
 
+// fill makes an entry under its lock: put puts the programs into dir and says
+// what they are. found says that another run had made the entry by then.
+func (c cache) fill(ctx context.Context, entry string, put func(dir string) (manifest, error)) (programs []Program, found bool, err error) {
+	unlock, err := c.lock(ctx, entry)
+	if err != nil {
+		return nil, false, err
+	}
+	defer unlock()
+	if programs, ok := c.load(entry); ok {
+		return programs, true, nil
+	}
+	if err := remake(c.temp(entry)); err != nil {
+		return nil, false, err
+	}
+	defer os.RemoveAll(c.temp(entry)) //nolint:errcheck // swept by the next run
+	m, err := put(c.temp(entry))
+	if err != nil {
+		return nil, false, err
+	}
+	if err := c.store(entry, m); err != nil {
+		return nil, false, err
+	}
+	programs, ok := c.load(entry)
+	if !ok {
+		return nil, false, fmt.Errorf("cache entry %s changed while it was stored", c.path(entry))
+	}
+	return programs, false, nil
+}
+
+func remake(dir string) error {
+	if err := os.RemoveAll(dir); err != nil {
+		return err
+	}
+	return os.Mkdir(dir, 0o755)
+}
+
 // store turns the entry's temporary folder into the entry, all at once.
 func (c cache) store(entry string, m manifest) error {
 	if err := m.write(c.temp(entry)); err != nil {
@@ -86,28 +117,4 @@ func (c cache) store(entry string, m manifest) error {
 		return err
 	}
 	return os.Rename(c.temp(entry), c.path(entry))
-}
-
-// lock waits for the entry's lock. The kernel drops it when its holder dies.
-func (c cache) lock(ctx context.Context, entry string) (unlock func(), err error) {
-	err = poll.Until(ctx, lockInterval, func(context.Context) error {
-		unlock, err = c.tryLock(entry)
-		if err != nil && !errors.Is(err, syscall.EWOULDBLOCK) {
-			return poll.Stop(err)
-		}
-		return err
-	})
-	return unlock, err
-}
-
-func (c cache) tryLock(entry string) (unlock func(), err error) {
-	f, err := os.OpenFile(c.path(lockPrefix+entry), os.O_CREATE|os.O_RDWR, 0o644)
-	if err != nil {
-		return nil, err
-	}
-	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
-		_ = f.Close()
-		return nil, fmt.Errorf("lock %s: %w", f.Name(), err)
-	}
-	return func() { _ = f.Close() }, nil
 }

@@ -17,14 +17,15 @@ type manifest struct {
 	Component string   `json:"component"`
 	Version   string   `json:"version"`
 	Module    string   `json:"module,omitempty"`
-	Toolchain string   `json:"toolchain"`
+	Toolchain string   `json:"toolchain,omitempty"`
 	Library   string   `json:"library,omitempty"`
-	CGO       bool     `json:"cgo"`
-	Flags     []string `json:"flags"`
+	CGO       bool     `json:"cgo,omitempty"`
+	Flags     []string `json:"flags,omitempty"`
+	From      string   `json:"from,omitempty"` // folder or URL of a ready-made program
 	Programs  []file   `json:"programs"`
 }
 
-// A file is a program as it was when it was built. Size and time tell a file
+// A file is a program as it was when it was built, fetched or found. Size and time tell a file
 // that was touched since without reading it.
 type file struct {
 	Name     string    `json:"name"`
@@ -34,7 +35,7 @@ type file struct {
 	Links    []string  `json:"links,omitempty"`
 }
 
-// untouched reports whether the program at path is still the one that was built.
+// untouched reports whether the program at path is still the one that was described.
 func (f file) untouched(path string) bool {
 	info, err := os.Stat(path)
 	return err == nil && info.Size() == f.Size && info.ModTime().Equal(f.Modified)
@@ -55,6 +56,22 @@ func (m manifest) write(dir string) error {
 		return err
 	}
 	return os.WriteFile(filepath.Join(dir, manifestName), append(text, '\n'), 0o644)
+}
+
+// add describes the program at path, and puts the links to it beside it.
+func (m *manifest) add(path string, links []string) error {
+	file, err := describe(path)
+	if err != nil {
+		return err
+	}
+	file.Links = links
+	for _, link := range links {
+		if err := os.Symlink(file.Name, filepath.Join(filepath.Dir(path), link)); err != nil {
+			return err
+		}
+	}
+	m.Programs = append(m.Programs, file)
+	return nil
 }
 
 func describe(path string) (file, error) {

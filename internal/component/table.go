@@ -16,6 +16,7 @@ type row struct {
 	ldflags  []string // beside -s -w; {version}, {major} and {minor} are filled in
 	needs    []tool
 	programs []program
+	ours     bool // a folder of upstream's programs need not have it: it is built then
 }
 
 type program struct {
@@ -38,7 +39,7 @@ func table() []row {
 		flannel    = "github.com/flannel-io/flannel"
 	)
 	return []row{
-		{name: "workload", ldflags: []string{"-X main.version={version}"}, programs: []program{
+		{name: "workload", ours: true, ldflags: []string{"-X main.version={version}"}, programs: []program{
 			{name: "pause", pkg: "./pause", ask: askVersion},
 			{name: "web", pkg: "./web", ask: askVersion},
 		}},
@@ -57,7 +58,7 @@ func table() []row {
 			{name: "etcdctl", pkg: etcd + "etcdctl/v3", ask: [][]string{{"version"}}},
 			{name: "etcdutl", pkg: etcd + "etcdutl/v3", ask: [][]string{{"version"}}},
 		}},
-		{name: "flannel", module: flannel, ldflags: []string{"-X " + flannel + "/pkg/version.Version={version}"},
+		{name: "flannel", ours: true, module: flannel, ldflags: []string{"-X " + flannel + "/pkg/version.Version={version}"},
 			programs: []program{{name: "flanneld", pkg: ".", ask: askVersion}}},
 		{name: "containerd", module: containerd, tags: []string{"no_btrfs", "no_devmapper", "no_tracing", "no_zfs"},
 			ldflags: []string{"-X " + containerd + "/version.Version={version}"}, programs: []program{
@@ -65,7 +66,7 @@ func table() []row {
 				{name: "containerd-shim-runc-v2", pkg: containerd + "/cmd/containerd-shim-runc-v2", ask: [][]string{{"-v"}}},
 				{name: "ctr", pkg: containerd + "/cmd/ctr", ask: askVersion},
 			}},
-		{name: "coredns", module: "github.com/coredns/coredns", programs: []program{
+		{name: "coredns", ours: true, module: "github.com/coredns/coredns", programs: []program{
 			{name: "coredns", pkg: ".", ask: [][]string{{"-version"}}},
 		}},
 		kubeRow(),
@@ -73,7 +74,7 @@ func table() []row {
 }
 
 func kubeRow() row {
-	r := row{name: "kube", module: "k8s.io/kubernetes", programs: []program{{
+	r := row{name: kubeName, module: "k8s.io/kubernetes", programs: []program{{
 		name: "kube", pkg: ".",
 		links: []string{"kube-apiserver", "kube-controller-manager", "kube-proxy", "kube-scheduler", "kubeadm", "kubectl", "kubelet"},
 		ask:   [][]string{{"kube-apiserver", "--version"}, {"kubectl", "version", "--client"}, {"kubeadm", "version", "--output=short"}},

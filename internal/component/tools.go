@@ -40,10 +40,23 @@ func (e *MissingError) Error() string {
 func (e *MissingError) Hint() string { return "apt-get install " + strings.Join(e.Packages, " ") }
 
 // Check tells what this host lacks to build all components, as a *MissingError.
-func Check(ctx context.Context) error { return checkTools(ctx, table()) }
+func Check(ctx context.Context) error { return Options{}.Check(ctx) }
+
+// Check tells what this host lacks to build what is not ready-made, as a
+// *MissingError, and what is wrong with the choice of ready-made programs.
+func (o Options) Check(ctx context.Context) error {
+	plan, err := o.plan(table())
+	if err != nil {
+		return err
+	}
+	return checkTools(ctx, plan.build)
+}
 
 // checkTools looks for what the rows need, all of it before anything is built.
 func checkTools(ctx context.Context, rows []row) error {
+	if len(rows) == 0 {
+		return nil
+	}
 	needs := []tool{golang}
 	for _, r := range rows {
 		needs = append(needs, r.needs...)

@@ -3,6 +3,7 @@ package image
 import (
 	"archive/tar"
 	"bytes"
+	"debug/elf"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -80,6 +81,22 @@ func writeArchive(dir string, p component.Program) (Archive, error) {
 	return a, tarball.WriteToFile(filepath.Join(dir, file), ref, img)
 }
 
+// checkStatic fails for a program that needs a loader and libraries, which its
+// container image does not have.
+func checkStatic(path string) error {
+	f, err := elf.Open(path)
+	if err != nil {
+		return nil //nolint:nilerr // what it is was found out where it comes from
+	}
+	defer f.Close() //nolint:errcheck // read only
+	for _, p := range f.Progs {
+		if p.Type == elf.PT_INTERP {
+			return fmt.Errorf("%s is linked dynamically, but runs in a container without libraries", path)
+		}
+	}
+	return nil
+}
+
 // containerImage has one layer with one static program. It is the same whenever
 // it is made. The layer is not compressed: machines unpack it, nobody sends it.
 func containerImage(p component.Program) (v1.Image, error) {
@@ -107,6 +124,9 @@ func withProgram(img v1.Image, p component.Program) *v1.ConfigFile {
 }
 
 func programLayer(p component.Program) ([]byte, error) {
+	if err := checkStatic(p.Path); err != nil {
+		return nil, err
+	}
 	data, err := os.ReadFile(p.Path)
 	if err != nil {
 		return nil, err

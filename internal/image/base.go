@@ -21,6 +21,8 @@ type base struct {
 
 const baseFile = "base.json"
 
+func basesDir(cache string) string { return filepath.Join(cache, "bases") }
+
 func (b base) root() string { return filepath.Join(b.dir, "root") }
 
 // base returns the base of the package list, and makes it if the cache has none.
@@ -30,7 +32,7 @@ func (o Options) base(ctx context.Context) (base, error) {
 	if err != nil {
 		return base{}, err
 	}
-	b := base{dir: filepath.Join(o.Cache, "bases", key)}
+	b := base{dir: filepath.Join(basesDir(o.Cache), key)}
 	if o.Refresh {
 		// Images of the old base keep their own links to its files.
 		if err := os.RemoveAll(b.dir); err != nil {

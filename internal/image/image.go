@@ -8,7 +8,6 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"os"
 	"path/filepath"
 	"time"
 
@@ -42,8 +41,13 @@ type Image struct {
 
 // Build returns the image with the given programs, and makes it if the cache
 // has none. It needs root. A build that is cut off leaves nothing that a later
-// one would use.
+// one would use. Nothing is removed from the cache while it runs; see component.Hold.
 func Build(ctx context.Context, o Options) (Image, error) {
+	release, err := component.Hold(ctx, o.Cache)
+	if err != nil {
+		return Image{}, err
+	}
+	defer release()
 	start := time.Now()
 	base, err := o.base(ctx)
 	if err != nil {
@@ -87,38 +91,6 @@ func (o Options) fill(ctx context.Context, dir string, base base, m *Manifest) e
 	m.Images, m.Created = archives, time.Now().UTC().Truncate(time.Second)
 	m.readModules(o.Programs)
 	return writeJSON(filepath.Join(dir, manifestFile), m)
-}
-
-// Open returns an image of the cache by its digest, or by the beginning of one
-// that no other has.
-func Open(cache, digest string) (Image, error) {
-	found, err := filepath.Glob(filepath.Join(imagesDir(cache), digest+"*", manifestFile))
-	if err != nil {
-		return Image{}, err
-	}
-	if len(found) != 1 || digest == "" {
-		return Image{}, fmt.Errorf("open image %q: %d images have that digest: %w", digest, len(found), os.ErrNotExist)
-	}
-	dir := filepath.Dir(found[0])
-	img := Image{Digest: filepath.Base(dir), Dir: dir, Root: filepath.Join(dir, "root")}
-	return img, readJSON(found[0], &img.Manifest)
-}
-
-// List returns the images of the cache by digest.
-func List(cache string) ([]Image, error) {
-	found, err := filepath.Glob(filepath.Join(imagesDir(cache), "*", manifestFile))
-	if err != nil {
-		return nil, err
-	}
-	var out []Image
-	for _, path := range found {
-		img, err := Open(cache, filepath.Base(filepath.Dir(path)))
-		if err != nil {
-			return nil, err
-		}
-		out = append(out, img)
-	}
-	return out, nil
 }
 
 func imagesDir(cache string) string { return filepath.Join(cache, "images") }

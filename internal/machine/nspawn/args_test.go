@@ -1,7 +1,6 @@
 package nspawn
 
 import (
-	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -48,27 +47,10 @@ func TestOverlayOptions(t *testing.T) {
 	}
 }
 
-func TestFirewall(t *testing.T) {
-	for name, c := range map[string]struct {
-		nat         bool
-		table, want string
-	}{
-		"closed": {false, "filter", "-i hp-demo -o hp-demo -j ACCEPT\n-i hp-demo -j DROP\n-o hp-demo -j DROP"},
-		"open":   {true, "filter", "-i hp-demo -j ACCEPT\n-o hp-demo -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT"},
-		"no nat": {false, "nat", ""},
-		"nat":    {true, "nat", "-s 10.73.11.0/24 ! -o hp-demo -j MASQUERADE"},
-	} {
-		t.Run(name, func(t *testing.T) {
-			if got := strings.Join(provider("demo", c.nat).rules(c.table), "\n"); got != c.want {
-				t.Errorf("got\n%s\nwant\n%s", got, c.want)
-			}
-		})
-	}
-}
-
 func TestHosts(t *testing.T) {
-	machines := []Machine{{Name: "a", Address: provider("demo", false).Network.Gateway()}}
-	if got, want := string(hosts(machines)), "127.0.0.1 localhost\n::1 localhost\n10.73.11.1 a\n"; got != want {
+	machines := []Machine{{Name: "a", Addresses: dual("demo", false).Network.Gateways()}}
+	want := "127.0.0.1 localhost\n::1 localhost\n10.73.11.1 a\nfd00:10:73:11::1 a\n"
+	if got := string(hosts(machines)); got != want {
 		t.Errorf("got %q, want %q", got, want)
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/vishvananda/netlink"
@@ -25,8 +26,11 @@ func existing(dir string) string {
 
 // missingFeatures tries what the kernel must have, in a network namespace that
 // is gone afterwards: trying also loads modules, which looking would not.
-func missingFeatures() Problems {
+func (p *Provider) missingFeatures() Problems {
 	var out Problems
+	if p.Network.has(ipv6) && !kernelHasIPv6() {
+		out = append(out, Problem{"the kernel has no IPv6", "boot it without ipv6.disable=1"})
+	}
 	data, _ := os.ReadFile("/proc/filesystems")
 	if !strings.Contains(string(data), "\toverlay\n") {
 		out = append(out, Problem{"the kernel has no overlayfs", "modprobe overlay"})
@@ -70,38 +74,46 @@ func (p *Provider) conflicts() Problems {
 	if err := p.owned(); err != nil {
 		out = append(out, Problem{err.Error(), "use another cluster name"})
 	}
-	routes, err := netlink.RouteListFiltered(netlink.FAMILY_V4, &netlink.Route{Table: unix.RT_TABLE_UNSPEC}, netlink.RT_FILTER_TABLE)
-	if err != nil && !errors.Is(err, netlink.ErrDumpInterrupted) { // a route that comes just now is not ours to see
-		return append(out, Problem{What: fmt.Sprintf("list routes: %v", err)})
-	}
 	bridge := 0
 	if link, err := netlink.LinkByName(p.bridge()); err == nil {
 		bridge = link.Attrs().Index
 	}
-	for _, r := range routes {
-		if !p.overlaps(r, bridge) {
+	for _, prefix := range p.Network.Prefixes {
+		f := familyOf(prefix.Addr())
+		routes, err := netlink.RouteListFiltered(f.number, &netlink.Route{Table: unix.RT_TABLE_UNSPEC}, netlink.RT_FILTER_TABLE)
+		if err != nil && !errors.Is(err, netlink.ErrDumpInterrupted) { // a route that comes just now is not ours to see
+			out = append(out, Problem{What: fmt.Sprintf("list %s routes: %v", f.name, err)})
 			continue
 		}
-		via := "a blackhole"
-		if link, err := netlink.LinkByIndex(r.LinkIndex); err == nil {
-			via = link.Attrs().Name
+		if i := slices.IndexFunc(routes, func(r netlink.Route) bool { return overlaps(prefix, r, bridge) }); i >= 0 {
+			out = append(out, Problem{
+				fmt.Sprintf("network %s is in use: this host has a route for %s by %s", prefix, routes[i].Dst, by(routes[i])),
+				"choose another machine network",
+			})
 		}
-		return append(out, Problem{
-			fmt.Sprintf("network %s is in use: this host has a route for %s by %s", p.Network.Prefix, r.Dst, via),
-			"choose another machine network",
-		})
 	}
 	return out
 }
 
-// overlaps reports whether a route of another owner covers addresses of ours.
+func by(r netlink.Route) string {
+	if r.Type == unix.RTN_BLACKHOLE {
+		return "a blackhole"
+	}
+	if link, err := netlink.LinkByIndex(r.LinkIndex); err == nil {
+		return link.Attrs().Name
+	}
+	return "another program"
+}
+
+// overlaps reports whether a route of another owner covers addresses of a prefix.
 // An address of another interface shows as a route too.
-func (p *Provider) overlaps(r netlink.Route, bridge int) bool {
-	ours := r.Type == unix.RTN_BLACKHOLE && r.Protocol == blackholeProtocol && r.Dst.String() == p.Network.Prefix.Masked().String()
-	if r.Dst == nil || ours || (bridge != 0 && r.LinkIndex == bridge) {
+func overlaps(prefix netip.Prefix, r netlink.Route, bridge int) bool {
+	if r.Dst == nil || (bridge != 0 && r.LinkIndex == bridge) {
 		return false
 	}
-	addr, ok := netip.AddrFromSlice(r.Dst.IP.To4())
-	bits, _ := r.Dst.Mask.Size()
-	return ok && bits > 0 && p.Network.Prefix.Overlaps(netip.PrefixFrom(addr, bits))
+	addr, ok := netip.AddrFromSlice(r.Dst.IP)
+	bits, size := r.Dst.Mask.Size()
+	dst := netip.PrefixFrom(addr.Unmap(), bits)
+	ours := r.Type == unix.RTN_BLACKHOLE && r.Protocol == blackholeProtocol && dst == prefix.Masked()
+	return ok && !ours && bits > 0 && size == prefix.Addr().BitLen() && prefix.Overlaps(dst)
 }

@@ -22,14 +22,19 @@ func (p *Provider) Destroy(ctx context.Context) (removed []string, err error) {
 	if err != nil {
 		return nil, err
 	}
-	removed, err = p.remove(ctx, names)
+	// The service goes first: what is half removed must not start again.
+	if removed, err = p.removeService(ctx); err != nil {
+		return removed, fmt.Errorf("remove service: %w", err)
+	}
+	machines, err := p.remove(ctx, names)
+	removed = append(removed, machines...)
 	if err != nil {
 		return removed, err
 	}
 	network, err := p.removeNetwork(ctx)
 	removed = append(removed, network...)
 	if err != nil {
-		return removed, fmt.Errorf("remove network %s: %w", p.Network.Prefix, err)
+		return removed, fmt.Errorf("remove network %s: %w", p.Network, err)
 	}
 	if _, err := removeCgroup(ctx, p.cgroup("")); err != nil {
 		return removed, err

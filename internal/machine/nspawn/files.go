@@ -47,7 +47,9 @@ func hosts(all []Machine) []byte {
 	var b strings.Builder
 	b.WriteString("127.0.0.1 localhost\n::1 localhost\n")
 	for _, m := range all {
-		fmt.Fprintf(&b, "%s %s\n", m.Address, m.Name)
+		for _, a := range m.Addresses {
+			fmt.Fprintf(&b, "%s %s\n", a, m.Name)
+		}
 	}
 	return []byte(b.String())
 }

@@ -10,31 +10,48 @@ import (
 )
 
 // A firewallHook is where a chain of the host jumps to the cluster's own chain.
-type firewallHook struct{ table, chain string }
+type firewallHook struct {
+	family       family
+	table, chain string
+}
 
-var firewallHooks = []firewallHook{{"filter", "FORWARD"}, {"nat", "POSTROUTING"}}
+var firewallHooks = []firewallHook{
+	{ipv4, "filter", "FORWARD"}, {ipv4, "nat", "POSTROUTING"},
+	{ipv6, "filter", "FORWARD"}, {ipv6, "nat", "POSTROUTING"},
+}
 
 // rules are those of the cluster's chain. A host with net.bridge.bridge-nf-call-iptables
 // sends frames on the bridge through FORWARD, where Docker's policy is DROP; only
 // an ACCEPT in the same table helps, which is why these are iptables' rules.
-func (p *Provider) rules(table string) []string {
+//
+// What comes from another cluster, or is for one, is dropped before anything is
+// accepted, whichever of the two chains the host reads first.
+func (p *Provider) rules(h firewallHook) []string {
 	in, out := "-i "+p.bridge(), "-o "+p.bridge()
+	prefix := p.Network.prefix(h.family)
+	open := p.Network.NAT && prefix.IsValid()
 	switch {
-	case table == "filter" && p.Network.NAT:
-		return []string{in + " -j ACCEPT", out + " -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT"}
-	case table == "filter":
-		return []string{in + " " + out + " -j ACCEPT", in + " -j DROP", out + " -j DROP"}
-	case p.Network.NAT:
-		return []string{fmt.Sprintf("-s %s ! %s -j MASQUERADE", p.Network.Prefix.Masked(), out)}
+	case h.family == ipv6 && !prefix.IsValid():
+		return nil // the bridge takes no IPv6; a host without it may have no table for it
+	case h.table == "nat" && open:
+		return []string{fmt.Sprintf("-s %s ! %s -j MASQUERADE", prefix, out)}
+	case h.table == "nat":
+		return nil
+	case open:
+		return []string{
+			in + " " + out + " -j ACCEPT",
+			in + " -o " + anyBridge + " -j DROP", "-i " + anyBridge + " " + out + " -j DROP",
+			in + " -j ACCEPT", out + " -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT",
+		}
 	}
-	return nil
+	return []string{in + " " + out + " -j ACCEPT", in + " -j DROP", out + " -j DROP"}
 }
 
 // restoreInput is what iptables-restore replaces the cluster's chain with.
-func (p *Provider) restoreInput(table string) string {
+func (p *Provider) restoreInput(h firewallHook) string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "*%s\n:%s - [0:0]\n", table, p.chain())
-	for _, r := range p.rules(table) {
+	fmt.Fprintf(&b, "*%s\n:%s - [0:0]\n", h.table, p.chain())
+	for _, r := range p.rules(h) {
 		fmt.Fprintf(&b, "-A %s %s\n", p.chain(), r)
 	}
 	b.WriteString("COMMIT\n")
@@ -43,13 +60,13 @@ func (p *Provider) restoreInput(table string) string {
 
 func (p *Provider) makeFirewall(ctx context.Context) error {
 	for _, h := range firewallHooks {
-		if len(p.rules(h.table)) == 0 {
+		if len(p.rules(h)) == 0 {
 			if _, err := p.removeHook(ctx, h); err != nil {
 				return err
 			}
 			continue
 		}
-		if err := iptables(ctx, p.restoreInput(h.table), "iptables-restore", "--wait", "--noflush"); err != nil {
+		if err := iptables(ctx, p.restoreInput(h), h.family.restore(), "--wait", "--noflush"); err != nil {
 			return err
 		}
 		jump := []string{h.chain, "-j", p.chain()}
@@ -63,23 +80,20 @@ func (p *Provider) makeFirewall(ctx context.Context) error {
 	return nil
 }
 
-// removeFirewall removes the cluster's chains and the jumps to them. A host
-// without iptables has none.
+// removeFirewall removes the cluster's chains and the jumps to them.
 func (p *Provider) removeFirewall(ctx context.Context) (removed []string, err error) {
-	if _, err := exec.LookPath("iptables"); err != nil {
-		return nil, nil
-	}
 	var errs []error
 	for _, h := range firewallHooks {
 		found, err := p.removeHook(ctx, h)
 		if found {
-			removed = append(removed, fmt.Sprintf("iptables chain %s of table %s", p.chain(), h.table))
+			removed = append(removed, fmt.Sprintf("%s chain %s of table %s", h.family.program, p.chain(), h.table))
 		}
 		errs = append(errs, err)
 	}
 	return removed, errors.Join(errs...)
 }
 
+// removeHook removes one of them, if it is there. A host without iptables has none.
 func (p *Provider) removeHook(ctx context.Context, h firewallHook) (found bool, err error) {
 	if iptables(ctx, "", on(h, "-S", p.chain())...) != nil {
 		return false, nil
@@ -96,7 +110,7 @@ func (p *Provider) removeHook(ctx context.Context, h firewallHook) (found bool, 
 }
 
 func on(h firewallHook, action string, args ...string) []string {
-	return slices.Concat([]string{"iptables", "--wait", "-t", h.table, action}, args)
+	return slices.Concat([]string{h.family.program, "--wait", "-t", h.table, action}, args)
 }
 
 func iptables(ctx context.Context, input string, argv ...string) error {

@@ -30,6 +30,9 @@ func BridgeName(cluster string) string {
 
 func (p *Provider) bridge() string { return BridgeName(p.Cluster) }
 
+// anyBridge is every cluster's, for iptables.
+const anyBridge = "hp-+"
+
 // owner is the bridge's alias: a cluster of the same name in another state
 // folder is somebody else's.
 func (p *Provider) owner() string {
@@ -64,10 +67,17 @@ func (p *Provider) container(machine string) string {
 // unit is the systemd scope of a machine, on a host that runs systemd.
 func (p *Provider) unit(machine string) string { return p.netns(machine) + ".scope" }
 
+// service starts the machines when the host boots, on a host that runs systemd.
+func (p *Provider) service() string { return p.prefix() + "service" }
+
 // hardwareAddr is the same after each boot, so that neighbours need not relearn it.
 func hardwareAddr(a netip.Addr) net.HardwareAddr {
-	v4 := a.As4()
-	return append(net.HardwareAddr{0x02, 0x68}, v4[:]...)
+	low := a.AsSlice()
+	if !a.Is4() {
+		sum := sha256.Sum256(low)
+		low = sum[:4]
+	}
+	return append(net.HardwareAddr{0x02, 0x68}, low...)
 }
 
 func digest(parts ...string) string {

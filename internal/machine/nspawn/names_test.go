@@ -9,8 +9,20 @@ import (
 func provider(cluster string, nat bool) *Provider {
 	return &Provider{
 		Cluster: cluster, StateDir: "/state", Image: "/image",
-		Network: Network{Prefix: netip.MustParsePrefix("10.73.11.0/24"), NAT: nat},
+		Network: Network{Prefixes: []netip.Prefix{netip.MustParsePrefix("10.73.11.0/24")}, NAT: nat},
 	}
+}
+
+func onlyIPv6(cluster string, nat bool) *Provider {
+	p := provider(cluster, nat)
+	p.Network.Prefixes = []netip.Prefix{netip.MustParsePrefix("fd00:10:73:11::/64")}
+	return p
+}
+
+func dual(cluster string, nat bool) *Provider {
+	p := provider(cluster, nat)
+	p.Network.Prefixes = append(p.Network.Prefixes, onlyIPv6(cluster, nat).Network.Prefixes...)
+	return p
 }
 
 func TestBridgeName(t *testing.T) {
@@ -53,33 +65,4 @@ func TestClustersDoNotSeeEachOther(t *testing.T) {
 	if provider("a", false).veth("b-c") == provider("a-b", false).veth("c") {
 		t.Error("two clusters have the same link")
 	}
-}
-
-func TestValidateMachines(t *testing.T) {
-	m := func(name, addr string) Machine { return Machine{Name: name, Address: netip.MustParseAddr(addr)} }
-	for name, c := range map[string]struct {
-		machines []Machine
-		want     string
-	}{
-		"good":         {[]Machine{m("a", "10.73.11.2"), m("b", "10.73.11.3")}, ""},
-		"host's":       {[]Machine{m("a", "10.73.11.1")}, "address 10.73.11.1 of machine a is that of the host"},
-		"same address": {[]Machine{m("a", "10.73.11.2"), m("b", "10.73.11.2")}, "address 10.73.11.2 of machine b is that of a"},
-		"same name":    {[]Machine{m("a", "10.73.11.2"), m("a", "10.73.11.3")}, "two machines are named a"},
-		"outside":      {[]Machine{m("a", "10.9.0.2")}, "address 10.9.0.2 of machine a is not in 10.73.11.0/24"},
-		"path":         {[]Machine{m("../a", "10.73.11.2")}, `machine name "../a" is not a DNS label`},
-	} {
-		t.Run(name, func(t *testing.T) {
-			err := provider("demo", false).validateMachines(c.machines)
-			if got := errText(err); got != c.want {
-				t.Errorf("got %q, want %q", got, c.want)
-			}
-		})
-	}
-}
-
-func errText(err error) string {
-	if err == nil {
-		return ""
-	}
-	return err.Error()
 }

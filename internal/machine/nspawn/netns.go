@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"net"
 	"net/netip"
 	"os"
 	"path/filepath"
@@ -43,10 +42,11 @@ func (p *Provider) makeNetns(r record) error {
 		return err
 	}
 	defer inside.Close()
-	return p.configure(inside, r.Address)
+	return p.configure(inside, r.Addresses)
 }
 
-// bindNetns makes an empty network namespace that a path keeps alive.
+// bindNetns makes an empty network namespace that a path keeps alive. The links
+// that come into it, those of its pods too, send nothing by themselves.
 func bindNetns(path string) error {
 	if err := os.MkdirAll(netnsDir, 0o755); err != nil {
 		return err
@@ -56,6 +56,9 @@ func bindNetns(path string) error {
 	}
 	return onThread(func() error {
 		if err := unix.Unshare(unix.CLONE_NEWNET); err != nil {
+			return err
+		}
+		if err := configureIPv6("default", withIPv6); err != nil {
 			return err
 		}
 		return unix.Mount("/proc/thread-self/ns/net", path, "", unix.MS_BIND, "")
@@ -71,18 +74,19 @@ func (p *Provider) addVeth(r record, ns *os.File) error {
 	attrs.Name, attrs.MasterIndex = p.veth(r.Name), bridge.Attrs().Index
 	veth := &netlink.Veth{
 		LinkAttrs: attrs, PeerName: "eth0",
-		PeerHardwareAddr: hardwareAddr(r.Address), PeerNamespace: netlink.NsFd(int(ns.Fd())),
+		PeerHardwareAddr: hardwareAddr(r.Addresses[0]), PeerNamespace: netlink.NsFd(int(ns.Fd())),
 	}
 	if err := netlink.LinkAdd(veth); err != nil {
 		return err
 	}
 	return firstError(
 		func() error { return netlink.LinkSetAlias(veth, p.netns(r.Name)) },
+		func() error { return configureIPv6(attrs.Name, withoutIPv6) }, // the bridge has the host's addresses
 		func() error { return netlink.LinkSetUp(veth) },
 	)
 }
 
-func (p *Provider) configure(inside *netlink.Handle, address netip.Addr) error {
+func (p *Provider) configure(inside *netlink.Handle, addresses []netip.Addr) error {
 	lo, err := inside.LinkByName("lo")
 	if err != nil {
 		return err
@@ -91,15 +95,19 @@ func (p *Provider) configure(inside *netlink.Handle, address netip.Addr) error {
 	if err != nil {
 		return err
 	}
-	addr := &netlink.Addr{IPNet: ipNet(netip.PrefixFrom(address, p.Network.Prefix.Bits()))}
-	everywhere := &net.IPNet{IP: net.IPv4zero, Mask: net.CIDRMask(0, 32)}
-	route := &netlink.Route{LinkIndex: eth.Attrs().Index, Dst: everywhere, Gw: p.Network.Gateway().AsSlice()}
-	return firstError(
+	steps := []func() error{
 		func() error { return inside.LinkSetUp(lo) },
-		func() error { return inside.AddrAdd(eth, addr) },
 		func() error { return inside.LinkSetUp(eth) },
-		func() error { return inside.RouteAdd(route) },
-	)
+	}
+	for i, gateway := range p.Network.Gateways() {
+		addr := address(addresses[i], p.Network.Prefixes[i])
+		route := &netlink.Route{LinkIndex: eth.Attrs().Index, Dst: familyOf(gateway).everywhere(), Gw: gateway.AsSlice()}
+		steps = append(steps,
+			func() error { return inside.AddrAdd(eth, addr) },
+			func() error { return inside.RouteAdd(route) },
+		)
+	}
+	return firstError(steps...)
 }
 
 // removeNetns removes the machine's end of the network and reports whether

@@ -7,7 +7,6 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
-	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
 )
 
@@ -74,6 +73,14 @@ func TestProcessIsNotMistaken(t *testing.T) {
 	}
 }
 
+func addrs(texts ...string) []netip.Addr {
+	var out []netip.Addr
+	for _, s := range texts {
+		out = append(out, netip.MustParseAddr(s))
+	}
+	return out
+}
+
 func TestRecords(t *testing.T) {
 	p := provider("demo", false)
 	p.StateDir = t.TempDir()
@@ -82,8 +89,8 @@ func TestRecords(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	a := record{Name: "a", Address: netip.MustParseAddr("10.73.11.2"), Image: "/image"}
-	b := record{Name: "b", Address: netip.MustParseAddr("10.73.11.3"), Image: "/image"}
+	a := record{Name: "a", Addresses: addrs("10.73.11.2"), Image: "/image"}
+	b := record{Name: "b", Addresses: addrs("10.73.11.3", "fd00::3"), Image: "/image"}
 	for _, r := range []record{b, a} {
 		if err := p.writeRecord(r); err != nil {
 			t.Fatal(err)
@@ -115,30 +122,5 @@ func TestWriteFileReplacesWithItsMode(t *testing.T) {
 	data, _ := os.ReadFile(path)
 	if err != nil || info.Mode().Perm() != 0o600 || string(data) != "new" {
 		t.Errorf("got %v %q, %v", info.Mode(), data, err)
-	}
-}
-
-func TestParseMemAvailable(t *testing.T) {
-	if got := parseMemAvailable("MemTotal: 9 kB\nMemAvailable:   2048 kB\n"); got != 2<<20 {
-		t.Errorf("got %d bytes", got)
-	}
-}
-
-func TestOverlaps(t *testing.T) {
-	dst := func(s string) netlink.Route { return netlink.Route{Dst: ipNet(netip.MustParsePrefix(s))} }
-	own := dst("10.73.11.0/24")
-	own.Type, own.Protocol = unix.RTN_BLACKHOLE, blackholeProtocol
-	bridge := dst("10.73.11.0/24")
-	bridge.LinkIndex = 7
-	for name, c := range map[string]struct {
-		route netlink.Route
-		want  bool
-	}{
-		"default": {dst("0.0.0.0/0"), false}, "wider": {dst("10.0.0.0/8"), true}, "within": {dst("10.73.11.9/32"), true},
-		"beside": {dst("10.73.12.0/24"), false}, "own blackhole": {own, false}, "own bridge": {bridge, false},
-	} {
-		if got := provider("demo", false).overlaps(c.route, 7); got != c.want {
-			t.Errorf("%s: got %t, want %t", name, got, c.want)
-		}
 	}
 }

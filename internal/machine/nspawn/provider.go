@@ -17,31 +17,41 @@ import (
 )
 
 // A Network is the bridge that the machines of one cluster share, and their
-// IPv4 addresses. With NAT they reach out through the host, else they do not.
-// NAT turns the host's net.ipv4.ip_forward on, and it stays on: others may by
-// then rely on it. Traffic between the machines does not need it.
+// addresses. With NAT they reach out through the host, else they do not. NAT
+// turns the host's net.ipv4.ip_forward on, or net.ipv6.conf.all.forwarding, and
+// it stays on: others may by then rely on it. Traffic between the machines does
+// not need it, and to those of other clusters there is none.
 type Network struct {
-	Prefix netip.Prefix `json:"prefix"` // the host has the first address
-	NAT    bool         `json:"nat"`
+	Prefixes []netip.Prefix `json:"prefixes"` // one, or two of different families; of each, the host has the first address
+	NAT      bool           `json:"nat"`
 }
 
-// Gateway is the host's own address on the bridge.
-func (n Network) Gateway() netip.Addr { return n.Prefix.Masked().Addr().Next() }
+// Gateways are the host's own addresses on the bridge, in the order of the prefixes.
+func (n Network) Gateways() []netip.Addr {
+	var out []netip.Addr
+	for _, p := range n.Prefixes {
+		out = append(out, p.Masked().Addr().Next())
+	}
+	return out
+}
+
+// String is the prefixes.
+func (n Network) String() string { return list(n.Prefixes) }
 
 // A Machine is what has to be known to make one.
 type Machine struct {
-	Name          string // a DNS label; the host name
-	Address       netip.Addr
-	HostKey       []byte // sshd's ed25519 key, OpenSSH PEM
-	AuthorizedKey []byte // one line of authorized_keys; it becomes root
+	Name          string       // a DNS label; the host name
+	Addresses     []netip.Addr // one of each of the network's prefixes, in their order
+	HostKey       []byte       // sshd's ed25519 key, OpenSSH PEM
+	AuthorizedKey []byte       // one line of authorized_keys; it becomes root
 }
 
 // A Status is what is seen of a machine that was created.
 type Status struct {
-	Name    string     `json:"name"`
-	Address netip.Addr `json:"address"`
-	Running bool       `json:"running"`
-	PID     int        `json:"pid,omitempty"` // of systemd-nspawn, while it runs
+	Name      string       `json:"name"`
+	Addresses []netip.Addr `json:"addresses"`
+	Running   bool         `json:"running"`
+	PID       int          `json:"pid,omitempty"` // of systemd-nspawn, while it runs
 }
 
 // A Provider makes the machines of one cluster. Its methods need root. They can
@@ -51,6 +61,14 @@ type Provider struct {
 	StateDir string // absolute; the provider's own: Destroy empties it
 	Image    string // root folder of the image that machines are made from
 	Network  Network
+
+	// StartCommand starts the whole cluster: its program is an absolute path. With
+	// one, and systemd on this host, the machines start when the host boots. It
+	// runs as root with a clean environment and StartEnvironment, as NAME=value.
+	StartCommand     []string
+	StartEnvironment []string
+
+	boot *bootService // other than this host's, for tests
 }
 
 // Create makes the machines that are missing and starts those that do not run,
@@ -64,7 +82,10 @@ func (p *Provider) Create(ctx context.Context, machines []Machine) error {
 		return err
 	}
 	if err := p.makeNetwork(ctx); err != nil {
-		return fmt.Errorf("make network %s: %w", p.Network.Prefix, err)
+		return fmt.Errorf("make network %s: %w", p.Network, err)
+	}
+	if err := p.enableService(ctx); err != nil {
+		return fmt.Errorf("enable service: %w", err)
 	}
 	return each(machines, func(_ int, m Machine) error {
 		if err := p.create(ctx, m, machines); err != nil {
@@ -78,11 +99,11 @@ func (p *Provider) create(ctx context.Context, m Machine, all []Machine) error {
 	rec, err := p.readRecord(m.Name)
 	switch {
 	case errors.Is(err, os.ErrNotExist):
-		rec = record{Name: m.Name, Address: m.Address, Image: p.Image}
+		rec = record{Name: m.Name, Addresses: m.Addresses, Image: p.Image}
 	case err != nil:
 		return err
-	case rec.Address != m.Address:
-		return fmt.Errorf("it exists with address %s, want %s", rec.Address, m.Address)
+	case !slices.Equal(rec.Addresses, m.Addresses):
+		return fmt.Errorf("it exists with address %s, want %s", list(rec.Addresses), list(m.Addresses))
 	}
 	if err := p.mountRoot(rec); err != nil {
 		return err
@@ -96,26 +117,6 @@ func (p *Provider) create(ctx context.Context, m Machine, all []Machine) error {
 	return p.start(ctx, rec)
 }
 
-// Start starts created machines that do not run; without names, all of them.
-func (p *Provider) Start(ctx context.Context, names ...string) error {
-	if err := p.owned(); err != nil {
-		return err
-	}
-	records, err := p.records(names)
-	if err != nil {
-		return err
-	}
-	if err := p.makeNetwork(ctx); err != nil {
-		return fmt.Errorf("make network %s: %w", p.Network.Prefix, err)
-	}
-	return each(records, func(_ int, r record) error {
-		if err := p.start(ctx, r); err != nil {
-			return fmt.Errorf("start machine %s: %w", r.Name, err)
-		}
-		return nil
-	})
-}
-
 // List tells the state of every machine that was created, by name.
 func (p *Provider) List() ([]Status, error) {
 	records, err := p.records(nil)
@@ -124,7 +125,7 @@ func (p *Provider) List() ([]Status, error) {
 	}
 	var out []Status
 	for _, r := range records {
-		s := Status{Name: r.Name, Address: r.Address}
+		s := Status{Name: r.Name, Addresses: r.Addresses}
 		if proc, err := p.readProcess(r.Name); err == nil && proc.alive() {
 			s.Running, s.PID = true, proc.PID
 		}

@@ -25,7 +25,7 @@ func (p *Provider) Ready(ctx context.Context, names ...string) error {
 			if err != nil || !proc.alive() {
 				return poll.Stop(fmt.Errorf("machine %s does not run: %s", r.Name, p.lastLines(r.Name)))
 			}
-			if err := greets(ctx, r.Address); err != nil {
+			if err := greets(ctx, r.Addresses[0]); err != nil {
 				return fmt.Errorf("wait for sshd of machine %s: %w", r.Name, err)
 			}
 			return nil

@@ -13,9 +13,9 @@ import (
 
 // A record is what a machine was made of. It is written once its root is complete.
 type record struct {
-	Name    string     `json:"name"`
-	Address netip.Addr `json:"address"`
-	Image   string     `json:"image"` // stays: its files lie under the machine's own
+	Name      string       `json:"name"`
+	Addresses []netip.Addr `json:"addresses"`
+	Image     string       `json:"image"` // stays: its files lie under the machine's own
 }
 
 // A networkRecord tells what the network was made of, written before it is.
@@ -38,7 +38,7 @@ func (p *Provider) dir(machine string, elem ...string) string {
 func (p *Provider) readRecord(machine string) (record, error) {
 	var r record
 	err := readJSON(p.dir(machine, recordFile), &r)
-	if err == nil && (r.Name != machine || !r.Address.Is4() || r.Image == "") {
+	if err == nil && (r.Name != machine || len(r.Addresses) == 0 || r.Image == "") {
 		err = fmt.Errorf("read %s: it does not describe machine %s", p.dir(machine, recordFile), machine)
 	}
 	return r, err
