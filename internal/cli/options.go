@@ -37,6 +37,10 @@ func (a *app) logged(o cluster.Options, folder, command string) (cluster.Options
 	progress := a.progress()
 	o.Log, o.Output = slog.New(a.handler(log)), log
 	o.Report = func(p cluster.Progress) {
+		if p.Waiting != "" {
+			progress.Waiting(p.Waiting)
+			return
+		}
 		if p.State == "" {
 			o.Log.Info(p.Detail, "phase", p.ID)
 			progress.Detail(p.ID, p.Detail)

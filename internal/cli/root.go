@@ -54,6 +54,9 @@ func Run(ctx context.Context, args []string, s Streams) int {
 	if !errors.As(err, &hinted) {
 		hinted = &cluster.HintedError{}
 	}
+	if ctx.Err() != nil && hinted.Hint == "" {
+		hinted.Hint = "it was interrupted; run it again and it goes on"
+	}
 	view.Error(s.Err, err, hinted.Log, hinted.Hint, a.log)
 	return exitCode(err)
 }

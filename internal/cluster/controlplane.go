@@ -136,7 +136,7 @@ func (e *env) waitForUnit(ctx context.Context, n topology.Node, units []string, 
 	ctx, cancel := context.WithTimeout(ctx, apiTimeout)
 	defer cancel()
 	suspect, looked := units[0], time.Now()
-	err := poll.Until(ctx, pollEvery, func(ctx context.Context) error {
+	err := e.until(ctx, "wait-for-api-servers", func(ctx context.Context) error {
 		err := ready(ctx)
 		if err == nil || time.Since(looked) < crashCheckEvery {
 			return err

@@ -20,6 +20,7 @@ import (
 	"github.com/haplane/haplane/internal/machine/nspawn"
 	"github.com/haplane/haplane/internal/phase"
 	"github.com/haplane/haplane/internal/pki"
+	"github.com/haplane/haplane/internal/poll"
 	"github.com/haplane/haplane/internal/render"
 	"github.com/haplane/haplane/internal/topology"
 	"github.com/haplane/haplane/spec"
@@ -34,11 +35,12 @@ type Options struct {
 	Output io.Writer      // what build tools print
 }
 
-// Progress is a phase's event; one with a Detail and no State tells what the
-// running phase does.
+// Progress is a phase's event; one without a State tells of the running phase
+// what it did (Detail), or what it still waits for (Waiting).
 type Progress struct {
 	phase.Event
-	Detail string
+	Detail  string
+	Waiting string
 }
 
 // CacheDir is where components and images are kept: $HAPLANE_CACHE, by default
@@ -112,6 +114,17 @@ func (e *env) provider() *nspawn.Provider {
 // detail tells what the running phase does.
 func (e *env) detail(id, format string, args ...any) {
 	e.Report(Progress{Event: phase.Event{ID: id}, Detail: fmt.Sprintf(format, args...)})
+}
+
+// until waits for fn as poll.Until does, and tells what it waits for.
+func (e *env) until(ctx context.Context, id string, fn func(context.Context) error) error {
+	return poll.Until(ctx, pollEvery, func(ctx context.Context) error {
+		err := fn(ctx)
+		if err != nil {
+			e.Report(Progress{Event: phase.Event{ID: id}, Waiting: err.Error()})
+		}
+		return err
+	})
 }
 
 // api returns a client of the API servers behind the load balancer, with all rights.

@@ -10,7 +10,6 @@ import (
 	"github.com/haplane/haplane/internal/fileset"
 	"github.com/haplane/haplane/internal/kubeapi"
 	"github.com/haplane/haplane/internal/machine"
-	"github.com/haplane/haplane/internal/poll"
 	"github.com/haplane/haplane/internal/render"
 	"github.com/haplane/haplane/internal/topology"
 )
@@ -84,7 +83,7 @@ func waitForNodes(ctx context.Context, e *env) error {
 	ctx, cancel := context.WithTimeout(ctx, nodesTimeout)
 	defer cancel()
 	var late []string
-	err = poll.Until(ctx, pollEvery, func(ctx context.Context) error {
+	err = e.until(ctx, "wait-for-nodes", func(ctx context.Context) error {
 		return bounded(ctx, func(ctx context.Context) error {
 			nodes, err := client.Nodes(ctx)
 			if err != nil {
@@ -142,7 +141,7 @@ func waitForDNS(ctx context.Context, e *env) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, nodesTimeout)
 	defer cancel()
-	return poll.Until(ctx, pollEvery, func(ctx context.Context) error {
+	return e.until(ctx, "wait-for-dns", func(ctx context.Context) error {
 		return bounded(ctx, func(ctx context.Context) error { return client.DeploymentAvailable(ctx, "kube-system", "coredns") })
 	})
 }

@@ -105,6 +105,13 @@ func (p *Progress) Detail(id, text string) {
 	p.draw()
 }
 
+// Waiting shows what a phase waits for, where there is a line to write over.
+func (p *Progress) Waiting(what string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.detail = what
+}
+
 // announce names a slow phase from time to time where there is no line to write over.
 func (p *Progress) announce() {
 	for i := range p.running {
