@@ -57,8 +57,7 @@ func (p *Provider) Check(_ context.Context, names []string) error {
 		// Nothing else can be looked at without.
 		return Problems{{"local machines need root", "run haplane with sudo"}}
 	}
-	missing := p.notRunning(names)
-	var found Problems
+	missing, found := p.notRunning(names), Problems(nil)
 	for _, check := range []func() Problems{
 		func() Problems { return missingPrograms(p.programs()) },
 		func() Problems { return p.missingFeatures() },

@@ -144,12 +144,3 @@ func (r *rig) pids() []int {
 	}
 	return out
 }
-
-func waitFor(t *testing.T, what string, ok func() bool) {
-	t.Helper()
-	for deadline := time.Now().Add(15 * time.Second); !ok(); time.Sleep(20 * time.Millisecond) {
-		if time.Now().After(deadline) {
-			t.Fatalf("wait for %s: gave up", what)
-		}
-	}
-}

@@ -8,6 +8,8 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"testing"
+	"time"
 )
 
 // traces is all of the cluster that can be seen on the host. Others may be at
@@ -49,4 +51,13 @@ func controller() string {
 func output(argv ...string) string {
 	out, _ := exec.Command(argv[0], argv[1:]...).Output()
 	return string(out)
+}
+
+func waitFor(t *testing.T, what string, ok func() bool) {
+	t.Helper()
+	for deadline := time.Now().Add(15 * time.Second); !ok(); time.Sleep(20 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("wait for %s: gave up", what)
+		}
+	}
 }
