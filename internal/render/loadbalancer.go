@@ -13,8 +13,13 @@ import (
 const LoadBalancerBackend = "kube-apiserver"
 
 // The head of HAProxy's configuration. The timings are measured ones:
-//   - an API server that stops is out after two failed checks, the second 100 ms
-//     after the first: at most 600 ms and far less than its shutdown delay;
+//   - an API server that stops says so on /readyz and gets no new connections after
+//     two such checks, the second 100 ms after the first: at most 600 ms and far less
+//     than its shutdown delay. The connections that it has are left to it: it ends
+//     them in order. Cutting them here would fail the request under way on each;
+//   - one that is unready for another reason, or does not answer, is down as fast, and
+//     what hangs on it is cut, so that clients come back to another one;
+//   - one whose machine is gone is noticed in 2 s on connections that wait for it;
 //   - a connect that is refused, or takes more than 250 ms, goes to another server
 //     and marks the first one down, which cuts what else hangs on it;
 //   - idle connections outlast the 4 h of a kubelet's exec stream, and any watch.
@@ -34,6 +39,9 @@ defaults
     option dontlognull
     option clitcpka
     option srvtcpka
+    srvtcpka-idle 1s
+    srvtcpka-intvl 1s
+    srvtcpka-cnt 2
     timeout connect 250ms
     timeout check 1s
     timeout client 5h
@@ -48,8 +56,9 @@ backend %s
     balance leastconn
     option httpchk
     http-check send meth GET uri /readyz hdr Host %s
+    http-check expect ! string "[-]shutdown failed" error-status L7OKC
     http-check expect status 200
-    default-server check check-ssl verify required ca-file %s verifyhost %s check-sni %s inter 500ms fastinter 100ms downinter 250ms fall 2 rise 1 observe layer4 error-limit 1 on-error mark-down on-marked-down shutdown-sessions
+    default-server check check-ssl verify required ca-file %s verifyhost %s check-sni %s inter 500ms fastinter 100ms downinter 250ms fall 2 rise 1 tcp-ut 2s observe layer4 error-limit 1 on-error mark-down on-marked-down shutdown-sessions
 `
 
 // binds has a line for each port; in IPv6 networks one socket takes both families.

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -94,6 +95,9 @@ func (p *Provider) launch(ctx context.Context, machine string) (process, error) 
 	cmd.Dir = "/"
 	cmd.Stdout, cmd.Stderr = console, console
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
+	// What this program was started with beside its standard streams, such as the lock
+	// of a script, is not for the machine to hold on to.
+	_ = unix.CloseRange(3, math.MaxUint32, unix.CLOSE_RANGE_CLOEXEC)
 	if runsSystemd() {
 		err = cmd.Start()
 	} else {

@@ -1,0 +1,195 @@
+//go:build e2e
+
+package e2e
+
+import (
+	"cmp"
+	"context"
+	"crypto/sha256"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+)
+
+// killedIn are the phases in which up is killed, with about how long they take: a
+// moment after their end proves nothing.
+var killedIn = []struct {
+	phase string
+	takes time.Duration
+}{
+	{"make-keys", 100 * time.Millisecond}, {"create-machines", 2 * time.Second}, {"write-files", 300 * time.Millisecond},
+	{"start-control-plane", time.Second}, {"wait-for-api-servers", 3 * time.Second}, {"apply-manifests", time.Second},
+	{"wait-for-nodes", time.Second},
+}
+
+const (
+	randomRounds = 3 // beside those, each on a clean host
+	wholeUp      = 20 * time.Second
+	wholeDown    = time.Second
+)
+
+// TestInterruption kills `haplane up` with SIGKILL again and again. The next up
+// has to finish what was begun.
+func TestInterruption(t *testing.T) {
+	r := newRig(t)
+	c := newCluster(t, r, "e2e-cut", 2)
+	before := lookAtHost(r)
+	random := seeded(t)
+	t.Run("phases", func(t *testing.T) {
+		ca := ""
+		for _, k := range killedIn {
+			c.killUp(t, k.phase, time.Duration(random.Int64N(int64(k.takes))))
+			ca = c.sameCA(t, ca)
+		}
+		c.converge(t, ca)
+	})
+	t.Run("down", func(t *testing.T) { c.killDown(t, time.Duration(random.Int64N(int64(wholeDown))), before) })
+	for round := range randomRounds {
+		t.Run(fmt.Sprintf("random-%d", round+1), func(t *testing.T) {
+			c.killUp(t, "", time.Duration(random.Int64N(int64(wholeUp))))
+			c.converge(t, c.sameCA(t, ""))
+			must(t, 0, c.Down(background(t)))
+			before.left(t, lookAtHost(r))
+		})
+	}
+}
+
+// seeded is a source of randomness; HAPLANE_E2E_SEED repeats a run.
+func seeded(t *testing.T) *rand.Rand {
+	t.Helper()
+	seed := uint64(time.Now().UnixNano())
+	if text := os.Getenv("HAPLANE_E2E_SEED"); text != "" {
+		var err error
+		if seed, err = strconv.ParseUint(text, 10, 64); err != nil {
+			t.Fatalf("HAPLANE_E2E_SEED: %v", err)
+		}
+	}
+	t.Logf("HAPLANE_E2E_SEED=%d repeats this run", seed)
+	return rand.New(rand.NewPCG(seed, 0))
+}
+
+// killUp starts up and kills it some time after a phase, or the whole, began.
+func (c *cluster) killUp(t *testing.T, phase string, after time.Duration) {
+	t.Helper()
+	cmd, stderr := c.start(t, c.UpArgs()...)
+	if phase != "" {
+		c.waitPhase(t, cmd, "up", phase)
+	}
+	kill(t, cmd, after)
+	t.Logf("killed up %s after the beginning of %s; it had said last: %q", ms(after), cmp.Or(phase, "it all"), lastLine(stderr.String()))
+	c.removeSockets(t)
+}
+
+// removeSockets removes the folder where a haplane that was killed had the sockets
+// of its connections: it is in the folder for temporary files, which the system clears.
+func (c *cluster) removeSockets(t *testing.T) {
+	t.Helper()
+	dirs, err := filepath.Glob(filepath.Join(c.Temp(), "haplane-ssh-*"))
+	if err != nil || len(dirs) > 1 {
+		t.Errorf("folders of sockets: %v, %v", dirs, err)
+	}
+	for _, dir := range dirs {
+		if err := os.RemoveAll(dir); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+// start starts haplane in the background; stderr is complete once it has ended.
+func (c *cluster) start(t *testing.T, args ...string) (*exec.Cmd, *strings.Builder) {
+	t.Helper()
+	cmd, stderr := c.Command(background(t), args...), new(strings.Builder)
+	cmd.Stderr = stderr
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	return cmd, stderr
+}
+
+// kill ends a process after a time, unless it ends before.
+func kill(t *testing.T, cmd *exec.Cmd, after time.Duration) {
+	t.Helper()
+	timer := time.AfterFunc(after, func() { _ = cmd.Process.Kill() })
+	defer timer.Stop()
+	_ = cmd.Wait()
+}
+
+// waitPhase waits until the log of a running haplane says that a phase began.
+func (c *cluster) waitPhase(t *testing.T, cmd *exec.Cmd, command, phase string) {
+	t.Helper()
+	pattern := filepath.Join(c.Store(), "logs", fmt.Sprintf("%s-*-%d.log", command, cmd.Process.Pid))
+	wait(t, 2*time.Minute, phase+" to begin", func(context.Context) error {
+		files, err := filepath.Glob(pattern)
+		if err != nil || len(files) != 1 {
+			return fmt.Errorf("log files: %v, %v", files, err)
+		}
+		data, err := os.ReadFile(files[0])
+		if err == nil && !strings.Contains(string(data), "msg=started phase="+phase) {
+			err = fmt.Errorf("the log ends with %s", lastLine(string(data)))
+		}
+		return err
+	})
+}
+
+func lastLine(text string) string {
+	lines := strings.Split(strings.TrimSpace(text), "\n")
+	return lines[len(lines)-1]
+}
+
+// sameCA returns the fingerprint of the store's certificate authority, "" where
+// there is none yet. One that was there stays.
+func (c *cluster) sameCA(t *testing.T, before string) string {
+	t.Helper()
+	data, err := os.ReadFile(filepath.Join(c.Store(), "pki", "ca.crt"))
+	if os.IsNotExist(err) && before == "" {
+		return ""
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	print := fmt.Sprintf("%x", sha256.Sum256(data))
+	if before != "" {
+		want(t, "fingerprint of the certificate authority", print, before)
+	}
+	return print
+}
+
+// converge runs up to its end, with a second one beside it that has to give way,
+// and looks whether the cluster is whole.
+func (c *cluster) converge(t *testing.T, ca string) {
+	t.Helper()
+	cmd, stderr := c.start(t, c.UpArgs()...)
+	c.waitPhase(t, cmd, "up", "check-host")
+	second := c.Up(background(t))
+	if err := cmd.Wait(); err != nil {
+		t.Fatalf("up: %v\n%s", err, stderr)
+	}
+	must(t, 1, second)
+	contains(t, "what a second up says", second.Stderr, fmt.Sprintf("in use by another haplane (pid %d)", cmd.Process.Pid))
+	c.waitHealthy(t)
+	print := c.sameCA(t, ca)
+	for _, node := range kubeNodes {
+		want(t, "certificate authority of "+node, strings.Fields(c.on(t, node, "sha256sum /etc/kubernetes/pki/ca.crt"))[0], print)
+	}
+	members := c.on(t, "cp-1", etcdctl+"member list")
+	want(t, "number of etcd members", len(strings.Split(members, "\n")), 3)
+	want(t, "number of started etcd members", strings.Count(members, ", started, "), 3)
+	again := must(t, 0, c.Up(background(t)))
+	contains(t, "what up says then", again.Stdout, "nothing changed")
+}
+
+// killDown kills down in its work; the next one finishes that.
+func (c *cluster) killDown(t *testing.T, after time.Duration, before host) {
+	cmd, stderr := c.start(t, "down", "--cluster", c.Name, "--yes")
+	c.waitPhase(t, cmd, "down", "remove-machines")
+	kill(t, cmd, after)
+	t.Logf("killed down after %s; it had said last: %q", ms(after), lastLine(stderr.String()))
+	must(t, 0, c.Down(background(t)))
+	before.left(t, lookAtHost(c.Rig))
+}

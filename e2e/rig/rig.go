@@ -1,0 +1,187 @@
+// Package rig runs the haplane program as a user does, for the end-to-end tests
+// and the benchmark: with a home, a kubeconfig and a folder for temporary files
+// of its own. Only the cache of components and images is the user's.
+package rig
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// A Rig is a place to run haplane in. Its folder is the same in each run, so that
+// a run finds what one that was killed has left.
+type Rig struct {
+	Root    string // the module's
+	Dir     string // the rig's own; its path is short, for the sockets of ssh
+	Program string // a copy of bin/haplane: building it anew changes nothing here
+	lock    *os.File
+}
+
+// New prepares the rig of the given name, which nobody else can use until Close
+// or the end of this process. It builds bin/haplane where that is older than its source.
+func New(ctx context.Context, name string) (*Rig, error) {
+	root, err := moduleRoot(ctx)
+	if err != nil {
+		return nil, err
+	}
+	cache, err := os.UserCacheDir()
+	if err != nil {
+		return nil, fmt.Errorf("find cache folder: %w", err)
+	}
+	r := &Rig{Root: root, Dir: filepath.Join(cache, name)}
+	if err := r.takeFolder(); err != nil {
+		return nil, err
+	}
+	if err := r.build(ctx); err != nil {
+		return nil, err
+	}
+	r.Program = filepath.Join(r.Dir, "haplane")
+	return r, copyFile(filepath.Join(root, "bin", "haplane"), r.Program)
+}
+
+// Close removes the rig's folder. Clusters have to be down.
+func (r *Rig) Close() error { return errors.Join(os.RemoveAll(r.Dir), r.lock.Close()) }
+
+// Home, Kubeconfig and Temp are what haplane has of its own in the rig.
+func (r *Rig) Home() string { return filepath.Join(r.Dir, "home") }
+
+// Kubeconfig is the file that haplane takes for the user's.
+func (r *Rig) Kubeconfig() string { return filepath.Join(r.Dir, "kubeconfig") }
+
+// Temp is the folder for temporary files.
+func (r *Rig) Temp() string { return filepath.Join(r.Dir, "tmp") }
+
+func (r *Rig) takeFolder() error {
+	if err := os.MkdirAll(r.Temp(), 0o700); err != nil {
+		return err
+	}
+	var err error
+	if r.lock, err = os.OpenFile(filepath.Join(r.Dir, "lock"), os.O_RDWR|os.O_CREATE, 0o600); err != nil {
+		return err
+	}
+	if err := unix.Flock(int(r.lock.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
+		return fmt.Errorf("%s is in use by another run: %w", r.Dir, err)
+	}
+	return nil
+}
+
+func moduleRoot(ctx context.Context) (string, error) {
+	out, err := exec.CommandContext(ctx, "go", "list", "-m", "-f", "{{.Dir}}").Output()
+	if err != nil {
+		return "", fmt.Errorf("find module: %w", err)
+	}
+	return strings.TrimSpace(string(out)), nil
+}
+
+func (r *Rig) build(ctx context.Context) error {
+	program := filepath.Join(r.Root, "bin", "haplane")
+	if stale, err := r.stale(program); err != nil || !stale {
+		return err
+	}
+	cmd := exec.CommandContext(ctx, "go", "build", "-trimpath", "-o", program, "./cmd/haplane")
+	cmd.Dir, cmd.Env = r.Root, append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return fmt.Errorf("build haplane: %w\n%s", err, out)
+	}
+	return nil
+}
+
+// stale reports whether any file that the program is made of is younger than it.
+func (r *Rig) stale(program string) (bool, error) {
+	info, err := os.Stat(program)
+	if errors.Is(err, os.ErrNotExist) {
+		return true, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	stale := false
+	for _, part := range []string{"cmd", "internal", "spec", "go.mod", "go.sum"} {
+		err := filepath.WalkDir(filepath.Join(r.Root, part), func(path string, d os.DirEntry, err error) error {
+			if err != nil || d.IsDir() || strings.HasSuffix(path, "_test.go") {
+				return err
+			}
+			file, err := d.Info()
+			stale = stale || err == nil && file.ModTime().After(info.ModTime())
+			return err
+		})
+		if err != nil {
+			return false, err
+		}
+	}
+	return stale, nil
+}
+
+func copyFile(from, to string) error {
+	in, err := os.Open(from)
+	if err != nil {
+		return err
+	}
+	defer in.Close()
+	if err := os.Remove(to); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return err
+	}
+	out, err := os.OpenFile(to, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o755)
+	if err != nil {
+		return err
+	}
+	_, err = io.Copy(out, in)
+	return errors.Join(err, out.Close())
+}
+
+// A Result is one run of haplane.
+type Result struct {
+	Args           []string
+	Code           int
+	Stdout, Stderr string
+	Elapsed        time.Duration
+}
+
+// String shows the run as on a terminal, for the message of a failed test.
+func (r Result) String() string {
+	return fmt.Sprintf("$ haplane %s\n%s%s(exit code %d after %s)", strings.Join(r.Args, " "), r.Stdout, r.Stderr, r.Code,
+		r.Elapsed.Round(10*time.Millisecond))
+}
+
+// Command is haplane with the rig's surroundings. It is interrupted, not killed, when ctx ends.
+func (r *Rig) Command(ctx context.Context, args ...string) *exec.Cmd {
+	cmd := exec.CommandContext(ctx, r.Program, args...)
+	cmd.Env = append(slices.DeleteFunc(os.Environ(), ours),
+		"HAPLANE_HOME="+r.Home(), "HAPLANE_COMPONENTS="+filepath.Join(r.Root, "components"), "KUBECONFIG="+r.Kubeconfig(), "TMPDIR="+r.Temp())
+	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
+	cmd.WaitDelay = 10 * time.Second
+	return cmd
+}
+
+func ours(variable string) bool {
+	name, _, _ := strings.Cut(variable, "=")
+	return slices.Contains([]string{"HAPLANE_HOME", "HAPLANE_COMPONENTS", "KUBECONFIG", "TMPDIR"}, name)
+}
+
+// Run runs haplane to its end.
+func (r *Rig) Run(ctx context.Context, args ...string) Result { return Finish(r.Command(ctx, args...)) }
+
+// Finish runs a command to its end. The code of one that did not start, or was
+// killed, is -1, and stderr tells why.
+func Finish(cmd *exec.Cmd) Result {
+	var stdout, stderr strings.Builder
+	cmd.Stdout, cmd.Stderr = &stdout, &stderr
+	start := time.Now()
+	err := cmd.Run()
+	result := Result{Args: cmd.Args[1:], Elapsed: time.Since(start), Stdout: stdout.String(), Stderr: stderr.String()}
+	if result.Code = cmd.ProcessState.ExitCode(); result.Code < 0 {
+		result.Stderr += fmt.Sprintln(err)
+	}
+	return result
+}
