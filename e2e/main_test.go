@@ -54,7 +54,7 @@ func background(t *testing.T) context.Context {
 func newRig(t *testing.T) *rig.Rig {
 	t.Helper()
 	ctx := background(t)
-	provider := nspawn.Provider{Cluster: "e2e", StateDir: os.TempDir(), Network: nspawn.Network{Prefix: netip.MustParsePrefix("10.75.0.0/24")}}
+	provider := nspawn.Provider{Cluster: "e2e", StateDir: os.TempDir(), Network: nspawn.Network{Prefixes: []netip.Prefix{netip.MustParsePrefix("10.75.0.0/24")}}}
 	err := errors.Join(image.Check(), provider.Check(ctx, []string{"cp-1", "cp-2", "cp-3", "worker-1", "lb-1"}))
 	if err != nil && os.Getenv("CI") == "" {
 		t.Skipf("machines cannot be made here: %v", err)
@@ -136,7 +136,7 @@ func (c *cluster) endpoint() string { return c.address("lb-1") + ":6443" }
 
 // provider is how the test cuts a machine's power.
 func (c *cluster) provider() *nspawn.Provider {
-	return &nspawn.Provider{Cluster: c.Name, StateDir: filepath.Join(c.Store(), "machines"), Network: nspawn.Network{Prefix: c.Network}}
+	return &nspawn.Provider{Cluster: c.Name, StateDir: filepath.Join(c.Store(), "machines"), Network: nspawn.Network{Prefixes: []netip.Prefix{c.Network}}}
 }
 
 // on runs a line of shell on a node and returns what it printed.

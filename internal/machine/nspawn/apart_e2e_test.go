@@ -3,9 +3,15 @@
 package nspawn
 
 import (
+	"errors"
+	"net"
+	"net/netip"
+	"os"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"golang.org/x/sys/unix"
 )
 
 // A host that forwards, with two clusters and a network beside them, in a network
@@ -51,4 +57,36 @@ func reaches(t *testing.T, p, other, outside *Provider) {
 			t.Errorf("cluster %s, %s: %s", p.Cluster, family.name, d)
 		}
 	}
+}
+
+func inNetns(ns *os.File, fn func() error) error {
+	return onThread(func() error {
+		if err := unix.Setns(int(ns.Fd()), unix.CLONE_NEWNET); err != nil {
+			return err
+		}
+		return fn()
+	})
+}
+
+// dial tells whether anybody is at an address: a refusal is an answer.
+func dial(p *Provider, machine string, to netip.Addr) (result string) {
+	ns, err := os.Open(netnsPath(p.netns(machine)))
+	if err != nil {
+		return err.Error()
+	}
+	defer ns.Close()
+	err = inNetns(ns, func() error {
+		conn, err := net.DialTimeout("tcp", netip.AddrPortFrom(to, 9).String(), 300*time.Millisecond)
+		if err == nil {
+			conn.Close()
+		}
+		return err
+	})
+	switch timeout := net.Error(nil); {
+	case err == nil || errors.Is(err, unix.ECONNREFUSED):
+		return "answers"
+	case errors.As(err, &timeout) && timeout.Timeout():
+		return "silent"
+	}
+	return err.Error()
 }

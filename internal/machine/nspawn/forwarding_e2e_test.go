@@ -6,12 +6,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"net/netip"
 	"os"
 	"path/filepath"
 	"testing"
-	"time"
 
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
@@ -123,36 +121,4 @@ func plug(ns *os.File, bridge string, clusters []*Provider) error {
 		}
 		return err
 	})
-}
-
-func inNetns(ns *os.File, fn func() error) error {
-	return onThread(func() error {
-		if err := unix.Setns(int(ns.Fd()), unix.CLONE_NEWNET); err != nil {
-			return err
-		}
-		return fn()
-	})
-}
-
-// dial tells whether anybody is at an address: a refusal is an answer.
-func dial(p *Provider, machine string, to netip.Addr) (result string) {
-	ns, err := os.Open(netnsPath(p.netns(machine)))
-	if err != nil {
-		return err.Error()
-	}
-	defer ns.Close()
-	err = inNetns(ns, func() error {
-		conn, err := net.DialTimeout("tcp", netip.AddrPortFrom(to, 9).String(), 300*time.Millisecond)
-		if err == nil {
-			conn.Close()
-		}
-		return err
-	})
-	switch timeout := net.Error(nil); {
-	case err == nil || errors.Is(err, unix.ECONNREFUSED):
-		return "answers"
-	case errors.As(err, &timeout) && timeout.Timeout():
-		return "silent"
-	}
-	return err.Error()
 }

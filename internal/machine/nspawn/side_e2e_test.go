@@ -14,10 +14,13 @@ import (
 // Two clusters have machines of the same names. On a host that does not forward
 // this says little of the rules: TestClustersAreApart has one that does.
 func TestSideBySide(t *testing.T) {
-	a := newRig(t, "nsp-side-a", []string{"one"}, "10.73.13.0/24", "fd00:10:73:13::/64")
-	b := newRig(t, "nsp-side-b", []string{"one"}, "fd00:10:73:14::/64", "10.73.14.0/24")
+	a := newRig(t, "nsp-side-a", []string{"one"}, "fd00:10:73:13::/64", "10.73.13.0/24")
+	b := newRig(t, "nsp-side-b", []string{"one"}, "10.73.14.0/24")
 	for _, r := range []*rig{a, b} {
 		r.up("create "+r.Cluster, func() error { return r.Create(t.Context(), r.machines) })
+	}
+	if got := output("ip", "-6", "-o", "address", "show", "dev", b.bridge()); got != "" {
+		t.Errorf("IPv6 addresses of a bridge without IPv6: %s", got)
 	}
 	for _, c := range []struct{ from, to *rig }{{a, b}, {b, a}} {
 		for _, address := range c.to.machines[0].Addresses {
