@@ -21,7 +21,7 @@ import (
 // of its identity hold on every node, and a second run changes nothing.
 func TestShapes(t *testing.T) {
 	r := newRig(t)
-	for _, name := range []string{"hard-way", "shared-certificate", "shared-lease", "external-etcd", "dual-stack", "small"} {
+	for _, name := range []string{"hard-way", "shared-certificate", "shared-lease", "external-etcd", "dual-stack", "ipv6", "small"} {
 		t.Run(name, func(t *testing.T) {
 			c := newCluster(t, r, name, 0)
 			before := lookAtHost(r)

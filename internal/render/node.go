@@ -161,6 +161,9 @@ func (b *builder) flannel() {
 	const conf, kubeconfig = "/etc/kube-flannel/net-conf.json", "/etc/kubernetes/flannel.conf"
 	b.addKubeconfig("flannel.conf", pki.Flannel, pki.FlannelUser, b.Topology.APIEndpoint())
 	network, forward, iface := "", "", [][2]string{}
+	if b.Topology.Pods[0].Addr().Is6() && len(b.Topology.Pods) == 1 {
+		network = `"EnableIPv4": false, ` // it is on when nothing is said
+	}
 	for i, p := range b.Topology.Pods {
 		if p.Addr().Is4() {
 			network += fmt.Sprintf("\"EnableIPv4\": true, \"Network\": \"%s\", ", p)

@@ -133,16 +133,16 @@ func TestServiceOfAnotherStateFolder(t *testing.T) {
 	}
 	other := *p
 	other.StateDir = t.TempDir()
-	if err := other.owned(); err != nil {
+	if err := other.ownsService(); err != nil {
 		t.Errorf("a service whose state folder is gone: %v", err)
 	}
 	if err := os.Mkdir(p.StateDir, 0o700); err != nil {
 		t.Fatal(err)
 	}
-	if err := other.owned(); err == nil || !strings.Contains(err.Error(), p.StateDir) {
+	if err := other.ownsService(); err == nil || !strings.Contains(err.Error(), p.StateDir) {
 		t.Errorf("got %v, want an error that names %s", err, p.StateDir)
 	}
-	if err := p.owned(); err != nil {
+	if err := p.ownsService(); err != nil {
 		t.Errorf("its own service: %v", err)
 	}
 }
