@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"syscall"
 )
 
 // A Cluster is one with the default nodes in a network of its own.
@@ -37,9 +38,15 @@ func (c *Cluster) Up(ctx context.Context) Result { return c.Run(ctx, c.UpArgs().
 // UpArgs are the arguments of Up.
 func (c *Cluster) UpArgs() []string { return []string{"up", "-f", c.File()} }
 
-// Down runs `haplane down`.
+// Down runs `haplane down`. Without the cluster's file there is no network to take
+// down, and haplane must not guess one that is somebody else's: it then runs where
+// it does not see the host's.
 func (c *Cluster) Down(ctx context.Context) Result {
-	return c.Run(ctx, "down", "--cluster", c.Name, "--yes")
+	cmd := c.Command(ctx, "down", "--cluster", c.Name, "--yes")
+	if _, err := os.Stat(filepath.Join(c.Store(), "cluster.yaml")); err != nil {
+		cmd.SysProcAttr.Cloneflags = syscall.CLONE_NEWNET
+	}
+	return Finish(cmd)
 }
 
 // SSH runs a line of shell on a node.

@@ -17,6 +17,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/haplane/haplane/internal/poll"
 )
 
 // A Rig is a place to run haplane in. Its folder is the same in each run, so that
@@ -47,11 +49,54 @@ func New(ctx context.Context, name string) (*Rig, error) {
 		return nil, err
 	}
 	r.Program = filepath.Join(r.Dir, "haplane")
-	return r, copyFile(filepath.Join(root, "bin", "haplane"), r.Program)
+	if err := copyFile(filepath.Join(root, "bin", "haplane"), r.Program); err != nil {
+		return nil, err
+	}
+	return r, r.sweep(ctx)
 }
 
-// Close removes the rig's folder. Clusters have to be down.
-func (r *Rig) Close() error { return errors.Join(os.RemoveAll(r.Dir), r.lock.Close()) }
+// sweepTime is enough to take down what is there.
+const sweepTime = 30 * time.Second
+
+// sweep takes down the clusters of a run that was killed.
+func (r *Rig) sweep(ctx context.Context) error {
+	names, err := r.clusters()
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(ctx, sweepTime)
+	defer cancel()
+	for _, name := range names {
+		c := Cluster{Rig: r, Name: name}
+		err := poll.Until(ctx, 100*time.Millisecond, func(ctx context.Context) error {
+			if result := c.Down(ctx); result.Code != 0 { // its haplane may be about to end
+				return fmt.Errorf("take down what another run has left:\n%s", result)
+			}
+			return nil
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (r *Rig) clusters() ([]string, error) {
+	files, err := filepath.Glob(filepath.Join(r.Home(), "*", "machines"))
+	for i, f := range files {
+		files[i] = filepath.Base(filepath.Dir(f))
+	}
+	return files, err
+}
+
+// Close removes the rig's folder, unless a cluster is left in it.
+func (r *Rig) Close() error {
+	defer r.lock.Close()
+	if names, err := r.clusters(); err != nil || len(names) > 0 {
+		return errors.Join(fmt.Errorf("clusters %v are left in %s", names, r.Home()), err)
+	}
+	return os.RemoveAll(r.Dir)
+}
 
 // Home, Kubeconfig and Temp are what haplane has of its own in the rig.
 func (r *Rig) Home() string { return filepath.Join(r.Dir, "home") }
@@ -161,6 +206,8 @@ func (r *Rig) Command(ctx context.Context, args ...string) *exec.Cmd {
 		"HAPLANE_HOME="+r.Home(), "HAPLANE_COMPONENTS="+filepath.Join(r.Root, "components"), "KUBECONFIG="+r.Kubeconfig(), "TMPDIR="+r.Temp())
 	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
 	cmd.WaitDelay = 10 * time.Second
+	// A run that is killed must not leave a haplane that goes on making machines.
+	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGTERM}
 	return cmd
 }
 

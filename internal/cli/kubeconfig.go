@@ -22,8 +22,8 @@ that kubectl reads ($KUBECONFIG, else ~/.kube/config), and makes the context the
 With --node the kubeconfig goes straight to one API server. Its certificate need not have
 the node's address, so the kubeconfig says under which name it is verified.`,
 		Example: `  haplane kubeconfig
-  haplane kubeconfig --raw > blue.conf
-  kubectl --kubeconfig <(haplane kubeconfig --raw --node cp-2) get --raw /readyz`,
+  haplane kubeconfig --cluster blue --raw > blue.conf
+  haplane kubeconfig --raw --node cp-2 > cp-2.conf && kubectl --kubeconfig cp-2.conf get --raw /readyz`,
 		Args: usage(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			h, err := a.open()

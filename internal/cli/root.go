@@ -86,7 +86,7 @@ func (a *app) root() *cobra.Command {
 		Use:   "haplane",
 		Short: "Highly available Kubernetes control planes",
 		Long: `haplane brings up Kubernetes clusters whose control plane has several API servers
-behind a load balancer, and whose nodes can come and go.`,
+behind a load balancer, and removes them again.`,
 		Example: `  haplane up                     # three control-plane nodes, a worker, a load balancer
   haplane status
   haplane kubectl get nodes
