@@ -5,7 +5,7 @@
 
 VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo v0.1.0-dev)
 LDFLAGS := -s -w -X github.com/haplane/haplane/internal/cli.Version=$(VERSION)
-SUDO    := $(shell [ "$$(id -u)" = 0 ] || echo sudo --preserve-env=PATH,HOME,CI,HAPLANE_HOME,HAPLANE_CACHE)
+SUDO    := $(shell [ "$$(id -u)" = 0 ] || echo sudo --preserve-env=HOME,CI,KUBECONFIG,HAPLANE_HOME,HAPLANE_CACHE env PATH=$$PATH)
 
 export CGO_ENABLED = 0
 

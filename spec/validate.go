@@ -52,6 +52,11 @@ func Warnings(c *Cluster) []string {
 	return out
 }
 
+// CheckName tells what is wrong with the name of a cluster.
+func CheckName(name string) error {
+	return checkName(field.NewPath("metadata", "name"), name).ToAggregate()
+}
+
 func oneOf[T ~string](at *field.Path, value T, allowed ...T) field.ErrorList {
 	if slices.Contains(allowed, value) {
 		return nil

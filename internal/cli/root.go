@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -54,8 +55,8 @@ func Run(ctx context.Context, args []string, s Streams) int {
 	if !errors.As(err, &hinted) {
 		hinted = &cluster.HintedError{}
 	}
-	if ctx.Err() != nil && hinted.Hint == "" {
-		hinted.Hint = "it was interrupted; run it again and it goes on"
+	if ctx.Err() != nil {
+		err, hinted = errors.New("interrupted"), &cluster.HintedError{Hint: "run it again and it goes on from here"}
 	}
 	view.Error(s.Err, err, hinted.Log, hinted.Hint, a.log)
 	return exitCode(err)
@@ -75,7 +76,7 @@ func (e usageError) Unwrap() error { return e.error }
 func exitCode(err error) int {
 	var usage usageError
 	var file *spec.FileError
-	if errors.As(err, &usage) || errors.As(err, &file) {
+	if errors.As(err, &usage) || errors.As(err, &file) || errors.Is(err, cluster.ErrBadName) {
 		return exitUsage
 	}
 	return exitFailed
@@ -138,7 +139,7 @@ func existing(names []string) string {
 	if len(names) == 0 {
 		return "haplane up makes one"
 	}
-	return fmt.Sprintf("there are: %v; choose with --cluster", names)
+	return "there are: " + strings.Join(names, ", ") + "; choose with --cluster"
 }
 
 // completeNodes completes the first argument with the nodes of the cluster.

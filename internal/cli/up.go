@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"os"
@@ -21,7 +22,8 @@ func (a *app) up() *cobra.Command {
 		Use:   "up",
 		Short: "Bring a cluster up on this machine",
 		Long: `Brings a cluster up, or what is missing of it: run again, it changes nothing;
-after an interruption, it goes on. Without a cluster file it makes three control-plane
+after an interruption, it goes on. Without a cluster file it takes the one that the cluster
+was made from; where there is no cluster yet, it makes three control-plane
 nodes, one worker node and a load balancer in the shared identity.`,
 		Example: `  haplane up
   haplane up --cluster blue -f blue.yaml
@@ -105,6 +107,9 @@ func (a *app) runUp(cmd *cobra.Command, c *spec.Cluster, merge bool) error {
 // cluster where the file does not, and must not contradict it.
 func (a *app) readCluster(named bool) (*spec.Cluster, error) {
 	if a.file == "" {
+		if made, err := madeFrom(a.cluster); made != nil || err != nil {
+			return made, err
+		}
 		c := spec.Default(a.cluster)
 		if errs := spec.Validate(c); len(errs) > 0 {
 			return nil, usageError{fmt.Errorf("--cluster: %w", errs.ToAggregate())}
@@ -116,6 +121,19 @@ func (a *app) readCluster(named bool) (*spec.Cluster, error) {
 		return nil, usageError{err}
 	}
 	return parseCluster(name, data, a.cluster, named)
+}
+
+// madeFrom returns the cluster as it was made, or nil where there is none.
+func madeFrom(name string) (*spec.Cluster, error) {
+	store, err := cluster.OpenStore(name)
+	if err != nil {
+		return nil, err
+	}
+	c, err := store.Cluster()
+	if errors.Is(err, cluster.ErrNoCluster) {
+		return nil, nil
+	}
+	return c, err
 }
 
 func parseCluster(file string, data []byte, cluster string, named bool) (*spec.Cluster, error) {

@@ -43,10 +43,13 @@ func removeMachines(ctx context.Context, e *env) error {
 }
 
 func removeState(_ context.Context, e *env) error {
-	if _, err := os.Stat(e.Store.path(clusterFile)); err == nil {
-		e.changes.add("state " + e.Store.Dir)
-	} else if !errors.Is(err, os.ErrNotExist) {
-		return err
+	for _, part := range []string{clusterFile, "pki", "ssh", "machines"} {
+		if _, err := os.Stat(e.Store.path(part)); err == nil {
+			e.changes.add("state " + e.Store.Dir)
+			break
+		} else if !errors.Is(err, os.ErrNotExist) {
+			return err
+		}
 	}
 	if err := os.RemoveAll(e.Store.Dir); err != nil {
 		return fmt.Errorf("remove state: %w", err)

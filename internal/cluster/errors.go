@@ -35,14 +35,13 @@ func (e *UnitError) Unwrap() error { return e.Err }
 
 const logLines = 8
 
-// explain adds to an error about a unit the end of its log, and where to read
-// on. It works when ctx has ended.
+// explain adds to an error about a unit the end of its log, and where to read on.
 func (e *env) explain(ctx context.Context, err error) error {
 	var unit *UnitError
-	if !errors.As(err, &unit) || e.reach == nil {
+	if !errors.As(err, &unit) || e.reach == nil || ctx.Err() != nil {
 		return err
 	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), requestTimeout)
+	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
 	defer cancel()
 	hinted := &HintedError{Err: err, Hint: fmt.Sprintf("haplane logs %s %s --cluster %s", unit.Node, unit.Unit, e.topology.Name)}
 	result, logErr := e.reach(unit.Node).Run(ctx, machine.Cmd("journalctl", "--unit="+unit.Unit+".service",

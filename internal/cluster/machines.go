@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"github.com/haplane/haplane/internal/fileset"
@@ -27,12 +28,19 @@ func checkHost(ctx context.Context, e *env) error {
 	for _, n := range e.topology.Nodes {
 		names = append(names, n.Name)
 	}
+	return errors.Join(checkBuildHost(ctx, e), ssh.Check(), e.provider().Check(ctx, names))
+}
+
+func checkBuildHost(ctx context.Context, e *env) error {
 	o, err := e.componentOptions()
 	if err != nil {
 		return err
 	}
-	return errors.Join(o.Check(ctx), image.Check(), ssh.Check(), e.provider().Check(ctx, names))
+	return errors.Join(o.Check(ctx), image.Check())
 }
+
+// errMachineOff means that a machine ended while it was waited for.
+var errMachineOff = errors.New("the machine is off")
 
 func (e *env) allRunning() (bool, error) {
 	running, err := e.running()
@@ -44,7 +52,12 @@ func machinesRunning(ctx context.Context, e *env) (bool, error) {
 	if err != nil || !running {
 		return false, err
 	}
-	return true, e.waitForMachines(ctx)
+	if err := e.waitForMachines(ctx); errors.Is(err, errMachineOff) {
+		return false, nil // it was going down just now
+	} else if err != nil {
+		return false, err
+	}
+	return true, nil
 }
 
 func createMachines(ctx context.Context, e *env) error {
@@ -65,6 +78,12 @@ func (e *env) waitForMachines(ctx context.Context) error {
 	return onNodes(ctx, e.topology.Nodes, func(ctx context.Context, n topology.Node) error {
 		err := poll.Until(ctx, 50*time.Millisecond, func(ctx context.Context) error {
 			_, err := e.machine(n).Run(ctx, machine.Cmd("true"))
+			if err == nil {
+				return nil
+			}
+			if running, listErr := e.running(); listErr == nil && !slices.ContainsFunc(running, func(r topology.Node) bool { return r.Name == n.Name }) {
+				return poll.Stop(errMachineOff)
+			}
 			return err
 		})
 		if err != nil {

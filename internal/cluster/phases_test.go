@@ -158,7 +158,6 @@ func TestExplainShowsTheUnitsLog(t *testing.T) {
 	e, hosts := recorded()
 	hosts["cp-2"].Answer = func([]string) (string, error) { return "first\nflag provided but not defined\n", nil }
 	ctx, cancel := context.WithCancel(t.Context())
-	cancel() // it must work after the run was cut off
 	err := e.explain(ctx, errors.Join(errors.New("other"), &UnitError{Node: "cp-2", Unit: "etcd", Err: errors.New("not ready")}))
 	var hinted *HintedError
 	if !errors.As(err, &hinted) || hinted.Hint != "haplane logs cp-2 etcd --cluster demo" {
@@ -169,6 +168,10 @@ func TestExplainShowsTheUnitsLog(t *testing.T) {
 	}
 	if plain := errors.New("x"); e.explain(ctx, plain) != plain {
 		t.Error("an error that is not about a unit changed")
+	}
+	cancel()
+	if cut := (&UnitError{Node: "cp-2", Unit: "etcd", Err: ctx.Err()}); e.explain(ctx, cut) != error(cut) {
+		t.Error("a unit is blamed for the user's interrupt")
 	}
 }
 

@@ -35,7 +35,11 @@ func Home() (string, error) {
 }
 
 // OpenStore returns the store of the cluster of the given name; it may not exist yet.
+// The error wraps ErrBadName where that is no name for a cluster.
 func OpenStore(name string) (Store, error) {
+	if spec.CheckName(name) != nil { // it becomes a path
+		return Store{}, fmt.Errorf("%w: %q; use at most 20 lower-case letters, digits and -", ErrBadName, name)
+	}
 	home, err := Home()
 	if err != nil {
 		return Store{}, err
@@ -86,6 +90,9 @@ func (s Store) Logs() string { return s.path("logs") }
 // ErrNoCluster means that there is no cluster of that name.
 var ErrNoCluster = errors.New("no such cluster")
 
+// ErrBadName means that no cluster can have that name.
+var ErrBadName = errors.New("not a name for a cluster")
+
 var errUnfinished = errors.New("bringing it up was cut off")
 
 // Cluster reads the file that the cluster was made from, with its defaults
@@ -95,6 +102,9 @@ func (s Store) Cluster() (*spec.Cluster, error) {
 	data, err := os.ReadFile(file)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("read cluster %s: %w", s.name(), ErrNoCluster)
+	}
+	if errors.Is(err, fs.ErrPermission) {
+		return nil, withHint(fmt.Errorf("read cluster: %w", err), "another user made it; run haplane as for up, with sudo")
 	}
 	if err != nil {
 		return nil, fmt.Errorf("read cluster: %w", err)

@@ -102,7 +102,7 @@ func TestAnotherFileIsRefused(t *testing.T) {
 	other.Spec.Identity, other.Spec.EndpointReconciler = spec.PerNode, spec.ReconcilerLease
 	err := s.sameCluster(other)
 	var hinted *HintedError
-	if !errors.As(err, &hinted) || !strings.Contains(err.Error(), `"perNode"`) || !strings.Contains(hinted.Hint, "haplane down") {
+	if !errors.As(err, &hinted) || !strings.Contains(err.Error(), "+  identity: perNode") || !strings.Contains(hinted.Hint, "haplane down") {
 		t.Errorf("another file: %v", err)
 	}
 }

@@ -1,10 +1,14 @@
 package cluster
 
 import (
+	"bytes"
 	"context"
+	"errors"
 	"fmt"
+	"strings"
 
-	"github.com/google/go-cmp/cmp"
+	"github.com/pmezard/go-difflib/difflib"
+	"sigs.k8s.io/yaml"
 
 	"github.com/haplane/haplane/internal/component"
 	"github.com/haplane/haplane/internal/image"
@@ -31,6 +35,7 @@ var bringUp = []phase.Phase[*env]{
 
 // buildOnly is the part of bringUp that `haplane image build` does.
 var buildOnly = []phase.Phase[*env]{
+	{ID: "check-host", Run: checkBuildHost},
 	{ID: "build-components", Run: buildComponents},
 	{ID: "build-image", Run: buildImage},
 }
@@ -81,9 +86,16 @@ func (s Store) sameCluster(c *spec.Cluster) error {
 	if err != nil {
 		return err
 	}
-	if diff := cmp.Diff(have, c); diff != "" {
-		return withHint(fmt.Errorf("cluster %s exists and was made from another cluster file (- the cluster, + the file):\n%s",
-			c.Metadata.Name, diff), "haplane down --cluster "+c.Metadata.Name+" first, or give the new one another name")
+	a, errA := yaml.Marshal(have)
+	b, errB := yaml.Marshal(c)
+	if err := errors.Join(errA, errB); err != nil || bytes.Equal(a, b) {
+		return err
 	}
-	return nil
+	diff, err := difflib.GetUnifiedDiffString(difflib.UnifiedDiff{A: difflib.SplitLines(string(a)), B: difflib.SplitLines(string(b)),
+		FromFile: "the cluster", ToFile: "the file", Context: 1})
+	if err != nil {
+		return err
+	}
+	return withHint(fmt.Errorf("cluster %s exists and was made from another cluster file:\n%s", c.Metadata.Name, strings.TrimSpace(diff)),
+		"haplane down --cluster "+c.Metadata.Name+" first, or give the new one another name")
 }

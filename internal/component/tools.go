@@ -14,10 +14,11 @@ type tool struct {
 	name  string
 	pkg   string // the Debian package that has it
 	probe string // how it is looked for; see present
+	note  string // follows the name where it is told as missing
 }
 
 var (
-	golang     = tool{name: "go", pkg: "golang-go", probe: "command"}
+	golang     = tool{name: "go", pkg: "golang-go", probe: "command", note: " (1.26 or newer, in the PATH that root has)"}
 	gcc        = tool{name: "gcc", pkg: "gcc", probe: "command"}
 	libc       = tool{name: "libc.a", pkg: "libc6-dev", probe: "archive"}
 	pkgConfig  = tool{name: "pkg-config", pkg: "pkg-config", probe: "command"}
@@ -66,7 +67,7 @@ func checkTools(ctx context.Context, rows []row) error {
 		if slices.Contains(needs[:i], t) || t.present(ctx) {
 			continue
 		}
-		missing.Tools = append(missing.Tools, t.name)
+		missing.Tools = append(missing.Tools, t.name+t.note)
 		missing.Packages = append(missing.Packages, t.pkg)
 	}
 	if len(missing.Tools) == 0 {

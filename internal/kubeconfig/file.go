@@ -83,8 +83,28 @@ func (f *file) write() error {
 	}
 	defer os.Remove(temp.Name())
 	_, err = temp.Write(data)
-	if err = errors.Join(err, temp.Sync(), temp.Close()); err != nil {
+	if err = errors.Join(err, keepOwner(temp, path), temp.Sync(), temp.Close()); err != nil {
 		return err
 	}
 	return os.Rename(temp.Name(), path)
+}
+
+// keepOwner gives temp the owner of the file that it replaces, or of its folder:
+// under sudo it is the user's, who would be locked out of it.
+func keepOwner(temp *os.File, path string) error {
+	if os.Geteuid() != 0 {
+		return nil
+	}
+	info, err := os.Stat(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		info, err = os.Stat(filepath.Dir(path))
+	}
+	if err != nil {
+		return err
+	}
+	stat, ok := info.Sys().(*syscall.Stat_t)
+	if !ok {
+		return nil
+	}
+	return temp.Chown(int(stat.Uid), int(stat.Gid))
 }

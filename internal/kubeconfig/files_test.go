@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -268,4 +269,23 @@ func TestLock(t *testing.T) {
 	}
 	time.AfterFunc(100*time.Millisecond, func() { os.Remove(held) })
 	merge(t, files, demo, filepath.Join(dir, "config"))
+}
+
+func TestMergeKeepsTheOwner(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("only root can give files away")
+	}
+	dir, files := list(t, map[string]string{"config": "apiVersion: v1\nkind: Config\n"}, "config")
+	path := filepath.Join(dir, "config")
+	if err := os.Chown(path, 1234, 1234); err != nil {
+		t.Fatal(err)
+	}
+	merge(t, files, demo, path)
+	info, err := os.Stat(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if stat := info.Sys().(*syscall.Stat_t); stat.Uid != 1234 || stat.Gid != 1234 || info.Mode().Perm() != 0o600 {
+		t.Errorf("owner %d:%d, mode %v", stat.Uid, stat.Gid, info.Mode())
+	}
 }

@@ -72,7 +72,7 @@ func (b *builder) apiServer() {
 	}
 	b.addService(service{
 		name: "kube-apiserver", description: "Kubernetes API server", after: []string{"etcd.service"},
-		argv: b.flags("kube-apiserver",
+		argv: b.flags("kube-apiserver", append(b.peerFlags(),
 			[2]string{"advertise-address", t.AdvertiseAddress(b.node).String()},
 			[2]string{"allow-privileged", "true"},
 			[2]string{"audit-log-maxage", "30"},
@@ -97,9 +97,6 @@ func (b *builder) apiServer() {
 			[2]string{"kubelet-client-certificate", pkiPath("apiserver-kubelet-client.crt")},
 			[2]string{"kubelet-client-key", pkiPath("apiserver-kubelet-client.key")},
 			[2]string{"kubelet-preferred-address-types", "InternalIP"},
-			[2]string{"peer-advertise-ip", b.node.Address.String()},
-			[2]string{"peer-advertise-port", strconv.Itoa(topology.APIServerPort)},
-			[2]string{"peer-ca-file", pkiPath("ca.crt")},
 			[2]string{"profiling", "false"},
 			[2]string{"proxy-client-cert-file", pkiPath("front-proxy-client.crt")},
 			[2]string{"proxy-client-key-file", pkiPath("front-proxy-client.key")},
@@ -119,7 +116,7 @@ func (b *builder) apiServer() {
 			[2]string{"tls-cert-file", pkiPath("apiserver.crt")},
 			[2]string{"tls-min-version", "VersionTLS12"},
 			[2]string{"tls-private-key-file", pkiPath("apiserver.key")},
-		),
+		)...),
 		// As for etcd: notify would make starting wait for readiness.
 		service: []string{"Type=exec", fmt.Sprintf("TimeoutStopSec=%d", stopTimeout),
 			"LogsDirectory=kubernetes", "LogsDirectoryMode=0700"},
@@ -130,6 +127,22 @@ func (b *builder) apiServer() {
 			pkiPath("sa.key"), pkiPath("sa.pub"), "/etc/kubernetes/authentication.yaml",
 			"/etc/kubernetes/encryption.yaml", "/etc/kubernetes/audit-policy.yaml"},
 	})
+}
+
+// peerFlags are how API servers of different versions reach each other. In the
+// shared identity they cannot: v1.37.2 publishes --advertise-address, which is the
+// load balancer's, whatever --peer-advertise-ip says (Extra.PeerAdvertiseAddress of
+// its controlplane package is never set), and so could ask itself. There the
+// feature is off.
+func (b *builder) peerFlags() [][2]string {
+	if b.Topology.Identity == spec.Shared {
+		return [][2]string{{"feature-gates", "UnknownVersionInteroperabilityProxy=false"}}
+	}
+	return [][2]string{
+		{"peer-advertise-ip", b.node.Address.String()},
+		{"peer-advertise-port", strconv.Itoa(topology.APIServerPort)},
+		{"peer-ca-file", pkiPath("ca.crt")},
+	}
 }
 
 // anyAddress is what listens on all addresses of the machine.

@@ -28,9 +28,9 @@ func Status(w io.Writer, s *cluster.Status) error {
 	for _, name := range slices.Sorted(maps.Keys(s.Leaders)) {
 		fmt.Fprintf(t, "LEADER\t%s\t%s\n", name, cmp.Or(s.Leaders[name], "nobody"))
 	}
-	fmt.Fprintln(t, "\nNODE\tROLE\tADDRESS\tNODE\tAPI SERVER\tETCD\tLOAD BALANCER")
+	fmt.Fprintln(t, "\nNODE\tROLE\tADDRESS\tREADY\tAPI SERVER\tETCD\tLOAD BALANCER")
 	for _, n := range s.Nodes {
-		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%s\t%s\n", n.Name, n.Role, n.Address, word(n.Ready, "ready", "not ready"),
+		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%s\t%s\n", n.Name, n.Role, n.Address, word(n.Ready, "yes", "no"),
 			apiServer(s, n.Name), member(s, n.Name), backend(s, n.Name))
 	}
 	if err := t.Flush(); err != nil {
