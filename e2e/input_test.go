@@ -113,7 +113,7 @@ func (c *cluster) checkNetworkInUse(t *testing.T) {
 func (c *cluster) checkMissingProgram(t *testing.T) {
 	cmd := c.Command(background(t), c.UpArgs()...)
 	cmd.Env = append(cmd.Env, "PATH="+t.TempDir())
-	c.refuses(t, cmd, "systemd-nspawn", "apt-get install systemd-container", "apt-get install mmdebstrap", "apt-get install iptables")
+	c.refuses(t, cmd, "systemd-nspawn", "apt-get install systemd-container", "apt-get install mmdebstrap", "apt-get install openssh-client")
 }
 
 // checkNotRoot runs a copy that nobody may read, as nobody.

@@ -24,11 +24,16 @@ func Down(ctx context.Context, o Options) ([]string, error) {
 	}
 	defer unlock()
 	c, err := o.Store.Cluster()
-	if err != nil {
-		// Machines are found by the cluster's name; the rest of its file does not matter here.
+	lost := err != nil
+	if lost {
+		// Machines and network are found by the cluster's name; the rest of its file does
+		// not matter here. The default network may well be another cluster's.
 		c = spec.Default(o.Store.name())
 	}
 	e := newEnv(c, o)
+	if lost {
+		e.topology.Machines = nil
+	}
 	defer e.close()
 	err = phase.Run(ctx, e, takeDown, e.report)
 	return e.changes.all(), err

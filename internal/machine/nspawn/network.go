@@ -22,6 +22,9 @@ const (
 )
 
 func (p *Provider) makeNetwork(ctx context.Context) error {
+	if len(p.Network.Prefixes) == 0 {
+		return errors.New("0 networks, want one or one of each family")
+	}
 	if err := os.MkdirAll(p.StateDir, 0o700); err != nil {
 		return err
 	}
@@ -63,6 +66,7 @@ func blackhole(p netip.Prefix) *netlink.Route {
 func (p *Provider) removeNetwork(ctx context.Context) (removed []string, err error) {
 	removed, err = p.removeFirewall(ctx)
 	link, err1 := netlink.LinkByName(p.bridge())
+	prefixes := p.prefixes(link)
 	if err1 == nil {
 		if err1 = netlink.LinkDel(link); err1 == nil {
 			removed = append(removed, "bridge "+p.bridge())
@@ -70,7 +74,7 @@ func (p *Provider) removeNetwork(ctx context.Context) (removed []string, err err
 	} else if errors.As(err1, new(netlink.LinkNotFoundError)) {
 		err1 = nil
 	}
-	for _, prefix := range p.prefixes() {
+	for _, prefix := range prefixes {
 		switch err2 := netlink.RouteDel(blackhole(prefix)); {
 		case err2 == nil:
 			removed = append(removed, "blackhole route "+prefix.String())
@@ -81,14 +85,31 @@ func (p *Provider) removeNetwork(ctx context.Context) (removed []string, err err
 	return removed, errors.Join(err, err1)
 }
 
-// prefixes are the network's, and the recorded ones if the cluster file has changed since.
-func (p *Provider) prefixes() []netip.Prefix {
+// prefixes are the network's, the recorded ones if the cluster file has changed
+// since, and those of the bridge if all of that is lost.
+func (p *Provider) prefixes(bridge netlink.Link) []netip.Prefix {
 	var rec networkRecord
-	_ = readJSON(filepath.Join(p.StateDir, networkFile), &rec) // none: the network's own are all
+	_ = readJSON(filepath.Join(p.StateDir, networkFile), &rec) // none: the others are all
 	var out []netip.Prefix
-	for _, prefix := range slices.Concat(p.Network.Prefixes, rec.Prefixes) {
+	for _, prefix := range slices.Concat(p.Network.Prefixes, rec.Prefixes, prefixesOf(bridge)) {
 		if prefix.IsValid() && !slices.Contains(out, prefix.Masked()) {
 			out = append(out, prefix.Masked())
+		}
+	}
+	return out
+}
+
+func prefixesOf(bridge netlink.Link) []netip.Prefix {
+	if bridge == nil {
+		return nil
+	}
+	addresses, _ := netlink.AddrList(bridge, netlink.FAMILY_ALL)
+	var out []netip.Prefix
+	for _, a := range addresses {
+		ip, _ := netip.AddrFromSlice(a.IP)
+		bits, _ := a.Mask.Size()
+		if ip = ip.Unmap(); ip.IsGlobalUnicast() {
+			out = append(out, netip.PrefixFrom(ip, bits))
 		}
 	}
 	return out

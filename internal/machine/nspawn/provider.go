@@ -57,10 +57,10 @@ type Status struct {
 // A Provider makes the machines of one cluster. Its methods need root. They can
 // be called again after any error, but not two at a time for one cluster.
 type Provider struct {
-	Cluster  string // a DNS label, unique on this host
-	StateDir string // absolute; the provider's own: Destroy empties it
-	Image    string // root folder of the image that machines are made from
-	Network  Network
+	Cluster  string  // a DNS label, unique on this host
+	StateDir string  // absolute; the provider's own: Destroy empties it
+	Image    string  // root folder of the image that machines are made from
+	Network  Network // may be empty for Destroy, of a cluster whose file is lost
 
 	// StartCommand starts the whole cluster: its program is an absolute path. With
 	// one, and systemd on this host, the machines start when the host boots. It

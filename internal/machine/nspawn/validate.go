@@ -21,7 +21,7 @@ func (p *Provider) validate() error {
 }
 
 func (n Network) validate() error {
-	if len(n.Prefixes) != 1 && len(n.Prefixes) != 2 {
+	if len(n.Prefixes) > 2 {
 		return fmt.Errorf("%d networks, want one or one of each family", len(n.Prefixes))
 	}
 	for i, p := range n.Prefixes {

@@ -2,6 +2,8 @@ package nspawn
 
 import (
 	"net/netip"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -12,7 +14,7 @@ func TestValidateNetwork(t *testing.T) {
 		"10.73.11.0/24":                     "",
 		"fd00::/64":                         "",
 		"fd00::/64 10.73.11.0/24":           "",
-		"":                                  "0 networks, want one or one of each family",
+		"":                                  "", // for Destroy; see TestMachinesNeedANetwork
 		"10.73.11.0/24 fd00::/64 fd01::/64": "3 networks, want one or one of each family",
 		"10.73.11.0/24 10.73.12.0/24":       "networks 10.73.11.0/24 and 10.73.12.0/24 are both IPv4",
 		"fe80::/64":                         "network fe80::/64 is not one that machines can have addresses of",
@@ -29,6 +31,17 @@ func TestValidateNetwork(t *testing.T) {
 				t.Errorf("got %q, want %q", got, want)
 			}
 		})
+	}
+}
+
+func TestMachinesNeedANetwork(t *testing.T) {
+	p := provider("demo", false)
+	p.Network.Prefixes, p.StateDir = nil, filepath.Join(t.TempDir(), "none")
+	if got := errText(p.makeNetwork(t.Context())); got != "0 networks, want one or one of each family" {
+		t.Errorf("got %q", got)
+	}
+	if _, err := os.Stat(p.StateDir); err == nil {
+		t.Error("a state folder was made")
 	}
 }
 
