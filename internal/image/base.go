@@ -60,15 +60,18 @@ func baseKey() (string, error) {
 }
 
 func (o Options) bootstrap(ctx context.Context, dir string) error {
+	mirrors, err := hostSources(o.Mirror)
+	if err != nil {
+		return err
+	}
 	sources := filepath.Join(dir, "debian.sources")
-	if err := os.WriteFile(sources, []byte(hostSources(o.Mirror).deb822()), 0o644); err != nil {
+	if err := os.WriteFile(sources, []byte(mirrors.deb822()), 0o644); err != nil {
 		return err
 	}
 	b := base{dir: dir}
 	if err := run(ctx, o.log(), bootstrapArgs(b.root(), sources, hostAptOptions(ctx))...); err != nil {
 		return err
 	}
-	var err error
 	if b.Packages, err = installed(b.root()); err != nil {
 		return fmt.Errorf("list packages: %w", err)
 	}

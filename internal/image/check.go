@@ -20,5 +20,8 @@ func Check() error {
 	if _, err := os.Stat(keyring); err != nil {
 		errs = append(errs, fmt.Errorf("keys of Debian are missing: %w (apt-get install debian-archive-keyring)", err))
 	}
+	if _, err := hostSources(""); err != nil {
+		errs = append(errs, err)
+	}
 	return errors.Join(errs...)
 }

@@ -18,7 +18,7 @@ import (
 type Options struct {
 	Cache    string // images and bases are kept below, on one file system
 	Programs []component.Program
-	Mirror   string // of Debian; empty: the host's own, else deb.debian.org
+	Mirror   string // of Debian; empty: the host's own
 	Refresh  bool   // take the packages as they are today, not as they were at the last build
 	Report   func(Event)
 	Log      io.Writer // what the builders print

@@ -10,19 +10,15 @@ import (
 	"strings"
 )
 
-const (
-	debianMirror   = "http://deb.debian.org/debian"
-	securityMirror = "http://deb.debian.org/debian-security"
-	keyring        = "/usr/share/keyrings/debian-archive-keyring.gpg"
-)
+const keyring = "/usr/share/keyrings/debian-archive-keyring.gpg"
 
 // sources are where packages come from: Debian's suites and nothing else.
 type sources struct{ main, security string }
 
 // hostSources takes the mirrors that the host uses, so that an image can be
 // built wherever the host can be updated.
-func hostSources(mirror string) sources {
-	s := sources{main: debianMirror, security: securityMirror}
+func hostSources(mirror string) (sources, error) {
+	var s sources
 	files, _ := filepath.Glob("/etc/apt/sources.list.d/*.sources")
 	lists, _ := filepath.Glob("/etc/apt/sources.list.d/*.list")
 	for _, path := range slices.Concat([]string{"/etc/apt/sources.list"}, lists, files) {
@@ -39,7 +35,10 @@ func hostSources(mirror string) sources {
 	if mirror != "" {
 		s.main = mirror
 	}
-	return s
+	if s.main == "" || s.security == "" {
+		return s, fmt.Errorf("apt of this host has no mirror of Debian's suites %s and %s-security (add both to /etc/apt/sources.list)", suite, suite)
+	}
+	return s, nil
 }
 
 // take remembers the mirror of a suite of ours.

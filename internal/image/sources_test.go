@@ -13,23 +13,22 @@ func TestSources(t *testing.T) {
 		deb822, list string
 		want         sources
 	}{
-		"nothing": {want: sources{debianMirror, securityMirror}},
+		"nothing": {},
 		"deb822": {
 			deb822: "# a comment: yes\nTypes: deb\nURIs: http://m.example/debian/\nSuites: bookworm bookworm-updates\n\nTypes: deb\nURIs: http://m.example/debian-security\nSuites: bookworm-security\n",
 			want:   sources{"http://m.example/debian", "http://m.example/debian-security"},
 		},
 		"list": {
 			list: "# deb http://no.example/debian bookworm main\ndeb [signed-by=/k arch=amd64] https://m.example/debian bookworm main contrib\n",
-			want: sources{"https://m.example/debian", securityMirror},
+			want: sources{main: "https://m.example/debian"},
 		},
 		"others": {
 			deb822: "Types: deb\nURIs: https://node.example/node\nSuites: nodistro\n\nTypes: deb\nEnabled: no\nURIs: http://off.example/debian\nSuites: bookworm\n",
 			list:   "deb http://old.example/debian bullseye main\ndeb http://third.example/apt bookworm main\ndeb-src http://src.example/debian bookworm main\n",
-			want:   sources{debianMirror, securityMirror},
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			got := sources{debianMirror, securityMirror}
+			var got sources
 			got.readDeb822(c.deb822)
 			got.readList(c.list)
 			if got != c.want {
