@@ -128,6 +128,42 @@ func golden(t *testing.T, file, got string) {
 	}
 }
 
+// Every example renders, the large ones too: each node gets units, and each member of
+// etcd knows all others.
+func TestExamplesRender(t *testing.T) {
+	files, err := filepath.Glob("../../examples/*.yaml")
+	if err != nil || len(files) == 0 {
+		t.Fatal(files, err)
+	}
+	for _, file := range files {
+		t.Run(filepath.Base(file), func(t *testing.T) {
+			data, err := os.ReadFile(file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			c, err := spec.Parse(file, data)
+			if err != nil {
+				t.Fatal(err)
+			}
+			in := input(c, Platform{})
+			machines := Render(in)
+			for _, n := range in.Topology.Nodes {
+				if len(machines[n.Name].Units) == 0 {
+					t.Errorf("%s has no units", n.Name)
+				}
+			}
+			for _, n := range in.Topology.EtcdMembers() {
+				unit := string(machines[n.Name].Files["/etc/systemd/system/etcd.service"].Data)
+				for _, other := range in.Topology.EtcdMembers() {
+					if !strings.Contains(unit, other.Name+"="+other.EtcdPeerURL()) {
+						t.Errorf("%s does not know %s:\n%s", n.Name, other.Name, unit)
+					}
+				}
+			}
+		})
+	}
+}
+
 func TestKeysAreForTheirOwnerOnly(t *testing.T) {
 	for name, m := range Render(input(spec.Default("demo"), Platform{})) {
 		for p, f := range m.Files {
