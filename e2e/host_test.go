@@ -33,7 +33,7 @@ func lookAtHost(r *rig.Rig) host {
 		"iptables":   firewall("iptables-save"),
 		"ip6tables":  firewall("ip6tables-save"),
 		"nft":        fields(-1, "nft", "list", "ruleset"),
-		"cgroup":     find("/sys/fs/cgroup", func(path string) bool { return !unitsOfHost.MatchString(path) }),
+		"cgroup":     find("/sys/fs/cgroup", ofCluster.MatchString),
 		"netns":      find("/run/netns", everything),
 		"nspawn":     find("/run/systemd/nspawn", everything),
 		"file":       slices.Concat(find(r.Home(), everything), find(r.Temp(), everything), find("/run", marked), find("/etc", marked)),
@@ -46,8 +46,9 @@ func lookAtHost(r *rig.Rig) host {
 	return h
 }
 
-// unitsOfHost come and go on a host that runs systemd.
-var unitsOfHost = regexp.MustCompile(`/(system|user|init)\.(slice|scope)/`)
+// ofCluster are cgroups of machines, and those that a kubelet would make outside of
+// its own. The host's other ones come and go.
+var ofCluster = regexp.MustCompile(`haplane|kubelet|kubepods`)
 
 // left tells of every difference to the state before, but for what went by itself.
 func (h host) left(t *testing.T, now host) {
