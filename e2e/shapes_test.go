@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -21,7 +22,7 @@ import (
 // of its identity hold on every node, and a second run changes nothing.
 func TestShapes(t *testing.T) {
 	r := newRig(t)
-	for _, name := range []string{"hard-way", "shared-certificate", "shared-lease", "external-etcd", "dual-stack", "ipv6", "small"} {
+	for _, name := range []string{"hard-way", "shared-certificate", "shared-lease", "external-etcd", "dual-stack", "ipv6", "no-kubelet", "small"} {
 		t.Run(name, func(t *testing.T) {
 			c := newCluster(t, r, name, 0)
 			before := lookAtHost(r)
@@ -30,7 +31,7 @@ func TestShapes(t *testing.T) {
 			t.Logf("up took %s", up.Elapsed.Round(100*time.Millisecond))
 			c.checkShape(t, topo)
 			contains(t, "what a second up says", must(t, 0, c.Up(background(t))).Stdout, "nothing changed")
-			c.checkPodInShape(t)
+			c.checkPodInShape(t, topo.KubeletNodes())
 			if name == "external-etcd" {
 				c.checkStopAndStart(t, topo)
 			}
@@ -122,10 +123,18 @@ func texts[T interface{ String() string }](values []T) []string {
 }
 
 // checkPodInShape runs a pod that finds the API by name and reaches it.
-func (c *cluster) checkPodInShape(t *testing.T) {
+func (c *cluster) checkPodInShape(t *testing.T, nodes []topology.Node) {
 	t.Helper()
+	registered := strings.Fields(must(t, 0, c.Kubectl(background(t), "get", "nodes", "-o", "jsonpath={.items[*].metadata.name}")).Stdout)
+	var want []string
+	for _, n := range nodes {
+		want = append(want, n.Name)
+	}
+	if !same(registered, want) {
+		t.Errorf("nodes are %v, want %v", registered, want)
+	}
 	ctx := background(t)
-	must(t, 0, c.Kubectl(ctx, "run", "probe", "--image="+c.on(t, "cp-1", "ctr --namespace k8s.io images list --quiet | grep ^haplane.local/web:"), "--image-pull-policy=Never",
+	must(t, 0, c.Kubectl(ctx, "run", "probe", "--image="+c.on(t, nodes[0].Name, "ctr --namespace k8s.io images list --quiet | grep ^haplane.local/web:"), "--image-pull-policy=Never",
 		`--overrides={"spec":{"tolerations":[{"operator":"Exists"}]}}`))
 	must(t, 0, c.Kubectl(ctx, "wait", "--for=condition=Ready", "--timeout=90s", "pod/probe"))
 	resolved := must(t, 0, c.Kubectl(ctx, "exec", "probe", "--", "/web", "resolve", "kubernetes.default.svc.cluster.local"))

@@ -125,11 +125,7 @@ func (e *env) addApplied(objects []kubeapi.Applied) {
 }
 
 func (e *env) labelNodes(ctx context.Context, client *kubeapi.Client) error {
-	var w strings.Builder
-	for _, n := range e.topology.ControlPlane() {
-		fmt.Fprintf(&w, "---\napiVersion: v1\nkind: Node\nmetadata: {name: %s, labels: {%s: \"\"}}\n", n.Name, render.ControlPlaneTaint)
-	}
-	changed, err := client.Apply(ctx, []byte(w.String()))
+	changed, err := client.Apply(ctx, []byte(nodeLabels(e.topology)))
 	e.addApplied(changed)
 	return err
 }
@@ -144,4 +140,16 @@ func waitForDNS(ctx context.Context, e *env) error {
 	return e.until(ctx, "wait-for-dns", func(ctx context.Context) error {
 		return bounded(ctx, func(ctx context.Context) error { return client.DeploymentAvailable(ctx, "kube-system", "coredns") })
 	})
+}
+
+// nodeLabels is a manifest that labels the nodes of the control plane; one without
+// a kubelet is no Node, and applying it would make one.
+func nodeLabels(t *topology.Topology) string {
+	var w strings.Builder
+	for _, n := range t.ControlPlane() {
+		if t.RunsKubelet(n) {
+			fmt.Fprintf(&w, "---\napiVersion: v1\nkind: Node\nmetadata: {name: %s, labels: {%s: \"\"}}\n", n.Name, render.ControlPlaneTaint)
+		}
+	}
+	return w.String()
 }

@@ -15,6 +15,7 @@ import (
 	"github.com/haplane/haplane/internal/machine"
 	"github.com/haplane/haplane/internal/machine/machinetest"
 	"github.com/haplane/haplane/internal/render"
+	"github.com/haplane/haplane/internal/topology"
 	"github.com/haplane/haplane/spec"
 )
 
@@ -182,5 +183,16 @@ func TestOneNodesErrorNamesIt(t *testing.T) {
 	_, err := controlPlaneStarted(t.Context(), e)
 	if !errors.Is(err, boom) || !strings.Contains(err.Error(), "cp-3: ") {
 		t.Error(err)
+	}
+}
+
+func TestOnlyNodesWithAKubeletAreLabelled(t *testing.T) {
+	c := spec.Default("demo")
+	if got := nodeLabels(topology.New(c)); strings.Count(got, "kind: Node") != 3 || strings.Contains(got, "worker-1") {
+		t.Error(got)
+	}
+	c.Spec.ControlPlane.Kubelet = new(false)
+	if got := nodeLabels(topology.New(c)); got != "" {
+		t.Error(got)
 	}
 }
