@@ -83,22 +83,6 @@ func (c *cluster) killUp(t *testing.T, phase string, after time.Duration) {
 	}
 	kill(t, cmd, after)
 	t.Logf("killed up %s after the beginning of %s; it had said last: %q", ms(after), cmp.Or(phase, "it all"), lastLine(stderr.String()))
-	c.removeSockets(t)
-}
-
-// removeSockets removes the folder where a haplane that was killed had the sockets
-// of its connections: it is in the folder for temporary files, which the system clears.
-func (c *cluster) removeSockets(t *testing.T) {
-	t.Helper()
-	dirs, err := filepath.Glob(filepath.Join(c.Temp(), "haplane-ssh-*"))
-	if err != nil || len(dirs) > 1 {
-		t.Errorf("folders of sockets: %v, %v", dirs, err)
-	}
-	for _, dir := range dirs {
-		if err := os.RemoveAll(dir); err != nil {
-			t.Error(err)
-		}
-	}
 }
 
 // start starts haplane in the background; stderr is complete once it has ended.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 
+	"github.com/haplane/haplane/internal/machine/ssh"
 	"github.com/haplane/haplane/internal/phase"
 	"github.com/haplane/haplane/spec"
 )
@@ -56,6 +57,7 @@ func removeState(_ context.Context, e *env) error {
 			return err
 		}
 	}
+	ssh.Sweep()
 	if err := os.RemoveAll(e.Store.Dir); err != nil {
 		return fmt.Errorf("remove state: %w", err)
 	}

@@ -13,6 +13,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -33,11 +34,26 @@ type Client struct {
 
 // New returns a client that reads the given ssh_config file. Close must be called.
 func New(config string, log *slog.Logger) (*Client, error) {
-	dir, err := os.MkdirTemp("", "haplane-ssh-") // short: a socket's path has at most 104 bytes
+	Sweep()
+	dir, err := os.MkdirTemp("", fmt.Sprintf("%s%d-", dirPrefix, os.Getpid())) // short: a socket's path has at most 104 bytes
 	if err != nil {
 		return nil, fmt.Errorf("make folder for control sockets: %w", err)
 	}
 	return &Client{config: config, dir: dir, log: log, masters: map[string]*master{}}, nil
+}
+
+// dirPrefix starts the names of the folders for control sockets; the process's id follows.
+const dirPrefix = "haplane-ssh-"
+
+// Sweep removes the folders of clients whose process was killed.
+func Sweep() {
+	dirs, _ := filepath.Glob(filepath.Join(os.TempDir(), dirPrefix+"*"))
+	for _, dir := range dirs {
+		pid, _, _ := strings.Cut(strings.TrimPrefix(filepath.Base(dir), dirPrefix), "-")
+		if n, err := strconv.Atoi(pid); err == nil && errors.Is(syscall.Kill(n, 0), syscall.ESRCH) {
+			_ = os.RemoveAll(dir)
+		}
+	}
 }
 
 // Machine returns the machine of the given name. It does not connect.

@@ -2,7 +2,9 @@ package ssh
 
 import (
 	"bytes"
+	"fmt"
 	"io/fs"
+	"log/slog"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -94,5 +96,31 @@ func TestScriptsWriteAndTell(t *testing.T) {
 	}
 	if folder, err := os.Stat(filepath.Join(dir, "pki/new")); err != nil || folder.Mode() != fs.ModeDir|0o755 {
 		t.Errorf("folder: %v, %v", folder, err)
+	}
+}
+
+func TestSweepRemovesWhatKilledRunsLeft(t *testing.T) {
+	t.Setenv("TMPDIR", t.TempDir())
+	dead := exec.Command("true")
+	if err := dead.Run(); err != nil {
+		t.Fatal(err)
+	}
+	left := filepath.Join(os.TempDir(), fmt.Sprintf("%s%d-1", dirPrefix, dead.Process.Pid))
+	foreign := filepath.Join(os.TempDir(), dirPrefix+"of-somebody")
+	for _, dir := range []string{left, foreign} {
+		if err := os.Mkdir(dir, 0o700); err != nil {
+			t.Fatal(err)
+		}
+	}
+	c, err := New("none", slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	Sweep() // ours stays: this process lives
+	for dir, want := range map[string]bool{left: false, foreign: true, c.dir: true} {
+		if _, err := os.Stat(dir); (err == nil) != want {
+			t.Errorf("%s is there: %v, want %v", dir, err == nil, want)
+		}
 	}
 }
