@@ -68,5 +68,3 @@ func (a *app) handler(log io.Writer) slog.Handler {
 	}
 	return slog.NewMultiHandler(file, slog.NewTextHandler(a.Err, everything))
 }
-
-func readAll(f *os.File) ([]byte, error) { return io.ReadAll(f) }

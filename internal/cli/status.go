@@ -1,8 +1,6 @@
 package cli
 
 import (
-	"fmt"
-
 	"github.com/spf13/cobra"
 
 	"github.com/haplane/haplane/internal/view"
@@ -20,8 +18,8 @@ default/kubernetes, and the load balancer's backends.`,
   haplane status -o json | jq '.apiServers[] | select(.ready | not)'`,
 		Args: usage(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if output != "text" && output != "json" {
-				return usageError{fmt.Errorf("--output must be text or json, not %q", output)}
+			if err := checkOutput(output); err != nil {
+				return err
 			}
 			h, err := a.open()
 			if err != nil {
@@ -38,7 +36,6 @@ default/kubernetes, and the load balancer's backends.`,
 		},
 	}
 	a.addClusterFlag(cmd)
-	cmd.Flags().StringVarP(&output, "output", "o", "text", "text or json")
-	_ = cmd.RegisterFlagCompletionFunc("output", cobra.FixedCompletions([]string{"text", "json"}, cobra.ShellCompDirectiveNoFileComp))
+	addOutput(cmd, &output)
 	return cmd
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"os"
 
@@ -58,8 +59,8 @@ func (a *app) addFileFlag(cmd *cobra.Command) {
 }
 
 func (a *app) dryRun(ctx context.Context, c *spec.Cluster, output string) error {
-	if output != "text" && output != "json" {
-		return usageError{fmt.Errorf("--output must be text or json, not %q", output)}
+	if err := checkOutput(output); err != nil {
+		return err
 	}
 	store, err := cluster.OpenStore(c.Metadata.Name)
 	if err != nil {
@@ -149,7 +150,7 @@ func parseCluster(file string, data []byte, cluster string, named bool) (*spec.C
 
 func (a *app) readFile() (string, []byte, error) {
 	if a.file == "-" {
-		data, err := readAll(a.In)
+		data, err := io.ReadAll(a.In)
 		return "standard input", data, err
 	}
 	data, err := os.ReadFile(a.file)

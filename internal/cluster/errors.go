@@ -70,6 +70,4 @@ func bounded(ctx context.Context, fn func(context.Context) error) error {
 	return fn(ctx)
 }
 
-func isNoCluster(err error) bool { return errors.Is(err, ErrNoCluster) }
-
 const pollEvery = 100 * time.Millisecond

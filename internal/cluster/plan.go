@@ -2,11 +2,9 @@ package cluster
 
 import (
 	"context"
-	"crypto/rand"
 	"fmt"
 	"os"
 	"path/filepath"
-	"time"
 
 	"github.com/pmezard/go-difflib/difflib"
 
@@ -14,7 +12,6 @@ import (
 	"github.com/haplane/haplane/internal/fileset"
 	"github.com/haplane/haplane/internal/machine"
 	"github.com/haplane/haplane/internal/phase"
-	"github.com/haplane/haplane/internal/pki"
 	"github.com/haplane/haplane/internal/render"
 	"github.com/haplane/haplane/internal/topology"
 	"github.com/haplane/haplane/spec"
@@ -88,10 +85,7 @@ func (e *env) renderOnly() (issued []string, err error) {
 			e.programs = append(e.programs, component.Program{Name: "coredns", Version: c.Version})
 		}
 	}
-	if err := e.loadKeys(); err != nil {
-		return nil, err
-	}
-	if e.keys, issued, err = pki.Complete(e.rows, e.keys, time.Now(), rand.Reader); err != nil {
+	if issued, err = e.completeKeys(); err != nil {
 		return nil, err
 	}
 	e.rendered = render.Render(e.input())
@@ -154,10 +148,13 @@ func (e *env) fileChange(ctx context.Context, n topology.Node, f fileset.File) (
 	if err != nil {
 		return change, err
 	}
-	change.Diff, err = difflib.GetUnifiedDiffString(difflib.UnifiedDiff{
-		A: difflib.SplitLines(have.Stdout), B: difflib.SplitLines(string(f.Data)),
-		FromFile: n.Name + ":" + f.Path, ToFile: "cluster file", Context: 3})
+	change.Diff, err = unified(n.Name+":"+f.Path, "cluster file", have.Stdout, string(f.Data), 3)
 	return change, err
+}
+
+func unified(fromName, toName, from, to string, context int) (string, error) {
+	return difflib.GetUnifiedDiffString(difflib.UnifiedDiff{A: difflib.SplitLines(from), B: difflib.SplitLines(to),
+		FromFile: fromName, ToFile: toName, Context: context})
 }
 
 func flat(phases []phase.Phase[*env]) []phase.Phase[*env] {

@@ -60,12 +60,8 @@ func buildImage(ctx context.Context, e *env) error {
 // makeKeys makes everything of the machines that can be made without them: what
 // is missing of keys and certificates, and then every file.
 func makeKeys(_ context.Context, e *env) error {
-	if err := e.loadKeys(); err != nil {
-		return err
-	}
-	var issued []string
-	var err error
-	if e.keys, issued, err = pki.Complete(e.rows, e.keys, time.Now(), rand.Reader); err != nil {
+	issued, err := e.completeKeys()
+	if err != nil {
 		return err
 	}
 	if len(issued) > 0 {
@@ -85,6 +81,15 @@ func makeKeys(_ context.Context, e *env) error {
 		return e.addAgent()
 	}
 	return nil
+}
+
+// completeKeys loads the keys and makes, in memory, what is missing; it names those.
+func (e *env) completeKeys() (issued []string, err error) {
+	if err := e.loadKeys(); err != nil {
+		return nil, err
+	}
+	e.keys, issued, err = pki.Complete(e.rows, e.keys, time.Now(), rand.Reader)
+	return issued, err
 }
 
 func (e *env) loadKeys() error {

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"strings"
 
-	"github.com/pmezard/go-difflib/difflib"
 	"sigs.k8s.io/yaml"
 
 	"github.com/haplane/haplane/internal/component"
@@ -80,7 +79,7 @@ func (e *env) report(ev phase.Event) { e.Report(Progress{Event: ev}) }
 // made from: nothing here changes the shape of a live cluster.
 func (s Store) sameCluster(c *spec.Cluster) error {
 	have, err := s.Cluster()
-	if isNoCluster(err) {
+	if errors.Is(err, ErrNoCluster) {
 		return nil
 	}
 	if err != nil {
@@ -91,8 +90,7 @@ func (s Store) sameCluster(c *spec.Cluster) error {
 	if err := errors.Join(errA, errB); err != nil || bytes.Equal(a, b) {
 		return err
 	}
-	diff, err := difflib.GetUnifiedDiffString(difflib.UnifiedDiff{A: difflib.SplitLines(string(a)), B: difflib.SplitLines(string(b)),
-		FromFile: "the cluster", ToFile: "the file", Context: 1})
+	diff, err := unified("the cluster", "the file", string(a), string(b), 1)
 	if err != nil {
 		return err
 	}

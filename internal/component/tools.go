@@ -40,9 +40,6 @@ func (e *MissingError) Error() string {
 // Hint returns the command that mends it on Debian.
 func (e *MissingError) Hint() string { return "apt-get install " + strings.Join(e.Packages, " ") }
 
-// Check tells what this host lacks to build all components, as a *MissingError.
-func Check(ctx context.Context) error { return Options{}.Check(ctx) }
-
 // Check tells what this host lacks to build what is not ready-made, as a
 // *MissingError, and what is wrong with the choice of ready-made programs.
 func (o Options) Check(ctx context.Context) error {

@@ -8,10 +8,8 @@ import (
 	"strings"
 
 	"github.com/haplane/haplane/internal/machine"
+	"github.com/haplane/haplane/internal/topology"
 )
-
-// SocketPath is where HAProxy's configuration puts the runtime API on a load balancer.
-const SocketPath = "/run/haproxy/admin.sock"
 
 // A Commander sends one command to HAProxy's runtime API and returns the answer.
 type Commander interface {
@@ -75,7 +73,7 @@ type onMachine struct{ machine machine.Machine }
 func (o onMachine) Command(ctx context.Context, text string) (string, error) {
 	// Without -t, socat gives up 0.5 s after the end of its input, and a busy
 	// HAProxy's answer would be cut short without an error.
-	cmd := machine.Cmd("socat", "-t", "5", "-", "UNIX-CONNECT:"+SocketPath)
+	cmd := machine.Cmd("socat", "-t", "5", "-", "UNIX-CONNECT:"+topology.HAProxySocket)
 	cmd.Stdin = strings.NewReader(text + "\n")
 	result, err := o.machine.Run(ctx, cmd)
 	return result.Stdout, err

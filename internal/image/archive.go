@@ -21,11 +21,8 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/types"
 
 	"github.com/haplane/haplane/internal/component"
+	"github.com/haplane/haplane/internal/topology"
 )
-
-// ArchiveDir is where a machine has its container images, one archive each for
-// `ctr --namespace k8s.io images import`.
-const ArchiveDir = "/usr/share/haplane/images"
 
 // registry is in the names of container images that no registry has.
 const registry = "haplane.local"
@@ -77,7 +74,7 @@ func writeArchive(dir string, p component.Program) (Archive, error) {
 		return Archive{}, err
 	}
 	file := p.Name + ".tar"
-	a := Archive{Name: p.Name, Ref: ref.String(), Digest: id.String(), Path: filepath.Join(ArchiveDir, file)}
+	a := Archive{Name: p.Name, Ref: ref.String(), Digest: id.String(), Path: filepath.Join(topology.ImageDir, file)}
 	return a, tarball.WriteToFile(filepath.Join(dir, file), ref, img)
 }
 

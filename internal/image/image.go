@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/haplane/haplane/internal/component"
+	"github.com/haplane/haplane/internal/topology"
 )
 
 // Options tell what to build and where to keep it.
@@ -84,7 +85,7 @@ func (o Options) fill(ctx context.Context, dir string, base base, m *Manifest) e
 	if err := install(root, o.Programs); err != nil {
 		return err
 	}
-	archives, err := writeArchives(filepath.Join(root, ArchiveDir), o.Programs)
+	archives, err := writeArchives(filepath.Join(root, topology.ImageDir), o.Programs)
 	if err != nil {
 		return err
 	}

@@ -5,11 +5,11 @@ const (
 	KubernetesDir = "/etc/kubernetes"
 	PKIDir        = KubernetesDir + "/pki"
 	BinDir        = "/usr/local/bin"
-	ImageDir      = "/usr/share/haplane/images" // container images, one archive each; see image.ArchiveDir
+	ImageDir      = "/usr/share/haplane/images" // container images, one archive each
 	CNIBinDir     = "/opt/cni/bin"
 	CNIConfigDir  = "/etc/cni/net.d"
 	UnitDir       = "/etc/systemd/system"
 	EtcdDataDir   = "/var/lib/etcd"
 	AuditLog      = "/var/log/kubernetes/audit.log"
-	HAProxySocket = "/run/haproxy/admin.sock" // see haproxyapi.SocketPath
+	HAProxySocket = "/run/haproxy/admin.sock"
 )

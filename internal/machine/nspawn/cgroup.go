@@ -19,10 +19,6 @@ const sliceUnit = mark + ".slice"
 
 const cgroupDir = "/sys/fs/cgroup"
 
-// CgroupRoot is the kubelet's cgroupRoot on a local machine: all that the
-// machine sees is its own.
-const CgroupRoot = "/"
-
 // cgroup is the path of a machine's cgroup in each hierarchy; without a machine,
 // of the folder for the cluster's, which only a host without systemd has.
 func (p *Provider) cgroup(machine string) string {
