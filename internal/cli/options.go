@@ -37,8 +37,8 @@ func (a *app) logged(o cluster.Options, folder, command string) (cluster.Options
 	progress := a.progress()
 	o.Log, o.Output = slog.New(a.handler(log)), log
 	o.Report = func(p cluster.Progress) {
-		if p.Waiting != "" {
-			progress.Waiting(p.Waiting)
+		if p.Wait != nil {
+			progress.Waiting(p.Wait.Node, p.Wait.For)
 			return
 		}
 		if p.State == "" {

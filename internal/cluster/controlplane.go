@@ -77,9 +77,10 @@ func (e *env) restart(ctx context.Context, n topology.Node, units []string) erro
 	if len(units) == 0 {
 		return nil
 	}
-	if n.Role == spec.RoleControlPlane {
-		// The others must be able to do without this one.
-		if err := e.waitForAPIServersOf(ctx, e.topology.ControlPlane()); err != nil {
+	// The others must be able to do without this one, which may be the one to mend.
+	if n.Role == spec.RoleControlPlane || n.Role == spec.RoleEtcd {
+		others := slices.DeleteFunc(e.topology.ControlPlane(), func(o topology.Node) bool { return o.Name == n.Name })
+		if err := e.waitForAPIServersOf(ctx, others); err != nil {
 			return fmt.Errorf("restart %s: %w", unitList(units), err)
 		}
 	}
@@ -87,8 +88,11 @@ func (e *env) restart(ctx context.Context, n topology.Node, units []string) erro
 	if err := restartUnits(ctx, e.machine(n), units); err != nil {
 		return err
 	}
-	if n.Role == spec.RoleControlPlane {
+	switch n.Role {
+	case spec.RoleControlPlane:
 		return e.waitForAPIServersOf(ctx, []topology.Node{n})
+	case spec.RoleEtcd:
+		return e.waitForUnit(ctx, n, []string{"etcd"}, func(ctx context.Context) error { return e.memberHealthy(ctx, n) })
 	}
 	return nil
 }
@@ -130,18 +134,21 @@ func (e *env) waitForAPIServersOf(ctx context.Context, nodes []topology.Node) er
 	})
 }
 
-// waitForUnit waits until ready returns nil. It gives up early when one of the
-// units starts over and over; of the error's unit, the user is shown the log.
+// waitForUnit waits until ready returns nil. It gives up early when the machine
+// is off or one of the units starts over and over; of that one, the user is shown the log.
 func (e *env) waitForUnit(ctx context.Context, n topology.Node, units []string, ready func(context.Context) error) error {
 	ctx, cancel := context.WithTimeout(ctx, apiTimeout)
 	defer cancel()
 	suspect, looked := units[0], time.Now()
-	err := e.until(ctx, "wait-for-api-servers", func(ctx context.Context) error {
+	err := e.until(ctx, n.Name, func(ctx context.Context) error {
 		err := ready(ctx)
 		if err == nil || time.Since(looked) < crashCheckEvery {
 			return err
 		}
 		looked = time.Now()
+		if e.isOff(n) {
+			return poll.Stop(errMachineOff)
+		}
 		for _, unit := range units {
 			if restarts, seen := e.restarts(ctx, n, unit); seen == nil && restarts >= crashLoop {
 				suspect = unit
@@ -150,6 +157,9 @@ func (e *env) waitForUnit(ctx context.Context, n topology.Node, units []string, 
 		}
 		return err
 	})
+	if errors.Is(err, errMachineOff) {
+		return e.withConsole(n, err)
+	}
 	if err != nil {
 		return &UnitError{Node: n.Name, Unit: suspect, Err: err}
 	}

@@ -20,7 +20,6 @@ import (
 	"github.com/haplane/haplane/internal/machine/nspawn"
 	"github.com/haplane/haplane/internal/phase"
 	"github.com/haplane/haplane/internal/pki"
-	"github.com/haplane/haplane/internal/poll"
 	"github.com/haplane/haplane/internal/render"
 	"github.com/haplane/haplane/internal/topology"
 	"github.com/haplane/haplane/spec"
@@ -30,17 +29,17 @@ import (
 type Options struct {
 	Store  Store
 	Cache  string         // folder of components and images, shared by all clusters
-	Report func(Progress) // called from several goroutines
+	Report func(Progress) // called from several goroutines; may be nil
 	Log    *slog.Logger   // everything
 	Output io.Writer      // what build tools print
 }
 
-// Progress is a phase's event; one without a State tells of the running phase
-// what it did (Detail), or what it still waits for (Waiting).
+// Progress is a phase's event; one without a State tells of a running phase what
+// it did (Detail), or what is waited for (Wait).
 type Progress struct {
 	phase.Event
-	Detail  string
-	Waiting string
+	Detail string
+	Wait   *Wait
 }
 
 // CacheDir is where components and images are kept: $HAPLANE_CACHE, by default
@@ -55,14 +54,6 @@ func CacheDir() (string, error) {
 	}
 	return filepath.Join(dir, "haplane"), nil
 }
-
-// Waits are bounded: what takes longer than this on a loaded machine is broken.
-const (
-	bootTimeout    = time.Minute
-	apiTimeout     = 3 * time.Minute
-	nodesTimeout   = 3 * time.Minute
-	requestTimeout = 5 * time.Second
-)
 
 // An env is what the phases of one run share.
 type env struct {
@@ -82,10 +73,14 @@ type env struct {
 	agent    fileset.Set            // this program, for the control-plane nodes
 	stale    map[string]fileset.Set // files to write, by node
 	plan     map[string]unitPlan    // units to start, by node
+	started  map[string]time.Time   // when this run started a machine, by node
 	changes  changes
 }
 
 func newEnv(c *spec.Cluster, o Options) *env {
+	if o.Report == nil {
+		o.Report = func(Progress) {}
+	}
 	t := topology.New(c)
 	return &env{Options: o, cluster: c, topology: t, rows: pki.Catalogue(t)}
 }
@@ -109,22 +104,6 @@ func (e *env) provider() *nspawn.Provider {
 		p.StartEnvironment = []string{"HAPLANE_HOME=" + filepath.Dir(e.Store.Dir), "HAPLANE_CACHE=" + e.Cache}
 	}
 	return p
-}
-
-// detail tells what the running phase does.
-func (e *env) detail(id, format string, args ...any) {
-	e.Report(Progress{Event: phase.Event{ID: id}, Detail: fmt.Sprintf(format, args...)})
-}
-
-// until waits for fn as poll.Until does, and tells what it waits for.
-func (e *env) until(ctx context.Context, id string, fn func(context.Context) error) error {
-	return poll.Until(ctx, pollEvery, func(ctx context.Context) error {
-		err := fn(ctx)
-		if err != nil {
-			e.Report(Progress{Event: phase.Event{ID: id}, Waiting: err.Error()})
-		}
-		return err
-	})
 }
 
 // api returns a client of the API servers behind the load balancer, with all rights.

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
-	"time"
 
 	"github.com/haplane/haplane/internal/machine"
 )
@@ -62,12 +61,3 @@ func lastLines(text string) []string {
 	}
 	return lines[max(0, len(lines)-logLines):]
 }
-
-// bounded gives one request its own time, below the wait that it is part of.
-func bounded(ctx context.Context, fn func(context.Context) error) error {
-	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
-	defer cancel()
-	return fn(ctx)
-}
-
-const pollEvery = 100 * time.Millisecond

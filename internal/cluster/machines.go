@@ -5,9 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"path/filepath"
-	"slices"
-	"time"
 
 	"github.com/haplane/haplane/internal/fileset"
 	"github.com/haplane/haplane/internal/image"
@@ -39,9 +36,6 @@ func checkBuildHost(ctx context.Context, e *env) error {
 	return errors.Join(o.Check(ctx), image.Check())
 }
 
-// errMachineOff means that a machine ended while it was waited for.
-var errMachineOff = errors.New("the machine is off")
-
 func (e *env) allRunning() (bool, error) {
 	running, err := e.running()
 	return len(running) == len(e.topology.Nodes), err
@@ -61,6 +55,9 @@ func machinesRunning(ctx context.Context, e *env) (bool, error) {
 }
 
 func createMachines(ctx context.Context, e *env) error {
+	if err := e.noteStart(); err != nil {
+		return err
+	}
 	if err := e.provider().Create(ctx, nspawnMachines(e)); err != nil {
 		return err
 	}
@@ -76,21 +73,15 @@ func (e *env) waitForMachines(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, bootTimeout)
 	defer cancel()
 	return onNodes(ctx, e.topology.Nodes, func(ctx context.Context, n topology.Node) error {
-		err := poll.Until(ctx, 50*time.Millisecond, func(ctx context.Context) error {
+		err := e.until(ctx, n.Name, func(ctx context.Context) error {
 			_, err := e.machine(n).Run(ctx, machine.Cmd("true"))
-			if err == nil {
-				return nil
-			}
-			if running, listErr := e.running(); listErr == nil && !slices.ContainsFunc(running, func(r topology.Node) bool { return r.Name == n.Name }) {
+			if err != nil && e.isOff(n) {
 				return poll.Stop(errMachineOff)
 			}
 			return err
 		})
 		if err != nil {
-			file := filepath.Join(e.Store.Machines(), n.Name, "console.log")
-			console, _ := os.ReadFile(file)
-			return &HintedError{Err: fmt.Errorf("machine does not answer over SSH: %w", err),
-				Hint: "its console is in " + file, Log: lastLines(string(console))}
+			return e.withConsole(n, fmt.Errorf("machine does not answer over SSH: %w", err))
 		}
 		return nil
 	})

@@ -6,10 +6,12 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/haplane/haplane/internal/fileset"
 	"github.com/haplane/haplane/internal/kubeapi"
 	"github.com/haplane/haplane/internal/machine"
+	"github.com/haplane/haplane/internal/poll"
 	"github.com/haplane/haplane/internal/render"
 	"github.com/haplane/haplane/internal/topology"
 )
@@ -19,7 +21,7 @@ func applyManifests(ctx context.Context, e *env) error {
 	if err != nil {
 		return err
 	}
-	for _, manifest := range [][]byte{render.RBAC(), render.CoreDNS(e.input())} {
+	for _, manifest := range e.manifests() {
 		changed, err := client.Apply(ctx, manifest)
 		e.addApplied(changed)
 		if err != nil {
@@ -28,6 +30,8 @@ func applyManifests(ctx context.Context, e *env) error {
 	}
 	return nil
 }
+
+func (e *env) manifests() [][]byte { return [][]byte{render.RBAC(), render.CoreDNS(e.input())} }
 
 // nodesStarted looks at the units that need the API, and at the program of haplane agent.
 func nodesStarted(ctx context.Context, e *env) (bool, error) {
@@ -82,37 +86,68 @@ func waitForNodes(ctx context.Context, e *env) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, nodesTimeout)
 	defer cancel()
-	var late []string
-	err = e.until(ctx, "wait-for-nodes", func(ctx context.Context) error {
+	var late *UnitError
+	err = e.until(ctx, "", func(ctx context.Context) error {
 		return bounded(ctx, func(ctx context.Context) error {
 			nodes, err := client.Nodes(ctx)
 			if err != nil {
 				return err
 			}
-			var reasons []string
-			late, reasons = nil, nil
-			for _, n := range e.topology.KubeletNodes() {
-				i := slices.IndexFunc(nodes, func(o kubeapi.Node) bool { return o.Name == n.Name })
-				switch {
-				case i < 0:
-					late, reasons = append(late, n.Name), append(reasons, n.Name+" has not registered")
-				case !nodes[i].Ready:
-					late, reasons = append(late, n.Name), append(reasons, n.Name+" is not ready: "+nodes[i].Reason)
-				}
-			}
-			if len(late) > 0 {
-				return errors.New(strings.Join(reasons, "; "))
-			}
-			return nil
+			late, err = e.lateNodes(nodes)
+			return err
 		})
 	})
-	if err != nil && len(late) > 0 {
-		return &UnitError{Node: late[0], Unit: "kubelet", Err: err}
-	}
-	if err != nil {
+	switch {
+	case errors.Is(err, errMachineOff):
+		n, _ := e.topology.Node(late.Node)
+		return e.withConsole(n, fmt.Errorf("%s: %w", n.Name, err))
+	case err != nil && late != nil:
+		return &UnitError{Node: late.Node, Unit: late.Unit, Err: err}
+	case err != nil:
 		return err
 	}
 	return e.labelNodes(ctx, client)
+}
+
+// lateNodes tells what is waited for on each node. It returns the first that is not
+// ready, and all reasons in one error, which stops the wait where none can come to an end.
+func (e *env) lateNodes(nodes []kubeapi.Node) (first *UnitError, err error) {
+	var reasons []string
+	for _, n := range e.topology.KubeletNodes() {
+		reason := e.notReady(n, nodes)
+		e.waiting(n.Name, reason)
+		if reason == "" {
+			continue
+		}
+		late := &UnitError{Node: n.Name, Unit: "kubelet"}
+		if e.isOff(n) {
+			return late, poll.Stop(errMachineOff)
+		}
+		if first == nil {
+			first = late
+		}
+		reasons = append(reasons, n.Name+" "+reason)
+	}
+	if first == nil {
+		return nil, nil
+	}
+	return first, errors.New(strings.Join(reasons, "; "))
+}
+
+// notReady says why a node is not ready, or nothing. The API has a node for ready
+// for 40 s after its machine went off: what was said before this run started the
+// machine says nothing of it.
+func (e *env) notReady(n topology.Node, nodes []kubeapi.Node) string {
+	i := slices.IndexFunc(nodes, func(o kubeapi.Node) bool { return o.Name == n.Name })
+	switch {
+	case i < 0:
+		return "has not registered"
+	case nodes[i].Reported.Before(e.started[n.Name].Truncate(time.Second)): // whole seconds, as the API has them
+		return "has not reported since its machine was started"
+	case !nodes[i].Ready:
+		return "is not ready: " + nodes[i].Reason
+	}
+	return ""
 }
 
 // addApplied tells of the objects that were not as they should be.
@@ -137,7 +172,7 @@ func waitForDNS(ctx context.Context, e *env) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, nodesTimeout)
 	defer cancel()
-	return e.until(ctx, "wait-for-dns", func(ctx context.Context) error {
+	return e.until(ctx, "", func(ctx context.Context) error {
 		return bounded(ctx, func(ctx context.Context) error { return client.DeploymentAvailable(ctx, "kube-system", "coredns") })
 	})
 }

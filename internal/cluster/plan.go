@@ -5,11 +5,13 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"github.com/pmezard/go-difflib/difflib"
 
 	"github.com/haplane/haplane/internal/component"
 	"github.com/haplane/haplane/internal/fileset"
+	"github.com/haplane/haplane/internal/kubeapi"
 	"github.com/haplane/haplane/internal/machine"
 	"github.com/haplane/haplane/internal/phase"
 	"github.com/haplane/haplane/internal/render"
@@ -19,16 +21,25 @@ import (
 
 // A Plan is what Up would do. Nothing was touched to make it.
 type Plan struct {
-	Phases []PlannedPhase `json:"phases"`
-	Files  []FileChange   `json:"files"`
-	Keys   []string       `json:"keys"` // keys and certificates to make
+	Phases  []PlannedPhase    `json:"phases"`
+	Files   []FileChange      `json:"files"`
+	Keys    []string          `json:"keys"`    // keys and certificates to make
+	Objects []kubeapi.Applied `json:"objects"` // of Kubernetes, to make or change; none while its API does not answer
 }
 
-// A PlannedPhase is a step of Up. Done says that there is nothing to do; it is
-// told only where that can be known before the steps before it have run.
+// Nothing reports whether a run would find that all is right already.
+func (p *Plan) Nothing() bool {
+	toRun := func(one PlannedPhase) bool { return one.Looks && !one.Done }
+	return len(p.Files)+len(p.Keys)+len(p.Objects) == 0 && !slices.ContainsFunc(p.Phases, toRun)
+}
+
+// A PlannedPhase is a step of Up. Done says that there is nothing to do, of those
+// that look whether there is before they begin. The others always run, and
+// find that out on their way.
 type PlannedPhase struct {
-	ID   string `json:"id"`
-	Done bool   `json:"done"`
+	ID    string `json:"id"`
+	Looks bool   `json:"looks"`
+	Done  bool   `json:"done"`
 }
 
 // A FileChange is a file that would be written.
@@ -47,7 +58,7 @@ func DryRun(ctx context.Context, c *spec.Cluster, o Options) (*Plan, error) {
 	}
 	e := newEnv(c, o)
 	defer e.close()
-	plan := &Plan{Files: []FileChange{}, Keys: []string{}}
+	plan := &Plan{Files: []FileChange{}, Keys: []string{}, Objects: []kubeapi.Applied{}}
 	var err error
 	if plan.Keys, err = e.renderOnly(); err != nil {
 		return nil, err
@@ -94,7 +105,7 @@ func (e *env) renderOnly() (issued []string, err error) {
 
 func (p *Plan) onNothing(e *env) *Plan {
 	for _, one := range flat(bringUp) {
-		p.Phases = append(p.Phases, PlannedPhase{ID: one.ID})
+		p.Phases = append(p.Phases, PlannedPhase{ID: one.ID, Looks: one.Done != nil})
 	}
 	for _, n := range e.topology.Nodes {
 		for _, path := range e.rendered[n.Name].Files.Paths() {
@@ -109,7 +120,7 @@ func (p *Plan) onMachines(ctx context.Context, e *env) error {
 		return err
 	}
 	for _, one := range flat(bringUp) {
-		planned := PlannedPhase{ID: one.ID}
+		planned := PlannedPhase{ID: one.ID, Looks: one.Done != nil}
 		if one.Done != nil {
 			var err error
 			if planned.Done, err = one.Done(ctx, e); err != nil {
@@ -128,6 +139,29 @@ func (p *Plan) onMachines(ctx context.Context, e *env) error {
 				return err
 			}
 			p.Files = append(p.Files, change)
+		}
+	}
+	return p.addObjects(ctx, e)
+}
+
+// addObjects asks the API what applying the manifests would change.
+func (p *Plan) addObjects(ctx context.Context, e *env) error {
+	if ready, err := apiServersReady(ctx, e); !ready || err != nil {
+		return err
+	}
+	client, err := e.api()
+	if err != nil {
+		return err
+	}
+	for _, manifest := range e.manifests() {
+		would, err := client.Compare(ctx, manifest)
+		if err != nil {
+			return err
+		}
+		for _, o := range would {
+			if o.Change != kubeapi.Unchanged {
+				p.Objects = append(p.Objects, o)
+			}
 		}
 	}
 	return nil

@@ -2,14 +2,10 @@ package cluster
 
 import (
 	"context"
-	"crypto/tls"
-	"crypto/x509"
 	"fmt"
 	"sync"
 
-	"github.com/haplane/haplane/internal/etcdapi"
 	"github.com/haplane/haplane/internal/haproxyapi"
-	"github.com/haplane/haplane/internal/pki"
 	"github.com/haplane/haplane/internal/topology"
 	"github.com/haplane/haplane/spec"
 )
@@ -234,19 +230,4 @@ func (e *env) backends(ctx context.Context, n topology.Node) (map[string]bool, e
 		}
 	}
 	return up, err
-}
-
-func (e *env) etcd() (*etcdapi.Client, error) {
-	pair := e.keys.Pairs[pki.EtcdHealthcheckClient]
-	cert, err := tls.X509KeyPair(pair.Cert, pair.Key)
-	if err != nil {
-		return nil, fmt.Errorf("read certificate %s: %w", pki.EtcdHealthcheckClient, err)
-	}
-	pool := x509.NewCertPool()
-	pool.AppendCertsFromPEM(e.keys.Pairs[pki.EtcdCA].Cert)
-	var endpoints []string
-	for _, n := range e.topology.EtcdMembers() {
-		endpoints = append(endpoints, n.EtcdClientURL())
-	}
-	return etcdapi.Dial(endpoints, &tls.Config{Certificates: []tls.Certificate{cert}, RootCAs: pool, MinVersion: tls.VersionTLS12})
 }

@@ -5,7 +5,6 @@ import (
 	"fmt"
 
 	"github.com/haplane/haplane/internal/phase"
-	"github.com/haplane/haplane/internal/topology"
 	"github.com/haplane/haplane/spec"
 )
 
@@ -78,26 +77,12 @@ func startMachines(ctx context.Context, e *env) error {
 	if list, err := e.provider().List(); err != nil || len(list) < len(e.topology.Nodes) {
 		return withHint(fmt.Errorf("%d of %d machines were made: %w", len(list), len(e.topology.Nodes), errUnfinished), "haplane up finishes it")
 	}
+	if err := e.noteStart(); err != nil {
+		return err
+	}
 	if err := e.provider().Start(ctx); err != nil {
 		return err
 	}
 	e.changes.add("started the machines " + names(e.topology.Nodes))
 	return e.waitForMachines(ctx)
-}
-
-// running lists the nodes whose machines run.
-func (e *env) running() ([]topology.Node, error) {
-	list, err := e.provider().List()
-	if err != nil {
-		return nil, err
-	}
-	var out []topology.Node
-	for _, n := range e.topology.Nodes {
-		for _, m := range list {
-			if m.Name == n.Name && m.Running {
-				out = append(out, n)
-			}
-		}
-	}
-	return out, nil
 }

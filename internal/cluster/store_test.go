@@ -98,6 +98,11 @@ func TestAnotherFileIsRefused(t *testing.T) {
 	if err := s.sameCluster(spec.Default("demo")); err != nil {
 		t.Errorf("the same file: %v", err)
 	}
+	flags := spec.Default("demo")
+	flags.Spec.ExtraArgs = map[string]map[string]string{"etcd": {"snapshot-count": "5000"}}
+	if err := s.sameCluster(flags); err != nil || len(flags.Spec.ExtraArgs) != 1 {
+		t.Errorf("other flags of programs: %v; the file has now %v", err, flags.Spec.ExtraArgs)
+	}
 	other := spec.Default("demo")
 	other.Spec.Identity, other.Spec.EndpointReconciler = spec.PerNode, spec.ReconcilerLease
 	err := s.sameCluster(other)

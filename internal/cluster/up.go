@@ -75,8 +75,9 @@ func BuildImage(ctx context.Context, o Options) (image.Image, error) {
 
 func (e *env) report(ev phase.Event) { e.Report(Progress{Event: ev}) }
 
-// sameCluster refuses a file that differs from the one that the cluster was
-// made from: nothing here changes the shape of a live cluster.
+// sameCluster refuses a file that differs from the one that the cluster was made
+// from in more than the flags of its programs: nothing here changes the shape of
+// a live cluster.
 func (s Store) sameCluster(c *spec.Cluster) error {
 	have, err := s.Cluster()
 	if errors.Is(err, ErrNoCluster) {
@@ -85,8 +86,10 @@ func (s Store) sameCluster(c *spec.Cluster) error {
 	if err != nil {
 		return err
 	}
+	wanted := *c
+	have.Spec.ExtraArgs, wanted.Spec.ExtraArgs = nil, nil
 	a, errA := yaml.Marshal(have)
-	b, errB := yaml.Marshal(c)
+	b, errB := yaml.Marshal(&wanted)
 	if err := errors.Join(errA, errB); err != nil || bytes.Equal(a, b) {
 		return err
 	}
@@ -95,5 +98,5 @@ func (s Store) sameCluster(c *spec.Cluster) error {
 		return err
 	}
 	return withHint(fmt.Errorf("cluster %s exists and was made from another cluster file:\n%s", c.Metadata.Name, strings.TrimSpace(diff)),
-		"haplane down --cluster "+c.Metadata.Name+" first, or give the new one another name")
+		"only extraArgs can be changed; haplane down --cluster "+c.Metadata.Name+" first, or give the new one another name")
 }

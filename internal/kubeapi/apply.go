@@ -40,13 +40,22 @@ type Applied struct {
 // applied. It stops at the first error and returns what it did until then; it can
 // be run again. A kind that a CustomResourceDefinition brings is an error until that is established.
 func (c *Client) Apply(ctx context.Context, manifests []byte) ([]Applied, error) {
+	return c.applyAll(ctx, manifests, metav1.ApplyOptions{FieldManager: FieldManager, Force: true})
+}
+
+// Compare tells what Apply would do, and does nothing.
+func (c *Client) Compare(ctx context.Context, manifests []byte) ([]Applied, error) {
+	return c.applyAll(ctx, manifests, metav1.ApplyOptions{FieldManager: FieldManager, Force: true, DryRun: []string{metav1.DryRunAll}})
+}
+
+func (c *Client) applyAll(ctx context.Context, manifests []byte, options metav1.ApplyOptions) ([]Applied, error) {
 	objects, err := decode(manifests)
 	if err != nil {
 		return nil, err
 	}
 	var applied []Applied
 	for _, object := range objects {
-		one, err := c.apply(ctx, object)
+		one, err := c.apply(ctx, object, options)
 		if err != nil {
 			return applied, c.errorf(fmt.Sprintf("apply %s %s", object.GetKind(), object.GetName()), err)
 		}
@@ -55,7 +64,7 @@ func (c *Client) Apply(ctx context.Context, manifests []byte) ([]Applied, error)
 	return applied, nil
 }
 
-func (c *Client) apply(ctx context.Context, object *unstructured.Unstructured) (Applied, error) {
+func (c *Client) apply(ctx context.Context, object *unstructured.Unstructured, options metav1.ApplyOptions) (Applied, error) {
 	resource, err := c.resource(ctx, object)
 	if err != nil {
 		return Applied{}, err
@@ -66,7 +75,7 @@ func (c *Client) apply(ctx context.Context, object *unstructured.Unstructured) (
 		return Applied{}, err
 	}
 	existed := err == nil
-	after, err := resource.Apply(ctx, object.GetName(), object, metav1.ApplyOptions{FieldManager: FieldManager, Force: true})
+	after, err := resource.Apply(ctx, object.GetName(), object, options)
 	if err != nil {
 		return Applied{}, err
 	}

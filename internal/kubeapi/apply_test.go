@@ -2,6 +2,7 @@ package kubeapi
 
 import (
 	"encoding/json"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -74,6 +75,12 @@ func (s *apiServer) patch(r *http.Request) map[string]any {
 		s.t.Error(err)
 	}
 	path := r.URL.Path
+	if r.URL.Query().Get("dryRun") == "All" {
+		defer func(objects map[string]map[string]any, version map[string]int) {
+			s.objects, s.version = objects, version
+		}(s.objects, s.version)
+		s.objects, s.version = maps.Clone(s.objects), maps.Clone(s.version)
+	}
 	if s.writesOnSecond && s.objects[path] != nil && s.version[path] == 1 {
 		s.version[path]++
 	}
@@ -137,6 +144,27 @@ func TestApply(t *testing.T) {
 		if !strings.Contains(query, "fieldManager=haplane") || !strings.Contains(query, "force=true") {
 			t.Errorf("applied with %q", query)
 		}
+	}
+}
+
+func TestCompareChangesNothing(t *testing.T) {
+	server, client := newAPIServer(t)
+	if _, err := client.Apply(t.Context(), []byte(manifests)); err != nil {
+		t.Fatal(err)
+	}
+	changed := strings.Replace(manifests, `k: "1"`, `k: "2"`, 1) + "{apiVersion: v1, kind: ConfigMap, metadata: {name: c}}"
+	for range 2 { // the first left no trace
+		got, err := client.Compare(t.Context(), []byte(changed))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff([]Applied{{"Namespace", "", "team", Unchanged}, {"ConfigMap", "team", "a", Configured},
+			{"ConfigMap", "default", "b", Unchanged}, {"ConfigMap", "default", "c", Created}}, got); diff != "" {
+			t.Error("-want +got\n" + diff)
+		}
+	}
+	if len(server.objects) != 3 {
+		t.Errorf("the server has %v", server.objects)
 	}
 }
 

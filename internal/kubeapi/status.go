@@ -44,6 +44,8 @@ type Node struct {
 	Name   string `json:"name"`
 	Ready  bool   `json:"ready"`
 	Reason string `json:"reason"` // of the condition Ready, such as KubeletReady or NodeStatusUnknown
+	// Reported is when the node's kubelet last said so, by its own clock, in whole seconds.
+	Reported time.Time `json:"reported,omitzero"`
 }
 
 // Nodes returns all nodes by name.
@@ -58,6 +60,7 @@ func (c *Client) Nodes(ctx context.Context) ([]Node, error) {
 		for _, condition := range item.Status.Conditions {
 			if condition.Type == corev1.NodeReady {
 				node.Ready, node.Reason = condition.Status == corev1.ConditionTrue, condition.Reason
+				node.Reported = condition.LastHeartbeatTime.Time
 			}
 		}
 		nodes = append(nodes, node)

@@ -113,6 +113,7 @@ func TestRequestsEndWithTheContext(t *testing.T) {
 }
 
 func TestNodes(t *testing.T) {
+	said := time.Unix(1e9, 0)
 	node := func(name string, conditions ...corev1.NodeCondition) *corev1.Node {
 		return &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: name}, Status: corev1.NodeStatus{Conditions: conditions}}
 	}
@@ -120,12 +121,12 @@ func TestNodes(t *testing.T) {
 		node("w-1"),
 		node("cp-2", corev1.NodeCondition{Type: corev1.NodeReady, Status: corev1.ConditionUnknown, Reason: "NodeStatusUnknown"}),
 		node("cp-1", corev1.NodeCondition{Type: corev1.NodeDiskPressure, Status: corev1.ConditionFalse, Reason: "KubeletHasNoDiskPressure"},
-			corev1.NodeCondition{Type: corev1.NodeReady, Status: corev1.ConditionTrue, Reason: "KubeletReady"}),
+			corev1.NodeCondition{Type: corev1.NodeReady, Status: corev1.ConditionTrue, Reason: "KubeletReady", LastHeartbeatTime: metav1.NewTime(said)}),
 	).Nodes(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := []Node{{"cp-1", true, "KubeletReady"}, {"cp-2", false, "NodeStatusUnknown"}, {"w-1", false, "no Ready condition"}}
+	want := []Node{{"cp-1", true, "KubeletReady", said}, {Name: "cp-2", Reason: "NodeStatusUnknown"}, {Name: "w-1", Reason: "no Ready condition"}}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error("-want +got\n" + diff)
 	}

@@ -3,15 +3,17 @@ package view
 import (
 	"fmt"
 	"io"
+	"path"
 
 	"github.com/haplane/haplane/internal/cluster"
+	"github.com/haplane/haplane/internal/kubeapi"
 )
 
 // Plan writes what a run would do.
 func Plan(w io.Writer, p *cluster.Plan) {
 	fmt.Fprintln(w, "PHASES")
 	for _, phase := range p.Phases {
-		fmt.Fprintf(w, "  %-22s %s\n", phase.ID, word(phase.Done, "nothing to do", "to run"))
+		fmt.Fprintf(w, "  %-22s %s\n", phase.ID, state(phase))
 	}
 	fmt.Fprintf(w, "\nKEYS AND CERTIFICATES TO MAKE: %d\n", len(p.Keys))
 	for _, name := range p.Keys {
@@ -24,4 +26,21 @@ func Plan(w io.Writer, p *cluster.Plan) {
 			fmt.Fprint(w, f.Diff)
 		}
 	}
+	fmt.Fprintf(w, "\nOBJECTS TO APPLY: %d\n", len(p.Objects))
+	for _, o := range p.Objects {
+		fmt.Fprintf(w, "  %s %s %s\n", word(o.Change == kubeapi.Created, "new    ", "changed"), o.Kind, path.Join(o.Namespace, o.Name))
+	}
+	if p.Nothing() {
+		fmt.Fprintln(w, "\nnothing to do")
+	}
+}
+
+func state(p cluster.PlannedPhase) string {
+	switch {
+	case p.Done:
+		return "nothing to do"
+	case p.Looks:
+		return "to run"
+	}
+	return "always runs"
 }

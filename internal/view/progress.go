@@ -3,6 +3,7 @@
 package view
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"slices"
@@ -16,15 +17,16 @@ import (
 )
 
 // Progress shows phases as they run: a line for each that has ended and, on a
-// terminal, one that tells what is running. Close ends it.
+// terminal, below them what is running, and for how long which machine is waited
+// for, and why. Close ends it.
 type Progress struct {
 	w     io.Writer
-	live  bool // the last line may be written over
-	width int
+	frame *frame // nil where nothing can be written over
 
 	mu      sync.Mutex
 	running []run
 	detail  string
+	waits   []wait
 	stop    chan struct{}
 	stopped sync.WaitGroup
 }
@@ -33,6 +35,12 @@ type run struct {
 	id    string
 	since time.Time
 	told  time.Time // when there was last a line about it, without a terminal
+}
+
+// A wait is for something on a node, or in the whole cluster where that is empty.
+type wait struct {
+	node, what string
+	since      time.Time
 }
 
 // How long a phase may take in silence, at first and then.
@@ -44,8 +52,8 @@ const (
 // NewProgress writes to w, which is a terminal when fd is one.
 func NewProgress(w io.Writer, fd int) *Progress {
 	p := &Progress{w: w, stop: make(chan struct{})}
-	if width, _, err := term.GetSize(fd); err == nil {
-		p.live, p.width = true, width
+	if term.IsTerminal(fd) {
+		p.frame = newFrame(w, func() (int, int, error) { return term.GetSize(fd) })
 	}
 	p.stopped.Go(p.tick)
 	return p
@@ -75,7 +83,7 @@ func (p *Progress) Event(e phase.Event) {
 		p.running = append(p.running, run{id: e.ID, since: time.Now()})
 	} else {
 		p.running = slices.DeleteFunc(p.running, func(r run) bool { return r.id == e.ID })
-		p.detail = ""
+		p.detail, p.waits = "", nil
 		p.line(ended(e))
 	}
 	p.draw()
@@ -99,63 +107,89 @@ func (p *Progress) Detail(id, text string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.detail = text
-	if !p.live {
+	if p.frame == nil {
 		p.line(fmt.Sprintf("  %s: %s", id, text))
 	}
 	p.draw()
 }
 
-// Waiting shows what a phase waits for, where there is a line to write over.
-func (p *Progress) Waiting(what string) {
+// Waiting shows what is waited for on a node, or in the cluster as a whole where
+// node is empty. With an empty what, that is over.
+func (p *Progress) Waiting(node, what string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.detail = what
+	i := slices.IndexFunc(p.waits, func(w wait) bool { return w.node == node })
+	switch {
+	case what == "" && i >= 0:
+		p.waits = slices.Delete(p.waits, i, i+1)
+	case what == "":
+	case i >= 0:
+		p.waits[i].what = what
+	default:
+		p.waits = append(p.waits, wait{node, what, time.Now()})
+		slices.SortFunc(p.waits, func(a, b wait) int { return cmp.Compare(a.node, b.node) })
+	}
+}
+
+// shown are the waits for nodes, which say more than one for the cluster.
+func (p *Progress) shown() []wait {
+	if nodes := slices.DeleteFunc(slices.Clone(p.waits), func(w wait) bool { return w.node == "" }); len(nodes) > 0 {
+		return nodes
+	}
+	return p.waits
 }
 
 // announce names a slow phase from time to time where there is no line to write over.
 func (p *Progress) announce() {
 	for i := range p.running {
 		r := &p.running[i]
-		if p.live || time.Since(r.since) < slow || (!r.told.IsZero() && time.Since(r.told) < again) {
+		if p.frame != nil || time.Since(r.since) < slow || (!r.told.IsZero() && time.Since(r.told) < again) {
 			continue
 		}
 		r.told = time.Now()
-		p.line(strings.TrimRight(fmt.Sprintf("… %-22s %s  %s", r.id, seconds(time.Since(r.since)), p.detail), " "))
+		p.line(strings.TrimRight(fmt.Sprintf("… %-22s %s  %s", r.id, seconds(time.Since(r.since)), p.about()), " "))
 	}
 }
 
+// about is in one line what is waited for, or what is being done.
+func (p *Progress) about() string {
+	var parts []string
+	for _, w := range p.shown() {
+		parts = append(parts, strings.TrimSpace(w.node+" "+w.what))
+	}
+	return cmp.Or(strings.Join(parts, "; "), p.detail)
+}
+
 func (p *Progress) line(text string) {
-	if p.live {
-		text = "\r\x1b[K" + text
+	if p.frame != nil {
+		p.frame.clear()
 	}
 	fmt.Fprintln(p.w, text)
 }
 
 func (p *Progress) draw() {
-	if !p.live || len(p.running) == 0 {
+	if p.frame == nil {
 		return
 	}
-	var parts []string
+	var lines []row
 	for _, r := range p.running {
-		parts = append(parts, fmt.Sprintf("%s %s", r.id, strings.TrimSpace(seconds(time.Since(r.since)))))
+		lines = append(lines, row{fmt.Sprintf("… %-22s %s  ", r.id, seconds(time.Since(r.since))), p.detail})
 	}
-	text := "… " + strings.Join(parts, ", ")
-	if p.detail != "" {
-		text += ": " + p.detail
+	if len(p.running) > 0 {
+		for _, w := range p.shown() {
+			lines = append(lines, row{fmt.Sprintf("  %-22s %s  ", w.node, seconds(time.Since(w.since))), w.what})
+		}
 	}
-	if runes := []rune(text); len(runes) >= p.width {
-		text = string(runes[:p.width-1])
-	}
-	fmt.Fprint(p.w, "\r\x1b[K"+text)
+	p.frame.show(lines)
 }
 
-// Close takes the line of what is running away.
+// Close takes away what is shown of what is running.
 func (p *Progress) Close() {
 	close(p.stop)
 	p.stopped.Wait()
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.live {
-		fmt.Fprint(p.w, "\r\x1b[K")
+	if p.frame != nil {
+		p.frame.clear()
 	}
 }

@@ -3,6 +3,7 @@ package view
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -10,6 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/haplane/haplane/internal/cluster"
+	"github.com/haplane/haplane/internal/kubeapi"
 	"github.com/haplane/haplane/internal/phase"
 	"github.com/haplane/haplane/spec"
 )
@@ -35,25 +37,112 @@ func TestProgressWithoutATerminalHasALineForEachPhase(t *testing.T) {
 	}
 }
 
-func TestProgressOnATerminalWritesOverOneLine(t *testing.T) {
-	var w bytes.Buffer
-	p := NewProgress(&w, -1)
-	p.mu.Lock()
-	p.live, p.width = true, 30
-	p.mu.Unlock()
-	p.Event(phase.Event{ID: "a", State: phase.Started})
-	p.Event(phase.Event{ID: "b", State: phase.Started})
-	p.Detail("a", strings.Repeat("long ", 20))
-	p.Event(phase.Event{ID: "a", State: phase.Finished})
-	p.Event(phase.Event{ID: "b", State: phase.Finished})
-	p.Close()
-	text := w.String()
-	if strings.Count(text, "\n") != 2 || !strings.HasSuffix(text, "\r\x1b[K") {
-		t.Errorf("%q", text)
+func TestProgressWithoutATerminalTellsOfWaits(t *testing.T) {
+	p := &Progress{}
+	p.Waiting("", "one list of nodes")
+	if got := p.about(); got != "one list of nodes" {
+		t.Error(got)
 	}
-	for part := range strings.SplitSeq(text, "\r\x1b[K") {
-		if len([]rune(strings.TrimSpace(part))) >= 40 {
-			t.Errorf("a line wider than the terminal: %q", part)
+	p.Waiting("cp-2", "is not ready")
+	p.Waiting("cp-1", "has not registered")
+	p.Waiting("cp-2", "is not ready yet")
+	if got := p.about(); got != "cp-1 has not registered; cp-2 is not ready yet" {
+		t.Error(got)
+	}
+	p.Waiting("cp-1", "")
+	p.Waiting("cp-9", "")
+	if got := p.about(); got != "cp-2 is not ready yet" {
+		t.Error(got)
+	}
+}
+
+// screen is what a terminal shows in the end; it knows the sequences of frame alone.
+func screen(text string) []string {
+	lines := []string{""}
+	for text != "" {
+		var up int
+		if n, _ := fmt.Sscanf(text, "\x1b[%dA", &up); n == 1 {
+			lines = append(lines[:len(lines)-1-up], "")
+			text = text[strings.Index(text, "A")+len("A\r\x1b[J"):]
+			continue
+		}
+		if text[0] == '\n' {
+			lines = append(lines, "")
+		} else {
+			lines[len(lines)-1] += text[:1]
+		}
+		text = text[1:]
+	}
+	return lines
+}
+
+func TestProgressOnATerminal(t *testing.T) {
+	var w bytes.Buffer
+	width, height := 50, 5
+	p := &Progress{w: &w, frame: newFrame(&w, func() (int, int, error) { return width, height, nil })}
+	shows := func(what string, want ...string) {
+		t.Helper()
+		p.draw()
+		if d := cmp.Diff(append(want, ""), screen(w.String())); d != "" {
+			t.Errorf("%s: %s", what, d)
+		}
+	}
+	p.Event(phase.Event{ID: "make", State: phase.Started})
+	p.Detail("make", "ten keys")
+	shows("a phase", "… make                      0.0s  ten keys")
+	p.Event(phase.Event{ID: "make", State: phase.Finished})
+	p.Event(phase.Event{ID: "wait", State: phase.Started})
+	p.Waiting("cp-2", "ask https://10.0.0.12:6443/readyz: refused")
+	p.Waiting("cp-1", "not ready")
+	shows("waits", "✓ make                      0.0s", "… wait                      0.0s",
+		"  cp-1                      0.0s  not ready", "  cp-2                      0.0s  ask htt…refused")
+	for _, n := range []string{"cp-3", "cp-4"} {
+		p.Waiting(n, "not ready")
+	}
+	shows("more than there is room for", "✓ make                      0.0s", "… wait                      0.0s",
+		"  cp-1                      0.0s  not ready", "  cp-2                      0.0s  ask htt…refused", "  and 2 more")
+	p.Event(phase.Event{ID: "wait", State: phase.Failed, Elapsed: time.Minute})
+	shows("the end", "✓ make                      0.0s", "✗ wait                     60.0s")
+}
+
+func TestPlan(t *testing.T) {
+	for name, c := range map[string]struct {
+		plan cluster.Plan
+		want string
+	}{
+		"nothing": {cluster.Plan{Phases: []cluster.PlannedPhase{{ID: "make-keys"}, {ID: "write-files", Looks: true, Done: true}}}, `PHASES
+  make-keys              always runs
+  write-files            nothing to do
+
+KEYS AND CERTIFICATES TO MAKE: 0
+
+FILES TO WRITE: 0
+
+OBJECTS TO APPLY: 0
+
+nothing to do
+`},
+		"something": {cluster.Plan{Phases: []cluster.PlannedPhase{{ID: "write-files", Looks: true}}, Keys: []string{"ca"},
+			Files:   []cluster.FileChange{{Node: "cp-1", Path: "/etc/a", Diff: "-x\n+y\n"}},
+			Objects: []kubeapi.Applied{{Kind: "Service", Namespace: "kube-system", Name: "kube-dns", Change: kubeapi.Created}}}, `PHASES
+  write-files            to run
+
+KEYS AND CERTIFICATES TO MAKE: 1
+  ca
+
+FILES TO WRITE: 1
+  changed cp-1:/etc/a
+-x
++y
+
+OBJECTS TO APPLY: 1
+  new     Service kube-system/kube-dns
+`},
+	} {
+		var w bytes.Buffer
+		Plan(&w, &c.plan)
+		if d := cmp.Diff(c.want, w.String()); d != "" {
+			t.Errorf("%s: %s", name, d)
 		}
 	}
 }
