@@ -1,6 +1,7 @@
 # make build    bin/haplane
 # make up       build it and bring up the default cluster on this machine (root)
-# make test     everything: lint, unit tests, end-to-end tests on real machines (root)
+# make test     lint, unit tests, end-to-end tests on real machines (root)
+# make e2e-all  the end-to-end tests that take longer: larger clusters, stops in any order (root)
 # make bench    print how fast it is on this machine (root)
 
 VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo v0.1.0-dev)
@@ -9,7 +10,7 @@ SUDO    := $(shell [ "$$(id -u)" = 0 ] || echo sudo --preserve-env=HOME,CI,KUBEC
 
 export CGO_ENABLED = 0
 
-.PHONY: build up down test lint unit image e2e bench
+.PHONY: build up down test lint unit image e2e e2e-all bench
 build:
 	go build -trimpath -ldflags "$(LDFLAGS)" -o bin/haplane ./cmd/haplane
 
@@ -36,8 +37,12 @@ unit:
 image: build
 	$(SUDO) bin/haplane image build
 
+# Tests named TestLong are those of e2e-all.
 e2e: image
-	$(SUDO) go test -tags e2e -count=1 -timeout 45m -p 1 -v ./internal/agent ./internal/image ./internal/machine/nspawn ./e2e
+	$(SUDO) go test -tags e2e -count=1 -timeout 45m -p 1 -v -skip '^TestLong' ./internal/agent ./internal/image ./internal/machine/nspawn ./e2e
+
+e2e-all: image
+	$(SUDO) go test -tags e2e -count=1 -timeout 30m -v -run '^TestLong' ./e2e
 
 bench: image
 	$(SUDO) go run ./e2e/bench

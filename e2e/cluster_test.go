@@ -24,6 +24,7 @@ func TestCluster(t *testing.T) {
 		{"security", c.checkSecurity},
 		{"agent", c.checkAgent},
 		{"availability", c.checkAvailability},
+		{"flags", c.checkFlags},
 		{"name-in-use", c.checkNameInUse},
 		{"down", func(t *testing.T) { c.checkDown(t, before) }},
 	} {

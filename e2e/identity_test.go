@@ -18,6 +18,8 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/haplane/haplane/internal/topology"
 )
 
 // checkIdentity asks the machines what the shared identity comes to: the serving
@@ -32,7 +34,7 @@ func (c *cluster) checkIdentity(t *testing.T) {
 func (c *cluster) checkCertificates(t *testing.T) {
 	roots, prints := c.roots(t), map[string]string{}
 	for _, node := range append([]string{"lb-1"}, controlPlane...) {
-		cert := presented(t, c.address(node)+":6443", roots)
+		cert := presented(t, c.address(node)+":6443", topology.KubernetesName, roots)
 		prints["presented by "+node] = c.checkCertificate(t, node, cert)
 	}
 	for _, node := range controlPlane {
@@ -51,13 +53,14 @@ func (c *cluster) checkCertificates(t *testing.T) {
 	}
 }
 
-// presented is the certificate that a server shows, verified.
-func presented(t *testing.T, address string, roots *x509.CertPool) *x509.Certificate {
+// presented is the certificate that a server shows to a client that asks for a
+// name, verified.
+func presented(t *testing.T, address, name string, roots *x509.CertPool) *x509.Certificate {
 	t.Helper()
-	dialer := tls.Dialer{Config: &tls.Config{RootCAs: roots, ServerName: "kubernetes.default"}}
+	dialer := tls.Dialer{Config: &tls.Config{RootCAs: roots, ServerName: name}}
 	conn, err := dialer.DialContext(background(t), "tcp", address)
 	if err != nil {
-		t.Fatalf("%s: %v", address, err)
+		t.Fatalf("%s as %s: %v", address, name, err)
 	}
 	defer conn.Close()
 	return conn.(*tls.Conn).ConnectionState().PeerCertificates[0]

@@ -17,19 +17,9 @@ import (
 	"time"
 )
 
-// killedIn are the phases in which up is killed, with about how long they take: a
-// moment after their end proves nothing.
-var killedIn = []struct {
-	phase string
-	takes time.Duration
-}{
-	{"make-keys", 100 * time.Millisecond}, {"create-machines", 2 * time.Second}, {"write-files", 300 * time.Millisecond},
-	{"start-control-plane", time.Second}, {"wait-for-api-servers", 3 * time.Second}, {"apply-manifests", time.Second},
-	{"wait-for-nodes", time.Second},
-}
-
 const (
-	randomRounds = 3 // beside those, each on a clean host
+	inPhase      = time.Second // most phases end within that
+	randomRounds = 3           // each on a clean host
 	wholeUp      = 20 * time.Second
 	wholeDown    = time.Second
 )
@@ -43,13 +33,16 @@ func TestInterruption(t *testing.T) {
 	random := seeded(t)
 	t.Run("phases", func(t *testing.T) {
 		ca := ""
-		for _, k := range killedIn {
-			c.killUp(t, k.phase, time.Duration(random.Int64N(int64(k.takes))))
-			ca = c.sameCA(t, ca)
+		for _, phase := range c.dryRun(t).Phases { // so that none that comes later is forgotten
+			for _, after := range []time.Duration{0, time.Duration(random.Int64N(int64(inPhase)))} {
+				c.killUp(t, phase.ID, after)
+				ca = c.sameCA(t, ca)
+			}
 		}
 		c.converge(t, ca)
 	})
 	t.Run("down", func(t *testing.T) { c.killDown(t, time.Duration(random.Int64N(int64(wholeDown))), before) })
+	t.Run("ctrl-c", func(t *testing.T) { c.checkCtrlC(t, before) })
 	for round := range randomRounds {
 		t.Run(fmt.Sprintf("random-%d", round+1), func(t *testing.T) {
 			c.killUp(t, "", time.Duration(random.Int64N(int64(wholeUp))))
@@ -104,8 +97,9 @@ func kill(t *testing.T, cmd *exec.Cmd, after time.Duration) {
 	_ = cmd.Wait()
 }
 
-// waitPhase waits until the log of a running haplane says that a phase began.
-func (c *cluster) waitPhase(t *testing.T, cmd *exec.Cmd, command, phase string) {
+// waitPhase waits until the log of a running haplane says that a phase began, and
+// returns the path of that log.
+func (c *cluster) waitPhase(t *testing.T, cmd *exec.Cmd, command, phase string) (log string) {
 	t.Helper()
 	pattern := filepath.Join(c.Store(), "logs", fmt.Sprintf("%s-*-%d.log", command, cmd.Process.Pid))
 	wait(t, 2*time.Minute, phase+" to begin", func(context.Context) error {
@@ -113,12 +107,14 @@ func (c *cluster) waitPhase(t *testing.T, cmd *exec.Cmd, command, phase string) 
 		if err != nil || len(files) != 1 {
 			return fmt.Errorf("log files: %v, %v", files, err)
 		}
-		data, err := os.ReadFile(files[0])
+		log = files[0]
+		data, err := os.ReadFile(log)
 		if err == nil && !strings.Contains(string(data), "msg=started phase="+phase) {
 			err = fmt.Errorf("the log ends with %s", lastLine(string(data)))
 		}
 		return err
 	})
+	return log
 }
 
 func lastLine(text string) string {
@@ -166,6 +162,29 @@ func (c *cluster) converge(t *testing.T, ca string) {
 	want(t, "number of started etcd members", strings.Count(members, ", started, "), 3)
 	again := must(t, 0, c.Up(background(t)))
 	contains(t, "what up says then", again.Stdout, "nothing changed")
+}
+
+// checkCtrlC interrupts up as a user does, in several phases. It says so, and the
+// next up goes on.
+func (c *cluster) checkCtrlC(t *testing.T, before host) {
+	ca := ""
+	for _, phase := range []string{"make-keys", "create-machines", "start-control-plane", "wait-for-api-servers"} {
+		cmd, stderr := c.start(t, c.UpArgs()...)
+		log := c.waitPhase(t, cmd, "up", phase)
+		if err := cmd.Process.Signal(os.Interrupt); err != nil {
+			t.Fatal(err)
+		}
+		_ = cmd.Wait()
+		want(t, "exit code after an interrupt in "+phase, cmd.ProcessState.ExitCode(), 1)
+		end := "error: interrupted\nhint:  run it again and it goes on from here\nlog:   " + log + "\n"
+		if !strings.HasSuffix(stderr.String(), end) {
+			t.Errorf("interrupted in %s, up ends with other words than %q:\n%s", phase, end, stderr)
+		}
+		ca = c.sameCA(t, ca)
+	}
+	c.converge(t, ca)
+	must(t, 0, c.Down(background(t)))
+	before.left(t, lookAtHost(c.Rig))
 }
 
 // killDown kills down in its work; the next one finishes that.

@@ -3,11 +3,8 @@
 package e2e
 
 import (
-	"crypto/x509"
-	"net/netip"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -18,108 +15,59 @@ import (
 	"github.com/haplane/haplane/spec"
 )
 
-// TestShapes brings up the small ones of the examples. Of each, the four checks
-// of its identity hold on every node, and a second run changes nothing.
+// TestShapes brings up the small ones of the examples.
 func TestShapes(t *testing.T) {
 	r := newRig(t)
 	for _, name := range []string{"hard-way", "shared-certificate", "shared-lease", "external-etcd", "dual-stack", "ipv6", "no-kubelet", "small"} {
 		t.Run(name, func(t *testing.T) {
 			c := newCluster(t, r, name, 0)
-			before := lookAtHost(r)
-			topo := c.useExample(t)
-			up := must(t, 0, c.Up(background(t)))
-			t.Logf("up took %s", up.Elapsed.Round(100*time.Millisecond))
-			c.checkShape(t, topo)
-			contains(t, "what a second up says", must(t, 0, c.Up(background(t))).Stdout, "nothing changed")
-			c.checkPodInShape(t, topo.KubeletNodes())
-			if name == "external-etcd" {
-				c.checkStopAndStart(t, topo)
+			data, err := os.ReadFile(filepath.Join(r.Root, "examples", name+".yaml"))
+			if err != nil {
+				t.Fatal(err)
 			}
-			must(t, 0, c.Down(background(t)))
-			before.left(t, lookAtHost(r))
+			var after func(*topology.Topology)
+			if name == "external-etcd" {
+				after = func(topo *topology.Topology) { c.checkStopAndStart(t, topo) }
+			}
+			c.checkWholeShape(t, string(data), after)
 		})
 	}
 }
 
-// useExample takes the cluster file from the examples, with the way out closed.
-func (c *cluster) useExample(t *testing.T) *topology.Topology {
+// checkWholeShape brings the cluster of a file up: the four checks of its identity
+// hold on every node, a second run changes nothing, a pod reaches the API.
+func (c *cluster) checkWholeShape(t *testing.T, file string, then func(*topology.Topology)) {
 	t.Helper()
-	file := filepath.Join(c.Root, "examples", c.Name+".yaml")
-	data, err := os.ReadFile(file)
-	if err != nil {
-		t.Fatal(err)
+	before := lookAtHost(c.Rig)
+	topo := c.use(t, file)
+	up := must(t, 0, c.Up(background(t)))
+	t.Logf("up took %s", up.Elapsed.Round(100*time.Millisecond))
+	c.checkShape(t, topo)
+	contains(t, "what a second up says", must(t, 0, c.Up(background(t))).Stdout, "nothing changed")
+	c.checkPodInShape(t, topo.KubeletNodes())
+	if then != nil {
+		then(topo)
 	}
-	parsed, err := spec.Parse(file, data)
+	must(t, 0, c.Down(background(t)))
+	before.left(t, lookAtHost(c.Rig))
+}
+
+// use takes a cluster file, with the way out closed.
+func (c *cluster) use(t *testing.T, text string) *topology.Topology {
+	t.Helper()
+	parsed, err := spec.Parse(c.File(), []byte(text))
 	if err != nil {
 		t.Fatal(err)
 	}
 	parsed.Spec.Network.NAT = new(false)
-	if data, err = yaml.Marshal(parsed); err != nil {
+	data, err := yaml.Marshal(parsed)
+	if err != nil {
 		t.Fatal(err)
 	}
 	if err := os.WriteFile(c.File(), data, 0o600); err != nil {
 		t.Fatal(err)
 	}
 	return topology.New(parsed)
-}
-
-func (c *cluster) checkShape(t *testing.T, topo *topology.Topology) {
-	t.Helper()
-	roots := c.roots(t)
-	for _, n := range topo.ControlPlane() {
-		cert := presented(t, netip.AddrPortFrom(n.Address, topology.APIServerPort).String(), roots)
-		if got, want := addressesOf(cert), texts(topo.ServingAddresses()); !same(got, want) {
-			t.Errorf("%s: addresses in the certificate are %v, want %v", n.Name, got, want)
-		}
-		args := c.arguments(t, n.Name, "kube-apiserver")
-		reconciler := "--endpoint-reconciler-type=" + string(topo.Reconciler)
-		for _, arg := range []string{"--advertise-address=" + topo.AdvertiseAddress(n).String(), reconciler} {
-			if !slices.Contains(args, arg) {
-				t.Errorf("%s: the API server runs without %s: %v", n.Name, arg, args)
-			}
-		}
-		for _, unit := range []string{"kube-scheduler", "kube-controller-manager"} {
-			if args := c.arguments(t, n.Name, unit); !slices.Contains(args, "--leader-elect=true") {
-				t.Errorf("%s: %s runs without --leader-elect=true: %v", n.Name, unit, args)
-			}
-		}
-	}
-	status, err := c.Status(background(t))
-	if err != nil {
-		t.Fatal(err)
-	}
-	if got, want := status.KubernetesServiceEndpoints, texts(topo.KubernetesEndpoints()); !same(got, want) {
-		t.Errorf("endpoints of default/kubernetes are %v, want %v", got, want)
-	}
-	var members []string
-	for _, m := range status.Etcd.Members {
-		members = append(members, m.Name)
-		want(t, "etcd member "+m.Name+" is healthy", is(m.Healthy, true), true)
-	}
-	var wantMembers []string
-	for _, n := range topo.EtcdMembers() {
-		wantMembers = append(wantMembers, n.Name)
-	}
-	if !same(members, wantMembers) {
-		t.Errorf("etcd members are %v, want %v", members, wantMembers)
-	}
-}
-
-func addressesOf(cert *x509.Certificate) []string {
-	var out []string
-	for _, ip := range cert.IPAddresses {
-		a, _ := netip.AddrFromSlice(ip)
-		out = append(out, a.Unmap().String())
-	}
-	return out
-}
-
-func texts[T interface{ String() string }](values []T) []string {
-	var out []string
-	for _, v := range values {
-		out = append(out, v.String())
-	}
-	return out
 }
 
 // checkPodInShape runs a pod that finds the API by name and reaches it.

@@ -58,14 +58,7 @@ spec:
 
 // checkWorkload runs pods on every node and sends requests between all of them.
 func (c *cluster) checkWorkload(t *testing.T) {
-	image := c.on(t, "worker-1", "ctr --namespace k8s.io images list --quiet | grep ^haplane.local/web:")
-	apply := c.Command(background(t), "kubectl", "--cluster", c.Name, "--", "apply", "-f", "-")
-	apply.Stdin = strings.NewReader(fmt.Sprintf(workload, image))
-	if out, err := apply.CombinedOutput(); err != nil {
-		t.Fatalf("apply: %v\n%s", err, out)
-	}
-	took := c.waitForWorkload(t)
-	t.Logf("a pod on each node was ready after %s", took.Round(100*time.Millisecond))
+	c.applyWorkload(t)
 	pods := c.webPods(t)
 	if got := slices.Sorted(maps.Keys(pods)); !same(got, kubeNodes) {
 		t.Fatalf("pods run on %v, want %v", got, kubeNodes)
@@ -76,6 +69,18 @@ func (c *cluster) checkWorkload(t *testing.T) {
 	t.Run("pod-to-api", func(t *testing.T) { c.checkPodToAPI(t, pods) })
 	t.Run("logs", c.checkLogs)
 	t.Run("port-forward", func(t *testing.T) { c.checkPortForward(t, pods) })
+}
+
+func (c *cluster) applyWorkload(t *testing.T) {
+	t.Helper()
+	image := c.on(t, "worker-1", "ctr --namespace k8s.io images list --quiet | grep ^haplane.local/web:")
+	apply := c.Command(background(t), "kubectl", "--cluster", c.Name, "--", "apply", "-f", "-")
+	apply.Stdin = strings.NewReader(fmt.Sprintf(workload, image))
+	if out, err := apply.CombinedOutput(); err != nil {
+		t.Fatalf("apply: %v\n%s", err, out)
+	}
+	took := c.waitForWorkload(t)
+	t.Logf("a pod on each node was ready after %s", took.Round(100*time.Millisecond))
 }
 
 func (c *cluster) waitForWorkload(t *testing.T) time.Duration {

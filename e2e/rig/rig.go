@@ -27,6 +27,7 @@ type Rig struct {
 	Root    string // the module's
 	Dir     string // the rig's own; its path is short, for the sockets of ssh
 	Program string // a copy of bin/haplane: building it anew changes nothing here
+	Cache   string // of components and images; empty for the user's
 	lock    *os.File
 }
 
@@ -204,6 +205,9 @@ func (r *Rig) Command(ctx context.Context, args ...string) *exec.Cmd {
 	cmd := exec.CommandContext(ctx, r.Program, args...)
 	cmd.Env = append(slices.DeleteFunc(os.Environ(), ours),
 		"HAPLANE_HOME="+r.Home(), "HAPLANE_COMPONENTS="+filepath.Join(r.Root, "components"), "KUBECONFIG="+r.Kubeconfig(), "TMPDIR="+r.Temp())
+	if r.Cache != "" {
+		cmd.Env = append(cmd.Env, "HAPLANE_CACHE="+r.Cache)
+	}
 	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
 	cmd.WaitDelay = 10 * time.Second
 	// A run that is killed must not leave a haplane that goes on making machines.
