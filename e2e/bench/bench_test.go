@@ -1,11 +1,15 @@
 package main
 
 import (
+	"io"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/haplane/haplane/e2e/bench/floor"
+	"github.com/haplane/haplane/e2e/bench/kubeadm"
 )
 
 const sampleLog = `time=2026-11-23T08:00:00.500Z level=INFO msg=started phase=check-host elapsed=0s err=<nil>
@@ -29,31 +33,71 @@ func TestParseLog(t *testing.T) {
 	if got := got.end("wait-for-api-servers"); got != 2*time.Second {
 		t.Errorf("wait-for-api-servers ended at %s", got)
 	}
+	if got := got.took("wait-for-api-servers"); got != 1250*time.Millisecond {
+		t.Errorf("wait-for-api-servers took %s", got)
+	}
 }
 
-func TestPrint(t *testing.T) {
-	f := &figures{}
-	for _, s := range []time.Duration{3, 1, 2} {
-		f.add(down, s*time.Second)
-		f.addPhases(timedPhases{{id: "make-keys", took: s * 100 * time.Millisecond}})
+func TestPrintTable(t *testing.T) {
+	all := table{head: "command", unit: seconds}
+	for _, s := range []float64{3, 1, 2} {
+		all.add("down", "5 s", s)
+		all.addTime("status", "", time.Duration(s*100)*time.Millisecond)
 	}
+	want := []string{"COMMAND MEDIAN SPREAD TARGET", "down 2.0 s 1.0 s to 3.0 s 5 s", "status 0.2 s 0.1 s to 0.3 s", ""}
+	if d := cmp.Diff(want, printed(t, all.print)); d != "" {
+		t.Error("-want +got\n" + d)
+	}
+}
+
+// Each run is compared with itself: medians of different runs are not.
+func TestCompare(t *testing.T) {
+	r := newResults()
+	for _, c := range []struct{ began, started, ready, floor, kubeadm, up time.Duration }{
+		{2, 1, 5, 5, 50, 10},
+		{2, 1, 7, 10, 30, 20},
+	} {
+		r.add(run{
+			phases:  timedPhases{{id: startPhase, took: c.started}, {id: readyPhase, took: c.ready, ended: c.began + c.started + c.ready}},
+			up:      c.up,
+			floor:   floor.Times{APIServers: c.floor - 1, LoadBalancer: c.floor},
+			kubeadm: []kubeadm.Step{{Name: "init", Took: c.kubeadm, Counted: true}, {Name: "import", Took: 99}},
+		})
+	}
+	r.compareLowest()
+	want := []string{"COMPARED, WITHIN EACH RUN MEDIAN SPREAD TARGET",
+		"API ready, since the start of up : floor 1.30 1.00 to 1.60 at most 1.6",
+		"API ready, since the start of start-control-plane : floor 1.00 0.80 to 1.20 at most 1.6",
+		"kubeadm : up 3.25 1.50 to 5.00 at least 3",
+		"API ready, since the start of up : lowest floor of all runs 1.80 1.60 to 2.00", ""}
+	if d := cmp.Diff(want, printed(t, r.ratios.print)); d != "" {
+		t.Error("-want +got\n" + d)
+	}
+}
+
+func TestMedian(t *testing.T) {
+	if got := median([]float64{1, 2, 4, 10}); got != 3 {
+		t.Errorf("median of four is %v, want 3", got)
+	}
+}
+
+func TestVersionLines(t *testing.T) {
+	got := versionLines("haplane v1 (go1.26)\n\nCOMPONENT    VERSION\ncni          v1.9.1\netcd         v3.7.3\n")
+	if want := "haplane v1 (go1.26)\ncni v1.9.1, etcd v3.7.3\n"; got != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
+}
+
+// printed returns the lines of a table with single spaces.
+func printed(t *testing.T, print func(io.Writer) error) []string {
+	t.Helper()
 	var w strings.Builder
-	if err := f.print(&w, 3, "Kubernetes v1"); err != nil {
+	if err := print(&w); err != nil {
 		t.Fatal(err)
 	}
 	var rows []string
 	for line := range strings.Lines(w.String()) {
 		rows = append(rows, strings.Join(strings.Fields(line), " "))
 	}
-	want := []string{"SINCE THE START OF THE COMMAND MEDIAN SPREAD TARGET", "down 2.0 s 1.0 s..3.0 s 5 s", "", "PHASE OF UP MEDIAN SPREAD",
-		"make-keys 0.2 s 0.1 s..0.3 s", "", "3 runs, components and image in the cache", "Kubernetes v1"}
-	if d := cmp.Diff(want, rows[:len(want)]); d != "" {
-		t.Error("-want +got\n" + d)
-	}
-}
-
-func TestMedian(t *testing.T) {
-	if got := median([]time.Duration{1, 2, 4, 10}); got != 3 {
-		t.Errorf("median of four is %d, want 3", got)
-	}
+	return rows
 }

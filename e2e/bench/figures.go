@@ -3,111 +3,66 @@ package main
 import (
 	"fmt"
 	"io"
-	"os"
-	"runtime"
 	"slices"
 	"strings"
 	"text/tabwriter"
 	"time"
-
-	"golang.org/x/sys/unix"
 )
 
-// A row is what is measured, and how long it may take; 0 says nothing.
-type row struct {
+// A figure is measured once a run; values are seconds, or how many times.
+type figure struct {
 	name   string
-	target time.Duration
+	target string // empty says nothing
+	values []float64
 }
 
-var (
-	apiReady   = &row{"up: API servers ready through the load balancer", 18 * time.Second}
-	nodesReady = &row{"up: nodes Ready, CoreDNS available", 40 * time.Second}
-	firstUp    = &row{"up: to its end", 0}
-	podReaches = &row{"up: a pod reaches the API", 40 * time.Second}
-	secondUp   = &row{"second up", 3 * time.Second}
-	status     = &row{"status", 0}
-	down       = &row{"down", 5 * time.Second}
+// A table is one of those that are printed; its figures are in the order in which they came.
+type table struct {
+	head    string
+	unit    string // behind each value
+	figures []*figure
+}
+
+func (t *table) add(name, target string, value float64) {
+	i := slices.IndexFunc(t.figures, func(f *figure) bool { return f.name == name })
+	if i < 0 {
+		i, t.figures = len(t.figures), append(t.figures, &figure{name: name, target: target})
+	}
+	t.figures[i].values = append(t.figures[i].values, value)
+}
+
+func (t *table) addTime(name, target string, took time.Duration) { t.add(name, target, took.Seconds()) }
+
+// print writes median and spread of each figure; nothing for a table without any.
+func (t *table) print(w io.Writer) error {
+	if len(t.figures) == 0 {
+		return nil
+	}
+	tw := tabwriter.NewWriter(w, 0, 0, 3, ' ', 0)
+	fmt.Fprintf(tw, "%s\tMEDIAN\tSPREAD\tTARGET\n", strings.ToUpper(t.head))
+	for _, f := range t.figures {
+		values := slices.Sorted(slices.Values(f.values))
+		fmt.Fprintf(tw, "%s\t%s\t%s to %s\t%s\n", f.name, t.text(median(values)), t.text(values[0]), t.text(values[len(values)-1]), f.target)
+	}
+	fmt.Fprintln(tw, "\t\t\t")
+	return tw.Flush()
+}
+
+func (t *table) text(value float64) string {
+	if t.unit == times {
+		return fmt.Sprintf("%.2f", value)
+	}
+	return fmt.Sprintf("%.1f %s", value, t.unit)
+}
+
+// Units of tables.
+const (
+	seconds = "s"
+	times   = ""
 )
 
-// figures are the times that were measured, by row, in the order in which they came.
-type figures struct {
-	rows   []*row
-	times  map[*row][]time.Duration
-	phases []*row
-}
-
-func (f *figures) add(r *row, took time.Duration) {
-	if !slices.Contains(f.phases, r) && !slices.Contains(f.rows, r) {
-		f.rows = append(f.rows, r)
-	}
-	if f.times == nil {
-		f.times = map[*row][]time.Duration{}
-	}
-	f.times[r] = append(f.times[r], took)
-}
-
-func (f *figures) addPhases(phases timedPhases) {
-	for _, p := range phases {
-		i := slices.IndexFunc(f.phases, func(r *row) bool { return r.name == p.id })
-		if i < 0 {
-			i, f.phases = len(f.phases), append(f.phases, &row{name: p.id})
-		}
-		f.add(f.phases[i], p.took)
-	}
-}
-
-// print writes two tables and what they were measured on.
-func (f *figures) print(w io.Writer, runs int, versions string) error {
-	t := tabwriter.NewWriter(w, 0, 0, 3, ' ', 0)
-	fmt.Fprintln(t, "SINCE THE START OF THE COMMAND\tMEDIAN\tSPREAD\tTARGET")
-	for _, r := range f.rows {
-		f.line(t, r)
-	}
-	fmt.Fprintln(t, "\t\t\t\nPHASE OF UP\tMEDIAN\tSPREAD\t")
-	for _, r := range f.phases {
-		f.line(t, r)
-	}
-	if err := t.Flush(); err != nil {
-		return err
-	}
-	_, err := fmt.Fprintf(w, "\n%d runs, components and image in the cache\n%s\n%s\n%s\n", runs,
-		strings.TrimSpace(versions), machine(), time.Now().UTC().Format(time.DateOnly))
-	return err
-}
-
-func (f *figures) line(w io.Writer, r *row) {
-	times := slices.Sorted(slices.Values(f.times[r]))
-	target := ""
-	if r.target > 0 {
-		target = fmt.Sprintf("%.0f s", r.target.Seconds())
-	}
-	fmt.Fprintf(w, "%s\t%s\t%s..%s\t%s\n", r.name, seconds(median(times)), seconds(times[0]), seconds(times[len(times)-1]), target)
-}
-
-// median of sorted times.
-func median(sorted []time.Duration) time.Duration {
+// median of sorted values.
+func median(sorted []float64) float64 {
 	n := len(sorted)
 	return (sorted[(n-1)/2] + sorted[n/2]) / 2
-}
-
-func seconds(d time.Duration) string { return fmt.Sprintf("%.1f s", d.Seconds()) }
-
-// machine describes what the figures hold for.
-func machine() string {
-	var name unix.Utsname
-	kernel := "unknown"
-	if unix.Uname(&name) == nil {
-		kernel = unix.ByteSliceToString(name.Release[:])
-	}
-	var info unix.Sysinfo_t
-	_ = unix.Sysinfo(&info)
-	model := ""
-	cpuinfo, _ := os.ReadFile("/proc/cpuinfo")
-	for line := range strings.Lines(string(cpuinfo)) {
-		if key, value, ok := strings.Cut(line, ":"); ok && strings.TrimSpace(key) == "model name" {
-			model = " (" + strings.TrimSpace(value) + ")"
-		}
-	}
-	return fmt.Sprintf("%d CPUs%s, %.0f GiB of memory, Linux %s", runtime.NumCPU(), model,
-		float64(info.Totalram)*float64(info.Unit)/(1<<30), kernel)
 }

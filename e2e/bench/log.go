@@ -28,6 +28,16 @@ func (ps timedPhases) end(id string) time.Duration {
 	return 0
 }
 
+// took tells how long a phase took.
+func (ps timedPhases) took(id string) time.Duration {
+	for _, p := range ps {
+		if p.id == id {
+			return p.took
+		}
+	}
+	return 0
+}
+
 // phaseEnd is a line of the log; see slog.TextHandler.
 var phaseEnd = regexp.MustCompile(`^time=(\S+) level=INFO msg=(?:finished|current) phase=(\S+) elapsed=(\S+)`)
 
