@@ -154,7 +154,7 @@ func checkFields(object map[string]any, t reflect.Type, at *field.Path) field.Er
 
 // unknown names the field that was probably meant, or all that there are.
 func unknown(name string, known []string) string {
-	if near := nearest(name, known); near != "" {
+	if near := Nearest(name, known); near != "" {
 		return fmt.Sprintf("unknown field; did you mean %q?", near)
 	}
 	return "unknown field; known here: " + strings.Join(known, ", ")

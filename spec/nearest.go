@@ -9,8 +9,8 @@ import (
 // maxMistakes is how many letters may be wrong in a name that is still recognized.
 const maxMistakes = 2
 
-// nearest returns the candidate that a misspelt name most likely means, or "".
-func nearest(name string, candidates []string) string {
+// Nearest returns the candidate that a misspelt name most likely means, or "".
+func Nearest(name string, candidates []string) string {
 	best, least := "", maxMistakes+1
 	for _, c := range candidates {
 		if d := levenshtein.ComputeDistance(strings.ToLower(name), strings.ToLower(c)); d < least && d < len(c) {

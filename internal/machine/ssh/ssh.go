@@ -24,15 +24,20 @@ import (
 
 // A Client holds the connections to the machines of one cluster.
 type Client struct {
-	config string // an ssh_config file; host names are node names
+	// Sudo runs commands with sudo, without a password, where the user at the other
+	// end is not root. It is set before the first command.
+	Sudo bool
+
+	config string // an ssh_config file; "" is the user's own
 	dir    string // control sockets
 	log    *slog.Logger
 
 	mu      sync.Mutex
-	masters map[string]*master
+	masters map[string]*master // by destination
 }
 
-// New returns a client that reads the given ssh_config file. Close must be called.
+// New returns a client that reads the given ssh_config file; "" is that of the
+// user who runs it. Close must be called.
 func New(config string, log *slog.Logger) (*Client, error) {
 	Sweep()
 	dir, err := os.MkdirTemp("", fmt.Sprintf("%s%d-", dirPrefix, os.Getpid())) // short: a socket's path has at most 104 bytes
@@ -56,8 +61,14 @@ func Sweep() {
 	}
 }
 
-// Machine returns the machine of the given name. It does not connect.
-func (c *Client) Machine(name string) *Machine { return &Machine{client: c, name: name} }
+// Machine returns the machine of the given name, as the ssh_config has it. It does not connect.
+func (c *Client) Machine(name string) *Machine { return c.MachineAt(name, name) }
+
+// MachineAt returns the machine of the given name that ssh reaches as destination:
+// a host, or user@host. It does not connect.
+func (c *Client) MachineAt(name, destination string) *Machine {
+	return &Machine{client: c, name: name, destination: destination}
+}
 
 // Close ends all connections.
 func (c *Client) Close() error {
@@ -72,6 +83,7 @@ func (c *Client) Close() error {
 // A master is an ssh process that owns the connection to one machine. It is a
 // child of ours and dies with us.
 type master struct {
+	socket string
 	mu     sync.Mutex // held while connecting
 	cmd    *exec.Cmd
 	exited chan struct{}
@@ -97,30 +109,41 @@ func (m *master) alive() bool {
 	}
 }
 
-func (c *Client) socket(name string) string { return filepath.Join(c.dir, name) }
-
-// connect makes sure that there is a connection to the machine.
-func (c *Client) connect(ctx context.Context, name string) error {
+// connect makes sure that there is a connection to the machine, and returns its socket.
+func (c *Client) connect(ctx context.Context, to *Machine) (socket string, err error) {
 	c.mu.Lock()
-	m := c.masters[name]
-	if m == nil {
-		m = &master{}
-		c.masters[name] = m
+	m := c.masters[to.destination]
+	if m == nil { // numbered, for the name of a host may be too long for a socket's path
+		m = &master{socket: filepath.Join(c.dir, strconv.Itoa(len(c.masters)))}
+		c.masters[to.destination] = m
 	}
 	c.mu.Unlock()
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.alive() {
-		return nil
+		return m.socket, nil
 	}
-	return m.start(ctx, c, name)
+	return m.socket, m.start(ctx, to)
 }
 
-func (m *master) start(ctx context.Context, c *Client, name string) error {
-	_ = os.Remove(c.socket(name))
+// args are those of every ssh that shares a connection. What a user's configuration
+// may have for sessions of their own is turned off: a connection that goes to the
+// background, a command instead of ours, forwarded ports, agents and displays.
+func (c *Client) args(socket string, more ...string) []string {
+	args := []string{"-S", socket, "-a", "-x", "-o", "BatchMode=yes", "-o", "ControlPersist=no",
+		"-o", "RemoteCommand=none", "-o", "ClearAllForwardings=yes"}
+	if c.config != "" {
+		args = append(args, "-F", c.config)
+	}
+	return append(args, more...)
+}
+
+func (m *master) start(ctx context.Context, to *Machine) error {
+	name := to.name
+	_ = os.Remove(m.socket)
 	m.stderr.Reset()
 	// Not CommandContext: the connection outlives the command that asked for it.
-	m.cmd = exec.Command("ssh", "-F", c.config, "-M", "-N", "-S", c.socket(name), "-o", "BatchMode=yes", "--", name)
+	m.cmd = exec.Command("ssh", to.client.args(m.socket, "-M", "-N", "--", to.destination)...)
 	m.cmd.Stderr = &m.stderr
 	m.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGTERM}
 	if err := m.cmd.Start(); err != nil {
@@ -132,7 +155,7 @@ func (m *master) start(ctx context.Context, c *Client, name string) error {
 	ticker := time.NewTicker(5 * time.Millisecond)
 	defer ticker.Stop()
 	for {
-		if _, err := os.Stat(c.socket(name)); err == nil {
+		if _, err := os.Stat(m.socket); err == nil {
 			return nil
 		}
 		select {
@@ -156,8 +179,9 @@ func Check() error {
 
 // A Machine is reached over SSH. It implements machine.Machine.
 type Machine struct {
-	client *Client
-	name   string
+	client      *Client
+	name        string
+	destination string
 }
 
 var _ machine.Machine = (*Machine)(nil)
@@ -170,11 +194,11 @@ const connectionLost = 255
 
 // Run runs a command on the machine.
 func (m *Machine) Run(ctx context.Context, cmd machine.Command) (machine.Result, error) {
-	if err := m.client.connect(ctx, m.name); err != nil {
+	socket, err := m.client.connect(ctx, m)
+	if err != nil {
 		return machine.Result{}, err
 	}
-	c := exec.CommandContext(ctx, "ssh", "-F", m.client.config, "-S", m.client.socket(m.name), "-o", "ControlMaster=no",
-		"-o", "BatchMode=yes", "-T", "--", m.name, machine.Quote(cmd.Argv))
+	c := exec.CommandContext(ctx, "ssh", m.client.args(socket, "-o", "ControlMaster=no", "-T", "--", m.destination, m.client.line(cmd.Argv))...)
 	c.WaitDelay = time.Second
 	var stdout, stderr bytes.Buffer
 	c.Stdin, c.Stdout, c.Stderr = cmd.Stdin, &stdout, &stderr
@@ -182,7 +206,7 @@ func (m *Machine) Run(ctx context.Context, cmd machine.Command) (machine.Result,
 		c.Stdout = io.MultiWriter(&stdout, cmd.Stdout)
 	}
 	start := time.Now()
-	err := c.Run()
+	err = c.Run()
 	m.client.log.Debug("ran", "machine", m.name, "argv", cmd.Argv, "elapsed", time.Since(start), "err", err)
 	result := machine.Result{Stdout: stdout.String(), Stderr: stderr.String()}
 	if err == nil {
@@ -196,6 +220,17 @@ func (m *Machine) Run(ctx context.Context, cmd machine.Command) (machine.Result,
 		return result, &machine.CommandError{Machine: m.name, Argv: cmd.Argv, ExitCode: exit.ExitCode(), Stderr: result.Stderr}
 	}
 	return result, fmt.Errorf("run on %s: %s: %w%s", m.name, strings.Join(cmd.Argv, " "), err, lastLine(": ", result.Stderr))
+}
+
+// asRoot is a constant script; the command is its arguments.
+const asRoot = `[ "$(id -u)" = 0 ] || exec sudo -n -- "$@"; exec "$@"`
+
+// line is a command as the shell at the other end reads it.
+func (c *Client) line(argv []string) string {
+	if c.Sudo {
+		argv = shell(asRoot, argv...)
+	}
+	return machine.Quote(argv)
 }
 
 func lastLine(prefix, text string) string {

@@ -124,3 +124,84 @@ func TestSweepRemovesWhatKilledRunsLeft(t *testing.T) {
 		}
 	}
 }
+
+// A stand-in for ssh keeps what it was called with, and runs the line as sshd does.
+const standIn = `#!/bin/sh
+printf '%s\n' "$*" >> "$CALLS"
+while [ "$1" != -- ]; do
+	case "$1" in -S) socket=$2;; -M) master=yes;; esac
+	shift
+done
+if [ -n "$master" ]; then touch "$socket"; exec sleep 60; fi
+shift 2
+exec sh -c "$*"
+`
+
+func TestSudoOnlyWhereTheUserIsNotRoot(t *testing.T) {
+	for user, want := range map[string]string{"0": "a b|$HOME", "1000": "sudo: -n -- printf %s|%s a b $HOME"} {
+		t.Run(user, func(t *testing.T) {
+			standInFor(t, "id", "#!/bin/sh\necho "+user)
+			standInFor(t, "sudo", "#!/bin/sh\nprintf 'sudo: %s' \"$*\"")
+			result := runWithStandIn(t, "", "root@db-1", []string{"printf", "%s|%s", "a b", "$HOME"})
+			if result.out != want {
+				t.Errorf("got %q, want %q", result.out, want)
+			}
+		})
+	}
+}
+
+func TestTheUsersOwnConfiguration(t *testing.T) {
+	for config, want := range map[string]bool{"": false, "/x/config": true} {
+		result := runWithStandIn(t, config, "admin@a-very-long-name."+strings.Repeat("x", 80)+".example.com", []string{"true"})
+		if len(result.calls) != 2 {
+			t.Fatalf("calls: %q", result.calls)
+		}
+		for _, call := range result.calls {
+			if got := strings.Contains(call, "-F /x/config"); got != want {
+				t.Errorf("configuration %q: %s", config, call)
+			}
+			for _, part := range []string{"BatchMode=yes", "ControlPersist=no", "RemoteCommand=none", " -- admin@a-very-long-name."} {
+				if !strings.Contains(call, part) {
+					t.Errorf("no %q in %s", part, call)
+				}
+			}
+		}
+	}
+}
+
+// standInFor puts a program first in PATH.
+func standInFor(t *testing.T, name, script string) {
+	t.Helper()
+	dir := t.TempDir()
+	if err := os.WriteFile(filepath.Join(dir, name), []byte(script), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("PATH", dir+":"+os.Getenv("PATH"))
+}
+
+type standInRun struct {
+	out   string
+	calls []string
+}
+
+func runWithStandIn(t *testing.T, config, destination string, argv []string) standInRun {
+	t.Helper()
+	standInFor(t, "ssh", standIn)
+	calls := filepath.Join(t.TempDir(), "calls")
+	t.Setenv("CALLS", calls)
+	c, err := New(config, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	c.Sudo = true
+	result, err := c.MachineAt("db-1", destination).Run(t.Context(), machine.Cmd(argv...))
+	if err != nil {
+		t.Fatal(err)
+	}
+	text, err := os.ReadFile(calls)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return standInRun{result.Stdout, strings.Split(strings.TrimSpace(string(text)), "\n")}
+}
