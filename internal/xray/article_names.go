@@ -1,0 +1,186 @@
+package xray
+
+import (
+	"net/netip"
+	"slices"
+	"strings"
+
+	"github.com/haplane/haplane/internal/xray/evidence"
+	"github.com/haplane/haplane/spec"
+)
+
+// A serving is a serving certificate with where it was seen.
+type serving struct {
+	at      at
+	cert    *evidence.Certificate
+	machine *evidence.Machine // nil: whichever answered behind the load balancer
+}
+
+// servings are the certificates that API servers present, and those of their files
+// where these differ. Where none was looked at, the one behind the load balancer.
+func (s *Scene) servings() []serving {
+	var out []serving
+	for _, m := range s.ControlPlane() {
+		out = append(out, s.servingsOf(m)...)
+	}
+	if lb := s.Server(""); len(out) == 0 && lb != nil && len(lb.Certificates) > 0 {
+		out = append(out, serving{at{source: "TLS handshake with " + lb.Address}, &lb.Certificates[0], nil})
+	}
+	return out
+}
+
+func (s *Scene) servingsOf(m *evidence.Machine) []serving {
+	var out []serving
+	if server := s.Server(m.Name); server != nil && len(server.Certificates) > 0 {
+		out = append(out, serving{at{m.Name, "TLS handshake with " + server.Address}, &server.Certificates[0], m})
+	}
+	a := m.Program(evidence.APIServer)
+	if a == nil {
+		return out
+	}
+	path := a.FlagOr("tls-cert-file", "")
+	file := m.Certificate(path)
+	if file != nil && (len(out) == 0 || file.Fingerprint() != out[0].cert.Fingerprint()) {
+		out = append(out, serving{at{m.Name, path}, file, m})
+	}
+	return out
+}
+
+func servingCertNames(s *Scene) []Finding {
+	var out []Finding
+	for _, c := range s.servings() {
+		if c.cert.Certificate == nil {
+			out = append(out, c.at.unseen(c.cert.Err))
+			continue
+		}
+		out = append(out, s.judgeNames(c))
+	}
+	return out
+}
+
+func (s *Scene) judgeNames(c serving) Finding {
+	required := s.requiredNames(c.machine)
+	var wrong []string
+	if missing := without(required, c.cert.Names()); len(missing) > 0 {
+		wrong = append(wrong, "lacks "+list(missing))
+	}
+	strange := []string{}
+	if id := s.ExpectedIdentity(); id == spec.Shared || id == spec.SharedCertificate {
+		nodes, others := s.excess(required, c.cert.Names())
+		if len(nodes) > 0 {
+			wrong = append(wrong, "has "+list(nodes)+": it changes with the nodes")
+		}
+		strange = others
+	}
+	expected := list(required)
+	switch {
+	case len(wrong) > 0:
+		return c.at.fail(expected, strings.Join(wrong, "; "))
+	case len(strange) > 0:
+		return c.at.warn(expected, "has "+list(strange)+" as well, which belongs to nothing that was seen")
+	}
+	return c.at.judge(true, Fail, expected, list(c.cert.Names()))
+}
+
+// requiredNames are those that the certificate of a machine's API server must have.
+func (s *Scene) requiredNames(m *evidence.Machine) []string {
+	var out []string
+	if s.Endpoint != "" && !loopback(s.Endpoint) && s.owner(s.Endpoint) == nil {
+		out = append(out, host(s.Endpoint))
+	}
+	out = append(out, s.balancerNames()...)
+	switch s.ExpectedIdentity() {
+	case spec.Shared, spec.SharedCertificate:
+		out = append(out, "127.0.0.1", "localhost")
+	case spec.PerNode:
+		if m != nil {
+			out = append(out, s.ownName(m)...)
+		}
+	}
+	if s.ServiceIP.IsValid() {
+		out = append(out, s.ServiceIP.String())
+	}
+	out = append(out, "kubernetes", "kubernetes.default", "kubernetes.default.svc")
+	if domain := s.dnsDomain(); domain != "" {
+		out = append(out, "kubernetes.default.svc."+domain)
+	}
+	return distinct(out)
+}
+
+// balancerNames are those that the cluster file gives the load balancer.
+func (s *Scene) balancerNames() []string {
+	c := s.Expect.Cluster
+	if c == nil {
+		return nil
+	}
+	var out []string
+	for _, a := range addresses(spec.Split(c.Spec.LoadBalancer.Address)) {
+		out = append(out, a.String())
+	}
+	return append(out, c.Spec.LoadBalancer.DNSNames...)
+}
+
+// ownName is the address by which others reach a node's API server.
+func (s *Scene) ownName(m *evidence.Machine) []string {
+	mine := s.addressesOf(m)
+	if a := m.Program(evidence.APIServer); a != nil {
+		for _, advertised := range addresses(a.List("advertise-address")) {
+			if s.isOwn(m, advertised) || len(mine) == 0 && advertised.String() != host(s.Endpoint) {
+				return []string{advertised.String()}
+			}
+		}
+	}
+	if pinned := s.pinned(m); len(pinned) > 0 {
+		return []string{pinned[0].String()}
+	}
+	if len(mine) == 1 {
+		return []string{mine[0].String()}
+	}
+	return nil
+}
+
+// excess are names that a certificate need not have: those of nodes, and those of
+// nobody known. DNS names are only judged where a cluster file lists them.
+func (s *Scene) excess(required, names []string) (nodes, others []string) {
+	for _, name := range without(names, required) {
+		a, err := netip.ParseAddr(name)
+		switch m := s.nodeNamed(name); {
+		case m != nil:
+			nodes = append(nodes, name+" of "+m.Name)
+		case err == nil && !a.IsLoopback() && !s.isBalancerAddress(a.Unmap()):
+			others = append(others, name)
+		case err != nil && s.Expect.Cluster != nil:
+			others = append(others, name)
+		}
+	}
+	return nodes, others
+}
+
+// nodeNamed is the control-plane machine that a name or an address is of.
+func (s *Scene) nodeNamed(name string) *evidence.Machine {
+	if name == host(s.Endpoint) {
+		return nil
+	}
+	return s.owner(name + ":0")
+}
+
+func (s *Scene) isBalancerAddress(a netip.Addr) bool {
+	m := s.MachineAt(a)
+	return m != nil && m.LoadBalancer != nil || a == s.ServiceIP
+}
+
+// without are the values that are not among others.
+func without(values, others []string) []string {
+	return slices.DeleteFunc(slices.Clone(values), func(v string) bool { return slices.Contains(others, v) })
+}
+
+// distinct leaves of equal values the first.
+func distinct(values []string) []string {
+	var out []string
+	for _, v := range values {
+		if !slices.Contains(out, v) {
+			out = append(out, v)
+		}
+	}
+	return out
+}

@@ -1,0 +1,94 @@
+package xray
+
+import (
+	"slices"
+
+	"github.com/haplane/haplane/internal/xray/evidence"
+	"github.com/haplane/haplane/internal/xray/evidence/evidencetest"
+)
+
+func mode(machine, path string, bits uint32) func(*evidence.Evidence) {
+	return func(e *evidence.Evidence) { evidencetest.SetMode(e, machine, path, bits) }
+}
+
+func ownedBy(machine, path, owner string) func(*evidence.Evidence) {
+	return func(e *evidence.Evidence) { evidencetest.SetOwner(e, machine, path, owner) }
+}
+
+var keyCases = []checkCase{
+	{check: "key-permissions", name: "healthy", status: Pass, says: evidencetest.PKI + "ca.key"},
+	{check: "key-permissions", name: "kubeadm", of: evidencetest.Kubeadm, status: Pass, says: rotatedClient},
+	{check: "key-permissions", name: "a CA's key for all", status: Fail, node: "cp-2", says: "0644, root", change: mode("cp-2", evidencetest.PKI+"ca.key", 0o644)},
+	{check: "key-permissions", name: "an administrator's kubeconfig for all", status: Fail, node: "cp-1", says: "0604", change: mode("cp-1", evidencetest.AdminConf, 0o604)},
+	{check: "key-permissions", name: "a key that a group can change", status: Fail, node: "cp-1", says: "0660", change: mode("cp-1", evidencetest.PKI+"sa.key", 0o660)},
+	{check: "key-permissions", name: "a key that a group can read", status: Warn, node: "cp-1", says: "0640", change: mode("cp-1", evidencetest.PKI+"sa.key", 0o640)},
+	{check: "key-permissions", name: "what a kubelet rotates", of: evidencetest.Kubeadm, status: Fail, node: "worker-1", says: "0644", change: mode("worker-1", rotatedClient, 0o644)},
+	{check: "key-permissions", name: "keys of encryption for all", status: Fail, node: "cp-3", says: "0644", change: mode("cp-3", evidencetest.EncryptionFile, 0o644)},
+	{check: "key-permissions", name: "etcd's data for all", status: Fail, node: "cp-3", says: "0755", change: mode("cp-3", "/var/lib/etcd", 0o755)},
+	{check: "key-permissions", name: "etcd's data", status: Pass, says: "/var/lib/etcd", change: mode("cp-3", "/var/lib/etcd", 0o700)},
+	{check: "key-permissions", name: "a key without .key, by a flag", status: Fail, node: "cp-2", says: "0644", change: func(e *evidence.Evidence) {
+		evidencetest.SetFlag(evidencetest.Program(e, "cp-2", evidence.Scheduler), "tls-private-key-file", "/etc/kubernetes/scheduler.pem")
+		evidencetest.SetMode(e, "cp-2", "/etc/kubernetes/scheduler.pem", 0o644)
+	}},
+	{check: "key-permissions", name: "a certificate for all", status: Pass, change: mode("cp-2", evidencetest.PKI+"ca.crt", 0o644)},
+	{check: "key-permissions", name: "copies in a folder", of: inFolder(evidencetest.Kubeadm), status: Warn, node: "cp-2", says: "0644, root (of the copy)", change: mode("cp-2", evidencetest.PKI+"ca.key", 0o644)},
+	{check: "key-permissions", name: "owned by a user", status: Warn, node: "cp-2", says: "0600, alice", change: ownedBy("cp-2", evidencetest.PKI+"sa.key", "alice")},
+	{check: "key-permissions", name: "owned by whom etcd runs as", status: Pass, change: ownedBy("cp-2", evidencetest.PKI+"etcd/server.key", "etcd")},
+	{check: "key-permissions", name: "owned by a unit's user", status: Pass, change: func(e *evidence.Evidence) {
+		evidencetest.Program(e, "cp-2", evidence.APIServer).Unit.Settings["User"] = "kube"
+		evidencetest.SetOwner(e, "cp-2", evidencetest.PKI+"sa.key", "kube")
+	}},
+}
+
+// serviceAccountKey gives API servers a key for service accounts, by file and by
+// what they accept.
+func serviceAccountKey(file, accepted bool, nodes ...string) func(*evidence.Evidence) {
+	return func(e *evidence.Evidence) {
+		for _, node := range nodes {
+			if file {
+				evidencetest.SetPublicKey(e, node, evidencetest.PKI+"sa.pub", "another")
+			}
+			if accepted {
+				evidencetest.Server(e, node).ServiceAccountKeys = []string{evidencetest.KeyID("another")}
+			}
+		}
+	}
+}
+
+// twoKeys has all API servers accept a second key.
+func twoKeys(e *evidence.Evidence) {
+	for _, node := range []string{"cp-1", "cp-2", "cp-3"} {
+		evidencetest.SetPublicKey(e, node, evidencetest.PKI+"old.pub", "old")
+		p := evidencetest.Program(e, node, evidence.APIServer)
+		p.Argv = append(p.Argv, "--service-account-key-file", evidencetest.PKI+"old.pub")
+		s := evidencetest.Server(e, node)
+		s.ServiceAccountKeys = append(s.ServiceAccountKeys, evidencetest.KeyID("old"))
+		slices.Reverse(s.ServiceAccountKeys)
+	}
+}
+
+var serviceAccountCases = []checkCase{
+	{check: "service-account-key-equal", name: "healthy", status: Pass, says: "keys that are accepted: the same on cp-1, cp-2, cp-3"},
+	{check: "service-account-key-equal", name: "kubeadm in a folder", of: inFolder(evidencetest.Kubeadm), status: Pass, says: "keys in files: the same on cp-1, cp-2, cp-3"},
+	{check: "service-account-key-equal", name: "one has another", status: Fail, node: "cp-3", says: evidencetest.KeyID("another"), change: serviceAccountKey(true, true, "cp-3")},
+	{check: "service-account-key-equal", name: "the first has another", status: Fail, node: "cp-1", says: "as on cp-2", change: serviceAccountKey(true, true, "cp-1")},
+	{check: "service-account-key-equal", name: "one accepts another", status: Fail, node: "cp-3", says: "keys that are accepted", change: serviceAccountKey(false, true, "cp-3")},
+	{check: "service-account-key-equal", name: "in a folder", of: inFolder(evidencetest.Kubeadm), status: Fail, node: "cp-2", says: "keys in files", change: serviceAccountKey(true, false, "cp-2")},
+	{check: "service-account-key-equal", name: "all have new files and did not read them", status: Warn, node: "cp-1,cp-2,cp-3", says: "Restart kube-apiserver on cp-2.", change: serviceAccountKey(true, false, "cp-1", "cp-2", "cp-3")},
+	{check: "service-account-key-equal", name: "two keys while they are rotated", status: Pass, says: "keys that are accepted: the same on cp-1, cp-2, cp-3", change: twoKeys},
+	{check: "service-account-key-equal", name: "one does not know the old key", status: Fail, node: "cp-2", change: func(e *evidence.Evidence) {
+		twoKeys(e)
+		p := evidencetest.Program(e, "cp-2", evidence.APIServer)
+		p.Argv = p.Argv[:len(p.Argv)-2]
+	}},
+	{check: "service-account-key-equal", name: "a controller-manager signs with another", status: Fail, node: "cp-2", says: "kube-controller-manager signs with " + evidencetest.PKI + "other.key", change: func(e *evidence.Evidence) {
+		evidencetest.SetFlag(evidencetest.Program(e, "cp-2", evidence.ControllerManager), "service-account-private-key-file", evidencetest.PKI+"other.key")
+		evidencetest.SetPublicKey(e, "cp-2", evidencetest.PKI+"other.pub", "another")
+	}},
+	{check: "service-account-key-equal", name: "one API server", status: Skip, says: "nothing to compare with", change: func(e *evidence.Evidence) {
+		for _, node := range []string{"cp-2", "cp-3"} {
+			evidencetest.DropMachine(e, node)
+		}
+		e.Servers = e.Servers[:2]
+	}},
+}

@@ -1,0 +1,74 @@
+// Package collect looks at a cluster and brings back evidence: over SSH, by its API,
+// from a folder of files, and by asking its API servers. It changes nothing, and
+// never reads the content of a private key.
+package collect
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"k8s.io/client-go/rest"
+
+	"github.com/haplane/haplane/internal/machine"
+	"github.com/haplane/haplane/internal/xray"
+	"github.com/haplane/haplane/internal/xray/evidence"
+)
+
+// Options say where to look: each way that is given is taken.
+type Options struct {
+	Machines    []machine.Machine
+	Kubeconfig  *Kubeconfig
+	Folder      string
+	Expectation xray.Expectation
+	Timeout     time.Duration // for each source
+}
+
+// Collect looks at everything, as far as possible at once. What could not be looked
+// at is Missing in the evidence. Folders are looked at offline: where they are all
+// there is, nothing is asked over the network.
+func Collect(ctx context.Context, o Options) *evidence.Evidence {
+	e := &evidence.Evidence{At: time.Now(), Missing: []evidence.Missing{}}
+	var config *rest.Config
+	var live, copies []*evidence.Machine
+	var missing [3][]evidence.Missing
+	var group sync.WaitGroup
+	if len(o.Machines) > 0 {
+		e.Ways = append(e.Ways, evidence.Machines)
+		group.Go(func() { live, missing[0] = Machines(ctx, o.Machines, o.Timeout, o.Kubeconfig != nil) })
+	}
+	if o.Kubeconfig != nil {
+		e.Ways = append(e.Ways, evidence.API)
+		group.Go(func() { config, e.API, missing[1] = byKubeconfig(ctx, *o.Kubeconfig, o.Timeout) })
+	}
+	if o.Folder != "" {
+		e.Ways = append(e.Ways, evidence.Folder)
+		group.Go(func() { copies, missing[2] = Folder(o.Folder) })
+	}
+	group.Wait()
+	e.Machines = Merge(live, copies)
+	if e.API != nil {
+		e.Machines = Merge(e.Machines, PodMachines(e.API))
+	}
+	for _, m := range missing {
+		e.Missing = append(e.Missing, m...)
+	}
+	if config == nil && len(o.Machines) > 0 {
+		config = handshakesOnly(e.Machines)
+	}
+	if config != nil {
+		scene := xray.NewScene(e, o.Expectation)
+		e.Servers = Servers(ctx, config, scene.Endpoint, apiServers(scene), o.Timeout)
+		takeVersions(scene)
+	}
+	return e
+}
+
+func byKubeconfig(ctx context.Context, k Kubeconfig, timeout time.Duration) (*rest.Config, *evidence.Cluster, []evidence.Missing) {
+	config, name, wrong := k.Config()
+	if wrong != nil {
+		return nil, nil, []evidence.Missing{*wrong}
+	}
+	cluster, missing := API(ctx, config, name, timeout)
+	return config, cluster, missing
+}

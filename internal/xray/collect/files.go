@@ -1,0 +1,69 @@
+package collect
+
+import (
+	"errors"
+
+	"github.com/haplane/haplane/internal/xray/evidence"
+)
+
+// A kind says what of a file may be looked at.
+type kind string
+
+// The kinds. Of all of them, mode, owner and size are seen too.
+const (
+	asText     kind = "text"     // a configuration, without its secrets
+	asBalancer kind = "balancer" // the configuration of a load balancer, without its secrets
+	asPEM      kind = "pem"      // certificates and public keys, not what is between them
+	asDigest   kind = "digest"   // the SHA-256
+	asStat     kind = "stat"     // nothing: keys are never opened
+)
+
+// errPending is about a file that is still to be fetched.
+var errPending = errors.New("not looked at yet")
+
+// A shelf has the files of one machine, live ones or copies. Paths are those on the
+// machine. What is not there is fs.ErrNotExist.
+type shelf interface {
+	// read returns what may be seen of a file.
+	read(path string, how kind) (string, error)
+	stat(path string, how kind) (evidence.File, error)
+	// glob returns the paths that match, in their order.
+	glob(pattern string, how kind) []string
+}
+
+// usual is where kubeadm, haplane and distributions keep their files. What flags
+// name beside comes on top.
+var usual = []struct {
+	how      kind
+	patterns []string
+}{
+	{asText, []string{
+		"/etc/kubernetes/*.conf", "/root/.kube/config",
+		"/etc/kubernetes/manifests/*.yaml", "/etc/kubernetes/manifests/*.yml", "/etc/kubernetes/manifests/*.json",
+		"/var/lib/kubelet/config.yaml", "/var/lib/kubelet/kubeadm-flags.env", "/etc/default/kubelet", "/etc/sysconfig/kubelet",
+		"/etc/default/haproxy", "/etc/sysconfig/haproxy", "/etc/default/keepalived", "/etc/sysconfig/keepalived",
+		"/var/lib/kube-proxy/config.conf",
+	}},
+	{asPEM, []string{
+		"/etc/kubernetes/pki/*.crt", "/etc/kubernetes/pki/*.pub", "/etc/kubernetes/pki/etcd/*.crt",
+		"/var/lib/kubelet/pki/kubelet-client-current.pem",
+	}},
+	{asStat, []string{"/etc/kubernetes/pki/*.key", "/etc/kubernetes/pki/etcd/*.key", "/var/lib/kubelet/pki/*.key"}},
+	{asBalancer, []string{haproxyConfig, nginxConfig}},
+}
+
+// Where load balancers have their configuration if they are not told.
+const (
+	haproxyConfig = "/etc/haproxy/haproxy.cfg"
+	nginxConfig   = "/etc/nginx/nginx.conf"
+)
+
+// of are the usual patterns of a kind.
+func usualOf(how kind) []string {
+	for _, u := range usual {
+		if u.how == how {
+			return u.patterns
+		}
+	}
+	return nil
+}

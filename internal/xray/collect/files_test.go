@@ -1,0 +1,119 @@
+package collect
+
+import (
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/haplane/haplane/internal/xray/evidence"
+	"github.com/haplane/haplane/internal/xray/evidence/evidencetest"
+	"github.com/haplane/haplane/internal/xray/parse"
+	"github.com/haplane/haplane/spec"
+)
+
+func TestWhatOfAFileMayBeLookedAt(t *testing.T) {
+	for flag, want := range map[string]kind{
+		"tls-cert-file": asPEM, "etcd-cafile": asPEM, "etcd-certfile": asPEM, "kubelet-certificate-authority": asPEM, "kubelet-client-certificate": asPEM,
+		"trusted-ca-file": asPEM, "requestheader-client-ca-file": asPEM, "service-account-key-file": asPEM,
+		"tls-private-key-file": asStat, "etcd-keyfile": asStat, "peer-key-file": asStat, "service-account-signing-key-file": asStat,
+		"cluster-signing-key-file": asStat, "kubelet-client-key": asStat, "token-auth-file": asStat, "data-dir": asStat,
+		"kubeconfig": asText, "authentication-kubeconfig": asText,
+		"encryption-provider-config": asDigest, "audit-policy-file": asDigest, "authentication-config": asDigest,
+		"audit-log-path": "", "cert-dir": "", "config": "", "secure-port": "",
+	} {
+		if got := howOf(flag, "/x/file"); got != want {
+			t.Errorf("--%s: %q, want %q", flag, got, want)
+		}
+	}
+	if got := howOf("service-account-key-file", "/x/sa.key"); got != asStat {
+		t.Errorf("a private key in place of a public one: %q", got)
+	}
+}
+
+// folderOf interprets a tree.
+func folderOf(t *testing.T, f tree) (*evidence.Machine, []evidence.Missing) {
+	t.Helper()
+	got, missing := Folder(f.dir)
+	if len(got) != 1 {
+		t.Fatalf("%+v, %+v", got, missing)
+	}
+	return got[0], missing
+}
+
+func TestNginxWithIncludes(t *testing.T) {
+	f := newTree(t)
+	f.write("/etc/systemd/system/nginx.service", 0o644, "[Service]\nExecStart=/usr/sbin/nginx -c /etc/nginx/lb.conf\n")
+	f.write("/etc/nginx/lb.conf", 0o644, "events {}\nstream {\n  include stream.d/*.conf;\n}\ninclude lb.conf;\n") // and itself
+	f.write("/etc/nginx/stream.d/a.conf", 0o644, "upstream api { include /etc/nginx/servers; }\n")
+	f.write("/etc/nginx/stream.d/b.conf", 0o644, "server { listen 6443; proxy_pass api; }\n")
+	f.write("/etc/nginx/servers", 0o644, "server 10.0.0.1:6443;\nserver 10.0.0.2:6443;\n")
+	m, missing := folderOf(t, f)
+	if m.LoadBalancer == nil || len(m.LoadBalancer.Backends) != 2 || m.LoadBalancer.Path != "/etc/nginx/lb.conf" || len(missing) > 0 {
+		t.Errorf("%+v, %+v", m.LoadBalancer, missing)
+	}
+}
+
+func TestHAProxyOfSeveralFiles(t *testing.T) {
+	f := newTree(t)
+	lb := evidencetest.Machine(evidencetest.Healthy(spec.Shared), "lb-1").LoadBalancer
+	front, back, _ := strings.Cut(haproxyText(lb), "\nbackend kube-apiserver\n")
+	f.write("/etc/systemd/system/haproxy.service", 0o644, "[Service]\nExecStart=/usr/sbin/haproxy -Ws -f /etc/haproxy/a.cfg -f /etc/haproxy/conf.d\n")
+	f.write("/etc/haproxy/a.cfg", 0o644, front+"\n")
+	f.write("/etc/haproxy/conf.d/b.cfg", 0o644, "backend kube-apiserver\n"+back)
+	m, missing := folderOf(t, f)
+	if m.LoadBalancer == nil || len(m.LoadBalancer.Backends) != len(lb.Backends) || len(m.LoadBalancer.Frontends) != 1 {
+		t.Errorf("%+v", m.LoadBalancer)
+	}
+	if len(missing) != 1 || missing[0].Source != "/etc/haproxy/kubernetes-ca.crt" {
+		t.Errorf("missing %+v", missing)
+	}
+	if err := os.Remove(filepath.Join(f.dir, "etc/haproxy/a.cfg")); err != nil {
+		t.Fatal(err)
+	}
+	if m, _ = folderOf(t, f); m.LoadBalancer == nil || m.LoadBalancer.Err != "no such file" {
+		t.Errorf("%+v", m.LoadBalancer)
+	}
+}
+
+// A container has its files elsewhere; the evidence has them by the names that flags use.
+func TestFilesOfAContainer(t *testing.T) {
+	f := newTree(t)
+	f.write("/opt/pki/ca.crt", 0o644, certificateText())
+	f.write("/etc/kubernetes/manifests/a.yaml", 0o600, `{apiVersion: v1, kind: Pod, spec: {volumes: [{name: p, hostPath: {path: /opt/pki}}],
+containers: [{name: a, image: "x:v1.37.2", command: [kube-apiserver, --client-ca-file=/certs/ca.crt], volumeMounts: [{name: p, mountPath: /certs}]}]}}`)
+	m, missing := folderOf(t, f)
+	if c := m.Certificate("/certs/ca.crt"); c == nil || c.Err != "" || len(missing) > 0 || m.Program(evidence.APIServer).Version != "v1.37.2" {
+		t.Errorf("%+v, %+v, %+v", c, m.Programs, missing)
+	}
+}
+
+func certificateText() string {
+	return parse.PEM([]evidence.Certificate{evidencetest.Issue(evidencetest.Row{CommonName: evidencetest.CA})})
+}
+
+func TestDropInsChangeUnits(t *testing.T) {
+	f := newTree(t)
+	f.write("/usr/lib/systemd/system/kubelet.service", 0o644, "[Service]\nExecStart=/usr/bin/kubelet\n")
+	f.write("/usr/lib/systemd/system/kubelet.service.d/10-kubeadm.conf", 0o644, "[Service]\nEnvironmentFile=-/var/lib/kubelet/kubeadm-flags.env\nExecStart=\nExecStart=/usr/bin/kubelet --kubeconfig=/etc/kubernetes/kubelet.conf $KUBELET_KUBEADM_ARGS\n")
+	f.write("/usr/lib/systemd/system/haproxy.service", 0o644, "[Service]\nExecStart=/usr/sbin/haproxy -f /etc/haproxy/haproxy.cfg\n") // not enabled
+	f.write("/var/lib/kubelet/kubeadm-flags.env", 0o644, `KUBELET_KUBEADM_ARGS="--node-ip=10.0.0.1"`+"\n")
+	f.write("/etc/kubernetes/kubelet.conf", 0o600, "kind: Config\ncurrent-context: a\n")
+	m, missing := folderOf(t, f)
+	var names []string
+	for _, p := range m.Programs {
+		names = append(names, p.Name)
+	}
+	if diff := cmp.Diff([]string{evidence.Kubelet}, names); diff != "" {
+		t.Fatal(diff)
+	}
+	if ip, _ := m.Programs[0].Flag("node-ip"); ip != "10.0.0.1" {
+		t.Errorf("%+v", m.Programs[0])
+	}
+	if k := m.Kubeconfigs["/etc/kubernetes/kubelet.conf"]; k.Err == "" || slices.ContainsFunc(missing, func(x evidence.Missing) bool { return x.Source == k.Path }) {
+		t.Errorf("a kubeconfig without its context: %+v, %+v", k, missing)
+	}
+}

@@ -1,0 +1,102 @@
+package collect
+
+import (
+	"errors"
+	"io/fs"
+	"strings"
+
+	"github.com/haplane/haplane/internal/xray/evidence"
+	"github.com/haplane/haplane/internal/xray/parse"
+)
+
+// A host is a machine while its files are interpreted: the same for a live one and
+// for copies of its files.
+type host struct {
+	shelf
+	machine   *evidence.Machine
+	missing   []evidence.Missing
+	processes []process
+	states    []parse.UnitState // of systemd; of a folder, as the files have it
+	programs  []located
+	trusts    map[string]trust // by kubeconfig
+	balancing balancing
+}
+
+// A process is one of a program of the cluster.
+type process struct {
+	pid  int
+	name string
+	argv []string
+	unit string // kubelet.service; "" where it is in none
+	pod  bool   // of a pod
+	exe  string // identifies the file that it runs
+}
+
+// A trust is with what a client verifies the API server: certificates, or their file.
+type trust struct{ pem, path string }
+
+func (t trust) known() bool { return t != trust{} }
+
+// newHost is one of which nothing is known yet.
+func newHost(name string, way evidence.Way, files shelf) *host {
+	return &host{shelf: files, trusts: map[string]trust{}, machine: &evidence.Machine{
+		Name: name, Way: way,
+		Files: map[string]evidence.File{}, Certificates: map[string][]evidence.Certificate{}, Kubeconfigs: map[string]evidence.Kubeconfig{},
+	}}
+}
+
+// interpret fills the machine with what its processes and files tell.
+func (h *host) interpret() {
+	h.programs = h.findPrograms()
+	for i := range h.programs {
+		h.configuration(&h.programs[i])
+		h.filesOf(&h.programs[i])
+	}
+	h.usualFiles()
+	h.loadBalancer()
+	for _, p := range h.programs {
+		h.machine.Programs = append(h.machine.Programs, p.Program)
+	}
+}
+
+// usualFiles are those that are there whatever flags say: spare kubeconfigs,
+// certificates that wait to be used, keys of CAs.
+func (h *host) usualFiles() {
+	for _, pattern := range usualOf(asText)[:2] {
+		for _, path := range h.glob(pattern, asText) {
+			h.kubeconfig(onHost, path, false)
+		}
+	}
+	for _, pattern := range usualOf(asPEM) {
+		for _, path := range h.glob(pattern, asPEM) {
+			h.pem(onHost, path, false)
+		}
+	}
+	for _, pattern := range usualOf(asStat) {
+		for _, path := range h.glob(pattern, asStat) {
+			h.file(onHost, path, asStat)
+		}
+	}
+}
+
+// miss notes what could not be looked at. What is still to be fetched is not missing.
+func (h *host) miss(source string, err error, fix string) {
+	if errors.Is(err, errPending) {
+		return
+	}
+	text := err.Error()
+	if errors.Is(err, fs.ErrNotExist) {
+		text = "no such file"
+	}
+	h.add(source, strings.TrimSpace(text), fix)
+}
+
+// add notes something missing once.
+func (h *host) add(source, text, fix string) {
+	for _, m := range h.missing {
+		if m.Source == source && m.Err == text {
+			return
+		}
+	}
+	h.missing = append(h.missing, evidence.Missing{Way: h.machine.Way, Node: h.machine.Name, Source: source, Err: text, Fix: fix})
+}

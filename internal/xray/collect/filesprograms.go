@@ -1,0 +1,157 @@
+package collect
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/haplane/haplane/internal/xray/evidence"
+	"github.com/haplane/haplane/internal/xray/parse"
+)
+
+// A place says where on the machine a file is that a program names: containers have
+// theirs elsewhere.
+type place struct {
+	on     func(path string) string
+	inside bool // in a container: its mode and owner are nobody's mistake
+}
+
+var onHost = place{on: func(path string) string { return path }}
+
+// A located program is one with where its files are.
+type located struct {
+	evidence.Program
+	place
+	process *process // nil where none was seen
+}
+
+// findPrograms merges what is known of each program: flags of a running process go
+// before those of its unit, and these before those of a static pod.
+func (h *host) findPrograms() []located {
+	units := h.units()
+	pods := h.pods(h.manifestFolder(units))
+	var out []located
+	for _, name := range h.names(units, pods) {
+		unit, pod := meant(units, name), named(pods, name)
+		p := h.process(name, units, pods)
+		switch {
+		case p != nil:
+			out = append(out, running(p, unitOf(p, units), pod))
+		case unit != nil:
+			out = append(out, unit.program())
+		case pod != nil:
+			out = append(out, *pod)
+		}
+	}
+	return out
+}
+
+// names are the programs of a machine, each once.
+func (h *host) names(units []unit, pods []located) []string {
+	var out []string
+	add := func(name string) {
+		if name != "" && !slices.Contains(out, name) {
+			out = append(out, name)
+		}
+	}
+	for _, p := range h.processes {
+		add(p.name)
+	}
+	for _, u := range units {
+		add(u.name)
+	}
+	for _, p := range pods {
+		add(p.Name)
+	}
+	return out
+}
+
+// The process of a program is the first of the best rank. Pods may run the same
+// programs as the cluster does, an ingress with nginx, say: they are not its own.
+func (h *host) process(name string, units []unit, pods []located) *process {
+	best, rank := (*process)(nil), notOurs
+	for i := range h.processes {
+		p := &h.processes[i]
+		if r := rankOf(p, units, pods); p.name == name && r < rank {
+			best, rank = p, r
+		}
+	}
+	return best
+}
+
+// Ranks of processes, best first.
+const (
+	mainOfUnit = iota
+	withinUnit
+	onItsOwn
+	ofStaticPod
+	maybeOfStaticPod
+	ofDaemonSet
+	notOurs
+)
+
+func rankOf(p *process, units []unit, pods []located) int {
+	pod := named(pods, p.name)
+	switch u := unitOf(p, units); {
+	case u != nil && u.state.MainPID == p.pid:
+		return mainOfUnit
+	case u != nil:
+		return withinUnit
+	case !p.pod:
+		return onItsOwn
+	case pod != nil && slices.Equal(pod.Argv, p.argv):
+		return ofStaticPod
+	case pod != nil:
+		return maybeOfStaticPod
+	case p.name == evidence.KubeProxy:
+		return ofDaemonSet
+	}
+	return notOurs
+}
+
+// running is a program that a process shows. A static pod tells its files, its
+// version and how long it may take to end, where it is the process's.
+func running(p *process, u *unit, pod *located) located {
+	out := located{place: onHost, process: p, Program: evidence.Program{
+		Name: p.name, From: evidence.FromProcess, Where: fmt.Sprintf("pid %d", p.pid), Running: true, Argv: p.argv, Executable: p.exe}}
+	switch {
+	case u != nil:
+		out.Unit, out.StopTimeout = &u.Unit, u.stopTimeout()
+	case p.pod && pod != nil:
+		out.Version, out.StopTimeout, out.place = pod.Version, pod.StopTimeout, pod.place
+	case p.pod:
+		root := fmt.Sprintf("/proc/%d/root", p.pid)
+		out.place = place{func(path string) string { return root + path }, true}
+	}
+	return out
+}
+
+func named(all []located, name string) *located {
+	if i := slices.IndexFunc(all, func(p located) bool { return p.Name == name }); i >= 0 {
+		return &all[i]
+	}
+	return nil
+}
+
+// manifestFolder is where the kubelet finds static pods.
+func (h *host) manifestFolder(units []unit) string {
+	argv := []string(nil)
+	if u := meant(units, evidence.Kubelet); u != nil {
+		argv = u.argv
+	}
+	if p := h.process(evidence.Kubelet, units, nil); p != nil {
+		argv = p.argv
+	}
+	kubelet := evidence.Program{Argv: argv}
+	if path, ok := kubelet.Flag("pod-manifest-path"); ok {
+		return path
+	}
+	if path, ok := kubelet.Flag("config"); ok {
+		if text, err := h.read(path, asText); err == nil {
+			config, _ := parse.Config(text) // what is wrong with it is told when it is read for the kubelet
+			if path := parse.Text(config, "staticPodPath"); path != "" {
+				return path
+			}
+		}
+	}
+	return "/etc/kubernetes/manifests"
+}

@@ -1,0 +1,136 @@
+package collect
+
+import (
+	"errors"
+	"io/fs"
+	"path"
+	"slices"
+	"strings"
+
+	"github.com/haplane/haplane/internal/xray/evidence"
+	"github.com/haplane/haplane/internal/xray/parse"
+)
+
+const (
+	readAsRoot = "Let the user that logs in read it, or log in as root."
+	putBack    = "Put the file back, or take its name out of what refers to it."
+)
+
+// file notes mode and owner of a file, if it is there. In a container they say
+// nothing.
+func (h *host) file(p place, name string, how kind) {
+	if _, done := h.machine.Files[name]; done || p.inside {
+		return
+	}
+	f, err := h.stat(p.on(name), how)
+	if err != nil {
+		return
+	}
+	f.Path = name
+	h.machine.Files[name] = f
+}
+
+// pem looks at certificates or public keys. It has to be there where something needs it.
+func (h *host) pem(p place, name string, needed bool) {
+	if _, done := h.machine.Certificates[name]; done || h.machine.Files[name].PublicKey != "" {
+		return
+	}
+	text, err := h.read(p.on(name), asPEM)
+	if err != nil {
+		if needed && !p.inside || !errors.Is(err, fs.ErrNotExist) {
+			h.miss(name, err, putBack)
+		}
+		return
+	}
+	h.file(p, name, asPEM)
+	if keys, err := parse.PublicKeys(text); err == nil && !strings.Contains(text, "CERTIFICATE") {
+		if f, ok := h.machine.Files[name]; ok {
+			f.PublicKey = keys[0]
+			h.machine.Files[name] = f
+		}
+		return
+	}
+	if strings.HasSuffix(name, ".pub") {
+		h.add(name, "no public key in it", putBack)
+		return
+	}
+	h.machine.Certificates[name] = parse.Certificates(text)
+}
+
+func (h *host) digested(p place, name string) {
+	if h.file(p, name, asDigest); p.inside {
+		return
+	}
+	if _, err := h.stat(p.on(name), asDigest); err != nil {
+		h.miss(name, err, putBack)
+	}
+}
+
+// configuration reads what --config names.
+func (h *host) configuration(p *located) {
+	flag := "config"
+	if p.Name == evidence.EtcdServer {
+		flag = "config-file"
+	}
+	name, ok := p.Flag(flag)
+	if !ok || !strings.HasPrefix(name, "/") || !slices.Contains(withConfig, p.Name) {
+		return
+	}
+	text, err := h.read(p.on(name), asText)
+	if p.inside && err != nil {
+		return
+	}
+	if err != nil {
+		h.miss(name, err, readAsRoot)
+		return
+	}
+	h.file(p.place, name, asText)
+	if p.Config, err = parse.Config(text); err != nil {
+		h.miss(name, err, "Mend it: "+p.Name+" cannot read it either when it starts again.")
+	}
+}
+
+// withConfig are programs whose configuration file is YAML.
+var withConfig = []string{evidence.Kubelet, evidence.KubeProxy, evidence.Scheduler, evidence.EtcdServer, evidence.K3s, evidence.K0s}
+
+// kubeconfig reads one, and the certificates in it and those that it names. One that
+// nothing needs is passed over where it is not there, or is none.
+func (h *host) kubeconfig(p place, name string, needed bool) {
+	if _, done := h.machine.Kubeconfigs[name]; done {
+		return
+	}
+	text, err := h.read(p.on(name), asText)
+	if err != nil {
+		if needed && !p.inside || !errors.Is(err, fs.ErrNotExist) {
+			h.miss(name, err, putBack)
+		}
+		return
+	}
+	k := parse.Kubeconfig(name, text)
+	if !needed && k.Err != "" && !strings.Contains(text, "current-context") && !strings.Contains(text, "clusters:") {
+		return
+	}
+	h.machine.Kubeconfigs[name] = k.Kubeconfig
+	h.file(p, name, asText)
+	beside := func(file string) string {
+		if file != "" && !path.IsAbs(file) {
+			return path.Join(path.Dir(name), file)
+		}
+		return file
+	}
+	if all := slices.Concat(k.ClientCerts, k.CACerts); len(all) > 0 {
+		h.machine.Certificates[name] = all
+	}
+	h.trusts[name] = trust{parse.PEM(k.CACerts), beside(k.CAPath)}
+	if p.inside {
+		return
+	}
+	for _, file := range []string{beside(k.ClientPath), beside(k.CAPath)} {
+		if file != "" && !foreign(file) {
+			h.pem(p, file, true)
+		}
+	}
+	if k.KeyPath != "" && beside(k.KeyPath) != beside(k.ClientPath) {
+		h.file(p, beside(k.KeyPath), asStat)
+	}
+}

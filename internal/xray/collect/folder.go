@@ -1,0 +1,127 @@
+package collect
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/haplane/haplane/internal/xray/evidence"
+)
+
+// Folder looks at copies of files: of one machine's root or its /etc/kubernetes, or
+// a folder with one of these for each machine, which is then named after it. It looks
+// at nothing outside, and opens no key.
+func Folder(dir string) ([]*evidence.Machine, []evidence.Missing) {
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		return nil, []evidence.Missing{folderMissing(dir, err.Error())}
+	}
+	defer root.Close()
+	if prefix, ok := copied(root); ok {
+		m, missing := folderMachine(nameOf(dir), root, prefix)
+		return []*evidence.Machine{m}, missing
+	}
+	entries, err := fs.ReadDir(root.FS(), ".")
+	if err != nil {
+		return nil, []evidence.Missing{folderMissing(dir, err.Error())}
+	}
+	var out []*evidence.Machine
+	var missing []evidence.Missing
+	for _, e := range entries {
+		m, lost := subFolder(root, e)
+		missing = append(missing, lost...)
+		if m != nil {
+			out = append(out, m)
+		}
+	}
+	if len(out)+len(missing) == 0 {
+		missing = []evidence.Missing{folderMissing(dir, "no copies of /etc/kubernetes in it")}
+	}
+	return out, missing
+}
+
+// subFolder is nil where there is nothing of a machine.
+func subFolder(root *os.Root, e fs.DirEntry) (*evidence.Machine, []evidence.Missing) {
+	if !e.IsDir() {
+		return nil, nil
+	}
+	sub, err := root.OpenRoot(e.Name())
+	if err != nil {
+		return nil, []evidence.Missing{folderMissing(e.Name(), err.Error())}
+	}
+	defer sub.Close()
+	prefix, ok := copied(sub)
+	if !ok {
+		return nil, nil
+	}
+	return folderMachine(e.Name(), sub, prefix)
+}
+
+func folderMissing(source, text string) evidence.Missing {
+	return evidence.Missing{Way: evidence.Folder, Source: source, Err: text,
+		Fix: "Name a folder with a copy of a machine's root or /etc/kubernetes, or with one such folder for each machine."}
+}
+
+func nameOf(dir string) string {
+	if abs, err := filepath.Abs(dir); err == nil {
+		dir = abs
+	}
+	return filepath.Base(dir)
+}
+
+// copied tells what a folder is a copy of: /, or /etc/kubernetes.
+func copied(root *os.Root) (prefix string, ok bool) {
+	has := func(names ...string) bool {
+		return slices.ContainsFunc(names, func(name string) bool { _, err := root.Stat(name); return err == nil })
+	}
+	switch {
+	case has("etc/kubernetes", "etc/haproxy", "etc/nginx", "etc/systemd/system"):
+		return "/", true
+	case has("manifests", "pki", "admin.conf", "kubelet.conf", "controller-manager.conf", "scheduler.conf"):
+		return "/etc/kubernetes/", true
+	}
+	return "", false
+}
+
+func folderMachine(name string, root *os.Root, prefix string) (*evidence.Machine, []evidence.Missing) {
+	files := &copies{root: root, prefix: prefix}
+	h := newHost(name, evidence.Folder, files)
+	h.states = statesOfFiles(files.glob)
+	h.interpret()
+	h.machine.Hostname = h.hostname()
+	return h.machine, h.missing
+}
+
+// hostname is what the machine of the files called itself, else its node's name.
+func (h *host) hostname() string {
+	if text, err := h.read("/etc/hostname", asText); err == nil {
+		return strings.TrimSpace(text)
+	}
+	const conf, rotated = "/etc/kubernetes/kubelet.conf", "/var/lib/kubelet/pki/kubelet-client-current.pem"
+	users := []string{h.machine.Kubeconfigs[conf].User}
+	for _, path := range []string{conf, rotated} {
+		if c := h.machine.Certificate(path); c != nil && c.Certificate != nil {
+			users = append(users, c.Subject.CommonName)
+		}
+	}
+	for _, user := range users {
+		if name, ok := strings.CutPrefix(user, "system:node:"); ok {
+			return name
+		}
+	}
+	return ""
+}
+
+// tooLarge is a file that is no configuration.
+func tooLarge(size int64) error {
+	if size <= maxFile {
+		return nil
+	}
+	return fmt.Errorf("larger than %d MiB", maxFile>>20)
+}
+
+var errNotRegular = errors.New("not a regular file")

@@ -1,0 +1,121 @@
+package collect
+
+import (
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/haplane/haplane/internal/xray/evidence"
+	"github.com/haplane/haplane/internal/xray/evidence/evidencetest"
+	"github.com/haplane/haplane/spec"
+)
+
+// within is a tree in a folder of a tree.
+func (f tree) within(name string) tree { return tree{f.t, filepath.Join(f.dir, name)} }
+
+func TestFolderIsWhatItsFilesSay(t *testing.T) {
+	clusters := map[string]*evidence.Evidence{
+		"units": evidencetest.Folder(evidencetest.Healthy(spec.Shared)), "static pods": evidencetest.Folder(evidencetest.Kubeadm()),
+	}
+	for name, e := range clusters {
+		t.Run(name, func(t *testing.T) {
+			f := newTree(t)
+			for _, m := range e.Machines {
+				f.within(m.Name).machine(m)
+				f.within(m.Name).write("/etc/hostname", 0o644, m.Hostname+"\n")
+				asSeen(m)
+				m.Programs = slices.DeleteFunc(m.Programs, func(p evidence.Program) bool { return p.Name == evidence.KubeProxy && p.Unit == nil })
+			}
+			f.write("README", 0o644, "not a machine")
+			got, missing := Folder(f.dir)
+			slices.SortFunc(e.Machines, func(a, b *evidence.Machine) int { return strings.Compare(a.Name, b.Name) })
+			if diff := cmp.Diff(e.Machines, got, alike); diff != "" {
+				t.Error(diff)
+			}
+			if len(missing) > 0 {
+				t.Errorf("missing: %+v", missing)
+			}
+		})
+	}
+}
+
+func TestFolderMayBeOneMachine(t *testing.T) {
+	m := evidencetest.Machine(evidencetest.Kubeadm(), "cp-1")
+	f := newTree(t)
+	f.machine(m)
+	for _, dir := range []string{f.dir, filepath.Join(f.dir, "etc/kubernetes")} {
+		got, _ := Folder(dir)
+		if len(got) != 1 || got[0].Name != filepath.Base(dir) || got[0].Hostname != "cp-1" || got[0].Program(evidence.APIServer) == nil ||
+			got[0].Certificate(evidencetest.ServingCert) == nil {
+			t.Errorf("%s: %+v", dir, got)
+		}
+	}
+}
+
+// Files outside of the folder, keys, and what is no regular file are not opened:
+// each of them would be seen by its content, or by never coming back.
+func TestFolderStaysInsideAndOpensNoKey(t *testing.T) {
+	m := evidencetest.Machine(evidencetest.Kubeadm(), "cp-1")
+	f := newTree(t)
+	f.within("copy").machine(m)
+	f.write("outside.crt", 0o644, "outside")
+	pki := filepath.Join(f.dir, "copy/etc/kubernetes/pki")
+	for name, target := range map[string]string{"linked.crt": "../../../../outside.crt", "absolute.crt": filepath.Join(f.dir, "outside.crt"),
+		"within.crt": "/etc/kubernetes/pki/ca.crt"} {
+		if err := os.Symlink(target, filepath.Join(pki, name)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.Mkdir(filepath.Join(pki, "folder.crt"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	got, missing := Folder(filepath.Join(f.dir, "copy"))
+	if len(got) != 1 {
+		t.Fatalf("%+v", got)
+	}
+	if c := got[0].Certificate(evidencetest.PKI + "within.crt"); c == nil || c.Fingerprint() != m.Certificate(evidencetest.PKI+"ca.crt").Fingerprint() {
+		t.Errorf("a link within the copy: %+v", c)
+	}
+	var said []string
+	for _, x := range missing {
+		said = append(said, strings.TrimPrefix(x.Source, evidencetest.PKI)+": "+x.Err)
+	}
+	slices.Sort(said)
+	want := []string{"absolute.crt: leads out of the folder, or to nothing in it, and was not followed", "folder.crt: not a regular file",
+		"linked.crt: leads out of the folder, or to nothing in it, and was not followed"}
+	if diff := cmp.Diff(want, said); diff != "" {
+		t.Error(diff)
+	}
+	for path, file := range got[0].Files {
+		if strings.HasSuffix(path, ".key") && (file.Digest != "" || file.Mode != 0o600) {
+			t.Errorf("%+v", file)
+		}
+	}
+	root, err := os.OpenRoot(filepath.Join(f.dir, "copy"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer root.Close()
+	files := &copies{root: root, prefix: "/"}
+	if text, err := files.read(evidencetest.ServingKey, asPEM); err == nil {
+		t.Errorf("a key was read: %s", text)
+	}
+	if text, err := files.read("/var/lib/kubelet/pki/kubelet-client-current.pem", asPEM); err != nil || strings.Contains(text, plantedKey) || !strings.Contains(text, "CERTIFICATE") {
+		t.Errorf("a file of a certificate and its key: %v, %s", err, text)
+	}
+}
+
+func TestFolderWithoutAnything(t *testing.T) {
+	for name, dir := range map[string]string{"empty": t.TempDir(), "not there": filepath.Join(t.TempDir(), "none")} {
+		t.Run(name, func(t *testing.T) {
+			got, missing := Folder(dir)
+			if len(got) != 0 || len(missing) != 1 || missing[0].Source != dir || missing[0].Fix == "" {
+				t.Errorf("%+v, %+v", got, missing)
+			}
+		})
+	}
+}

@@ -1,0 +1,144 @@
+# Looks at a machine, and changes nothing on it: sh reads this from its input, and
+# below it what to look at. $mark, which nobody can guess, begins a section of the
+# answer. $root and $proc are / and /proc, but for tests.
+LC_ALL=C PATH=$PATH:/usr/local/sbin:/usr/local/bin:/usr/sbin:/sbin
+export LC_ALL PATH
+newline='
+'
+IFS=$newline
+cd "$root" || exit 1
+
+has() { command -v "$1" >/dev/null 2>&1; }
+section() { printf '\n%s %s\n' "$mark" "$*"; }
+clock() { section clock; date +%s.%N; }
+
+# survey tells what runs, and puts the files of units among those to look at.
+survey() {
+	section host; head -n 1 "$proc/sys/kernel/hostname"
+	section user; id -u
+	section addresses; if has ip; then ip -o addr; else hostname -I; fi
+	section tools
+	for tool in curl socat systemctl stat sha256sum; do has $tool && printf '%s\n' $tool; done
+	section sockets; sockets "$proc/net/tcp" "$proc/net/tcp6"
+	processes
+	units
+}
+
+sockets() { [ -r "$2" ] || set -- "$1"; awk '$4 == "0A"' "$@"; }
+
+# processes passes over what cannot be a program of a cluster by its name alone.
+processes() {
+	lines= exes= groups= units=
+	for dir in "$proc"/[0-9]*; do
+		read -r name <"$dir/comm" || continue
+		case $name in
+		kube* | hyperkube | etcd* | haproxy* | nginx* | haplane* | k3s* | k0s* | keepalived* | ucarp* | pacemakerd* | go-runner | tini | dumb-init) ;;
+		*) continue ;;
+		esac
+		group=-
+		while read -r line; do
+			case $line in
+			*kubepods*) group=pod; break ;;
+			*.service) group=${line##*/} ;;
+			esac
+		done <"$dir/cgroup"
+		case $group in *.service) units=$units$newline$group ;; esac
+		lines=$lines$newline$dir/cmdline exes=$exes$newline$dir/exe groups=$groups${dir##*/}\ $group$newline
+	done
+	[ -n "$lines" ] || return
+	section groups; printf '%s' "$groups"
+	section exes; stat -L -c '%d:%i %n' $exes
+	section processes; head -v -c 131072 $lines | tr '\000\n' '\n\001' | awk -v limit=1048576 "$redact"
+}
+
+# units finds those of programs of a cluster by name, by what runs, and by their
+# commands. Where systemd does not answer, their files have to do.
+folders='etc/systemd/system
+run/systemd/system
+usr/local/lib/systemd/system
+usr/lib/systemd/system
+lib/systemd/system'
+units() {
+	for folder in $folders; do
+		for file in "$folder"/*.service; do
+			case ${file##*/} in
+			*@.service) ;;
+			kube* | etcd* | haproxy* | nginx* | haplane* | k3s* | k0s* | keepalived* | ucarp* | pacemaker*) units=$units$newline${file##*/} ;;
+			esac
+		done
+	done
+	for file in $(grep -lE '(kube-|kubelet|etcd|haproxy|nginx|haplane|k3s|k0s)' etc/systemd/system/*.service); do
+		case $file in *@.service) ;; *) units=$units$newline${file##*/} ;; esac
+	done
+	[ -n "$units" ] || return
+	shown=$(systemctl show --property="$properties" -- $units)
+	section units; printf '%s\n' "$shown"
+	for line in $shown; do
+		case $line in
+		FragmentPath=/*) look text "${line#*=}" ;;
+		DropInPaths=/*) IFS=' '; look text ${line#*=}; IFS=$newline ;;
+		esac
+	done
+	[ -z "$shown" ] || return
+	for folder in $folders; do
+		for unit in $units; do look text "$folder/$unit" "$folder/$unit.d/*.conf"; done
+	done
+}
+
+# look takes patterns of files to look at, and what of them.
+text= balancer= pem= digest= stat=
+look() {
+	kind=$1; shift
+	for pattern; do
+		IFS=$newline
+		for file in ${pattern#/}; do
+			[ -e "$file" ] || continue
+			stat=$stat$newline$file
+			[ $kind = stat ] || [ -f "$file" ] || continue
+			[ $kind = stat ] || [ -r "$file" ] || { section denied /"$file"; continue; }
+			case $kind in
+			text) text=$text$newline$file ;;
+			balancer) balancer=$balancer$newline$file ;;
+			pem) pem=$pem$newline$file; case $file in *.crt | *.pub) digest=$digest$newline$file ;; esac ;;
+			digest) digest=$digest$newline$file ;;
+			esac
+		done
+	done
+}
+
+# files looks at all of them with one process for each thing to tell.
+files() {
+	[ -n "$stat" ] || return
+	section stat; stat -L -c '%a %U %s /%n' $stat
+	[ -z "$digest" ] || { section digest; sha256sum $digest; }
+	[ -z "$text$balancer$pem" ] || awk -v mark="$mark" -v limit=$limit "$redact" kind=text $text kind=balancer $balancer kind=pem $pem
+}
+
+# tag begins each line of an answer with its name, and writes it at once, since
+# others answer meanwhile. Of etcd's metrics it leaves the others out.
+tag() {
+	awk -v id="$1" '
+		/^(# (HELP|TYPE) |(etcd|go|grpc|os|process|promhttp)_[a-z0-9_]+[{ ])/ && !/'"$metrics"'/ { next }
+		(size += length($0)) < 65536 { printf "%s %s\n", id, $0; fflush() }'
+}
+
+# ask makes requests, one after the other; the second argument is a CA that is in no
+# file, or empty. Errors come in the end: curl prints them whenever it likes.
+ask() {
+	id=$1 ca=$2; shift 2
+	{
+		errors=$(printf '%s\n' "$ca" | curl -q -sS "$@" 2>&1 >&3)
+		printf '\n@errors\n%s\n' "$errors"
+	} 3>&1 | tag "$id" &
+}
+
+# state asks HAProxy at its socket.
+state() {
+	{ echo show stat | socat -t 2 - "UNIX-CONNECT:$2,connect-timeout=2" 2>&1; printf '@exit %s\n' $?; } | tag "$1" &
+}
+
+# version asks the program of a process, if its file is still the one that runs.
+version() {
+	[ "$3" -ef "$proc/$2/exe" ] || return
+	if has timeout; then timeout 3 "$3" --version 2>&1; else "$3" --version 2>&1; fi | tag "$1" &
+}

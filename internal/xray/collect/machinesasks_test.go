@@ -1,0 +1,160 @@
+package collect
+
+import (
+	"context"
+	"encoding/pem"
+	"fmt"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"net/netip"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/haplane/haplane/internal/machine"
+	"github.com/haplane/haplane/internal/xray/evidence"
+	"github.com/haplane/haplane/internal/xray/evidence/evidencetest"
+	"github.com/haplane/haplane/internal/xray/parse"
+)
+
+// asked makes requests with the curl of this host.
+func asked(t *testing.T, group []ask) []evidence.Request {
+	t.Helper()
+	if _, err := exec.LookPath("curl"); err != nil {
+		t.Skip("curl is not installed")
+	}
+	s := newScript("/", "/proc")
+	q := &questions{groups: [][]ask{group}, curl: true}
+	q.write(s)
+	result, err := (&shell{name: "x", bin: t.TempDir()}).Run(t.Context(), machine.Command{Argv: []string{"sh", "-s"}, Stdin: strings.NewReader(s.String())})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, part := range s.sections(result.Stdout) {
+		if part.title == "answers" {
+			h := newHost("x", evidence.Machines, newRemote())
+			q.answer(h, untag(part.body))
+			return h.machine.Requests
+		}
+	}
+	t.Fatalf("no answers in %s", result.Stdout)
+	return nil
+}
+
+// The certificate of httptest is for example.com and 127.0.0.1.
+func TestRequestsVerify(t *testing.T) {
+	server := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path != "/readyz" {
+			w.WriteHeader(http.StatusForbidden)
+		}
+		fmt.Fprintf(w, "[+]etcd ok\nreadyz check passed for %s", r.Host)
+	}))
+	defer server.Close()
+	f := newTree(t)
+	ca := string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: server.Certificate().Raw}))
+	f.write("ca.crt", 0o644, ca)
+	f.write("other.crt", 0o644, parse.PEM([]evidence.Certificate{evidencetest.Issue(evidencetest.Row{CommonName: evidencetest.OtherCA})}))
+	right, wrong := trust{path: filepath.Join(f.dir, "ca.crt")}, trust{path: filepath.Join(f.dir, "other.crt")}
+	_, port, _ := net.SplitHostPort(server.Listener.Addr().String())
+	to := func(path string) evidence.Request { return evidence.Request{URL: server.URL + path} }
+	named := func(name string) ask {
+		return ask{request: evidence.Request{URL: server.URL + "/readyz", ServerName: name}, trust: right,
+			args: []string{"--connect-to", name + ":" + port + ":127.0.0.1:" + port}}
+	}
+	got := asked(t, []ask{
+		{request: to("/readyz"), trust: right},
+		{request: to("/readyz"), trust: wrong},
+		{request: to("/denied"), trust: right},
+		{request: evidence.Request{URL: "https://127.0.0.1:1/readyz"}, trust: right},
+		named("example.com"), named("kubernetes.default"),
+	})
+	var said []string
+	for _, r := range got {
+		said = append(said, fmt.Sprintf("%d %t %s", r.Status, r.Took > 0, strings.SplitN(r.Err, ":", 2)[0]))
+	}
+	want := []string{"200 true ", "0 true SSL certificate problem", "403 true ",
+		said[3], "200 true ", "0 true SSL"}
+	if diff := cmp.Diff(want, said); diff != "" || !strings.Contains(got[3].Err, "connect") {
+		t.Errorf("%s\n%+v", diff, got)
+	}
+	if want := "[+]etcd ok\nreadyz check passed for 127.0.0.1:" + port; got[0].Answer != want {
+		t.Errorf("answer %q, want %q", got[0].Answer, want)
+	}
+	if got := asked(t, []ask{{request: to("/readyz"), trust: trust{pem: ca}}}); got[0].Status != 200 || got[0].Err != "" {
+		t.Errorf("with a CA that is in no file: %+v", got)
+	}
+}
+
+func TestRepliesBelongToTheirRequests(t *testing.T) {
+	for name, test := range map[string]struct {
+		lines []string
+		want  []reply
+	}{
+		"nothing": {nil, nil},
+		"answered and refused": {[]string{"ok", "@status 200 0.5", "@status 000 0", "@errors", "curl: (7) refused"},
+			[]reply{{body: "ok", status: 200, took: 500 * time.Millisecond}, {err: "refused"}}},
+		"cut off":  {[]string{"ok", "@status 200 0", "half of"}, []reply{{body: "ok", status: 200}}},
+		"old curl": {[]string{"@errors", "curl: option --connect-to: is unknown", "curl: try --help"}, []reply{{err: "option --connect-to: is unknown"}}},
+		"two": {[]string{"@status 000 2", "@status 403 1", "@status x y", "@errors", "curl: (60) a", "More", "curl: (28) b"},
+			[]reply{{err: "a", took: 2 * time.Second}, {status: 403, took: time.Second}, {err: "b"}}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if diff := cmp.Diff(test.want, replies(test.lines), cmp.AllowUnexported(reply{})); diff != "" {
+				t.Error(diff)
+			}
+		})
+	}
+}
+
+func TestEtcdThatDoesNotAnswerWell(t *testing.T) {
+	const status = `{"header":{"cluster_id":"1","member_id":"2"},"version":"3.7.1","leader":"2","dbSize":"10"}`
+	const members = `{"members":[{"ID":"2","name":"a"}]}`
+	for name, test := range map[string]struct {
+		answers []reply
+		err     string
+		healthy bool
+		health  string
+	}{
+		"nothing":   {nil, "no answer in time", false, ""},
+		"refused":   {[]reply{{err: "refused"}}, "refused", false, ""},
+		"no quorum": {[]reply{{body: status, status: 200}, {body: members, status: 200}, {status: 200}, {err: "timed out"}}, "", false, "timed out"},
+		"unhealthy": {[]reply{{body: status, status: 200}, {body: members, status: 200}, {status: 404}, {body: `{"health":"false","reason":"RAFT NO LEADER"}`, status: 503}}, "", false, "RAFT NO LEADER"},
+		"denied":    {[]reply{{body: `{"error":"permission denied"}`, status: 403}}, "HTTP 403: permission denied", false, ""},
+		"healthy":   {[]reply{{body: status, status: 200}, {body: members, status: 200}, {status: 200}, {body: `{"health":"true"}`, status: 200}}, "", true, ""},
+		"no list":   {[]reply{{body: status, status: 200}}, "no answer in time", false, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			e := etcdAsk{endpoint: "https://127.0.0.1:2379"}.evidence(test.answers)
+			healthy := e.Healthy != nil && *e.Healthy
+			if e.Err != test.err || healthy != test.healthy || e.Health != test.health || (e.Healthy == nil) != (test.err != "") {
+				t.Errorf("%+v", e)
+			}
+		})
+	}
+}
+
+func TestServiceNetworkWaitsForTheFirstThatKnows(t *testing.T) {
+	known := netip.MustParseAddr("10.96.0.1")
+	n := newServiceNetwork(3) // one of which hangs
+	n.tell(netip.Addr{})
+	if got := n.wait(t.Context(), time.Millisecond); got.IsValid() {
+		t.Errorf("nobody knows, and it is %s", got)
+	}
+	n.tell(known)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	if got := n.wait(ctx, time.Minute); got != known {
+		t.Errorf("got %s", got)
+	}
+	n.tell(netip.MustParseAddr("10.0.0.1")) // too late, and no panic
+	nobody := newServiceNetwork(1)
+	nobody.tell(netip.Addr{})
+	if got := nobody.wait(ctx, time.Minute); got.IsValid() || ctx.Err() != nil {
+		t.Errorf("got %s, %v", got, ctx.Err())
+	}
+}

@@ -1,0 +1,82 @@
+package collect
+
+import (
+	"crypto/rand"
+	_ "embed" // the scripts
+	"fmt"
+	"strings"
+
+	"github.com/haplane/haplane/internal/machine"
+	"github.com/haplane/haplane/internal/xray/parse"
+)
+
+var (
+	//go:embed machines.sh
+	functions string
+	//go:embed machines.awk
+	redaction string
+)
+
+// maxFile is how much of a file is looked at. What is larger is no configuration.
+const maxFile = 4 << 20
+
+// A script is what a machine is asked in one go.
+type script struct {
+	mark string
+	body strings.Builder
+}
+
+// newScript begins one. Root and proc are / and /proc, but for tests.
+func newScript(root, proc string) *script {
+	s := &script{mark: "@" + rand.Text()}
+	for _, v := range [][2]string{{"mark", s.mark}, {"root", root}, {"proc", proc}, {"properties", parse.ShownProperties}, {"limit", fmt.Sprint(maxFile)},
+		{"metrics", "(" + strings.Join(parse.EtcdMetricNames, "|") + ")"}, {"redact", redaction}} {
+		s.body.WriteString(v[0] + "=" + machine.Quote(v[1:]) + "\n")
+	}
+	s.body.WriteString(functions + "\n{\n")
+	s.call("clock")
+	return s
+}
+
+// call adds a line; no shell reads what is in the arguments.
+func (s *script) call(function string, args ...string) {
+	s.body.WriteString(strings.TrimSpace(function+" "+machine.Quote(args)) + "\n")
+}
+
+// look adds files to look at. Names that cannot be told apart line by line are
+// left out.
+func (s *script) look(wants []want) {
+	byKind := map[kind][]string{}
+	for _, w := range wants {
+		if !strings.ContainsAny(w.pattern, "\n\x00") {
+			byKind[w.how] = append(byKind[w.how], w.pattern)
+		}
+	}
+	for _, how := range []kind{asText, asBalancer, asPEM, asDigest, asStat} {
+		if len(byKind[how]) > 0 {
+			s.call("look", append([]string{string(how)}, byKind[how]...)...)
+		}
+	}
+}
+
+// String is the whole script. Nothing in it reads what follows on the input.
+func (s *script) String() string {
+	return s.body.String() + "clock\n} </dev/null\nexit 0\n"
+}
+
+// A section is a part of an answer: what it is about, and its lines.
+type section struct{ title, arg, body string }
+
+// sections splits an answer. A body has the line end of its last line.
+func (s *script) sections(answer string) []section {
+	var out []section
+	for i, part := range strings.Split("\n"+answer, "\n"+s.mark+" ") {
+		if i == 0 { // what a login says before the script begins
+			continue
+		}
+		title, body, _ := strings.Cut(part, "\n")
+		title, arg, _ := strings.Cut(title, " ")
+		out = append(out, section{title, arg, body})
+	}
+	return out
+}

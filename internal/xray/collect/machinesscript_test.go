@@ -1,0 +1,72 @@
+package collect
+
+import (
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+// redacted runs files of a kind through the script that runs on machines.
+func redacted(t *testing.T, how kind, text string) string {
+	t.Helper()
+	f := newTree(t)
+	f.write("file", 0o600, text)
+	out, err := exec.Command("awk", "-v", "mark=@", "-v", "limit=100000", redaction, "kind="+string(how), filepath.Join(f.dir, "file")).CombinedOutput()
+	if err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	_, body, _ := strings.Cut(strings.TrimPrefix(string(out), "\n"), "\n")
+	return body
+}
+
+func TestSecretsStayOnTheMachine(t *testing.T) {
+	const s = plantedKey
+	tests := map[string]struct {
+		how        kind
+		text, want string
+	}{
+		"kubeconfig": {asText, "users:\n- name: a\n  user:\n    client-key-data: " + s + "\n    token: " + s + "\n    client-certificate-data: Q0VSVA==\n    tokenFile: /run/token\n",
+			"users:\n- name: a\n  user:\n    client-key-data: REDACTED\n    token: REDACTED\n    client-certificate-data: Q0VSVA==\n    tokenFile: /run/token\n"},
+		"block":         {asText, "user:\n  token: |\n    " + s + "\n    x: " + s + "\n  name: a\n", "user:\n  token: REDACTED\n  name: a\n"},
+		"folded":        {asText, "password:\n  " + s + "\n  " + s + "\nname: a\n", "password:\nname: a\n"},
+		"goes on":       {asText, "token: abc\n  " + s + "\nname: a\n", "token: REDACTED\nname: a\n"},
+		"quoted":        {asText, "token: \"" + s + "\n  " + s + "\"\nname: a\n", "token: REDACTED\nname: a\n"},
+		"list":          {asText, "tokens:\n- " + s + "\n- " + s + "\nname: a\n", "tokens:\nname: a\n"},
+		"deeper list":   {asText, "tokens:\n  - " + s + "\nname: a\n", "tokens:\nname: a\n"},
+		"JSON in lines": {asText, "{\n  \"token\": \"" + s + "\",\n  \"name\": \"a\"\n}\n", "{\n  \"token\": REDACTED,\n  \"name\": \"a\"\n}\n"},
+		"JSON":          {asText, `{"user":{"token":"` + s + `","client-key-data": "` + s + `"},"name":"a"}` + "\n", `{"user":{"token":REDACTED,"client-key-data": REDACTED},"name":"a"}` + "\n"},
+		"flow":          {asText, "user: {token: " + s + ", name: a, tokens: [" + s + ", " + s + "]}\n", "user: {token: REDACTED, name: a, tokens: REDACTED}\n"},
+		"environment":   {asText, "env:\n- name: A\n  value: " + s + "\n- name: B\n", "env:\n- name: A\n  value: REDACTED\n- name: B\n"},
+		"header":        {asText, "staticPodURLHeader:\n  Authorization: [Bearer " + s + "]\nname: a\n", "staticPodURLHeader:\n  Authorization: REDACTED\nname: a\n"},
+		"flags in a list": {asText, "command:\n- kube-apiserver\n- --oidc-client-secret=" + s + "\n- --etcd-servers=https://root:" + s + "@10.0.0.1:2379\n- --v=2\n",
+			"command:\n- kube-apiserver\n- --oidc-client-secret=REDACTED\n- --etcd-servers=https://REDACTED@10.0.0.1:2379\n- --v=2\n"},
+		"harmless": {asText, "rotateCertificates: true\nauthentication:\n  webhook: {cacheTTL: 2m}\nauthorization:\n  mode: Webhook\n- --token-auth-file=/etc/x\n- --enable-bootstrap-token-auth=true\n- --authorization-mode=Node,RBAC\n",
+			"rotateCertificates: true\nauthentication:\n  webhook: {cacheTTL: 2m}\nauthorization:\n  mode: Webhook\n- --token-auth-file=/etc/x\n- --enable-bootstrap-token-auth=true\n- --authorization-mode=Node,RBAC\n"},
+		"a map of that name": {asText, "volumes:\n- secret:\n    secretName: a\n    items:\n    - key: b\n", "volumes:\n- secret:\n    secretName: REDACTED\n    items:\n    - key: b\n"},
+		"unit": {asText, "[Service]\nEnvironment=TOKEN=" + s + " \"PASSWORD=" + s + " " + s + "\" A=b\nExecStart=/usr/bin/x \\\n  --token " + s + " \\\n  --name=a\n",
+			"[Service]\nEnvironment=TOKEN=REDACTED \"PASSWORD=REDACTED\" A=b\nExecStart=/usr/bin/x \\\n  --token REDACTED \\\n  --name=a\n"},
+		"argument of its own": {asText, "command:\n- x\n- --token\n- " + s + "\n- --name\n- a\nExecStart=x --secret \\\n  " + s + " \\\n  --v=2\n",
+			"command:\n- x\n- --token\n- REDACTED\n- --name\n- a\nExecStart=x --secret \\\n  REDACTED \\\n  --v=2\n"},
+		"garbage": {asText, "a: {{{\n\x01\xff: |\n", "a: {{{\n\x01\xff: |\n"},
+		"HAProxy": {asBalancer, "userlist u\n user a password " + s + "\n stats auth a:" + s + "\nbackend b\n server c 10.0.0.1:6443 check\n",
+			"userlist u\nbackend b\n server c 10.0.0.1:6443 check\n"},
+		"certificate and key":           {asPEM, keyText() + "-----BEGIN CERTIFICATE-----\nQQ==\n-----END CERTIFICATE-----\n" + keyText(), "-----BEGIN CERTIFICATE-----\nQQ==\n-----END CERTIFICATE-----\n"},
+		"certificate that does not end": {asPEM, "-----BEGIN CERTIFICATE-----\nQQ==\n" + keyText(), "-----BEGIN CERTIFICATE-----\nQQ==\n"},
+		"public key":                    {asPEM, "-----BEGIN PUBLIC KEY-----\nQQ==\n-----END PUBLIC KEY-----\n", "-----BEGIN PUBLIC KEY-----\nQQ==\n-----END PUBLIC KEY-----\n"},
+		"token":                         {asPEM, s + "\n", ""},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			got := redacted(t, test.how, test.text)
+			if strings.Contains(got, s) {
+				t.Errorf("a secret is left:\n%s", got)
+			}
+			if diff := cmp.Diff(test.want, got); diff != "" {
+				t.Error(diff)
+			}
+		})
+	}
+}

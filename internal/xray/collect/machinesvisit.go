@@ -1,0 +1,152 @@
+package collect
+
+import (
+	"context"
+	"errors"
+	"net/netip"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/haplane/haplane/internal/machine"
+	"github.com/haplane/haplane/internal/xray/evidence"
+)
+
+// A visit is to one machine: first what runs and the usual files, then what these
+// name, and in the end requests from there.
+type visit struct {
+	machine    machine.Machine
+	root, proc string
+	files      *remote
+	seen       survey
+	clock      *evidence.Clock
+	answers    map[string][]string
+	asked      *questions
+	network    *serviceNetwork
+	told       bool
+	apiAsked   bool
+}
+
+// rounds bounds how often files may name others: a kubeconfig in an odd place that
+// names a certificate takes three.
+const rounds = 5
+
+func (v *visit) look(ctx context.Context, timeout time.Duration) (*evidence.Machine, []evidence.Missing) {
+	wants := []want{}
+	for _, u := range usual {
+		for _, pattern := range u.patterns {
+			wants = append(wants, want{u.how, pattern})
+		}
+	}
+	s := v.script()
+	s.call("survey")
+	err := v.run(ctx, s, wants)
+	if v.seen.hostname == "" {
+		return v.unreachable(err)
+	}
+	for round := 1; err == nil && v.asked == nil; round++ {
+		h := v.interpreted()
+		wants := v.files.next()
+		s := v.script()
+		if !leads(wants) || round == rounds {
+			v.tellNetwork(h.serviceIP())
+			v.asked = h.questions(v.network.wait(ctx, timeout/3), v.seen.tools, v.apiAsked)
+		}
+		err = v.run(ctx, s, wants)
+	}
+	return v.result(err)
+}
+
+// leads tells whether the files may name others, or whom to ask.
+func leads(wants []want) bool {
+	return slices.ContainsFunc(wants, func(w want) bool { return w.how == asText || w.how == asBalancer })
+}
+
+func (v *visit) tellNetwork(address netip.Addr) {
+	if !v.told {
+		v.told = true
+		v.network.tell(address)
+	}
+}
+
+func (v *visit) script() *script { return newScript(v.root, v.proc) }
+
+// run has a machine look, and takes what it says, also where it did not come to its end.
+func (v *visit) run(ctx context.Context, s *script, wants []want) error {
+	s.look(v.files.ask(wants))
+	s.call("files")
+	if v.asked != nil {
+		v.asked.write(s)
+	}
+	sent := time.Now()
+	result, err := v.machine.Run(ctx, machine.Command{Argv: []string{"sh", "-s"}, Stdin: strings.NewReader(s.String())})
+	took := time.Since(sent)
+	var stamps []string
+	for _, part := range s.sections(result.Stdout) {
+		switch part.title {
+		case "clock":
+			stamps = append(stamps, strings.TrimSpace(part.body))
+		case "answers":
+			v.answers = untag(part.body)
+		default:
+			v.files.take(part)
+			v.seen.take(part)
+		}
+	}
+	if c := clockOf(stamps, sent, took); c != nil && (v.clock == nil || c.Uncertainty < v.clock.Uncertainty) {
+		v.clock = c
+	}
+	if err == nil && len(stamps) < 2 {
+		err = errors.New("its answer was cut off")
+	}
+	return err
+}
+
+// interpreted is what the files that came so far tell.
+func (v *visit) interpreted() *host {
+	h := newHost(v.machine.Name(), evidence.Machines, v.files)
+	h.processes, h.states = v.seen.processes(), v.seen.states
+	if len(h.states) == 0 { // systemd was not there to be asked
+		h.states = statesOfFiles(v.files.have)
+	}
+	h.machine.Hostname, h.machine.Addresses, h.machine.Listening, h.machine.Clock = v.seen.hostname, v.seen.addresses, v.seen.listening, v.clock
+	h.interpret()
+	return h
+}
+
+// result is all that was seen, in spite of an error in the end.
+func (v *visit) result(err error) (*evidence.Machine, []evidence.Missing) {
+	h := v.interpreted()
+	v.asked.answer(h, v.answers)
+	name := v.machine.Name()
+	if err != nil {
+		h.add("ssh "+name, explain(err), "See why "+name+" answers so slowly, or give it more time with --timeout.")
+	}
+	if v.seen.user != "0" && v.seen.user != "" {
+		h.add("ssh "+name, "logged in as user "+v.seen.user+": what only root can read was not seen", "Log in as root, or as a user that may use sudo without a password.")
+	}
+	for _, tool := range []string{"stat", "sha256sum"} {
+		if !slices.Contains(v.seen.tools, tool) {
+			h.add(tool, "not installed", "Install coreutils on "+name+".")
+		}
+	}
+	return h.machine, h.missing
+}
+
+func (v *visit) unreachable(err error) (*evidence.Machine, []evidence.Missing) {
+	name := v.machine.Name()
+	if err == nil {
+		err = errors.New("no answer to the script that looks")
+	}
+	return &evidence.Machine{Name: name, Way: evidence.Machines},
+		[]evidence.Missing{{Way: evidence.Machines, Node: name, Source: "ssh " + name, Err: explain(err),
+			Fix: "Start the machine, see that ssh reaches it, or leave it out."}}
+}
+
+// explain is an error without the command that it came of.
+func explain(err error) string {
+	if errors.Is(err, context.DeadlineExceeded) && !strings.Contains(err.Error(), "connect to") {
+		return "no answer in time"
+	}
+	return err.Error()
+}

@@ -1,0 +1,78 @@
+package xray
+
+import (
+	"fmt"
+	"net/url"
+	"strconv"
+	"strings"
+
+	"github.com/haplane/haplane/internal/xray/evidence"
+)
+
+// What etcd takes without the flags.
+const (
+	defaultClientURL = "http://localhost:2379"
+	defaultPeerURL   = "http://localhost:2380"
+)
+
+// etcdSetting is a flag of etcd or, where it reads a configuration file, which then
+// replaces all flags, the setting of that name.
+func etcdSetting(p Instance, name, otherwise string) string {
+	if _, ok := p.Flag("config-file"); !ok || p.Name != evidence.EtcdServer {
+		return p.FlagOr(name, otherwise)
+	}
+	if v := p.Config[name]; v != nil {
+		return fmt.Sprint(v)
+	}
+	group, key := "client-transport-security", name
+	if rest, ok := strings.CutPrefix(name, "peer-"); ok {
+		group, key = "peer-transport-security", rest
+	}
+	if sub, ok := p.Config[group].(map[string]any); ok && sub[key] != nil {
+		return fmt.Sprint(sub[key])
+	}
+	return otherwise
+}
+
+// etcdSwitch is a setting that is on or off; set tells whether it was said.
+func etcdSwitch(p Instance, name string) (on, set bool) {
+	text := etcdSetting(p, name, "")
+	on, _ = strconv.ParseBool(text)
+	return on, text != ""
+}
+
+// etcdHidden says why what etcd's flags do not have may be set nevertheless.
+func etcdHidden(p Instance) string {
+	if _, ok := p.Flag("config-file"); ok && p.Config == nil {
+		return "its configuration file was not read"
+	}
+	if u := p.Unit; u != nil && (u.Settings["EnvironmentFile"] != "" || strings.Contains(u.Settings["Environment"], "ETCD_")) {
+		return "its unit sets environment variables, which were not read"
+	}
+	return ""
+}
+
+func urlHost(text string) string {
+	u, err := url.Parse(text)
+	if err != nil {
+		return ""
+	}
+	return u.Hostname()
+}
+
+// urlHosts are the hosts of URLs that are separated by commas.
+func urlHosts(urls string) []string { return hostsOf(commaSeparated(urls)) }
+
+func hostsOf(urls []string) []string {
+	var out []string
+	for _, u := range urls {
+		if h := urlHost(u); h != "" {
+			out = append(out, h)
+		}
+	}
+	return out
+}
+
+func commaSeparated(text string) []string {
+	return strings.FieldsFunc(text, func(r rune) bool { return r == ',' || r == ' ' })
+}

@@ -1,0 +1,254 @@
+// Package evidence is what an x-ray has seen of a cluster, and where. It has no
+// opinion: the checks of package xray judge it. Nothing here holds a private key,
+// a token or a password.
+package evidence
+
+import (
+	"net/netip"
+	"slices"
+	"strings"
+	"time"
+)
+
+// A Way is a way of looking into a cluster.
+type Way string
+
+// The ways in. What one cannot see, another may.
+const (
+	Machines Way = "machines" // over SSH: files, units, processes, sockets
+	API      Way = "api"      // with a kubeconfig
+	Folder   Way = "folder"   // copies of /etc/kubernetes and friends
+)
+
+// Evidence is all that was seen. Checks do not change it.
+type Evidence struct {
+	At       time.Time // by the clock of the host that looks
+	Ways     []Way
+	Machines []*Machine // in the order in which they were named
+	API      *Cluster   // nil where no API was asked
+	// Servers are API servers and the load balancer as they answer when asked from
+	// the host that looks.
+	Servers []Server
+	Missing []Missing
+}
+
+// Missing is something that could not be looked at.
+type Missing struct {
+	Way    Way
+	Node   string // "" where it is not about one machine
+	Source string // file, URL, object or command
+	Err    string
+	Fix    string
+}
+
+// Used reports whether any of the ways was taken.
+func (e *Evidence) Used(ways ...Way) bool {
+	return slices.ContainsFunc(ways, func(w Way) bool { return slices.Contains(e.Ways, w) })
+}
+
+// Machine returns the machine of a name, or of a hostname.
+func (e *Evidence) Machine(name string) *Machine {
+	for _, m := range e.Machines {
+		if m.Name == name {
+			return m
+		}
+	}
+	for _, m := range e.Machines {
+		if m.Hostname == name {
+			return m
+		}
+	}
+	return nil
+}
+
+// MachineAt returns the machine that has an address.
+func (e *Evidence) MachineAt(a netip.Addr) *Machine {
+	for _, m := range e.Machines {
+		if slices.Contains(m.Addresses, a) {
+			return m
+		}
+	}
+	return nil
+}
+
+// A Machine is a host that was looked at, or a folder with its files.
+type Machine struct {
+	Name      string // as the user names it
+	Hostname  string
+	Way       Way
+	Addresses []netip.Addr // without loopback and link-local ones
+	Clock     *Clock       // nil in a folder
+	Programs  []Program
+	Files     map[string]File
+	// Certificates are those of files that flags or kubeconfigs name or contain, by
+	// path; the first of a file is the one that it is about.
+	Certificates map[string][]Certificate
+	Kubeconfigs  map[string]Kubeconfig
+	LoadBalancer *LoadBalancer // nil where none runs
+	Etcd         *Etcd         // nil where none runs, or it was not asked
+	Listening    []netip.AddrPort
+	// Requests were made on the machine, to see what it reaches.
+	Requests []Request
+}
+
+// A Clock is how far a machine's clock is ahead of that of the host that looks.
+type Clock struct {
+	Ahead       time.Duration
+	Uncertainty time.Duration // half of the time that asking took
+}
+
+// A File is one that was looked at.
+type File struct {
+	Path   string
+	Mode   uint32 // permission bits
+	Owner  string
+	Size   int64
+	Digest string // SHA-256 in hex of files that have to be equal; never of keys
+	// PublicKey is the SHA-256 in hex of the public key (PKIX) in a public key file.
+	PublicKey string
+}
+
+// Program returns the program of a name, or nil.
+func (m *Machine) Program(name string) *Program {
+	for i := range m.Programs {
+		if m.Programs[i].Name == name {
+			return &m.Programs[i]
+		}
+	}
+	return nil
+}
+
+// Certificate returns the first certificate of a file, or nil.
+func (m *Machine) Certificate(path string) *Certificate {
+	if all := m.Certificates[path]; len(all) > 0 {
+		return &all[0]
+	}
+	return nil
+}
+
+// Programs that make up a cluster.
+const (
+	APIServer         = "kube-apiserver"
+	ControllerManager = "kube-controller-manager"
+	Scheduler         = "kube-scheduler"
+	Kubelet           = "kubelet"
+	KubeProxy         = "kube-proxy"
+	EtcdServer        = "etcd"
+	HAProxy           = "haproxy"
+	Nginx             = "nginx"
+	HaplaneAgent      = "haplane"
+	K3s               = "k3s" // server and agent in one process
+	K0s               = "k0s"
+)
+
+// How it is known with which flags a program runs, best first.
+const (
+	FromProcess  = "process"
+	FromUnit     = "unit"
+	FromManifest = "manifest"
+	FromPod      = "pod"
+)
+
+// A Program is one that runs on a machine, or is meant to.
+type Program struct {
+	Name    string
+	From    string // process, unit, manifest or pod
+	Where   string // pid 231, /etc/systemd/system/kube-apiserver.service, kube-system/kube-apiserver-cp-1
+	Running bool   // a process was seen, or the pod's container is ready
+	Argv    []string
+	Version string // v1.37.2 where it is known
+	// Executable identifies the file that a process runs: programs of a machine that
+	// have it in common have one version. "" where none was seen.
+	Executable string
+	Unit       *Unit
+	// StopTimeout is how long it may take to end before it is killed: the unit's
+	// TimeoutStopSec or the pod's terminationGracePeriodSeconds. 0: not known.
+	StopTimeout time.Duration
+	// Config is the configuration file that --config names, as generic YAML.
+	Config map[string]any
+}
+
+// Source names where the program's flags were seen.
+func (p *Program) Source() string { return p.From + " " + p.Where }
+
+// Flag returns the value of a flag; the last one counts. A flag without a value
+// has "true", as Go's flag packages and pflag have it for booleans.
+func (p *Program) Flag(name string) (string, bool) {
+	value, found := "", false
+	for i, arg := range p.Argv {
+		text, ok := strings.CutPrefix(arg, "-")
+		if !ok {
+			continue
+		}
+		text = strings.TrimPrefix(text, "-")
+		key, v, has := strings.Cut(text, "=")
+		if key != name {
+			continue
+		}
+		found = true
+		switch {
+		case has:
+			value = v
+		case i+1 < len(p.Argv) && !strings.HasPrefix(p.Argv[i+1], "-"):
+			value = p.Argv[i+1]
+		default:
+			value = "true"
+		}
+	}
+	return value, found
+}
+
+// FlagOr returns the value of a flag, or what the program takes without it.
+func (p *Program) FlagOr(name, otherwise string) string {
+	if v, ok := p.Flag(name); ok {
+		return v
+	}
+	return otherwise
+}
+
+// List returns the values of a flag that takes a list.
+func (p *Program) List(name string) []string {
+	v, _ := p.Flag(name)
+	return strings.FieldsFunc(v, func(r rune) bool { return r == ',' })
+}
+
+// A Unit is a systemd unit as far as availability is concerned.
+type Unit struct {
+	Name    string
+	Path    string
+	Active  string // ActiveState: active, inactive, failed; "" where it was not asked
+	Enabled bool
+	Exec    []string
+	// Settings are the other settings of [Service] by name, the last of each.
+	Settings map[string]string
+}
+
+// A Kubeconfig is one without its secrets.
+type Kubeconfig struct {
+	Path       string
+	Context    string
+	Server     string // of the current context
+	ServerName string // tls-server-name
+	User       string
+	Insecure   bool // insecure-skip-tls-verify
+	Err        string
+}
+
+// A Request was made on a machine with the cluster's CA.
+type Request struct {
+	Purpose    string // of the constants below
+	URL        string
+	ServerName string // the name that the certificate was verified for, where it is not the URL's
+	Status     int    // HTTP; 0 where there was no answer
+	Err        string // why there was none, or why the certificate did not verify
+	Answer     string // the first KiB of it
+	Took       time.Duration
+}
+
+// Purposes of requests.
+const (
+	ThroughLoadBalancer = "load-balancer" // /readyz through the load balancer
+	ThroughService      = "service"       // /readyz through the IP of the kubernetes Service
+	LocalAPIServer      = "local"         // /readyz of the machine's own API server
+	AgentHealth         = "agent"         // health of haplane agent
+)

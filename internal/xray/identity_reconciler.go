@@ -1,0 +1,69 @@
+package xray
+
+import (
+	"fmt"
+
+	discoveryv1 "k8s.io/api/discovery/v1"
+
+	"github.com/haplane/haplane/internal/xray/evidence"
+	"github.com/haplane/haplane/spec"
+)
+
+// Kinds of endpoint reconcilers (k8s.io/kubernetes/pkg/controlplane/reconcilers).
+const (
+	reconcilerLease = "lease"
+	reconcilerCount = "master-count"
+	reconcilerNone  = "none"
+)
+
+// reconciler is how an API server keeps the endpoints of the kubernetes Service.
+func reconciler(a Instance) (kind, observed string) {
+	kind, ok := a.Flag("endpoint-reconciler-type")
+	if !ok || kind == "" {
+		return reconcilerLease, "no --endpoint-reconciler-type: lease is the default"
+	}
+	return kind, "--endpoint-reconciler-type=" + kind
+}
+
+func endpointReconciler(s *Scene) []Finding {
+	var out []Finding
+	for _, a := range s.Instances(evidence.APIServer) {
+		out = append(out, s.judgeReconciler(a))
+	}
+	return out
+}
+
+func (s *Scene) judgeReconciler(a Instance) Finding {
+	kind, observed := reconciler(a)
+	id := s.identityAt(a.Machine)
+	switch {
+	case id == "":
+		return a.at().skip("%s; the identity is not known", observed)
+	case id == spec.Shared && kind != reconcilerNone:
+		return a.at().fail("--endpoint-reconciler-type=none", observed+
+			": an API server that stops in order empties the endpoints, although others serve")
+	case id == spec.Shared || kind == reconcilerLease:
+		return a.at().pass("%s", observed)
+	case kind == reconcilerCount:
+		return a.at().warn("--endpoint-reconciler-type=lease", observed+": nothing takes out the endpoint of a node that died")
+	case kind == reconcilerNone && s.sliceManager() != "":
+		return a.at().warn("--endpoint-reconciler-type=lease", fmt.Sprintf("%s; %s says that it manages the EndpointSlice", observed, s.sliceManager()))
+	case kind == reconcilerNone:
+		return a.at().fail("--endpoint-reconciler-type=lease", observed+": nobody adds this API server to the Service, or takes it out")
+	}
+	return a.at().fail("lease, master-count or none", observed)
+}
+
+// sliceManager is who says that it manages an EndpointSlice of default/kubernetes;
+// API servers say nothing.
+func (s *Scene) sliceManager() string {
+	if s.API == nil {
+		return ""
+	}
+	for _, slice := range s.API.Slices {
+		if by := slice.Labels[discoveryv1.LabelManagedBy]; by != "" {
+			return by
+		}
+	}
+	return ""
+}

@@ -1,0 +1,239 @@
+package xray
+
+import (
+	"fmt"
+	"net/netip"
+	"slices"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	discoveryv1 "k8s.io/api/discovery/v1"
+
+	"github.com/haplane/haplane/internal/xray/evidence"
+	"github.com/haplane/haplane/internal/xray/evidence/evidencetest"
+	"github.com/haplane/haplane/spec"
+)
+
+func withServer(node string, change func(*evidence.Server)) func(*evidence.Evidence) {
+	return func(e *evidence.Evidence) { change(evidencetest.Server(e, node)) }
+}
+
+// serverStopped is an API server that does not run while its machine does.
+func serverStopped(node string) func(*evidence.Evidence) {
+	return func(e *evidence.Evidence) {
+		s := evidencetest.Server(e, node)
+		*s = evidence.Server{Node: node, Address: s.Address, ServerName: s.ServerName, Err: "connect: connection refused"}
+		*evidencetest.Request(e, node, evidence.LocalAPIServer) = evidence.Request{Purpose: evidence.LocalAPIServer, Err: "connection refused"}
+	}
+}
+
+func stopAgent(nodes ...string) func(*evidence.Evidence) {
+	return func(e *evidence.Evidence) {
+		for _, node := range nodes {
+			p := evidencetest.Program(e, node, evidence.HaplaneAgent)
+			p.Running, p.From, p.Where, p.Unit.Active = false, evidence.FromUnit, p.Unit.Path, "inactive"
+			*evidencetest.Request(e, node, evidence.AgentHealth) = evidence.Request{Purpose: evidence.AgentHealth, Err: "connection refused"}
+		}
+	}
+}
+
+// noHaplane leaves a shared cluster without a trace of haplane.
+func noHaplane(e *evidence.Evidence) {
+	for _, node := range []string{"cp-1", "cp-2", "cp-3"} {
+		evidencetest.DropProgram(e, node, evidence.HaplaneAgent)
+	}
+	dropLease("haplane-agent")(e)
+}
+
+// led is what the leading agent says.
+func led(node string, before time.Duration) func(*evidence.Evidence) {
+	return func(e *evidence.Evidence) {
+		evidencetest.Request(e, node, evidence.AgentHealth).Answer = fmt.Sprintf(`{"ok":true,"leader":true,"lastSync":%q}`, evidencetest.At.Add(-before).Format(time.RFC3339Nano))
+	}
+}
+
+func pointTo(machine, path, hostPort string) func(*evidence.Evidence) {
+	return func(e *evidence.Evidence) { evidencetest.SetServer(e, machine, path, "https://"+hostPort) }
+}
+
+// onlyCP1 leaves one machine of whose addresses nothing is known, in a folder.
+func onlyCP1(e *evidence.Evidence) {
+	e.Machines = e.Machines[:1]
+	evidencetest.DropProgram(e, "cp-1", evidence.EtcdServer)
+	evidencetest.DropFlag(evidencetest.Program(e, "cp-1", evidence.Kubelet), "node-ip")
+}
+
+func onlyFirst(e *evidence.Evidence) {
+	evidencetest.DropMachine(e, "cp-2")
+	evidencetest.DropMachine(e, "cp-3")
+	e.API.Nodes = slices.DeleteFunc(e.API.Nodes, func(n corev1.Node) bool { return n.Name == "cp-2" || n.Name == "cp-3" })
+}
+
+var identityCases = slices.Concat(whoCases, reconcilerCases, peerCases, kubeconfigCases, directCases)
+
+var whoCases = []checkCase{
+	{check: "identity", name: "shared", status: Pass, says: "shared: cp-1 advertises 10.10.10.3"},
+	{check: "identity", name: "kubeadm", of: evidencetest.Kubeadm, status: Pass, says: "perNode: "},
+	{check: "identity", name: "API only", of: apiOnly(healthy(spec.Shared)), status: Pass, says: "only endpoint"},
+	{check: "identity", name: "one is another", status: Fail, node: "cp-2", says: "shared, as most are", change: setFlag("cp-2", server, "advertise-address", "10.10.10.12")},
+	{check: "identity", name: "not the expected one", status: Fail, node: "cp-1,cp-2,cp-3", says: "perNode", expect: Expectation{Identity: spec.PerNode}},
+	{check: "identity", name: "not that of the cluster file", of: healthy(spec.PerNode), status: Fail, node: "cp-1,cp-2,cp-3", says: "sharedCertificate | perNode",
+		expect: Expectation{Cluster: &spec.Cluster{Spec: spec.Spec{Identity: spec.SharedCertificate}}}},
+	{check: "identity", name: "by the API not the expected one", of: apiOnly(healthy(spec.Shared)), status: Fail, says: "perNode | shared: ", expect: Expectation{Identity: spec.PerNode}},
+	{check: "identity", name: "two kinds and no majority", status: Fail, says: "one identity | cp-1 advertises its own", change: twoKinds},
+	{check: "identity", name: "nothing tells", of: inFolder(evidencetest.Kubeadm), status: Skip, change: func(e *evidence.Evidence) { e.Machines = e.Machines[3:] }},
+
+	{check: "serving-cert-shared", name: "healthy", status: Pass, says: "cp-1, cp-2, cp-3"},
+	{check: "serving-cert-shared", name: "one has another", status: Fail, node: "cp-2", says: "as on cp-1", change: withServingNames("cp-2", add("extra.example.org"))},
+	{check: "serving-cert-shared", name: "one each in sharedCertificate", of: healthy(spec.SharedCertificate), status: Fail, node: "cp-2,cp-3", change: all(withServingNames("cp-2", add("b")), withServingNames("cp-3", add("c")))},
+	{check: "serving-cert-shared", name: "one of a shared one in perNode", of: healthy(spec.PerNode), status: Warn, node: "cp-3", change: withServingNames("cp-3", add("c"))},
+	{check: "serving-cert-shared", name: "kubeadm", of: evidencetest.Kubeadm, status: Skip, says: "of its own"},
+
+	{check: "kubernetes-service-ip", name: "healthy", status: Pass, says: "10.96.0.1"},
+	{check: "kubernetes-service-ip", name: "another address", status: Fail, says: "10.96.0.10", change: func(e *evidence.Evidence) { e.API.Service.Spec.ClusterIP = "10.96.0.10" }},
+	{check: "kubernetes-service-ip", name: "no such Service", status: Fail, says: "no such Service", change: func(e *evidence.Evidence) { e.API.Service = &corev1.Service{} }},
+	{check: "kubernetes-service-ip", name: "not in a certificate", status: Fail, node: "cp-3", says: "a certificate with 10.96.0.1", change: withServingNames("cp-3", drop("10.96.0.1"))},
+	{check: "kubernetes-service-ip", name: "no network was seen", of: apiOnly(healthy(spec.Shared)), status: Skip, change: func(e *evidence.Evidence) { e.API.ServiceCIDRs = nil }},
+	{check: "kubernetes-service-ip", name: "another network", status: Fail, node: ",cp-1,cp-2,cp-3", says: "10.32.0.1", change: setFlags(server, "service-cluster-ip-range", "10.32.0.0/16")},
+}
+
+var reconcilerCases = []checkCase{
+	{check: "endpoint-reconciler", name: "shared", status: Pass, says: "--endpoint-reconciler-type=none"},
+	{check: "endpoint-reconciler", name: "lease in shared", status: Fail, node: "cp-1", says: "empties the endpoints", change: setFlag("cp-1", server, "endpoint-reconciler-type", "lease")},
+	{check: "endpoint-reconciler", name: "the default in shared", status: Fail, node: "cp-2", says: "lease is the default", change: setFlag("cp-2", server, "endpoint-reconciler-type", "")},
+	{check: "endpoint-reconciler", name: "kubeadm", of: evidencetest.Kubeadm, status: Pass, says: "lease is the default"},
+	{check: "endpoint-reconciler", name: "none in perNode", of: healthy(spec.PerNode), status: Fail, node: "cp-3", says: "nobody adds", change: setFlag("cp-3", server, "endpoint-reconciler-type", "none")},
+	{check: "endpoint-reconciler", name: "none in perNode, with somebody else", of: healthy(spec.PerNode), status: Warn, node: "cp-3", says: "my-operator", change: all(setFlag("cp-3", server, "endpoint-reconciler-type", "none"),
+		withSlice(func(s *discoveryv1.EndpointSlice) { s.Labels[discoveryv1.LabelManagedBy] = "my-operator" }))},
+	{check: "endpoint-reconciler", name: "master-count", of: healthy(spec.SharedCertificate), status: Warn, node: "cp-1", says: "a node that died", change: setFlag("cp-1", server, "endpoint-reconciler-type", "master-count")},
+	{check: "endpoint-reconciler", name: "no identity in common", status: Fail, node: "cp-1", says: "lease | --endpoint-reconciler-type=none", change: twoKinds},
+	{check: "endpoint-reconciler", name: "an unknown identity", of: inFolder(healthy(spec.PerNode)), status: Skip, says: "identity is not known", change: func(e *evidence.Evidence) {
+		for _, m := range e.Machines {
+			delete(m.Certificates, evidencetest.ServingCert)
+		}
+	}},
+	{check: "endpoint-reconciler", name: "no such kind", of: healthy(spec.PerNode), status: Fail, node: "cp-1", says: "sometimes", change: setFlag("cp-1", server, "endpoint-reconciler-type", "sometimes")},
+
+	{check: "endpoint-owner", name: "healthy", status: Pass, says: "haplane agent leads: cp-1"},
+	{check: "endpoint-owner", name: "an agent is stopped", status: Fail, node: "cp-2", says: "haplane-agent.service is inactive", change: stopAgent("cp-2")},
+	{check: "endpoint-owner", name: "all are", status: Fail, node: ",cp-1,cp-2,cp-3", says: "nobody holds it", change: all(stopAgent("cp-1", "cp-2", "cp-3"), released("haplane-agent"))},
+	{check: "endpoint-owner", name: "one is not there", status: Fail, node: "cp-3", says: "no haplane agent", change: func(e *evidence.Evidence) { evidencetest.DropProgram(e, "cp-3", evidence.HaplaneAgent) }},
+	{check: "endpoint-owner", name: "one does something else", status: Fail, node: "cp-3", says: "no haplane agent", change: func(e *evidence.Evidence) {
+		evidencetest.Program(e, "cp-3", evidence.HaplaneAgent).Argv = []string{"haplane", "xray"}
+	}},
+	{check: "endpoint-owner", name: "one does not answer", status: Fail, node: "cp-1", says: "i/o timeout", change: func(e *evidence.Evidence) {
+		*evidencetest.Request(e, "cp-1", evidence.AgentHealth) = evidence.Request{Purpose: evidence.AgentHealth, Err: "i/o timeout"}
+	}},
+	{check: "endpoint-owner", name: "one answers badly", status: Fail, node: "cp-1", says: "404", change: func(e *evidence.Evidence) { evidencetest.Request(e, "cp-1", evidence.AgentHealth).Status = 404 }},
+	{check: "endpoint-owner", name: "not asked", status: Pass, says: "its health was not asked", change: func(e *evidence.Evidence) { evidencetest.Machine(e, "cp-1").Requests = nil }},
+	{check: "endpoint-owner", name: "one is not running and no unit", status: Fail, node: "cp-1", says: "does not run", change: func(e *evidence.Evidence) {
+		p := evidencetest.Program(e, "cp-1", evidence.HaplaneAgent)
+		p.Running, p.Unit = false, nil
+	}},
+	{check: "endpoint-owner", name: "the leader has just begun", status: Pass, says: "just begun to lead", change: func(e *evidence.Evidence) {
+		evidencetest.Request(e, "cp-1", evidence.AgentHealth).Answer = `{"ok":true,"leader":true}`
+	}},
+	{check: "endpoint-owner", name: "an answer that is none", status: Pass, says: "it runs and answers", change: func(e *evidence.Evidence) { evidencetest.Request(e, "cp-1", evidence.AgentHealth).Answer = "ok" }},
+	{check: "endpoint-owner", name: "it keeps something else", status: Fail, node: "cp-2", says: "--endpoint=10.10.10.4:6443", change: setFlag("cp-2", evidence.HaplaneAgent, "endpoint", "10.10.10.4:6443")},
+	{check: "endpoint-owner", name: "the leader looks", status: Pass, says: "9s ago", change: led("cp-1", 8*time.Second)},
+	{check: "endpoint-owner", name: "the leader does not look", status: Fail, node: "cp-1", says: "5m1s ago", change: led("cp-1", 5*time.Minute)},
+	{check: "endpoint-owner", name: "nobody renews the Lease", status: Fail, says: "last renewed it 31s ago", change: renewedBefore("haplane-agent", 30*time.Second)},
+	{check: "endpoint-owner", name: "a node died", status: Pass, change: dead("cp-3")},
+	{check: "endpoint-owner", name: "API servers do it", of: evidencetest.Kubeadm, status: Skip, says: "themselves"},
+	{check: "endpoint-owner", name: "lease in shared", status: Skip, says: "see endpoint-reconciler", change: setFlags(server, "endpoint-reconciler-type", "lease")},
+	{check: "endpoint-owner", name: "nobody", status: Fail, says: "nobody was seen", change: noHaplane},
+	{check: "endpoint-owner", name: "somebody else", status: Warn, says: "my-operator", change: all(noHaplane, withSlice(func(s *discoveryv1.EndpointSlice) { s.Labels[discoveryv1.LabelManagedBy] = "my-operator" }))},
+	{check: "endpoint-owner", name: "machines only", status: Skip, says: "is not seen", change: all(noHaplane, func(e *evidence.Evidence) { e.API = nil })},
+	{check: "endpoint-owner", name: "API only", of: apiOnly(healthy(spec.Shared)), status: Pass, says: "cp-1"},
+	{check: "endpoint-owner", name: "in a folder", of: inFolder(healthy(spec.Shared)), status: Skip, says: "not seen in a folder"},
+}
+
+var peerCases = []checkCase{
+	{check: "peer-advertise-ip", name: "off in shared", status: Pass, says: interoperability + "=false"},
+	{check: "peer-advertise-ip", name: "on in shared", status: Fail, node: "cp-1", says: "10.10.10.3", change: all(setFlag("cp-1", server, "feature-gates", ""), setFlag("cp-1", server, "peer-ca-file", "/etc/kubernetes/pki/ca.crt"))},
+	{check: "peer-advertise-ip", name: "on in shared with the flag", status: Fail, node: "cp-1,cp-2,cp-3", says: "10.10.10.3", change: all(setFlags(server, "feature-gates", interoperability+"=true"),
+		setFlags(server, "peer-ca-file", "/etc/kubernetes/pki/ca.crt"), setFlag("cp-1", server, "peer-advertise-ip", "10.10.10.11"))},
+	{check: "peer-advertise-ip", name: "on in shared and unused", status: Warn, node: "cp-2", says: "none uses it yet", change: setFlag("cp-2", server, "feature-gates", "")},
+	{check: "peer-advertise-ip", name: "older than the feature", status: Pass, says: "off unless set in 1.35.3", change: all(setFlags(server, "feature-gates", "Other=true"), func(e *evidence.Evidence) {
+		for i := range e.Servers {
+			e.Servers[i].Version = "v1.35.3"
+		}
+	})},
+	{check: "peer-advertise-ip", name: "no version", of: inFolder(healthy(spec.Shared)), status: Skip, says: "depends on the version", change: setFlag("cp-1", server, "feature-gates", "")},
+	{check: "peer-advertise-ip", name: "its address is not known", of: inFolder(healthy(spec.Shared)), status: Skip, says: "is not known", change: all(onlyCP1, setFlags(server, "feature-gates", interoperability+"=true"))},
+	{check: "peer-advertise-ip", name: "its own", of: healthy(spec.PerNode), status: Pass, says: "--peer-advertise-ip=10.10.10.11"},
+	{check: "peer-advertise-ip", name: "another's", of: healthy(spec.PerNode), status: Fail, node: "cp-2", says: "10.10.10.11, which is not its own", change: setFlag("cp-2", server, "peer-advertise-ip", "10.10.10.11")},
+	{check: "peer-advertise-ip", name: "no address", of: healthy(spec.PerNode), status: Fail, node: "cp-2", says: "here", change: setFlag("cp-2", server, "peer-advertise-ip", "here")},
+	{check: "peer-advertise-ip", name: "not set", of: healthy(spec.SharedCertificate), status: Warn, node: "cp-3", says: "it publishes 10.10.10.13", change: setFlag("cp-3", server, "peer-advertise-ip", "")},
+	{check: "peer-advertise-ip", name: "one asks nobody", of: healthy(spec.PerNode), status: Warn, node: "cp-3", says: "passes no request on", change: all(setFlag("cp-3", server, "peer-advertise-ip", ""), setFlag("cp-3", server, "peer-ca-file", ""),
+		setFlag("cp-3", server, "peer-advertise-port", ""))},
+	{check: "peer-advertise-ip", name: "another's in its Lease", of: healthy(spec.PerNode), status: Fail, node: "cp-2", says: "its Lease has 10.10.10.3:6443", change: func(e *evidence.Evidence) {
+		for i := range e.API.Leases {
+			if l := &e.API.Leases[i]; l.Labels[corev1.LabelHostname] == "cp-2" {
+				l.Annotations[corev1.AnnotationPeerAdvertiseAddress] = "10.10.10.3:6443"
+			}
+		}
+	}},
+	{check: "peer-advertise-ip", name: "off in perNode", of: healthy(spec.PerNode), status: Skip, says: "no request is passed on", change: all(setFlags(server, "feature-gates", interoperability+"=false"))},
+	{check: "peer-advertise-ip", name: "kubeadm", of: evidencetest.Kubeadm, status: Pass, says: "no --peer-ca-file"},
+}
+
+var kubeconfigCases = []checkCase{
+	{check: "kubeconfig-servers", name: "healthy", status: Pass, says: "kube-scheduler to 127.0.0.1:6443"},
+	{check: "kubeconfig-servers", name: "kubeadm", of: evidencetest.Kubeadm, status: Pass, says: "kubelet to 10.10.10.12:6443"},
+	{check: "kubeconfig-servers", name: "a kubelet is tied to one node", status: Fail, node: "worker-1", says: "10.10.10.11:6443, which is cp-1", change: pointTo("worker-1", evidencetest.KubeletConf, "10.10.10.11:6443")},
+	{check: "kubeconfig-servers", name: "all kubelets are", of: evidencetest.Kubeadm, status: Fail, node: "cp-2,cp-3,worker-1", says: "which is cp-1", change: toFirstNode},
+	{check: "kubeconfig-servers", name: "a kube-proxy is", status: Fail, node: "cp-3", says: "kube-proxy asks 10.10.10.11:6443", change: pointTo("cp-3", evidencetest.KubeProxyConf, "10.10.10.11:6443")},
+	{check: "kubeconfig-servers", name: "a scheduler asks another node", status: Fail, node: "cp-2", says: "kube-scheduler asks 10.10.10.11:6443", change: pointTo("cp-2", evidencetest.SchedulerConf, "10.10.10.11:6443")},
+	{check: "kubeconfig-servers", name: "a controller-manager asks the load balancer", status: Warn, node: "cp-2", says: "another machine", change: pointTo("cp-2", evidencetest.ManagerConf, evidencetest.Endpoint)},
+	{check: "kubeconfig-servers", name: "a controller-manager asks its own address", status: Pass, says: "kube-controller-manager to 10.10.10.12:6443", change: pointTo("cp-2", evidencetest.ManagerConf, "10.10.10.12:6443")},
+	{check: "kubeconfig-servers", name: "a scheduler asks a closed port", status: Fail, node: "cp-1", says: "nothing listens", change: pointTo("cp-1", evidencetest.SchedulerConf, "127.0.0.1:8443")},
+	{check: "kubeconfig-servers", name: "an agent asks another node", status: Fail, node: "cp-2", says: "haplane agent asks 10.10.10.13:6443", change: pointTo("cp-2", "/etc/kubernetes/haplane-agent.conf", "10.10.10.13:6443")},
+	{check: "kubeconfig-servers", name: "admin.conf asks one node", status: Warn, node: "cp-2", says: "admin.conf asks 10.10.10.11:6443", change: pointTo("cp-2", evidencetest.AdminConf, "10.10.10.11:6443")},
+	{check: "kubeconfig-servers", name: "a kubelet asks nobody known", status: Warn, node: "worker-1", says: "nothing that was seen", change: pointTo("worker-1", evidencetest.KubeletConf, "api.example.org:6443")},
+	{check: "kubeconfig-servers", name: "a scheduler asks nobody known", status: Warn, node: "cp-1", says: "nothing that was seen", change: pointTo("cp-1", evidencetest.SchedulerConf, "api.example.org:6443")},
+	{check: "kubeconfig-servers", name: "a kubelet asks another load balancer", status: Pass, says: "kubelet to 10.10.10.3:8443", change: pointTo("worker-1", evidencetest.KubeletConf, "10.10.10.3:8443")},
+	{check: "kubeconfig-servers", name: "a load balancer beside each", status: Pass, says: "kubelet to 127.0.0.1:6443", change: all(pointTo("worker-1", evidencetest.KubeletConf, "127.0.0.1:6443"), func(e *evidence.Evidence) {
+		evidencetest.Machine(e, "worker-1").LoadBalancer = evidencetest.Machine(e, "lb-1").LoadBalancer
+	})},
+	{check: "kubeconfig-servers", name: "whether somebody listens is not seen", of: inFolder(healthy(spec.Shared)), status: Warn, node: "worker-1", says: "127.0.0.1:7443", change: pointTo("worker-1", evidencetest.KubeletConf, "127.0.0.1:7443")},
+	{check: "kubeconfig-servers", name: "a kubelet asks a proxy beside it", status: Pass, says: "kubelet to 127.0.0.1:7443", change: all(pointTo("worker-1", evidencetest.KubeletConf, "127.0.0.1:7443"), func(e *evidence.Evidence) {
+		m := evidencetest.Machine(e, "worker-1")
+		m.Listening = append(m.Listening, m.Listening[0])
+		m.Listening[0] = netip.MustParseAddrPort("127.0.0.1:7443")
+	})},
+	{check: "kubeconfig-servers", name: "a kubelet asks a proxy that is gone", status: Fail, node: "worker-1", says: "nothing listens", change: pointTo("worker-1", evidencetest.KubeletConf, "127.0.0.1:7443")},
+	{check: "kubeconfig-servers", name: "the name of the load balancer", status: Pass, says: "kubelet to api.example.org:6443", change: pointTo("worker-1", evidencetest.KubeletConf, "api.example.org:6443"),
+		expect: Expectation{Cluster: &spec.Cluster{Spec: spec.Spec{Identity: spec.Shared, LoadBalancer: spec.LoadBalancer{Address: "10.10.10.3", Port: 6443, DNSNames: []string{"api.example.org"}}}}}},
+	{check: "kubeconfig-servers", name: "no server", status: Fail, node: "worker-1", says: "no server", change: func(e *evidence.Evidence) { evidencetest.SetServer(e, "worker-1", evidencetest.KubeletConf, "") }},
+	{check: "kubeconfig-servers", name: "one control-plane node", of: evidencetest.Kubeadm, status: Pass, says: "kubelet to 10.10.10.11:6443", change: all(onlyFirst, toFirstNode, pointTo("cp-1", evidencetest.AdminConf, "10.10.10.11:6443"))},
+}
+
+var directCases = []checkCase{
+	{check: "direct-access", name: "healthy", status: Pass, says: "verifies for kubernetes.default"},
+	{check: "direct-access", name: "stopped", status: Fail, node: "cp-3", says: "connection refused", change: serverStopped("cp-3")},
+	{check: "direct-access", name: "a node died", status: Fail, node: "cp-2", says: "i/o timeout", change: dead("cp-2")},
+	{check: "direct-access", name: "another certificate", status: Fail, node: "cp-1", says: "unknown authority", change: withServer("cp-1", func(s *evidence.Server) { s.VerifyErr, s.Ready = "x509: unknown authority", nil })},
+	{check: "direct-access", name: "not ready", status: Fail, node: "cp-1", says: "not ready: etcd", change: withServer("cp-1", func(s *evidence.Server) { s.Ready, s.ReadyDetail = new(false), "etcd" })},
+	{check: "direct-access", name: "readiness was not asked", status: Pass, says: "readiness was not asked", change: withServer("cp-1", func(s *evidence.Server) { s.Ready = nil })},
+	{check: "direct-access", name: "out of our reach", status: Warn, node: "cp-1", says: "on its own machine it answers", change: withServer("cp-1", func(s *evidence.Server) { s.Err = "i/o timeout" })},
+	{check: "direct-access", name: "out of reach by all that is seen", status: Warn, node: "cp-2", says: "perhaps only", of: apiOnly(evidencetest.Kubeadm), change: func(e *evidence.Evidence) {
+		e.Servers = append(e.Servers, evidence.Server{Node: "cp-2", Address: "10.10.10.12:6443", Err: "i/o timeout"})
+	}},
+	{check: "direct-access", name: "nobody asked", status: Skip, change: func(e *evidence.Evidence) {
+		e.Servers = nil
+		for _, m := range e.Machines {
+			m.Requests = nil
+		}
+	}},
+	{check: "direct-access", name: "only its own machine asked", status: Pass, says: "200 on its own machine", change: func(e *evidence.Evidence) { e.Servers = nil }},
+	{check: "direct-access", name: "its own machine asked in vain", status: Fail, node: "cp-3", says: "connection refused", change: all(serverStopped("cp-3"), func(e *evidence.Evidence) { e.Servers = nil })},
+	{check: "direct-access", name: "its own machine got no answer that counts", status: Fail, node: "cp-3", says: "500", change: func(e *evidence.Evidence) {
+		e.Servers = nil
+		evidencetest.Request(e, "cp-3", evidence.LocalAPIServer).Status = 500
+	}},
+	{check: "direct-access", name: "one was not asked", status: Skip, says: "not asked", change: func(e *evidence.Evidence) {
+		e.Servers = e.Servers[:3]
+		evidencetest.Machine(e, "cp-3").Requests = nil
+	}},
+}

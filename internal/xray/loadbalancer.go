@@ -1,0 +1,143 @@
+package xray
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/haplane/haplane/internal/xray/evidence"
+	"github.com/haplane/haplane/spec"
+)
+
+var (
+	fromConfiguration = []evidence.Way{evidence.Machines, evidence.Folder}
+	fromMachines      = []evidence.Way{evidence.Machines}
+)
+
+var loadBalancerChecks = []Check{
+	{
+		ID: "lb-backends", Subject: LoadBalancer, Title: "The load balancer has each API server exactly once, and nothing else",
+		Why:    "An API server that is missing carries no load and saves nobody when the others fail. An address that is none of them takes connections that nobody answers, or that a stranger does.",
+		Source: "https://kubernetes.io/docs/setup/production-environment/tools/kubeadm/high-availability/#create-load-balancer-for-kube-apiserver",
+		Fix:    "Give the load balancer's backend one server for each control-plane node, without backup, and reload it.",
+		Needs:  fromConfiguration, Run: lbBackends,
+	},
+	{
+		ID: "lb-health-check", Subject: LoadBalancer, Title: "The load balancer asks each API server for /readyz over verified TLS",
+		Why:    "Only /readyz tells that an API server is stopping: /healthz and /livez stay green until it no longer listens, and a port that accepts says nothing at all. Unverified, whatever answers on the address counts as an API server.",
+		Source: "https://kubernetes.io/docs/reference/using-api/health-checks/",
+		Fix:    "HAProxy: option httpchk, http-check send meth GET uri /readyz, http-check expect status 200, and on the servers: check check-ssl verify required ca-file CA.",
+		Needs:  fromConfiguration, Run: lbHealthCheck,
+	},
+	{
+		ID: "lb-detection-time", Subject: LoadBalancer, Title: "The load balancer notices a stopping API server before it stops listening",
+		Why:    "An API server that gets SIGTERM is unready at once and serves on for --shutdown-delay-duration. A load balancer that notices later than that sends new connections to a port that is closed.",
+		Source: "https://kubernetes.io/docs/reference/command-line-tools-reference/kube-apiserver/",
+		Fix:    "Set --shutdown-delay-duration of kube-apiserver to well above interval times fall of the health check, or check more often.",
+		Needs:  fromConfiguration, Run: lbDetectionTime,
+	},
+	{
+		ID: "lb-dead-sessions", Subject: LoadBalancer, Title: "Connections to a dead API server are ended",
+		Why:    "A machine that vanishes ends no connection. Clients wait on theirs until something gives up: client-go's pings after 45 s, other clients after the kernel's 15 minutes.",
+		Source: "https://docs.haproxy.org/2.8/configuration.html#5.2-on-marked-down",
+		Fix:    "HAProxy: on-marked-down shutdown-sessions on the servers, or tcp-ut 30s or less.",
+		Needs:  fromConfiguration, Run: lbDeadSessions,
+	},
+	{
+		ID: "lb-idle-timeout", Subject: LoadBalancer, Title: "Idle timeouts of the load balancer outlast a watch",
+		Why:    "A watch may be silent until the API server ends it, after up to twice its --min-request-timeout (1800 s). client-go keeps its connections busy with a ping after 30 s of silence; other clients, and kubectl exec over an upgraded connection, do not.",
+		Source: "https://kubernetes.io/docs/reference/command-line-tools-reference/kube-apiserver/",
+		Fix:    "HAProxy: timeout client and timeout server (or timeout tunnel) of an hour at least; nginx: proxy_timeout.",
+		Needs:  fromConfiguration, Run: lbIdleTimeout,
+	},
+	{
+		ID: "lb-certificate", Subject: LoadBalancer, Title: "Through the load balancer the certificate verifies for its address",
+		Why:    "Clients verify the name that they connect to. A serving certificate without the load balancer's address turns all of them away, or makes them skip verification.",
+		Source: "https://kubernetes.io/docs/setup/best-practices/certificates/",
+		Fix:    "Reissue the serving certificates of the API servers with the load balancer's address and names.",
+		Needs:  []evidence.Way{evidence.Machines, evidence.API}, Run: lbCertificate,
+	},
+	{
+		ID: "lb-from-every-node", Subject: LoadBalancer, Title: "Every node reaches the API through the load balancer",
+		Why:    "A node that cannot is NotReady as soon as its kubelet reconnects. The classic case is a load balancer that does not send a control-plane node's connection back to that node (no hairpin).",
+		Source: "https://kubernetes.io/docs/setup/production-environment/tools/kubeadm/high-availability/",
+		Fix:    "Look at routes, packet filters and hairpin mode between the node and the load balancer.",
+		Needs:  fromMachines, Run: lbFromEveryNode,
+	},
+	{
+		ID: "lb-single-point", Subject: LoadBalancer, Title: "The load balancer is more than one machine",
+		Why:    "However many API servers there are, kubelets, users and, in the shared identity, pods reach them through the load balancer: without it the control plane is up and out of reach.",
+		Source: "https://github.com/kubernetes/kubeadm/blob/main/docs/ha-considerations.md",
+		Fix:    "Run a second load balancer and let keepalived (VRRP) move the address, or put one on each node.",
+		Needs:  []evidence.Way{evidence.Machines, evidence.Folder, evidence.API}, Run: lbSinglePoint,
+	},
+}
+
+// A balancer is a load balancer on a machine that was looked at.
+type balancer struct {
+	*evidence.LoadBalancer
+	machine *evidence.Machine
+}
+
+func (b balancer) at() at { return at{b.machine.Name, b.Path} }
+
+func (s *Scene) balancers() []balancer {
+	var out []balancer
+	for _, m := range s.Machines {
+		if m.LoadBalancer != nil {
+			out = append(out, balancer{m.LoadBalancer, m})
+		}
+	}
+	return out
+}
+
+// configured looks at each load balancer's configuration. Where none was seen, it
+// says why.
+func (s *Scene) configured(look func(balancer) []Finding) []Finding {
+	var out []Finding
+	for _, b := range s.balancers() {
+		if b.Err != "" {
+			out = append(out, b.at().unseen("its configuration: "+b.Err))
+			continue
+		}
+		out = append(out, look(b)...)
+	}
+	if len(s.balancers()) == 0 {
+		return s.unseenBalancer()
+	}
+	return out
+}
+
+func (s *Scene) unseenBalancer() []Finding {
+	if s.Endpoint == "" || !s.Used(fromConfiguration...) {
+		return nil // the check's own reason is better
+	}
+	if m := s.machineOf(s.Endpoint); m != nil && slices.Contains(s.ControlPlane(), m) {
+		return []Finding{at{source: s.EndpointSource}.skip("clients reach the API at %s, which is %s itself: no load balancer was seen", s.Endpoint, m.Name)}
+	}
+	return []Finding{at{source: s.EndpointSource}.skip("the load balancer %s is on no machine that was looked at", s.Endpoint)}
+}
+
+// missingBalancers are machines that the cluster file wants to balance and that
+// were looked into without finding a load balancer.
+func (s *Scene) missingBalancers() []Finding {
+	var out []Finding
+	for _, name := range s.Expected(spec.RoleLoadBalancer) {
+		if m := s.Machine(name); m != nil && lookedInto(m) && m.LoadBalancer == nil {
+			out = append(out, at{name, "cluster file"}.fail("a load balancer", "none was found, running or not"))
+		}
+	}
+	return out
+}
+
+// lookedInto tells a machine of which something was seen from one that did not answer.
+func lookedInto(m *evidence.Machine) bool {
+	return m.Way != evidence.API && (m.Hostname != "" || len(m.Programs) > 0 || len(m.Files) > 0)
+}
+
+// orPass is the findings, or a pass where there is nothing to find.
+func orPass(found []Finding, a at, observed string, args ...any) []Finding {
+	if len(found) == 0 {
+		return []Finding{a.pass("%s", fmt.Sprintf(observed, args...))}
+	}
+	return found
+}

@@ -1,0 +1,156 @@
+package xray
+
+import (
+	"cmp"
+	"fmt"
+	"regexp"
+	"strings"
+	"time"
+
+	"github.com/haplane/haplane/internal/xray/evidence"
+)
+
+const wantedCheck = "GET /readyz over TLS, the certificate verified, status 200"
+
+func lbHealthCheck(s *Scene) []Finding {
+	return s.configured(func(b balancer) []Finding {
+		return orPass(append(healthCheckFaults(b), uncheckedBackends(b)...), b.at(), "%s", describe(b.Check))
+	})
+}
+
+// deniedStatus is what an API server answers to those it does not know, ready or not.
+var deniedStatus = regexp.MustCompile(`\b40[13]\b`)
+
+func healthCheckFaults(b balancer) []Finding {
+	c := b.Check
+	switch c.Kind {
+	case "http":
+	case "passive":
+		return []Finding{b.at().warn(wantedCheck, describe(c)+": an API server that is stopping, or not ready yet, gets connections until they fail")}
+	case "tcp":
+		return []Finding{b.at().fail(wantedCheck, describe(c)+": it accepts while it is stopping, and when it hangs")}
+	default:
+		return []Finding{b.at().fail(wantedCheck, "no health check")}
+	}
+	var out []Finding
+	switch path, _, _ := strings.Cut(c.Path, "?"); path {
+	case "/readyz":
+	case "/healthz", "/livez":
+		out = append(out, b.at().fail(wantedCheck, describe(c)+": it stays green while the API server is stopping"))
+	default:
+		out = append(out, b.at().fail(wantedCheck, describe(c)+": not what an API server says of its readiness"))
+	}
+	if deniedStatus.MatchString(c.Expect) {
+		out = append(out, b.at().fail(wantedCheck, fmt.Sprintf("%s, expecting %s: that is answered by an API server that is not ready, too", describe(c), c.Expect)))
+	}
+	if !c.TLS {
+		out = append(out, b.at().fail(wantedCheck, describe(c)+": API servers speak TLS only"))
+	} else if !c.Verified {
+		out = append(out, b.at().warn(wantedCheck, describe(c)+": whoever answers at the address counts as an API server"))
+	}
+	return out
+}
+
+// uncheckedBackends never leave, though others are checked.
+func uncheckedBackends(b balancer) []Finding {
+	if b.Check.Kind != "http" && b.Check.Kind != "tcp" {
+		return nil
+	}
+	var out []Finding
+	for _, x := range b.Backends {
+		if !x.Checked && !x.Backup {
+			out = append(out, b.at().fail("a health check of every server", fmt.Sprintf("server %s (%s) has none", x.Name, x.Address)))
+		}
+	}
+	return out
+}
+
+func describe(c evidence.HealthCheck) string {
+	switch c.Kind {
+	case "passive":
+		return "failures of real connections only"
+	case "tcp":
+		return "a connect only"
+	case "http":
+	default:
+		return "no health check"
+	}
+	text := "GET " + cmp.Or(c.Path, "/")
+	switch {
+	case !c.TLS:
+		text += " without TLS"
+	case !c.Verified:
+		text += " over TLS, unverified"
+	case c.Name != "":
+		text += " over TLS, verified for " + c.Name
+	default:
+		text += " over TLS, verified"
+	}
+	return text
+}
+
+// sees tells whether a health check shows that an API server is stopping.
+func sees(c evidence.HealthCheck) bool {
+	path, _, _ := strings.Cut(c.Path, "?")
+	return c.Kind == "http" && path == "/readyz" && !deniedStatus.MatchString(c.Expect) && c.Detection() > 0
+}
+
+// slowest is the load balancer that takes longest to see a stop. One that never
+// does is none: lb-health-check says so.
+func (s *Scene) slowest() (b balancer, detection time.Duration, ok bool) {
+	for _, x := range s.balancers() {
+		if d := x.Check.Detection(); x.Err == "" && sees(x.Check) && d > detection {
+			b, detection, ok = x, d, true
+		}
+	}
+	return b, detection, ok
+}
+
+func lbDetectionTime(s *Scene) []Finding {
+	out := s.configured(func(b balancer) []Finding {
+		if sees(b.Check) {
+			return nil
+		}
+		return []Finding{b.at().warn("a health check that shows that an API server is stopping", describe(b.Check)+": no shutdown delay helps")}
+	})
+	b, detection, ok := s.slowest()
+	if !ok {
+		return out
+	}
+	servers := s.Instances(evidence.APIServer)
+	if len(servers) == 0 {
+		return append(out, b.at().skip("it notices within %s; no API server's flags were seen", detection))
+	}
+	for _, a := range servers {
+		out = append(out, delayFinding(a, b, detection))
+	}
+	return out
+}
+
+// delayFinding compares an API server's delay with the load balancer's detection.
+// No delay is the default, and kubeadm's: it drops connections but is nobody's mistake.
+func delayFinding(a Instance, b balancer, detection time.Duration) Finding {
+	delay, err := duration(a, "shutdown-delay-duration", 0)
+	if err != nil {
+		return a.at().unseen(err.Error())
+	}
+	expected := fmt.Sprintf("--shutdown-delay-duration above %s, in which %s notices", detection, b.machine.Name)
+	observed := "--shutdown-delay-duration=" + delay.String()
+	if delay == 0 {
+		return a.at().warn(expected, "no shutdown delay (the default): new connections are refused until the load balancer has noticed")
+	}
+	return a.at().judge(delay > detection, Fail, expected, observed)
+}
+
+// duration is the value of a flag that takes one.
+func duration(p Instance, flag string, otherwise time.Duration) (time.Duration, error) {
+	text, ok := p.Flag(flag)
+	if !ok {
+		return otherwise, nil
+	}
+	d, err := time.ParseDuration(text)
+	if err != nil {
+		return 0, fmt.Errorf("--%s=%s is not a duration", flag, text)
+	}
+	return d, nil
+}

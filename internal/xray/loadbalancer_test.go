@@ -1,0 +1,192 @@
+package xray
+
+import (
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/haplane/haplane/internal/xray/evidence"
+	"github.com/haplane/haplane/internal/xray/evidence/evidencetest"
+	"github.com/haplane/haplane/spec"
+)
+
+// withLB breaks lb-1.
+func withLB(change func(*evidence.LoadBalancer)) func(*evidence.Evidence) {
+	return func(e *evidence.Evidence) { change(evidencetest.Machine(e, "lb-1").LoadBalancer) }
+}
+
+func withCheck(change func(*evidence.HealthCheck)) func(*evidence.Evidence) {
+	return withLB(func(lb *evidence.LoadBalancer) { change(&lb.Check) })
+}
+
+// nginx is lb-1 with nginx stream.
+func nginx(e *evidence.Evidence) {
+	lb := evidencetest.Machine(e, "lb-1").LoadBalancer
+	*lb = evidence.LoadBalancer{Kind: evidence.Nginx, Path: "/etc/nginx/nginx.conf", Frontends: lb.Frontends, Backends: lb.Backends[:3],
+		Check: evidence.HealthCheck{Kind: "passive", Fall: 1, Interval: 10 * time.Second}, Redispatch: true}
+}
+
+// secondLB adds lb-2, a copy of lb-1, and programs to both.
+func secondLB(programs ...string) func(*evidence.Evidence) {
+	return func(e *evidence.Evidence) {
+		first := evidencetest.Machine(e, "lb-1")
+		second := *first
+		second.Name, second.Hostname = "lb-2", "lb-2"
+		e.Machines = append(e.Machines, &second)
+		for _, name := range programs {
+			first.Programs = append(first.Programs, evidence.Program{Name: name, Running: true})
+			second.Programs = slices.Clone(first.Programs)
+		}
+	}
+}
+
+var loadBalancerCases = []checkCase{
+	{check: "lb-backends", name: "healthy", status: Pass, says: "cp-3 (10.10.10.13:6443)"},
+	{check: "lb-backends", name: "one is missing", status: Fail, node: "lb-1", says: "cp-3", change: withLB(func(lb *evidence.LoadBalancer) {
+		lb.Backends = slices.Delete(lb.Backends, 2, 3)
+	})},
+	{check: "lb-backends", name: "one is gone altogether", status: Fail, node: "lb-1", says: "10.10.10.11:6443, 10.10.10.12:6443", change: withLB(func(lb *evidence.LoadBalancer) {
+		lb.Backends = lb.Backends[:2]
+	})},
+	{check: "lb-backends", name: "a stale one", status: Fail, node: "lb-1", says: "10.10.10.14:6443", change: withLB(func(lb *evidence.LoadBalancer) {
+		lb.Backends = append(lb.Backends, evidence.Backend{Name: "cp-4", Address: "10.10.10.14:6443", Checked: true})
+	})},
+	{check: "lb-backends", name: "a worker is one", status: Fail, node: "lb-1", says: "which is worker-1", change: withLB(func(lb *evidence.LoadBalancer) {
+		lb.Backends = append(lb.Backends, evidence.Backend{Name: "w", Address: "10.10.10.21:6443", Checked: true})
+	})},
+	{check: "lb-backends", name: "another port", status: Fail, node: "lb-1", says: "10.10.10.12:6444", change: withLB(func(lb *evidence.LoadBalancer) {
+		lb.Backends[1].Address = "10.10.10.12:6444"
+	})},
+	{check: "lb-backends", name: "one twice", status: Warn, node: "lb-1", says: "2: cp-1, again", change: withLB(func(lb *evidence.LoadBalancer) {
+		lb.Backends = append(lb.Backends, evidence.Backend{Name: "again", Address: "10.10.10.11:6443", Checked: true})
+	})},
+	{check: "lb-backends", name: "by names", status: Pass, change: withLB(func(lb *evidence.LoadBalancer) {
+		lb.Backends = []evidence.Backend{{Name: "a", Address: "cp-1:6443"}, {Name: "b", Address: "cp-2:6443"}, {Name: "c", Address: "cp-3:6443"}}
+	})},
+	{check: "lb-backends", name: "by a name that is not known", status: Skip, says: "cp-3", change: withLB(func(lb *evidence.LoadBalancer) {
+		lb.Backends[2].Address = "api.example.org:6443"
+	})},
+	{check: "lb-backends", name: "one is down", status: Fail, node: "lb-1", says: "L7STS/500", change: withLB(func(lb *evidence.LoadBalancer) {
+		lb.State[1].Status, lb.State[1].Detail = "DOWN", "L7STS/500"
+	})},
+	{check: "lb-backends", name: "one is in maintenance", status: Warn, node: "lb-1", says: "MAINT", change: withLB(func(lb *evidence.LoadBalancer) { lb.State[1].Status = "MAINT" })},
+	{check: "lb-backends", name: "a control-plane node died", status: Fail, node: "lb-1", says: "L4TOUT", change: func(e *evidence.Evidence) { evidencetest.Fail(e, "cp-3") }},
+	{check: "lb-backends", name: "its configuration cannot be read", status: Error, node: "lb-1", says: "permission denied", change: withLB(func(lb *evidence.LoadBalancer) { lb.Err = "permission denied" })},
+	{check: "lb-backends", name: "somebody else's load balancer", of: evidencetest.Kubeadm, status: Skip, says: "10.10.10.3:6443 is on no machine"},
+
+	{check: "lb-health-check", name: "healthy", status: Pass, says: "GET /readyz over TLS, verified for kubernetes.default"},
+	{check: "lb-health-check", name: "healthz", status: Fail, node: "lb-1", says: "stays green", change: withCheck(func(c *evidence.HealthCheck) { c.Path = "/healthz" })},
+	{check: "lb-health-check", name: "livez", status: Fail, node: "lb-1", says: "stays green", change: withCheck(func(c *evidence.HealthCheck) { c.Path = "/livez" })},
+	{check: "lb-health-check", name: "version", status: Fail, node: "lb-1", says: "readiness", change: withCheck(func(c *evidence.HealthCheck) { c.Path = "/version" })},
+	{check: "lb-health-check", name: "readyz without a check of etcd", status: Pass, change: withCheck(func(c *evidence.HealthCheck) { c.Path = "/readyz?exclude=etcd" })},
+	{check: "lb-health-check", name: "401 expected", status: Fail, node: "lb-1", says: "not ready, too", change: withCheck(func(c *evidence.HealthCheck) { c.Expect = "status 401" })},
+	{check: "lb-health-check", name: "a connect", status: Fail, node: "lb-1", says: "a connect only", change: withCheck(func(c *evidence.HealthCheck) { c.Kind = "tcp" })},
+	{check: "lb-health-check", name: "none", status: Fail, node: "lb-1", says: "no health check", change: withCheck(func(c *evidence.HealthCheck) { c.Kind = "none" })},
+	{check: "lb-health-check", name: "plain http", status: Fail, node: "lb-1", says: "TLS only", change: withCheck(func(c *evidence.HealthCheck) { c.TLS = false })},
+	{check: "lb-health-check", name: "unverified", status: Warn, node: "lb-1", says: "unverified", change: withCheck(func(c *evidence.HealthCheck) { c.Verified = false })},
+	{check: "lb-health-check", name: "one server is not checked", status: Fail, node: "lb-1", says: "server cp-2", change: withLB(func(lb *evidence.LoadBalancer) { lb.Backends[1].Checked = false })},
+	{check: "lb-health-check", name: "nginx", status: Warn, node: "lb-1", says: "real connections", change: nginx},
+
+	{check: "lb-detection-time", name: "healthy", status: Pass, says: "above 600ms"},
+	{check: "lb-detection-time", name: "the delay is too short", status: Fail, node: "cp-2", says: "500ms", change: func(e *evidence.Evidence) {
+		evidencetest.SetFlag(evidencetest.Program(e, "cp-2", evidence.APIServer), "shutdown-delay-duration", "500ms")
+	}},
+	{check: "lb-detection-time", name: "checks are rare", status: Fail, node: "cp-1,cp-2,cp-3", says: "above 6s", change: withCheck(func(c *evidence.HealthCheck) {
+		c.Interval, c.FastInterval, c.Fall = 2*time.Second, 0, 3
+	})},
+	{check: "lb-detection-time", name: "no delay", status: Warn, node: "cp-1", says: "no shutdown delay", change: func(e *evidence.Evidence) {
+		evidencetest.DropFlag(evidencetest.Program(e, "cp-1", evidence.APIServer), "shutdown-delay-duration")
+	}},
+	{check: "lb-detection-time", name: "a delay that is none", status: Error, node: "cp-1", says: "soon", change: func(e *evidence.Evidence) {
+		evidencetest.SetFlag(evidencetest.Program(e, "cp-1", evidence.APIServer), "shutdown-delay-duration", "soon")
+	}},
+	{check: "lb-detection-time", name: "a check that shows no stop", status: Warn, node: "lb-1", says: "/healthz", change: withCheck(func(c *evidence.HealthCheck) { c.Path = "/healthz" })},
+	{check: "lb-detection-time", name: "nginx", status: Warn, node: "lb-1", says: "real connections", change: nginx},
+
+	{check: "lb-dead-sessions", name: "healthy", status: Pass},
+	{check: "lb-dead-sessions", name: "they stay", status: Warn, node: "lb-1", says: "45s", change: withLB(func(lb *evidence.LoadBalancer) { lb.CutDeadSessions, lb.TCPUserTimeout = false, 0 })},
+	{check: "lb-dead-sessions", name: "they end by TCP", status: Pass, says: "2s", change: withLB(func(lb *evidence.LoadBalancer) { lb.CutDeadSessions = false })},
+	{check: "lb-dead-sessions", name: "nginx", status: Warn, node: "lb-1", says: "nginx stream cannot", change: nginx},
+
+	{check: "lb-idle-timeout", name: "healthy", status: Pass, says: "5h0m0s"},
+	{check: "lb-idle-timeout", name: "20 seconds", status: Fail, node: "lb-1", says: "pings", change: withLB(func(lb *evidence.LoadBalancer) { lb.ServerTimeout = 20 * time.Second })},
+	{check: "lb-idle-timeout", name: "35 seconds, as kubeadm's guide has it", status: Warn, node: "lb-1", change: withLB(func(lb *evidence.LoadBalancer) { lb.ClientTimeout = 35 * time.Second })},
+	{check: "lb-idle-timeout", name: "a tunnel's timeout goes first", status: Pass, says: "tunnel 24h", change: withLB(func(lb *evidence.LoadBalancer) { lb.ClientTimeout, lb.TunnelTimeout = time.Minute, 24*time.Hour })},
+	{check: "lb-idle-timeout", name: "watches may be longer", status: Warn, node: "lb-1", says: "6h", change: func(e *evidence.Evidence) {
+		evidencetest.SetFlagEverywhere(e, evidence.APIServer, "min-request-timeout", "10800")
+	}},
+	{check: "lb-idle-timeout", name: "nginx without proxy_timeout", status: Warn, node: "lb-1", says: "10m0s", change: nginx},
+
+	{check: "lb-certificate", name: "healthy", status: Pass, says: "10.10.10.3"},
+	{check: "lb-certificate", name: "kubeadm", of: evidencetest.Kubeadm, status: Pass},
+	{check: "lb-certificate", name: "its name is missing", status: Fail, says: "the name 10.10.10.3", change: func(e *evidence.Evidence) {
+		evidencetest.Reissue(e, "", evidencetest.ServingCert, func(r *evidencetest.Row) { r.Names = slices.Delete(r.Names, 0, 1) })
+	}},
+	{check: "lb-certificate", name: "it does not verify", status: Fail, says: "unknown authority", change: func(e *evidence.Evidence) {
+		evidencetest.Server(e, "").VerifyErr = "x509: certificate signed by unknown authority"
+	}},
+	{check: "lb-certificate", name: "nobody answers", status: Error, says: "refused", change: func(e *evidence.Evidence) {
+		*evidencetest.Server(e, "") = evidence.Server{Address: evidencetest.Endpoint, Err: "connection refused"}
+	}},
+
+	{check: "lb-from-every-node", name: "healthy", status: Pass},
+	{check: "lb-from-every-node", name: "no hairpin", status: Fail, node: "cp-1", says: "i/o timeout", change: func(e *evidence.Evidence) {
+		*evidencetest.Request(e, "cp-1", evidence.ThroughLoadBalancer) = evidence.Request{Purpose: evidence.ThroughLoadBalancer, URL: "https://x/readyz", Err: "i/o timeout"}
+	}},
+	{check: "lb-from-every-node", name: "not ready", status: Fail, node: "worker-1", says: "500", change: func(e *evidence.Evidence) {
+		evidencetest.Request(e, "worker-1", evidence.ThroughLoadBalancer).Status = 500
+	}},
+	{check: "lb-from-every-node", name: "anonymous requests are off", status: Pass, says: "401", change: func(e *evidence.Evidence) {
+		evidencetest.Request(e, "worker-1", evidence.ThroughLoadBalancer).Status = 401
+	}},
+	{check: "lb-from-every-node", name: "one was not asked", status: Skip, change: func(e *evidence.Evidence) { evidencetest.Machine(e, "worker-1").Requests = nil }},
+
+	{check: "lb-single-point", name: "one", status: Warn, node: "lb-1", says: "lb-1 alone"},
+	{check: "lb-single-point", name: "two with keepalived", status: Pass, says: "lb-1, lb-2, the address moved by keepalived", change: secondLB("keepalived")},
+	{check: "lb-single-point", name: "two and nothing that moves the address", status: Warn, node: "lb-1,lb-2", change: secondLB()},
+	{check: "lb-single-point", name: "one seen of several", status: Warn, node: "lb-1", says: "no other was looked at", change: func(e *evidence.Evidence) {
+		secondLB("keepalived")(e)
+		evidencetest.DropMachine(e, "lb-2")
+	}},
+	{check: "lb-single-point", name: "one on each node", status: Pass, says: "each node", change: func(e *evidence.Evidence) {
+		lb := evidencetest.Machine(e, "lb-1").LoadBalancer
+		evidencetest.DropMachine(e, "lb-1")
+		for _, m := range e.Machines {
+			m.LoadBalancer = lb
+			evidencetest.SetServer(e, m.Name, evidencetest.KubeletConf, "https://127.0.0.1:7443")
+		}
+	}},
+	{check: "lb-single-point", name: "somebody else's", of: evidencetest.Kubeadm, status: Skip, says: "from outside"},
+	{check: "lb-single-point", name: "no load balancer at all", of: evidencetest.Kubeadm, status: Warn, says: "is cp-1", change: toFirstNode},
+	{check: "lb-single-point", name: "an address that kube-vip moves", of: evidencetest.Kubeadm, status: Pass, says: "kube-vip", change: func(e *evidence.Evidence) {
+		toFirstNode(e)
+		for _, name := range []string{"cp-1", "cp-2"} {
+			m := evidencetest.Machine(e, name)
+			m.Programs = append(m.Programs, evidence.Program{Name: "kube-vip", Running: true})
+		}
+	}},
+}
+
+// toFirstNode has all kubelets talk to cp-1.
+func toFirstNode(e *evidence.Evidence) {
+	for _, m := range e.Machines {
+		evidencetest.SetServer(e, m.Name, evidencetest.KubeletConf, "https://10.10.10.11:6443")
+	}
+}
+
+// The cluster file knows nodes of which nothing was seen.
+func TestBackendsOfTheClusterFile(t *testing.T) {
+	cluster := &spec.Cluster{Spec: spec.Spec{Nodes: []spec.Node{
+		{Name: "cp-4", Role: spec.RoleControlPlane, Address: "10.10.10.14"}, {Name: "lb-2", Role: spec.RoleLoadBalancer, Address: "10.10.10.4"}}}}
+	e := evidencetest.Healthy(spec.Shared)
+	second := *evidencetest.Machine(e, "lb-1")
+	second.Name, second.LoadBalancer = "lb-2", nil
+	e.Machines = append(e.Machines, &second)
+	s := NewScene(e, Expectation{Cluster: cluster})
+	findings := lbBackends(s)
+	for _, want := range []checkCase{{status: Fail, node: "lb-1,lb-2", says: "cp-4 (10.10.10.14:6443)"}, {status: Fail, node: "lb-1,lb-2", says: "none was found"}} {
+		if err := want.judge(findings); err != nil {
+			t.Errorf("%v\n%s", err, show(findings))
+		}
+	}
+}

@@ -1,0 +1,82 @@
+package xray
+
+import (
+	"testing"
+
+	"github.com/haplane/haplane/internal/xray/evidence"
+	"github.com/haplane/haplane/internal/xray/evidence/evidencetest"
+	"github.com/haplane/haplane/spec"
+)
+
+func alsoMissing(m evidence.Missing) func(*evidence.Evidence) {
+	return func(e *evidence.Evidence) { e.Missing = append(e.Missing, m) }
+}
+
+func garbageKubeconfig(e *evidence.Evidence) {
+	m := evidencetest.Machine(e, "worker-1")
+	m.Kubeconfigs[evidencetest.KubeProxyConf] = evidence.Kubeconfig{Path: evidencetest.KubeProxyConf, Err: "yaml: line 3: did not find expected node content"}
+	m.Certificates[evidencetest.KubeProxyConf] = []evidence.Certificate{{Err: "no certificate"}}
+}
+
+func garbageCertificate(e *evidence.Evidence) {
+	evidencetest.Machine(e, "cp-2").Certificates[evidencetest.ServingCert] = []evidence.Certificate{{Err: "x509: malformed certificate"}, {Err: "x509: trailing data"}}
+}
+
+func silentMember(e *evidence.Evidence) {
+	m := evidencetest.Machine(e, "cp-3")
+	m.Etcd = &evidence.Etcd{Endpoint: m.Etcd.Endpoint, Err: "remote error: tls: bad certificate"}
+}
+
+var lookingCases = []checkCase{
+	{check: "evidence-complete", name: "healthy", status: Pass, says: "5 machines and the API"},
+	{check: "evidence-complete", name: "through the API alone", of: apiOnlyShared, status: Pass, says: "nothing is missing of the API"},
+	{check: "evidence-complete", name: "files alone", of: folderShared, status: Pass, says: "nothing is missing of 5 machines"},
+	{check: "evidence-complete", name: "a machine without power", status: Error, node: "worker-1", says: "i/o timeout | Start the machine", change: func(e *evidence.Evidence) { evidencetest.Fail(e, "worker-1") }},
+	{check: "evidence-complete", name: "the API hangs", status: Error, says: "no answer within 10s", change: alsoMissing(evidence.Missing{Way: evidence.API, Source: "nodes", Err: "no answer within 10s", Fix: "x"})},
+	{check: "evidence-complete", name: "missing without a fix", status: Error, node: "cp-1", says: "look again", change: alsoMissing(evidence.Missing{Way: evidence.Machines, Node: "cp-1", Source: "/etc/x", Err: "permission denied"})},
+	{check: "evidence-complete", name: "a garbage kubeconfig", status: Error, node: "worker-1", says: "line 3", change: garbageKubeconfig},
+	{check: "evidence-complete", name: "a garbage certificate", status: Error, node: "cp-2", says: "malformed", change: garbageCertificate},
+	{check: "evidence-complete", name: "the load balancer's configuration", status: Error, node: "lb-1", says: "permission denied", change: withLB(func(lb *evidence.LoadBalancer) { lb.Err = "permission denied" })},
+	{check: "evidence-complete", name: "etcd does not let us in", status: Error, node: "cp-3", says: "bad certificate", change: silentMember},
+	{check: "evidence-complete", name: "etcd does not run, which was seen", status: Pass, change: func(e *evidence.Evidence) { memberStops(e, "cp-3") }},
+}
+
+// One thing that could not be read is told once.
+func TestEvidenceCompleteTellsThingsOnce(t *testing.T) {
+	tests := []struct {
+		name   string
+		change func(*evidence.Evidence)
+		source string // of the one finding
+	}{
+		{"a kubeconfig, and what is in it", garbageKubeconfig, evidencetest.KubeProxyConf},
+		{"two blocks of a file", garbageCertificate, evidencetest.ServingCert},
+		{"a certificate that is missing as well", func(e *evidence.Evidence) {
+			garbageCertificate(e)
+			alsoMissing(evidence.Missing{Way: evidence.Machines, Node: "cp-2", Source: "file " + evidencetest.ServingCert, Err: "x509: malformed certificate"})(e)
+		}, "file " + evidencetest.ServingCert},
+		{"a member that is missing as well", func(e *evidence.Evidence) {
+			silentMember(e)
+			alsoMissing(evidence.Missing{Way: evidence.Machines, Node: "cp-3", Source: "https://127.0.0.1:2379", Err: "bad certificate"})(e)
+		}, "https://127.0.0.1:2379"},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			e := evidencetest.Healthy(spec.Shared)
+			test.change(e)
+			found := evidenceComplete(NewScene(e, Expectation{}))
+			if len(found) != 1 || found[0].Status != Error || found[0].Source != test.source {
+				t.Errorf("want one error about %s, got\n%s", test.source, show(found))
+			}
+		})
+	}
+}
+
+// The same path on another machine is another thing.
+func TestEvidenceCompleteTellsMachinesApart(t *testing.T) {
+	e := evidencetest.Healthy(spec.Shared)
+	garbageCertificate(e)
+	alsoMissing(evidence.Missing{Way: evidence.Machines, Node: "cp-1", Source: evidencetest.ServingCert, Err: "permission denied"})(e)
+	if found := evidenceComplete(NewScene(e, Expectation{})); len(found) != 2 {
+		t.Errorf("want two findings, got\n%s", show(found))
+	}
+}

@@ -1,0 +1,72 @@
+package parse
+
+import (
+	"slices"
+	"strings"
+)
+
+// apiServers finds the proxy whose servers are API servers: by what its checks ask
+// for, the ports of its servers and frontends, and its name. nil where none is.
+func (f *haproxyFile) apiServers() *proxy {
+	var best *proxy
+	most := 0
+	for _, p := range f.proxies {
+		if n := f.likeness(p); n > most {
+			best, most = p, n
+		}
+	}
+	return best
+}
+
+func (f *haproxyFile) likeness(p *proxy) int {
+	if p.kind == "frontend" || p.disabled || len(p.servers) == 0 && !nameOfAPI(p.name) {
+		return 0
+	}
+	n := 0
+	if path := p.httpRequest(); p.check == "httpchk" && probesAPI(path) {
+		n += 8
+	}
+	if slices.ContainsFunc(p.servers, func(s balanced) bool { return strings.HasSuffix(s.address, apiPort) }) {
+		n += 4
+	}
+	for _, front := range f.leadingTo(p) {
+		if slices.ContainsFunc(front.binds, func(a string) bool { return strings.HasSuffix(a, apiPort) }) {
+			n += 4
+		}
+	}
+	if nameOfAPI(p.name) || slices.ContainsFunc(p.servers, func(s balanced) bool { return nameOfAPI(s.name) }) {
+		n++
+	}
+	return n
+}
+
+// apiPort is where API servers serve, unless told otherwise.
+const apiPort = ":6443"
+
+func probesAPI(path string) bool {
+	path, _, _ = strings.Cut(path, "?")
+	return slices.ContainsFunc([]string{"/readyz", "/healthz", "/livez"}, func(p string) bool {
+		return path == p || strings.HasPrefix(path, p+"/")
+	})
+}
+
+func nameOfAPI(name string) bool {
+	name = strings.ToLower(name)
+	return slices.ContainsFunc([]string{"apiserver", "api-server", "kube-api", "kubeapi", "kubernetes", "k8s-api"}, func(s string) bool {
+		return strings.Contains(name, s)
+	})
+}
+
+// leadingTo are the sections through which a proxy is reached: itself where it
+// listens, and frontends that send to it.
+func (f *haproxyFile) leadingTo(p *proxy) []*proxy {
+	var out []*proxy
+	for _, other := range f.proxies {
+		itself := other == p && p.kind == "listen"
+		sends := other != p && (other.backend == p.name || slices.Contains(other.backends, p.name))
+		if !other.disabled && other.kind != "backend" && (itself || sends) {
+			out = append(out, other)
+		}
+	}
+	return out
+}

@@ -1,0 +1,122 @@
+package parse
+
+import (
+	"errors"
+	"fmt"
+	"path"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+
+	"github.com/haplane/haplane/internal/xray/evidence"
+)
+
+// Manifest reads the manifest of a static pod.
+func Manifest(text string) (*corev1.Pod, error) {
+	var pod corev1.Pod
+	if err := readYAML(text, &pod); err != nil {
+		return nil, fmt.Errorf("not a manifest: %w", err)
+	}
+	if pod.Kind == "" && pod.APIVersion == "" {
+		return nil, errors.New("not a manifest: neither kind nor apiVersion")
+	}
+	if pod.Kind != "Pod" {
+		return nil, fmt.Errorf("a manifest of kind %q, which is not a Pod", pod.Kind)
+	}
+	return &pod, nil
+}
+
+// podGrace is how long a pod may take to end that does not say.
+const podGrace = 30 * time.Second
+
+// Pod returns the programs that the containers of a pod run, where the flags are
+// from and where they were seen. Running is left to the caller.
+func Pod(pod *corev1.Pod, from, where string) []evidence.Program {
+	grace := podGrace
+	if s := pod.Spec.TerminationGracePeriodSeconds; s != nil {
+		grace = time.Duration(min(max(*s, 0), int64(Forever/time.Second))) * time.Second
+	}
+	var out []evidence.Program
+	for _, c := range pod.Spec.Containers {
+		if name, argv := container(c); name != "" {
+			out = append(out, evidence.Program{Name: name, From: from, Where: where, Argv: argv,
+				Version: imageTag(c.Image), StopTimeout: grace})
+		}
+	}
+	return out
+}
+
+// container recognises the program of a container by its command, else by its
+// image: images of HAProxy, nginx and kube-vip have the command in themselves.
+func container(c corev1.Container) (string, []string) {
+	argv := append(append([]string{}, c.Command...), c.Args...)
+	for i := range argv {
+		argv[i] = references(argv[i], c.Env)
+	}
+	if len(c.Command) > 0 {
+		return Process(argv)
+	}
+	if name, own := Process(argv); name != "" {
+		return name, own
+	}
+	repository, _, _ := strings.Cut(path.Base(c.Image), ":")
+	repository, _, _ = strings.Cut(repository, "@")
+	return Process(append([]string{repository}, argv...))
+}
+
+var reference = regexp.MustCompile(`\$\$|\$\([-._a-zA-Z][-._a-zA-Z0-9]*\)`)
+
+// references replaces $(NAME) by what the manifest says, as the kubelet does. Values
+// that only the kubelet knows stay as they are written.
+func references(text string, env []corev1.EnvVar) string {
+	return reference.ReplaceAllStringFunc(text, func(m string) string {
+		if m == "$$" {
+			return "$"
+		}
+		for _, e := range slices.Backward(env) {
+			if e.Name == m[2:len(m)-1] && e.ValueFrom == nil {
+				return e.Value
+			}
+		}
+		return m
+	})
+}
+
+var version = regexp.MustCompile(`^v?\d+\.\d+`)
+
+// imageTag is the tag of an image where it looks like a version.
+func imageTag(image string) string {
+	image, _, _ = strings.Cut(image, "@")
+	_, tag, ok := strings.Cut(path.Base(image), ":")
+	if !ok || !version.MatchString(tag) {
+		return ""
+	}
+	return tag
+}
+
+// HostPaths returns where the files of a pod's containers are on the machine: the
+// longest mount of a host path that has the path, or the path itself.
+func HostPaths(pod *corev1.Pod) func(string) string {
+	host := map[string]string{} // volume to path on the machine
+	for _, v := range pod.Spec.Volumes {
+		if v.HostPath != nil {
+			host[v.Name] = v.HostPath.Path
+		}
+	}
+	return func(file string) string {
+		best, out := "", file
+		for _, c := range pod.Spec.Containers {
+			for _, m := range c.VolumeMounts {
+				rest, ok := strings.CutPrefix(file, strings.TrimSuffix(m.MountPath, "/"))
+				inside := ok && (rest == "" || strings.HasPrefix(rest, "/"))
+				if at := host[m.Name]; at != "" && inside && m.SubPath == "" && len(m.MountPath) > len(best) {
+					best, out = m.MountPath, strings.TrimSuffix(at, "/")+rest
+				}
+			}
+		}
+		return out
+	}
+}

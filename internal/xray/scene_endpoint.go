@@ -1,0 +1,112 @@
+package xray
+
+import (
+	"net"
+	"net/netip"
+	"net/url"
+	"path"
+	"slices"
+	"strings"
+
+	"github.com/haplane/haplane/internal/xray/evidence"
+	"github.com/haplane/haplane/spec"
+)
+
+// endpoint takes the cluster file's word, else that of most kubeconfigs of nodes,
+// else that of the kubeconfig in use.
+func (s *Scene) endpoint() (hostPort, source string) {
+	if c := s.Expect.Cluster; c != nil && c.Spec.LoadBalancer.Address != "" {
+		a, err := netip.ParseAddr(spec.Split(c.Spec.LoadBalancer.Address)[0])
+		if err == nil {
+			return netip.AddrPortFrom(a, uint16(c.Spec.LoadBalancer.Port)).String(), "cluster file"
+		}
+	}
+	abroad, home := s.votes()
+	if best, where := abroad.most(); best != "" {
+		return best, where
+	}
+	if s.API != nil && HostPort(s.API.Server) != "" && !loopback(HostPort(s.API.Server)) {
+		return HostPort(s.API.Server), "kubeconfig"
+	}
+	return home.most() // a cluster of one node, which is its own endpoint
+}
+
+// A poll is host:port with the kubeconfigs that name it.
+type poll map[string][]string
+
+func (p poll) most() (best, where string) {
+	for hostPort, kubeconfigs := range p {
+		n := len(kubeconfigs) - len(p[best])
+		if best == "" || n > 0 || n == 0 && hostPort < best {
+			best = hostPort
+		}
+	}
+	if best == "" {
+		return "", ""
+	}
+	return best, p[best][0]
+}
+
+// votes asks the kubeconfigs of kubelets, kube-proxies and the administrator. Those
+// that lead to their own machine do not count: kubeadm has the kubelet of a
+// control-plane node use its own API server.
+func (s *Scene) votes() (abroad, home poll) {
+	abroad, home = poll{}, poll{}
+	for _, m := range s.Machines {
+		for _, p := range append(kubeconfigsOf(m, evidence.Kubelet, evidence.KubeProxy), adminConfigs(m)...) {
+			hostPort := HostPort(m.Kubeconfigs[p].Server)
+			switch where := m.Name + ":" + p; {
+			case hostPort == "" || loopback(hostPort):
+			case s.isHome(m, hostPort):
+				home[hostPort] = append(home[hostPort], where)
+			default:
+				abroad[hostPort] = append(abroad[hostPort], where)
+			}
+		}
+	}
+	return abroad, home
+}
+
+// adminConfigs are the kubeconfigs of administrators.
+func adminConfigs(m *evidence.Machine) []string {
+	var out []string
+	for p, k := range m.Kubeconfigs {
+		if base := path.Base(p); k.Err == "" && (base == "admin.conf" || base == "super-admin.conf" || strings.HasSuffix(p, "/.kube/config")) {
+			out = append(out, p)
+		}
+	}
+	slices.Sort(out)
+	return out
+}
+
+// HostPort is the host and port of a URL, the port 443 where it has none of its own.
+func HostPort(server string) string {
+	u, err := url.Parse(server)
+	if err != nil || u.Hostname() == "" {
+		return ""
+	}
+	port := u.Port()
+	if port == "" {
+		port = "443"
+	}
+	host := u.Hostname()
+	if a, err := netip.ParseAddr(host); err == nil {
+		host = a.Unmap().String()
+	}
+	return net.JoinHostPort(host, port)
+}
+
+// host is the host of host:port, without brackets.
+func host(hostPort string) string {
+	i := strings.LastIndex(hostPort, ":")
+	if i < 0 {
+		return hostPort
+	}
+	return strings.Trim(hostPort[:i], "[]")
+}
+
+func loopback(hostPort string) bool {
+	h := host(hostPort)
+	a, err := netip.ParseAddr(h)
+	return h == "localhost" || err == nil && a.IsLoopback()
+}
