@@ -62,8 +62,8 @@ func Run(ctx context.Context, args []string, s Streams) int {
 	return exitCode(err)
 }
 
-// exitError is the status of a program that a command ran for the user, who has
-// seen what it said.
+// exitError is a status to exit with where the user has seen why: that of a program
+// that a command ran for them, or what a report comes to.
 type exitError int
 
 func (e exitError) Error() string { return fmt.Sprintf("exit status %d", int(e)) }
@@ -90,6 +90,7 @@ func (a *app) root() *cobra.Command {
 behind a load balancer, and removes them again.`,
 		Example: `  haplane up                     # three control-plane nodes, a worker, a load balancer
   haplane status
+  haplane xray                   # what makes it highly available, and what does not
   haplane kubectl get nodes
   haplane down`,
 		SilenceErrors: true, SilenceUsage: true,
@@ -102,7 +103,7 @@ behind a load balancer, and removes them again.`,
 	root.PersistentFlags().BoolVarP(&a.verbose, "verbose", "v", false, "show everything that goes to the log file as well")
 	root.PersistentFlags().BoolVarP(&a.quiet, "quiet", "q", false, "show no progress, only results and errors")
 	root.MarkFlagsMutuallyExclusive("verbose", "quiet")
-	root.AddCommand(a.up(), a.down(), a.stop(), a.start(), a.status(), a.initFile(), a.schema(), a.render(), a.kubeconfig(), a.kubectl(), a.ssh(), a.logs(), a.image(), a.agent(), a.version())
+	root.AddCommand(a.up(), a.down(), a.stop(), a.start(), a.status(), a.xray(), a.initFile(), a.schema(), a.render(), a.kubeconfig(), a.kubectl(), a.ssh(), a.logs(), a.image(), a.agent(), a.version())
 	return root
 }
 
