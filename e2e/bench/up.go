@@ -29,10 +29,10 @@ func (b *bench) measureUp(ctx context.Context, idle bool) (run, error) {
 		return run{}, err
 	}
 	commands.addTime("up: a pod reaches the API", "40 s", time.Since(start))
-	again := []command{
-		{"second up", "3 s", c.Up},
-		{"status", "", func(ctx context.Context) rig.Result { return c.Run(ctx, "status", "--cluster", c.Name) }},
+	looking := func(command string) func(context.Context) rig.Result {
+		return func(ctx context.Context) rig.Result { return c.Run(ctx, command, "--cluster", c.Name) }
 	}
+	again := []command{{"second up", "3 s", c.Up}, {"status", "", looking("status")}, {"xray", "1.5 s", looking("xray")}}
 	if err := b.time(ctx, again); err != nil {
 		return run{}, err
 	}
