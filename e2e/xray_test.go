@@ -28,8 +28,13 @@ func TestXray(t *testing.T) {
 	t.Logf("healthy: %s (%s)", healthy.Verdict.Summary, healthy.elapsed.Round(10*time.Millisecond))
 	want(t, "identity", healthy.Verdict.Identity, "shared")
 	var rows []faultRow
+	sound := healthy
 	for _, f := range faults() {
-		t.Run(f.name, func(t *testing.T) { rows = append(rows, c.tryFault(t, f)) })
+		t.Run(f.name, func(t *testing.T) {
+			var row faultRow
+			row, sound = c.tryFault(t, f, sound)
+			rows = append(rows, row)
+		})
 	}
 	t.Log("\n" + faultTable(rows))
 	must(t, 0, c.Down(background(t)))
@@ -77,19 +82,19 @@ type faultRow struct {
 }
 
 // tryFault injects a fault, looks until it is found, heals it and looks until
-// nothing is wrong.
-func (c *cluster) tryFault(t *testing.T, f fault) faultRow {
-	before := c.waitSound(t)
+// nothing is wrong. before is what was last seen without a fault, and so is what it returns.
+func (c *cluster) tryFault(t *testing.T, f fault, before xrayed) (faultRow, xrayed) {
 	p := &patient{cluster: c}
 	defer p.heal() // also where inject fails half-way
 	f.inject(t, p)
 	row := faultRow{name: f.name}
 	var last xrayed
 	err := until(t, time.Minute, func(ctx context.Context) error {
-		var err error
-		if last, err = c.xray(ctx); err != nil {
+		x, err := c.xray(ctx)
+		if err != nil {
 			return err
 		}
+		last = x
 		row.found, row.missed = nil, nil
 		for _, w := range f.wants {
 			if last.has(w) && !before.has(w) {
@@ -108,8 +113,7 @@ func (c *cluster) tryFault(t *testing.T, f fault) faultRow {
 	}
 	row.looked, row.besides = last.elapsed, without(last.wrong(), before.wrong(), row.found)
 	p.heal()
-	c.waitSound(t)
-	return row
+	return row, c.waitSound(t)
 }
 
 func without(all []string, others ...[]string) []string {

@@ -69,12 +69,14 @@ var fileFaults = []fault{
 	{"clock-ahead", []sighting{failing("clock-skew", "cp-2")}, clockAhead},
 }
 
-// clockAhead lets programs that start on a machine from now on see another time.
+// clockAhead has whoever reads a machine's clock see another time. Local machines
+// share the host's clock, and sshd's sandbox does not live with libfaketime: so it
+// is date alone that runs with it.
 func clockAhead(t *testing.T, p *patient) {
-	const preload, library = "/etc/ld.so.preload", "/usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1"
-	p.healBy(func() { p.cure(t, "cp-2", "rm -f "+preload+" /etc/faketimerc") })
+	const date, library = "/usr/local/bin/date", "/usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1"
 	p.upload(t, "cp-2", library, "/run/e2e-faketime.so")
-	p.on(t, "cp-2", "echo +90s >/etc/faketimerc; echo /run/e2e-faketime.so >"+preload)
+	p.healBy(func() { p.cure(t, "cp-2", "rm -f "+date) })
+	p.on(t, "cp-2", `printf '#!/bin/sh\nLD_PRELOAD=/run/e2e-faketime.so FAKETIME=+90s exec /bin/date "$@"\n' >`+date+" && chmod +x "+date)
 }
 
 // objectFaults change what the API has.

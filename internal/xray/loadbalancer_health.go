@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"regexp"
+	"slices"
 	"strings"
 	"time"
 
@@ -121,10 +122,19 @@ func lbDetectionTime(s *Scene) []Finding {
 	if len(servers) == 0 {
 		return append(out, b.at().skip("it notices within %s; no API server's flags were seen", detection))
 	}
+	var delays []Finding
 	for _, a := range servers {
-		out = append(out, delayFinding(a, b, detection))
+		delays = append(delays, delayFinding(a, b, detection))
 	}
-	return out
+	return append(out, slowBalancer(b, detection, delays)...)
+}
+
+// slowBalancer blames the load balancer where it is too slow for all API servers.
+func slowBalancer(b balancer, detection time.Duration, delays []Finding) []Finding {
+	if slices.ContainsFunc(delays, func(f Finding) bool { return f.Status != Fail }) {
+		return delays
+	}
+	return []Finding{b.at().fail("a stop noticed while API servers go on serving: "+delays[0].Observed, fmt.Sprintf("it takes up to %s", detection))}
 }
 
 // delayFinding compares an API server's delay with the load balancer's detection.
