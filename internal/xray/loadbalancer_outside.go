@@ -37,13 +37,18 @@ func lbCertificate(s *Scene) []Finding {
 }
 
 func lbFromEveryNode(s *Scene) []Finding {
+	return s.fromNodes(evidence.ThroughLoadBalancer, throughLoadBalancer)
+}
+
+// fromNodes judges the requests that nodes made for a purpose; nothing where none did.
+func (s *Scene) fromNodes(of string, judge func(*evidence.Machine, evidence.Request) Finding) []Finding {
 	var out []Finding
 	asked := false
 	for _, m := range s.Machines {
-		requests := purpose(m, evidence.ThroughLoadBalancer)
+		requests := purpose(m, of)
 		asked = asked || len(requests) > 0
 		for _, r := range requests {
-			out = append(out, throughLoadBalancer(m, r))
+			out = append(out, judge(m, r))
 		}
 		if len(requests) == 0 && m.Way == evidence.Machines && m.Program(evidence.Kubelet) != nil {
 			out = append(out, at{node: m.Name}.skip("no request was made on it"))

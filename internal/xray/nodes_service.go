@@ -54,22 +54,7 @@ func podServes(p corev1.Pod) bool {
 }
 
 func kubernetesServiceReachable(s *Scene) []Finding {
-	var out []Finding
-	asked := false
-	for _, m := range s.Machines {
-		requests := purpose(m, evidence.ThroughService)
-		asked = asked || len(requests) > 0
-		for _, r := range requests {
-			out = append(out, throughService(m, r))
-		}
-		if len(requests) == 0 && m.Way == evidence.Machines && m.Program(evidence.Kubelet) != nil {
-			out = append(out, at{node: m.Name}.skip("no request was made on it"))
-		}
-	}
-	if !asked {
-		return nil
-	}
-	return out
+	return s.fromNodes(evidence.ThroughService, throughService)
 }
 
 func throughService(m *evidence.Machine, r evidence.Request) Finding {
