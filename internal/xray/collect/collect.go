@@ -30,6 +30,7 @@ type Options struct {
 func Collect(ctx context.Context, o Options) *evidence.Evidence {
 	e := &evidence.Evidence{At: time.Now(), Missing: []evidence.Missing{}}
 	var config *rest.Config
+	var early []evidence.Server
 	var live, copies []*evidence.Machine
 	var missing [3][]evidence.Missing
 	var group sync.WaitGroup
@@ -39,7 +40,10 @@ func Collect(ctx context.Context, o Options) *evidence.Evidence {
 	}
 	if o.Kubeconfig != nil {
 		e.Ways = append(e.Ways, evidence.API)
-		group.Go(func() { config, e.API, missing[1] = byKubeconfig(ctx, *o.Kubeconfig, o.Timeout) })
+		group.Go(func() {
+			config, e.API, missing[1] = byKubeconfig(ctx, *o.Kubeconfig, o.Timeout)
+			early = toldEarly(ctx, config, e.API, o)
+		})
 	}
 	if o.Folder != "" {
 		e.Ways = append(e.Ways, evidence.Folder)
@@ -58,7 +62,7 @@ func Collect(ctx context.Context, o Options) *evidence.Evidence {
 	}
 	if config != nil {
 		scene := xray.NewScene(e, o.Expectation)
-		e.Servers = Servers(ctx, config, scene.Endpoint, apiServers(scene), o.Timeout)
+		e.Servers = Servers(ctx, config, scene.Endpoint, apiServers(scene), o.Timeout, early...)
 		takeVersions(scene)
 	}
 	return e
@@ -71,4 +75,14 @@ func byKubeconfig(ctx context.Context, k Kubeconfig, timeout time.Duration) (*re
 	}
 	cluster, missing := API(ctx, config, name, timeout)
 	return config, cluster, missing
+}
+
+// toldEarly asks the servers that API and cluster file tell of, while machines are
+// still looked at.
+func toldEarly(ctx context.Context, config *rest.Config, api *evidence.Cluster, o Options) []evidence.Server {
+	if config == nil || len(o.Machines) == 0 {
+		return nil
+	}
+	scene := xray.NewScene(&evidence.Evidence{API: api, Machines: PodMachines(api)}, o.Expectation)
+	return Servers(ctx, config, scene.Endpoint, apiServers(scene), o.Timeout)
 }

@@ -27,8 +27,9 @@ const nodeServerName = "kubernetes.default"
 // each, and with those whose certificate verifies, what they say of themselves. The
 // configuration brings the CA and the credentials; one without credentials is
 // good for handshakes only. Endpoint and addresses of nodes are host:port; endpoint
-// may be "". A server behind a proxy is left out.
-func Servers(ctx context.Context, config *rest.Config, endpoint string, nodes map[string]string, timeout time.Duration) []evidence.Server {
+// may be "". A server behind a proxy is left out. Those that were asked already are
+// not asked again: they may have been known by another name.
+func Servers(ctx context.Context, config *rest.Config, endpoint string, nodes map[string]string, timeout time.Duration, asked ...evidence.Server) []evidence.Server {
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
 	var targets []target
@@ -43,6 +44,11 @@ func Servers(ctx context.Context, config *rest.Config, endpoint string, nodes ma
 	roots, err := rootsOf(config)
 	var group sync.WaitGroup
 	for i, t := range targets {
+		if j := slices.IndexFunc(asked, t.is); j >= 0 {
+			out[i] = asked[j]
+			out[i].Node = t.node
+			continue
+		}
 		group.Go(func() { out[i] = t.ask(ctx, config, roots, err) })
 	}
 	group.Wait()
@@ -51,6 +57,10 @@ func Servers(ctx context.Context, config *rest.Config, endpoint string, nodes ma
 
 // A target is a server to ask.
 type target struct{ node, address, serverName string }
+
+func (t target) is(s evidence.Server) bool {
+	return s.Address == t.address && s.ServerName == t.serverName
+}
 
 // endpointName is what the certificate behind the endpoint is verified for: the
 // host, unless the kubeconfig that leads there has another name.
