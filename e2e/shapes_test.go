@@ -35,7 +35,8 @@ func TestShapes(t *testing.T) {
 }
 
 // checkWholeShape brings the cluster of a file up: the four checks of its identity
-// hold on every node, a second run changes nothing, a pod reaches the API.
+// hold on every node, a second run changes nothing, a pod reaches the API, an x-ray
+// finds nothing wrong.
 func (c *cluster) checkWholeShape(t *testing.T, file string, then func(*topology.Topology)) {
 	t.Helper()
 	before := lookAtHost(c.Rig)
@@ -45,6 +46,7 @@ func (c *cluster) checkWholeShape(t *testing.T, file string, then func(*topology
 	c.checkShape(t, topo)
 	contains(t, "what a second up says", must(t, 0, c.Up(background(t))).Stdout, "nothing changed")
 	c.checkPodInShape(t, topo.KubeletNodes())
+	c.xrayShape(t, topo)
 	if then != nil {
 		then(topo)
 	}

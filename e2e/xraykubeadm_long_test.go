@@ -53,10 +53,8 @@ func (c *cluster) checkKubeadm(t *testing.T, args []string, sees []sighting) {
 	t.Logf("%s (%s); not right: %s", x.Verdict.Summary, x.elapsed.Round(10*time.Millisecond), strings.Join(x.wrong(), ", "))
 	want(t, "exit code", x.code, 0)
 	want(t, "identity", x.Verdict.Identity, "perNode")
-	for _, f := range x.Findings {
-		if f.Status == "fail" || f.Status == "error" {
-			t.Errorf("%s %s@%s: expected %s, observed %s (%s)", f.Status, f.Check, f.Node, f.Expected, f.Observed, f.Source)
-		}
+	if err := x.failures(); err != nil {
+		t.Error(err)
 	}
 	for _, s := range sees {
 		if !x.has(s) {
