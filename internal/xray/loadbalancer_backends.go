@@ -128,10 +128,12 @@ func (s *Scene) missingBackends(b balancer, targets []target) []Finding {
 	var out []Finding
 	unresolved := slices.ContainsFunc(b.Backends, func(x evidence.Backend) bool { return s.unresolved(b, targets, x.Address) })
 	for _, t := range targets {
-		var serving, backup []string
+		var serving, backup, disabled []string
 		for _, x := range b.Backends {
 			switch {
 			case !t.is(s, b, x.Address):
+			case x.Status == "MAINT": // by the configuration: HAProxy's disabled, nginx's down
+				disabled = append(disabled, x.Name)
 			case x.Backup:
 				backup = append(backup, x.Name)
 			default:
@@ -144,6 +146,8 @@ func (s *Scene) missingBackends(b balancer, targets []target) []Finding {
 			out = append(out, b.at().warn(expected, fmt.Sprintf("%d: %s", len(serving), list(serving))))
 		case len(t.addresses) == 0 || unresolved:
 			out = append(out, b.at().skip("whether %s is a server: addresses are not known of all", t))
+		case len(disabled) > 0:
+			out = append(out, b.at().fail(expected, "disabled in the configuration: "+list(disabled)))
 		case len(backup) > 0:
 			out = append(out, b.at().fail(expected, "only as a backup: "+list(backup)))
 		default:

@@ -87,6 +87,13 @@ var loadBalancerCases = []checkCase{
 	{check: "lb-health-check", name: "one server is not checked", status: Fail, node: "lb-1", says: "server cp-2", change: withLB(func(lb *evidence.LoadBalancer) { lb.Backends[1].Checked = false })},
 	{check: "lb-health-check", name: "nginx", status: Warn, node: "lb-1", says: "real connections", change: nginx},
 
+	{check: "lb-backends", name: "a disabled one", status: Fail, node: "lb-1", says: "disabled in the configuration: cp-2", change: withLB(func(lb *evidence.LoadBalancer) {
+		for i := range lb.Backends {
+			if b := &lb.Backends[i]; b.Name == "cp-2" {
+				b.Status = "MAINT"
+			}
+		}
+	})},
 	{check: "lb-detection-time", name: "healthy", status: Pass, says: "above 600ms"},
 	{check: "lb-detection-time", name: "the delay is too short", status: Fail, node: "cp-2", says: "500ms", change: func(e *evidence.Evidence) {
 		evidencetest.SetFlag(evidencetest.Program(e, "cp-2", evidence.APIServer), "shutdown-delay-duration", "500ms")
