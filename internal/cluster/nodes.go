@@ -22,13 +22,26 @@ func applyManifests(ctx context.Context, e *env) error {
 		return err
 	}
 	for _, manifest := range e.manifests() {
-		changed, err := client.Apply(ctx, manifest)
-		e.addApplied(changed)
-		if err != nil {
+		if err := e.apply(ctx, client, manifest); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// apply goes on after errors that pass: an API server that ends while the load
+// balancer still has it, say. What was applied before one is unchanged the next time.
+func (e *env) apply(ctx context.Context, client *kubeapi.Client, manifest []byte) error {
+	ctx, cancel := context.WithTimeout(ctx, apiTimeout)
+	defer cancel()
+	return e.until(ctx, "", func(ctx context.Context) error {
+		changed, err := client.Apply(ctx, manifest)
+		e.addApplied(changed)
+		if err != nil && !kubeapi.IsTransient(err) {
+			return poll.Stop(err)
+		}
+		return err
+	})
 }
 
 func (e *env) manifests() [][]byte { return [][]byte{render.RBAC(), render.CoreDNS(e.input())} }
@@ -160,9 +173,7 @@ func (e *env) addApplied(objects []kubeapi.Applied) {
 }
 
 func (e *env) labelNodes(ctx context.Context, client *kubeapi.Client) error {
-	changed, err := client.Apply(ctx, []byte(nodeLabels(e.topology)))
-	e.addApplied(changed)
-	return err
+	return e.apply(ctx, client, []byte(nodeLabels(e.topology)))
 }
 
 func waitForDNS(ctx context.Context, e *env) error {

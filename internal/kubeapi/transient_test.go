@@ -1,0 +1,40 @@
+package kubeapi
+
+import (
+	"context"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"io"
+	"net/url"
+	"syscall"
+	"testing"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+)
+
+func TestIsTransient(t *testing.T) {
+	pods := schema.GroupResource{Resource: "pods"}
+	for name, c := range map[string]struct {
+		err  error
+		want bool
+	}{
+		"cut off":       {&url.Error{Op: "Patch", URL: "https://lb", Err: io.ErrUnexpectedEOF}, true},
+		"closed":        {&url.Error{Op: "Patch", URL: "https://lb", Err: io.EOF}, true},
+		"reset":         {syscall.ECONNRESET, true},
+		"refused":       {syscall.ECONNREFUSED, true},
+		"too slow":      {context.DeadlineExceeded, true},
+		"too many":      {apierrors.NewTooManyRequests("later", 1), true},
+		"not ready":     {apierrors.NewServiceUnavailable("soon"), true},
+		"forbidden":     {apierrors.NewForbidden(pods, "a", errors.New("no")), false},
+		"not found":     {apierrors.NewNotFound(pods, "a"), false},
+		"untrusted":     {&url.Error{Op: "Get", URL: "https://lb", Err: x509.UnknownAuthorityError{}}, false},
+		"interrupted":   {context.Canceled, false},
+		"nothing wrong": {nil, false},
+	} {
+		if got := IsTransient(fmt.Errorf("apply: %w", c.err)); got != c.want {
+			t.Errorf("%s: %v", name, got)
+		}
+	}
+}
