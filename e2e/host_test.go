@@ -80,12 +80,25 @@ func fields(first int, argv ...string) []string {
 
 var counters = regexp.MustCompile(`\[\d+:\d+\]`)
 
+// firewall has the tables that are more than what the kernel makes of one as soon
+// as somebody looks at it: chains of its own that accept everything.
 func firewall(program string) []string {
-	lines := slices.DeleteFunc(fields(-1, program), func(l string) bool { return strings.HasPrefix(l, "#") })
-	for i, l := range lines {
-		lines[i] = counters.ReplaceAllString(l, "")
+	var all, table []string
+	for _, l := range fields(-1, program) {
+		l = counters.ReplaceAllString(l, "")
+		switch {
+		case strings.HasPrefix(l, "#"):
+		case strings.HasPrefix(l, "*"):
+			table = []string{l}
+		case l == "COMMIT":
+			if len(table) > 1 {
+				all = append(all, table...)
+			}
+		case !strings.HasPrefix(l, ":") || !strings.HasSuffix(strings.TrimSpace(l), " ACCEPT"):
+			table = append(table, l)
+		}
 	}
-	return lines
+	return all
 }
 
 func everything(string) bool { return true }
