@@ -21,8 +21,9 @@ import (
 func TestLongXrayKubeadm(t *testing.T) {
 	r := newRig(t)
 	c := newCluster(t, r, "e2e-kubeadm", 13)
+	img := openImage(t, r)
 	before := lookAtHost(r)
-	k := c.upByKubeadm(t)
+	k := c.upByKubeadm(t, img)
 	machines := []string{"--machines", strings.Join(allNodes, ","), "--ssh-config", k.ssh}
 	api := []string{"--kubeconfig", k.admin(t)}
 	for _, way := range []struct {
@@ -71,7 +72,7 @@ type madeByKubeadm struct {
 
 // upByKubeadm brings a cluster up. Its machines are where haplane would have them,
 // with its cluster file beside them: so haplane takes them down.
-func (c *cluster) upByKubeadm(t *testing.T) madeByKubeadm {
+func (c *cluster) upByKubeadm(t *testing.T, img image.Image) madeByKubeadm {
 	t.Helper()
 	file, err := os.ReadFile(c.File())
 	if err != nil {
@@ -80,7 +81,7 @@ func (c *cluster) upByKubeadm(t *testing.T) madeByKubeadm {
 	topo := c.use(t, string(file))
 	dir := filepath.Join(c.Dir, "kubeadm")
 	made := madeByKubeadm{dir, filepath.Join(dir, "ssh", "config")}
-	o := kubeadm.Options{Topology: topo, Rendered: filepath.Join(dir, "rendered"), Image: openImage(t, c.Rig), Archive: filepath.Join(dir, "images.tar"),
+	o := kubeadm.Options{Topology: topo, Rendered: filepath.Join(dir, "rendered"), Image: img, Archive: filepath.Join(dir, "images.tar"),
 		Machines: filepath.Join(c.Store(), "machines"), Dir: filepath.Join(dir, "ssh"), Progress: os.Stderr}
 	for _, folder := range []string{dir, o.Machines} {
 		if err := os.MkdirAll(folder, 0o700); err != nil {

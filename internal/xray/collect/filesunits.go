@@ -1,7 +1,9 @@
 package collect
 
 import (
+	"errors"
 	"path"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -19,6 +21,9 @@ type unit struct {
 	argv  []string
 }
 
+// ofCluster are names of units that are likely to run a program of a cluster.
+var ofCluster = regexp.MustCompile(`^(kube|etcd|haproxy|nginx|haplane|k3s|k0s|keepalived)`)
+
 // units reads the files of the units, drop-ins included.
 func (h *host) units() []unit {
 	var out []unit
@@ -29,7 +34,10 @@ func (h *host) units() []unit {
 		var texts []string
 		for _, file := range append([]string{s.Path}, s.DropIns...) {
 			text, err := h.read(file, asText)
-			if err != nil {
+			switch {
+			case errors.Is(err, errLeadsOut) && !ofCluster.MatchString(s.Name):
+				continue // an alias or a masked unit of the distribution
+			case err != nil:
 				h.miss(file, err, readAsRoot)
 				continue
 			}

@@ -56,6 +56,26 @@ func TestFolderMayBeOneMachine(t *testing.T) {
 	}
 }
 
+// Units that a distribution masks or has under another name lead out of a copy of
+// /etc. One that is named like a program of a cluster is missing.
+func TestFolderNeedsNoUnitsOfTheDistribution(t *testing.T) {
+	f := newTree(t)
+	f.within("copy").machine(evidencetest.Machine(evidencetest.Kubeadm(), "cp-1"))
+	units := filepath.Join(f.dir, "copy/etc/systemd/system")
+	if err := os.MkdirAll(units, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	for name, target := range map[string]string{"getty@tty1.service": "/dev/null", "sshd.service": "/lib/systemd/system/ssh.service", "kube-vip.service": "/opt/kube-vip.service"} {
+		if err := os.Symlink(target, filepath.Join(units, name)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	_, missing := Folder(filepath.Join(f.dir, "copy"))
+	if len(missing) != 1 || missing[0].Source != "/etc/systemd/system/kube-vip.service" {
+		t.Errorf("missing: %+v", missing)
+	}
+}
+
 // Files outside of the folder, keys, and what is no regular file are not opened:
 // each of them would be seen by its content, or by never coming back.
 func TestFolderStaysInsideAndOpensNoKey(t *testing.T) {
