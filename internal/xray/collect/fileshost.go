@@ -81,7 +81,7 @@ func (h *host) usualFiles() {
 
 // miss notes what could not be looked at. What is still to be fetched is not missing.
 func (h *host) miss(source string, err error, fix string) {
-	if errors.Is(err, errPending) {
+	if errors.Is(err, errPending) || errors.Is(err, errNotCopied) {
 		return
 	}
 	text := err.Error()

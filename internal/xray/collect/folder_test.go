@@ -56,6 +56,22 @@ func TestFolderMayBeOneMachine(t *testing.T) {
 	}
 }
 
+// Who copies no keys leaves out /var/lib/kubelet/pki, where kubelets keep theirs with
+// the certificate. A file that is not in a folder that was copied is missing.
+func TestFolderMissesOnlyFilesOfFoldersThatWereCopied(t *testing.T) {
+	f := newTree(t)
+	f.within("copy").machine(evidencetest.Machine(evidencetest.Kubeadm(), "cp-1"))
+	for _, name := range []string{"var/lib/kubelet/pki", "etc/kubernetes/pki/front-proxy-ca.crt"} {
+		if err := os.RemoveAll(filepath.Join(f.dir, "copy", name)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	_, missing := Folder(filepath.Join(f.dir, "copy"))
+	if len(missing) != 1 || missing[0].Source != evidencetest.PKI+"front-proxy-ca.crt" {
+		t.Errorf("missing: %+v", missing)
+	}
+}
+
 // Units that a distribution masks or has under another name lead out of a copy of
 // /etc. One that is named like a program of a cluster is missing.
 func TestFolderNeedsNoUnitsOfTheDistribution(t *testing.T) {

@@ -20,6 +20,10 @@ type copies struct {
 	prefix string // / or /etc/kubernetes/
 }
 
+// errNotCopied is of a file whose folder is not in the copy: nothing says that the
+// machine lacks it.
+var errNotCopied = fmt.Errorf("not copied: %w", fs.ErrNotExist)
+
 var errLeadsOut = errors.New("leads out of the folder, or to nothing in it, and was not followed")
 
 // within is the name of a file in the folder.
@@ -55,6 +59,8 @@ func (c *copies) open(name string) (*os.File, error) {
 	switch {
 	case err != nil && c.isLink(strings.TrimPrefix(path.Clean(name), c.prefix)):
 		return nil, errLeadsOut
+	case errors.Is(err, fs.ErrNotExist) && !c.hasFolderOf(in):
+		return nil, errNotCopied
 	case errors.Is(err, fs.ErrNotExist):
 		return nil, fs.ErrNotExist
 	case err != nil:
@@ -65,6 +71,11 @@ func (c *copies) open(name string) (*os.File, error) {
 		return nil, tooLarge(info.Size())
 	}
 	return c.root.Open(in)
+}
+
+func (c *copies) hasFolderOf(name string) bool {
+	_, err := c.root.Stat(path.Dir(name))
+	return err == nil
 }
 
 func (c *copies) isLink(name string) bool {
