@@ -20,7 +20,11 @@ func (a *app) ssh() *cobra.Command {
 		Args:              usage(cobra.MinimumNArgs(1)),
 		ValidArgsFunction: a.completeNodes,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return a.onNode(cmd, args[0], args[1:]...)
+			command := args[1:]
+			if len(command) > 0 && command[0] == "--" { // as ssh and kubectl exec take it
+				command = command[1:]
+			}
+			return a.onNode(cmd, args[0], command...)
 		},
 	}
 	a.addClusterFlag(cmd)

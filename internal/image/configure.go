@@ -29,11 +29,7 @@ func configure(root string) error {
 		}
 	}
 	if err := eachSetting(func(name string, data []byte) error {
-		mode := fs.FileMode(0o644)
-		if filepath.Dir(name) == "usr/lib/haplane" {
-			mode = 0o755
-		}
-		return replace(filepath.Join(root, name), mode, data)
+		return replace(filepath.Join(root, name), data)
 	}); err != nil {
 		return err
 	}
@@ -88,14 +84,14 @@ func eachSetting(fn func(name string, data []byte) error) error {
 }
 
 // replace writes a file as a new one: the old may be shared with the base.
-func replace(path string, mode fs.FileMode, data []byte) error {
+func replace(path string, data []byte) error {
 	if err := clearWay(path); err != nil {
 		return err
 	}
-	if err := os.WriteFile(path, data, mode); err != nil {
+	if err := os.WriteFile(path, data, 0o644); err != nil {
 		return err
 	}
-	return os.Chmod(path, mode)
+	return os.Chmod(path, 0o644)
 }
 
 func symlink(target, path string) error {

@@ -87,11 +87,15 @@ var masked = []string{
 }
 
 // removed are patterns of files that a machine gets its own of, or none:
-// the services of the load balancer start when they are told to, and sysctl
-// files of the distribution would change the host.
+// the services of the load balancer start when they are told to, sysctl files of
+// the distribution would change the host, and systemd's generators, which look for
+// disks, consoles and scripts of SysV at boot and at every reload of the units, find
+// nothing here.
 var removed = []string{
 	"etc/hostname",
+	"etc/init.d",
 	"etc/machine-id",
+	"etc/rc?.d",
 	"etc/resolv.conf",
 	"etc/ssh/ssh_host_*",
 	"etc/ssh/sshd_config.d",
@@ -99,6 +103,7 @@ var removed = []string{
 	"etc/sysctl.d/*",
 	"etc/systemd/system/*.wants",
 	"usr/lib/sysctl.d/*",
+	"usr/lib/systemd/system-generators",
 	"var/cache/debconf/*-old",
 	"var/lib/apt/*",
 	"var/log/*",

@@ -146,7 +146,7 @@ func TestConfigureLeavesTheBase(t *testing.T) {
 		"root/etc/ssh/ssh_host_rsa_key":                                        false,
 		"root/etc/systemd/system/multi-user.target.wants/haproxy.service":      false,
 		"base/etc/systemd/system/multi-user.target.wants/haproxy.service":      true,
-		"root/usr/lib/haplane/writable-cgroups":                                true,
+		"root/etc/systemd/system/haplane-cgroups.service":                      true,
 		"root/etc/systemd/system/sysinit.target.wants/haplane-cgroups.service": true,
 	} {
 		if _, err := os.Lstat(filepath.Join(parent, file)); (err == nil) != want {
