@@ -74,7 +74,13 @@ func (e *env) waitForMachines(ctx context.Context) error {
 	defer cancel()
 	return onNodes(ctx, e.topology.Nodes, func(ctx context.Context, n topology.Node) error {
 		err := e.until(ctx, n.Name, func(ctx context.Context) error {
-			_, err := e.machine(n).Run(ctx, machine.Cmd("true"))
+			// A machine that boots is not asked with ssh again and again: each is a process,
+			// and takes the CPU that all machines need to boot.
+			e.waiting(n.Name, "its sshd does not answer yet")
+			err := e.provider().Ready(ctx, n.Name)
+			if err == nil {
+				_, err = e.machine(n).Run(ctx, machine.Cmd("true"))
+			}
 			if err != nil && e.isOff(n) {
 				return poll.Stop(errMachineOff)
 			}

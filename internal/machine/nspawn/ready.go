@@ -20,7 +20,7 @@ func (p *Provider) Ready(ctx context.Context, names ...string) error {
 		return err
 	}
 	return each(records, func(_ int, r record) error {
-		return poll.Until(ctx, 20*time.Millisecond, func(ctx context.Context) error {
+		return poll.Until(ctx, 50*time.Millisecond, func(ctx context.Context) error {
 			proc, err := p.readProcess(r.Name)
 			if err != nil || !proc.alive() {
 				return poll.Stop(fmt.Errorf("machine %s does not run: %s", r.Name, p.lastLines(r.Name)))
