@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -43,7 +44,7 @@ func Run(ctx context.Context, args []string, s Streams) int {
 	root.SetArgs(args)
 	root.SetOut(s.Out)
 	root.SetErr(s.Err)
-	err := root.ExecuteContext(ctx)
+	cmd, err := root.ExecuteContextC(ctx)
 	if err == nil {
 		return exitOK
 	}
@@ -56,11 +57,17 @@ func Run(ctx context.Context, args []string, s Streams) int {
 		hinted = &cluster.HintedError{}
 	}
 	if ctx.Err() != nil {
-		err, hinted = errors.New("interrupted"), &cluster.HintedError{Hint: "run it again and it goes on from here"}
+		err, hinted = errors.New("interrupted"), &cluster.HintedError{}
+		if slices.Contains(resumed, cmd.Name()) {
+			hinted.Hint = "run it again and it goes on from here"
+		}
 	}
 	view.Error(s.Err, err, hinted.Log, hinted.Hint, a.log)
 	return exitCode(err)
 }
+
+// resumed are the commands that go on from where they were interrupted.
+var resumed = []string{"up", "down", "start", "stop", "build"}
 
 // exitError is a status to exit with where the user has seen why: that of a program
 // that a command ran for them, or what a report comes to.

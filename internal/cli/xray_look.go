@@ -82,7 +82,7 @@ func (x *xrayRun) connect() (o collect.Options, done func(), err error) {
 	if err != nil {
 		return o, nil, err
 	}
-	client.Sudo = true
+	client.Sudo, client.Direct = true, true
 	for _, h := range hosts {
 		o.Machines = append(o.Machines, client.MachineAt(h.name, h.destination))
 	}

@@ -102,7 +102,7 @@ func named(p Instance, flag string) []placed {
 // run there, on the first machine that has it.
 func (s *Scene) near(m *evidence.Machine, program, flag string) (roots []placed, trusted string) {
 	for _, p := range s.Instances(program) {
-		found := readable(p.Machine, etcdSetting(p, flag, ""))
+		found := readable(p.Machine, p.EtcdSetting(flag, ""))
 		if len(found) > 0 && (len(roots) == 0 || p.Machine == m) {
 			roots, trusted = found, "--"+flag+" of "+program+" on "+p.Machine.Name
 		}

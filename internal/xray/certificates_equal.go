@@ -22,7 +22,7 @@ func caEqual(s *Scene) []Finding {
 	for _, row := range caFlags {
 		var all []said
 		for _, p := range s.Instances(row.program) {
-			path := etcdSetting(p, row.flag, "")
+			path := p.EtcdSetting(row.flag, "")
 			if cas := readable(p.Machine, path); len(cas) > 0 {
 				all = append(all, saidCAs(at{p.Machine.Name, path}, cas))
 			}

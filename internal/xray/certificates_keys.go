@@ -48,7 +48,7 @@ func secrets(m *evidence.Machine) []string {
 		}
 		for _, flag := range etcdSecrets {
 			if p.Name == evidence.EtcdServer {
-				flagged[etcdSetting(Instance{p, m}, flag, "")] = true
+				flagged[p.EtcdSetting(flag, "")] = true
 			}
 		}
 		if p.Name == evidence.Kubelet {

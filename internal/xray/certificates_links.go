@@ -137,12 +137,12 @@ func (s *Scene) etcdLinks() []link {
 	var out []link
 	for _, p := range s.Instances(evidence.EtcdServer) {
 		roots, trusted := s.near(p.Machine, evidence.APIServer, "etcd-cafile")
-		peers := readable(p.Machine, etcdSetting(p, "peer-trusted-ca-file", ""))
-		peer := etcdSetting(p, "peer-cert-file", "")
+		peers := readable(p.Machine, p.EtcdSetting("peer-trusted-ca-file", ""))
+		peer := p.EtcdSetting("peer-cert-file", "")
 		out = append(out,
-			link{"etcd's server certificate", readable(p.Machine, etcdSetting(p, "cert-file", "")), x509.ExtKeyUsageServerAuth, roots, trusted},
+			link{"etcd's server certificate", readable(p.Machine, p.EtcdSetting("cert-file", "")), x509.ExtKeyUsageServerAuth, roots, trusted},
 			link{"etcd's peer certificate", readable(p.Machine, peer), x509.ExtKeyUsageServerAuth, peers, "--peer-trusted-ca-file"},
-			link{"etcd's peer certificate", readable(p.Machine, etcdSetting(p, "peer-client-cert-file", peer)), x509.ExtKeyUsageClientAuth, peers, "--peer-trusted-ca-file"})
+			link{"etcd's peer certificate", readable(p.Machine, p.EtcdSetting("peer-client-cert-file", peer)), x509.ExtKeyUsageClientAuth, peers, "--peer-trusted-ca-file"})
 	}
 	return out
 }

@@ -14,7 +14,7 @@ func etcdOwnCA(s *Scene) []Finding {
 	}
 	var out []Finding
 	for _, p := range s.Instances(evidence.EtcdServer) {
-		client, peer := etcdSetting(p, "trusted-ca-file", ""), etcdSetting(p, "peer-trusted-ca-file", "")
+		client, peer := p.EtcdSetting("trusted-ca-file", ""), p.EtcdSetting("peer-trusted-ca-file", "")
 		for _, path := range slices.Compact([]string{client, peer}) {
 			if cas := readable(p.Machine, path); len(cas) > 0 && len(cluster) > 0 {
 				out = append(out, ownCA(cas, cluster)...)
@@ -50,10 +50,10 @@ func etcdCertNames(s *Scene) []Finding {
 	var out []Finding
 	for _, p := range s.Instances(evidence.EtcdServer) {
 		member := s.memberOf(p.Machine)
-		clients := slices.Concat(s.clientHosts(p.Machine), urlHosts(etcdSetting(p, "advertise-client-urls", "")), hostsOf(member.ClientURLs))
+		clients := slices.Concat(s.clientHosts(p.Machine), urlHosts(p.EtcdSetting("advertise-client-urls", "")), hostsOf(member.ClientURLs))
 		peers := hostsOf(member.PeerURLs)
 		if len(peers) == 0 {
-			peers = urlHosts(etcdSetting(p, "initial-advertise-peer-urls", ""))
+			peers = urlHosts(p.EtcdSetting("initial-advertise-peer-urls", ""))
 		}
 		out = append(out, etcdNames(p, "cert-file", clients)...)
 		out = append(out, etcdNames(p, "peer-cert-file", peers)...)
@@ -75,7 +75,7 @@ func (s *Scene) clientHosts(m *evidence.Machine) []string {
 }
 
 func etcdNames(p Instance, flag string, hosts []string) []Finding {
-	path := etcdSetting(p, flag, "")
+	path := p.EtcdSetting(flag, "")
 	cert := p.Machine.Certificate(path)
 	where := at{p.Machine.Name, path}
 	if path == "" || cert == nil || len(hosts) == 0 {

@@ -84,7 +84,7 @@ func (n etcdNode) quota() (limit int64, how string) {
 		return n.Quota, ""
 	}
 	if p := n.machine.Program(evidence.EtcdServer); p != nil {
-		f, err := strconv.ParseFloat(etcdSetting(Instance{p, n.machine}, "quota-backend-bytes", "0"), 64)
+		f, err := strconv.ParseFloat(p.EtcdSetting("quota-backend-bytes", "0"), 64)
 		if err == nil && f != 0 {
 			return int64(f), ""
 		}

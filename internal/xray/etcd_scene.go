@@ -60,7 +60,7 @@ func (s *Scene) memberMachine(member evidence.EtcdMember) *evidence.Machine {
 		}
 	}
 	for _, i := range s.Instances(evidence.EtcdServer) {
-		if name := etcdSetting(i, "name", ""); name != "" && name == member.Name && maybeOf(i.Machine, member) {
+		if name := i.EtcdSetting("name", ""); name != "" && name == member.Name && maybeOf(i.Machine, member) {
 			return i.Machine
 		}
 	}
@@ -89,7 +89,7 @@ func maybeOf(m *evidence.Machine, member evidence.EtcdMember) bool {
 		return true
 	}
 	p := m.Program(evidence.EtcdServer)
-	return p != nil && slices.ContainsFunc(commaSeparated(etcdSetting(Instance{p, m}, "initial-advertise-peer-urls", "")), func(u string) bool {
+	return p != nil && slices.ContainsFunc(commaSeparated(p.EtcdSetting("initial-advertise-peer-urls", "")), func(u string) bool {
 		return slices.ContainsFunc(member.PeerURLs, func(peer string) bool { return HostPort(peer) == HostPort(u) })
 	})
 }

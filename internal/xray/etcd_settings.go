@@ -1,12 +1,9 @@
 package xray
 
 import (
-	"fmt"
 	"net/url"
 	"strconv"
 	"strings"
-
-	"github.com/haplane/haplane/internal/xray/evidence"
 )
 
 // What etcd takes without the flags.
@@ -15,28 +12,9 @@ const (
 	defaultPeerURL   = "http://localhost:2380"
 )
 
-// etcdSetting is a flag of etcd or, where it reads a configuration file, which then
-// replaces all flags, the setting of that name.
-func etcdSetting(p Instance, name, otherwise string) string {
-	if _, ok := p.Flag("config-file"); !ok || p.Name != evidence.EtcdServer {
-		return p.FlagOr(name, otherwise)
-	}
-	if v := p.Config[name]; v != nil {
-		return fmt.Sprint(v)
-	}
-	group, key := "client-transport-security", name
-	if rest, ok := strings.CutPrefix(name, "peer-"); ok {
-		group, key = "peer-transport-security", rest
-	}
-	if sub, ok := p.Config[group].(map[string]any); ok && sub[key] != nil {
-		return fmt.Sprint(sub[key])
-	}
-	return otherwise
-}
-
 // etcdSwitch is a setting that is on or off; set tells whether it was said.
 func etcdSwitch(p Instance, name string) (on, set bool) {
-	text := etcdSetting(p, name, "")
+	text := p.EtcdSetting(name, "")
 	on, _ = strconv.ParseBool(text)
 	return on, text != ""
 }

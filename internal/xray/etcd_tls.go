@@ -46,7 +46,7 @@ func plainURLs(p Instance) []Finding {
 		{"listen-peer-urls", defaultPeerURL, Fail},
 		{"listen-metrics-urls", "", Warn},
 	} {
-		for _, text := range commaSeparated(etcdSetting(p, flag.name, flag.otherwise)) {
+		for _, text := range commaSeparated(p.EtcdSetting(flag.name, flag.otherwise)) {
 			u, err := url.Parse(text)
 			local := flag.status == Warn && loopback(HostPort(text))
 			if err == nil && u.Scheme == "http" && !local {
@@ -66,7 +66,7 @@ func clientAuth(p Instance, prefix, who string) []Finding {
 	}
 	flag := "--" + prefix + "client-cert-auth"
 	on, set := etcdSwitch(p, prefix+"client-cert-auth")
-	trusted := etcdSetting(p, prefix+"trusted-ca-file", "")
+	trusted := p.EtcdSetting(prefix+"trusted-ca-file", "")
 	only := fmt.Sprintf("%s are asked for certificates only because --%strusted-ca-file is set", who, prefix)
 	switch {
 	case on && trusted != "":

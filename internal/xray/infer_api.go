@@ -72,7 +72,7 @@ func (s *Scene) controlPlaneNodes() int {
 	n := 0
 	if s.API != nil {
 		for _, node := range s.API.Nodes {
-			if isControlPlane(node) {
+			if IsControlPlane(node) {
 				n++
 			}
 		}

@@ -54,7 +54,7 @@ func nodesReady(s *Scene) []Finding {
 
 func (s *Scene) nodeReady(n corev1.Node) []Finding {
 	where := at{n.Name, "node " + n.Name}
-	if m := s.machineOfNode(n); m != nil {
+	if m := s.MachineOf(n); m != nil {
 		where.node = m.Name
 	}
 	i := slices.IndexFunc(n.Status.Conditions, func(c corev1.NodeCondition) bool { return c.Type == corev1.NodeReady })
@@ -113,7 +113,7 @@ func (s *Scene) nodesGone() []Finding {
 }
 
 func (s *Scene) isNodeNow(m *evidence.Machine, name, override string) bool {
-	return m != nil && s.node(m) != nil || slices.ContainsFunc(s.API.Nodes, func(n corev1.Node) bool {
+	return m != nil && s.NodeOf(m) != nil || slices.ContainsFunc(s.API.Nodes, func(n corev1.Node) bool {
 		return n.Name == name || override != "" && n.Name == override
 	})
 }

@@ -158,13 +158,13 @@ func (s *Scene) pictureNodes() []PictureNode {
 	var out []PictureNode
 	if s.API != nil {
 		for _, n := range s.API.Nodes {
-			if s.machineOfNode(n) == nil {
-				out = append(out, PictureNode{Name: n.Name, ControlPlane: isControlPlane(n), Ready: new(isReady(n))})
+			if s.MachineOf(n) == nil {
+				out = append(out, PictureNode{Name: n.Name, ControlPlane: IsControlPlane(n), Ready: new(isReady(n))})
 			}
 		}
 	}
 	for _, m := range s.Machines {
-		n := s.node(m)
+		n := s.NodeOf(m)
 		if n == nil && m.Program(evidence.Kubelet) == nil {
 			continue
 		}

@@ -62,8 +62,8 @@ func (s *Scene) Instances(name string) []Instance {
 func (s *Scene) ControlPlane() []*evidence.Machine {
 	var out []*evidence.Machine
 	for _, m := range s.Machines {
-		node := s.node(m)
-		labelled := node != nil && isControlPlane(*node)
+		node := s.NodeOf(m)
+		labelled := node != nil && IsControlPlane(*node)
 		if m.Program(evidence.APIServer) != nil || s.expects(m.Name, spec.RoleControlPlane) || labelled || s.Server(m.Name) != nil {
 			out = append(out, m)
 		}

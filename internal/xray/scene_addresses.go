@@ -17,11 +17,11 @@ func (s *Scene) pinned(m *evidence.Machine) []netip.Addr {
 	}
 	if e := m.Program(evidence.EtcdServer); e != nil {
 		i := Instance{e, m}
-		texts = append(texts, urlHosts(etcdSetting(i, "initial-advertise-peer-urls", ""))...)
-		texts = append(texts, urlHosts(etcdSetting(i, "listen-peer-urls", ""))...)
+		texts = append(texts, urlHosts(i.EtcdSetting("initial-advertise-peer-urls", ""))...)
+		texts = append(texts, urlHosts(i.EtcdSetting("listen-peer-urls", ""))...)
 	}
 	out := addresses(texts)
-	if n := s.node(m); n != nil {
+	if n := s.NodeOf(m); n != nil {
 		out = append(out, internalIPs(*n)...)
 	}
 	return slices.DeleteFunc(out, func(a netip.Addr) bool { return a.IsLoopback() || a.IsUnspecified() })

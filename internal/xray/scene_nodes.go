@@ -8,22 +8,22 @@ import (
 	"github.com/haplane/haplane/internal/xray/evidence"
 )
 
-// node is the API's object for a machine, or nil.
-func (s *Scene) node(m *evidence.Machine) *corev1.Node {
+// NodeOf is the API's object for a machine, or nil.
+func (s *Scene) NodeOf(m *evidence.Machine) *corev1.Node {
 	if s.API == nil {
 		return nil
 	}
 	for i := range s.API.Nodes {
-		if s.machineOfNode(s.API.Nodes[i]) == m {
+		if s.MachineOf(s.API.Nodes[i]) == m {
 			return &s.API.Nodes[i]
 		}
 	}
 	return nil
 }
 
-// machineOfNode is the machine of a node: by its name, else by its address, since
+// MachineOf is the machine of a node of the API: by its name, else by its address, since
 // kubelets may be told another name than their machine's. Nil where it was not looked at.
-func (s *Scene) machineOfNode(n corev1.Node) *evidence.Machine {
+func (s *Scene) MachineOf(n corev1.Node) *evidence.Machine {
 	if m := s.Machine(n.Name); m != nil && n.Name != "" {
 		return m
 	}
@@ -41,7 +41,10 @@ func (s *Scene) isNamedNode(m *evidence.Machine) bool {
 	return slices.ContainsFunc(s.API.Nodes, func(n corev1.Node) bool { return n.Name != "" && (n.Name == m.Name || n.Name == m.Hostname) })
 }
 
-func isControlPlane(n corev1.Node) bool {
-	_, ok := n.Labels["node-role.kubernetes.io/control-plane"]
-	return ok
+// IsControlPlane tells by the label that kubeadm and haplane give, or the one that
+// kubeadm gave before 1.24.
+func IsControlPlane(n corev1.Node) bool {
+	_, now := n.Labels["node-role.kubernetes.io/control-plane"]
+	_, before := n.Labels["node-role.kubernetes.io/master"]
+	return now || before
 }

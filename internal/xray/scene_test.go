@@ -223,15 +223,15 @@ func TestMachineOfNode(t *testing.T) {
 	old.Name = "worker-0"
 	e.API.Nodes = append(e.API.Nodes, old)
 	s := NewScene(e, Expectation{})
-	if m := s.machineOfNode(old); m != nil {
+	if m := s.MachineOf(old); m != nil {
 		t.Errorf("worker-0 is %s, want nobody", m.Name)
 	}
 	w := s.Machine("worker-1")
-	if n := s.node(w); n == nil || n.Name != "worker-1" {
+	if n := s.NodeOf(w); n == nil || n.Name != "worker-1" {
 		t.Errorf("worker-1 is node %v", n)
 	}
 	w.Name, w.Hostname = "box", "box.example"
-	if m := s.machineOfNode(old); m != w {
+	if m := s.MachineOf(old); m != w {
 		t.Errorf("worker-0 is %v, want box by its address", m)
 	}
 }

@@ -57,7 +57,7 @@ func (s *Scene) kubeletVersions() []versioned {
 	reported := map[*evidence.Machine]bool{}
 	if s.API != nil {
 		for _, n := range s.API.Nodes {
-			where, m := at{n.Name, "node " + n.Name}, s.machineOfNode(n)
+			where, m := at{n.Name, "node " + n.Name}, s.MachineOf(n)
 			if m != nil {
 				where.node = m.Name
 			}

@@ -36,7 +36,7 @@ func (s *Scene) controlPlaneNames() []string {
 		return out
 	}
 	for _, n := range s.API.Nodes {
-		if isControlPlane(n) && s.machineOfNode(n) == nil && !slices.Contains(out, n.Name) {
+		if IsControlPlane(n) && s.MachineOf(n) == nil && !slices.Contains(out, n.Name) {
 			out = append(out, n.Name)
 		}
 	}
@@ -84,7 +84,7 @@ func (s *Scene) gone(name string) bool {
 	if server != nil {
 		return server.Err != ""
 	}
-	return m != nil && s.node(m) != nil && !isReady(*s.node(m))
+	return m != nil && s.NodeOf(m) != nil && !isReady(*s.NodeOf(m))
 }
 
 // etcdPart counts voters that are healthy against the quorum of all voters.

@@ -32,7 +32,7 @@ func leaveNodes(names ...string) func(*evidence.Evidence) {
 		other := func(name string) bool { return name != "" && !slices.Contains(names, name) }
 		e.Machines = slices.DeleteFunc(e.Machines, func(m *evidence.Machine) bool { return m.Program(evidence.APIServer) != nil && other(m.Name) })
 		e.Servers = slices.DeleteFunc(e.Servers, func(s evidence.Server) bool { return other(s.Node) })
-		e.API.Nodes = slices.DeleteFunc(e.API.Nodes, func(n corev1.Node) bool { return isControlPlane(n) && other(n.Name) })
+		e.API.Nodes = slices.DeleteFunc(e.API.Nodes, func(n corev1.Node) bool { return IsControlPlane(n) && other(n.Name) })
 		for _, m := range e.Machines {
 			if m.Etcd != nil {
 				m.Etcd.Members = slices.DeleteFunc(m.Etcd.Members, func(m evidence.EtcdMember) bool { return other(m.Name) })

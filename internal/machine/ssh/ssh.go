@@ -1,6 +1,6 @@
 // Package ssh reaches machines with the OpenSSH client, so that whatever the
 // user's ssh can reach, haplane can: configuration, agent, jump hosts, known hosts.
-// All commands to one machine share one connection.
+// All commands to one machine share one connection, if a client is not told otherwise.
 package ssh
 
 import (
@@ -27,6 +27,9 @@ type Client struct {
 	// Sudo runs commands with sudo, without a password, where the user at the other
 	// end is not root. It is set before the first command.
 	Sudo bool
+	// Direct gives each command a connection of its own, where one command to each
+	// machine is all: a connection to share is a process more.
+	Direct bool
 
 	config string // an ssh_config file; "" is the user's own
 	dir    string // control sockets
@@ -194,9 +197,12 @@ const connectionLost = 255
 
 // Run runs a command on the machine.
 func (m *Machine) Run(ctx context.Context, cmd machine.Command) (machine.Result, error) {
-	socket, err := m.client.connect(ctx, m)
-	if err != nil {
-		return machine.Result{}, err
+	socket := "none"
+	if !m.client.Direct {
+		var err error
+		if socket, err = m.client.connect(ctx, m); err != nil {
+			return machine.Result{}, err
+		}
 	}
 	c := exec.CommandContext(ctx, "ssh", m.client.args(socket, "-o", "ControlMaster=no", "-T", "--", m.destination, m.client.line(cmd.Argv))...)
 	c.WaitDelay = time.Second
@@ -206,7 +212,7 @@ func (m *Machine) Run(ctx context.Context, cmd machine.Command) (machine.Result,
 		c.Stdout = io.MultiWriter(&stdout, cmd.Stdout)
 	}
 	start := time.Now()
-	err = c.Run()
+	err := c.Run()
 	m.client.log.Debug("ran", "machine", m.name, "argv", cmd.Argv, "elapsed", time.Since(start), "err", err)
 	result := machine.Result{Stdout: stdout.String(), Stderr: stderr.String()}
 	if err == nil {
@@ -216,6 +222,9 @@ func (m *Machine) Run(ctx context.Context, cmd machine.Command) (machine.Result,
 		return result, fmt.Errorf("%s: %s: %w", m.name, strings.Join(cmd.Argv, " "), ctx.Err())
 	}
 	var exit *exec.ExitError
+	if m.client.Direct && errors.As(err, &exit) && exit.ExitCode() == connectionLost && stdout.Len() == 0 {
+		return result, fmt.Errorf("connect to %s: ssh ended%s", m.name, lastLine(": ", result.Stderr))
+	}
 	if errors.As(err, &exit) && exit.ExitCode() != connectionLost {
 		return result, &machine.CommandError{Machine: m.name, Argv: cmd.Argv, ExitCode: exit.ExitCode(), Stderr: result.Stderr}
 	}

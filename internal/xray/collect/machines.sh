@@ -1,5 +1,5 @@
 # Looks at a machine, and changes nothing on it: sh reads this from its input, and
-# below it what to look at. $mark, which nobody can guess, begins a section of the
+# then, round by round, what to look at. $mark, which nobody can guess, begins a section of the
 # answer. $root and $proc are / and /proc, but for tests.
 LC_ALL=C PATH=$PATH:/usr/local/sbin:/usr/local/bin:/usr/sbin:/sbin
 export LC_ALL PATH
@@ -14,7 +14,7 @@ clock() { section clock; date +%s.%N; }
 
 # survey tells what runs, and puts the files of units among those to look at.
 survey() {
-	section host; head -n 1 "$proc/sys/kernel/hostname"
+	section host; read -r line <"$proc/sys/kernel/hostname" && printf '%s\n' "$line"
 	section user; id -u
 	section addresses; if has ip; then ip -o addr; else hostname -I; fi
 	section tools
@@ -86,7 +86,7 @@ units() {
 }
 
 # look takes patterns of files to look at, and what of them.
-text= balancer= pem= digest= stat=
+begin() { text= balancer= pem= digest= stat=; }
 look() {
 	kind=$1; shift
 	for pattern; do

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"io"
 	"net/netip"
 	"os"
 	"os/exec"
@@ -42,6 +43,9 @@ func (s *shell) Run(ctx context.Context, cmd machine.Command) (machine.Result, e
 	c.WaitDelay = 100 * time.Millisecond
 	var out bytes.Buffer
 	c.Stdin, c.Stdout = cmd.Stdin, &out
+	if cmd.Stdout != nil {
+		c.Stdout = io.MultiWriter(&out, cmd.Stdout)
+	}
 	err := c.Run()
 	s.printed.Write(out.Bytes())
 	return machine.Result{Stdout: out.String()}, err

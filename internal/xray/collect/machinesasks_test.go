@@ -31,7 +31,7 @@ func asked(t *testing.T, group []ask) []evidence.Request {
 	s := newScript("/", "/proc")
 	q := &questions{groups: [][]ask{group}, curl: true}
 	q.write(s)
-	result, err := (&shell{name: "x", bin: t.TempDir()}).Run(t.Context(), machine.Command{Argv: []string{"sh", "-s"}, Stdin: strings.NewReader(s.String())})
+	result, err := (&shell{name: "x", bin: t.TempDir()}).Run(t.Context(), machine.Command{Argv: []string{"sh", "-s"}, Stdin: strings.NewReader(s.round())})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -25,7 +25,7 @@ func (h *host) askEtcd() *etcdAsk {
 	if p == nil || !p.Running {
 		return nil
 	}
-	urls := strings.FieldsFunc(etcdSetting(p, "listen-client-urls", "http://localhost:2379"), func(r rune) bool { return r == ',' || r == ' ' })
+	urls := strings.FieldsFunc(p.EtcdSetting("listen-client-urls", "http://localhost:2379"), func(r rune) bool { return r == ',' || r == ' ' })
 	urls = slices.DeleteFunc(urls, func(u string) bool { return xray.HostPort(u) == "" })
 	if len(urls) == 0 {
 		return nil
@@ -48,27 +48,11 @@ func (h *host) etcdCredentials(etcd *located) etcdAsk {
 			return etcdAsk{ca: a.on(ca), cert: a.on(cert), key: a.on(key)}
 		}
 	}
-	ca := etcd.on(etcdSetting(etcd, "trusted-ca-file", ""))
+	ca := etcd.on(etcd.EtcdSetting("trusted-ca-file", ""))
 	if len(h.machine.Certificates[healthcheck+".crt"]) > 0 {
 		return etcdAsk{ca: ca, cert: healthcheck + ".crt", key: healthcheck + ".key"}
 	}
-	return etcdAsk{ca: ca, cert: etcd.on(etcdSetting(etcd, "cert-file", "")), key: etcd.on(etcdSetting(etcd, "key-file", ""))}
-}
-
-// etcdSetting is a flag, or an entry of the configuration file that replaces all flags.
-func etcdSetting(p *located, name, otherwise string) string {
-	if _, ok := p.Flag("config-file"); !ok {
-		return p.FlagOr(name, otherwise)
-	}
-	for _, s := range configured(p.Name, p.Config) {
-		if s.name == name {
-			return s.value
-		}
-	}
-	if text := parse.Text(p.Config, name); text != "" {
-		return text
-	}
-	return otherwise
+	return etcdAsk{ca: ca, cert: etcd.on(etcd.EtcdSetting("cert-file", "")), key: etcd.on(etcd.EtcdSetting("key-file", ""))}
 }
 
 // Paths of etcd's gateway, in the order in which they are asked: what the member

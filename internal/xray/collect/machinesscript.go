@@ -20,10 +20,11 @@ var (
 // maxFile is how much of a file is looked at. What is larger is no configuration.
 const maxFile = 4 << 20
 
-// A script is what a machine is asked in one go.
+// A script is what a machine is asked, round by round, in one shell.
 type script struct {
-	mark string
-	body strings.Builder
+	mark     string
+	preamble string // what the first round begins with
+	body     strings.Builder
 }
 
 // newScript begins one. Root and proc are / and /proc, but for tests.
@@ -31,10 +32,9 @@ func newScript(root, proc string) *script {
 	s := &script{mark: "@" + rand.Text()}
 	for _, v := range [][2]string{{"mark", s.mark}, {"root", root}, {"proc", proc}, {"properties", parse.ShownProperties}, {"limit", fmt.Sprint(maxFile)},
 		{"metrics", "(" + strings.Join(parse.EtcdMetricNames, "|") + ")"}, {"redact", redaction}} {
-		s.body.WriteString(v[0] + "=" + machine.Quote(v[1:]) + "\n")
+		s.preamble += v[0] + "=" + machine.Quote(v[1:]) + "\n"
 	}
-	s.body.WriteString(functions + "\n{\n")
-	s.call("clock")
+	s.preamble += functions
 	return s
 }
 
@@ -59,10 +59,17 @@ func (s *script) look(wants []want) {
 	}
 }
 
-// String is the whole script. Nothing in it reads what follows on the input.
-func (s *script) String() string {
-	return s.body.String() + "clock\n} </dev/null\nexit 0\n"
+// round takes what was added since the last one, as input of a shell. Nothing in it
+// reads what follows on the input. Its answer ends with the line that ends tells.
+func (s *script) round() string {
+	text := s.preamble + "{\nbegin\n" + s.body.String() + "section end\n} </dev/null\n"
+	s.preamble = ""
+	s.body.Reset()
+	return text
 }
+
+// ends is how the answer to a round ends.
+func (s *script) ends() string { return "\n" + s.mark + " end\n" }
 
 // A section is a part of an answer: what it is about, and its lines.
 type section struct{ title, arg, body string }

@@ -18,6 +18,8 @@ type visit struct {
 	machine    machine.Machine
 	root, proc string
 	files      *remote
+	script     *script
+	talk       *conversation
 	seen       survey
 	clock      *evidence.Clock
 	answers    map[string][]string
@@ -38,21 +40,23 @@ func (v *visit) look(ctx context.Context, timeout time.Duration) (*evidence.Mach
 			wants = append(wants, want{u.how, pattern})
 		}
 	}
-	s := v.script()
-	s.call("survey")
-	err := v.run(ctx, s, wants)
+	v.script = newScript(v.root, v.proc)
+	v.talk = converse(ctx, v.machine)
+	defer v.talk.end()
+	v.script.call("survey")
+	err := v.run(wants)
 	if v.seen.hostname == "" {
 		return v.unreachable(err)
 	}
 	for round := 1; err == nil && v.asked == nil; round++ {
 		h := v.interpreted()
 		wants := v.files.next()
-		s := v.script()
+		v.script.call("clock")
 		if !leads(wants) || round == rounds {
 			v.tellNetwork(h.serviceIP())
 			v.asked = h.questions(v.network.wait(ctx, timeout/3), v.seen.tools, v.apiAsked)
 		}
-		err = v.run(ctx, s, wants)
+		err = v.run(wants)
 	}
 	return v.result(err)
 }
@@ -69,20 +73,22 @@ func (v *visit) tellNetwork(address netip.Addr) {
 	}
 }
 
-func (v *visit) script() *script { return newScript(v.root, v.proc) }
-
 // run has a machine look, and takes what it says, also where it did not come to its end.
-func (v *visit) run(ctx context.Context, s *script, wants []want) error {
+func (v *visit) run(wants []want) error {
+	s := v.script
 	s.look(v.files.ask(wants))
 	s.call("files")
 	if v.asked != nil {
 		v.asked.write(s)
 	}
+	if v.seen.hostname != "" { // the first round takes the time of logging in as well
+		s.call("clock")
+	}
 	sent := time.Now()
-	result, err := v.machine.Run(ctx, machine.Command{Argv: []string{"sh", "-s"}, Stdin: strings.NewReader(s.String())})
+	said, err := v.talk.ask(s.round(), s.ends())
 	took := time.Since(sent)
 	var stamps []string
-	for _, part := range s.sections(result.Stdout) {
+	for _, part := range s.sections(said) {
 		switch part.title {
 		case "clock":
 			stamps = append(stamps, strings.TrimSpace(part.body))
@@ -95,9 +101,6 @@ func (v *visit) run(ctx context.Context, s *script, wants []want) error {
 	}
 	if c := clockOf(stamps, sent, took); c != nil && (v.clock == nil || c.Uncertainty < v.clock.Uncertainty) {
 		v.clock = c
-	}
-	if err == nil && len(stamps) < 2 {
-		err = errors.New("its answer was cut off")
 	}
 	return err
 }

@@ -34,11 +34,11 @@ func apiServers(s *xray.Scene) map[string]string {
 	}
 	if s.API != nil {
 		for _, n := range s.API.Nodes {
-			if !isControlPlane(n) {
+			if !xray.IsControlPlane(n) {
 				continue
 			}
 			name := n.Name
-			if m := s.Machine(name); m != nil {
+			if m := s.MachineOf(n); m != nil {
 				name = m.Name
 			}
 			add(name, "6443", internalIP(n))
@@ -53,12 +53,8 @@ func apiServers(s *xray.Scene) map[string]string {
 // addressOf is how a machine is reached: as the API or the cluster file has it,
 // else the address that its own programs use, else its first.
 func addressOf(s *xray.Scene, m *evidence.Machine) netip.Addr {
-	if s.API != nil {
-		for _, n := range s.API.Nodes {
-			if ip := internalIP(n); ip.IsValid() && (n.Name == m.Name || n.Name == m.Hostname || slices.Contains(m.Addresses, ip)) {
-				return ip
-			}
-		}
+	if n := s.NodeOf(m); n != nil && internalIP(*n).IsValid() {
+		return internalIP(*n)
 	}
 	if a := inFile(s.Expect.Cluster, m.Name); a.IsValid() {
 		return a
@@ -103,12 +99,6 @@ func internalIP(n corev1.Node) netip.Addr {
 		}
 	}
 	return netip.Addr{}
-}
-
-func isControlPlane(n corev1.Node) bool {
-	_, now := n.Labels["node-role.kubernetes.io/control-plane"]
-	_, before := n.Labels["node-role.kubernetes.io/master"]
-	return now || before
 }
 
 func inFile(c *spec.Cluster, name string) netip.Addr {

@@ -34,12 +34,8 @@ func versionOf(s *xray.Scene, m *evidence.Machine, program string) string {
 		}
 		return ""
 	}
-	if s.API != nil {
-		for _, n := range s.API.Nodes {
-			if n.Name == m.Name || n.Name == m.Hostname {
-				return n.Status.NodeInfo.KubeletVersion
-			}
-		}
+	if n := s.NodeOf(m); n != nil {
+		return n.Status.NodeInfo.KubeletVersion
 	}
 	return ""
 }

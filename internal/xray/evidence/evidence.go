@@ -4,6 +4,7 @@
 package evidence
 
 import (
+	"fmt"
 	"net/netip"
 	"slices"
 	"strings"
@@ -210,6 +211,25 @@ func (p *Program) FlagOr(name, otherwise string) string {
 func (p *Program) List(name string) []string {
 	v, _ := p.Flag(name)
 	return strings.FieldsFunc(v, func(r rune) bool { return r == ',' })
+}
+
+// EtcdSetting is a flag of etcd or, where it reads a configuration file, which then
+// replaces all flags, the setting of that name.
+func (p *Program) EtcdSetting(name, otherwise string) string {
+	if _, ok := p.Flag("config-file"); !ok || p.Name != EtcdServer {
+		return p.FlagOr(name, otherwise)
+	}
+	if v := p.Config[name]; v != nil {
+		return fmt.Sprint(v)
+	}
+	group, key := "client-transport-security", name
+	if rest, ok := strings.CutPrefix(name, "peer-"); ok {
+		group, key = "peer-transport-security", rest
+	}
+	if sub, ok := p.Config[group].(map[string]any); ok && sub[key] != nil {
+		return fmt.Sprint(sub[key])
+	}
+	return otherwise
 }
 
 // A Unit is a systemd unit as far as availability is concerned.
