@@ -5,6 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"os"
+	"os/exec"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -135,6 +138,40 @@ func TestParseUnits(t *testing.T) {
 	want := map[string]unitState{"etcd": {Active: true, Config: "abc"}, "kubelet": {}}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)
+	}
+}
+
+// The script runs here, with a systemctl that tells of processes of this test.
+func TestUnitsScript(t *testing.T) {
+	run := func(config string) int {
+		cmd := exec.CommandContext(t.Context(), "sleep", "60")
+		cmd.Env = []string{"A=b", render.ConfigVariable + "=" + config, "X" + render.ConfigVariable + "=no"}
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = cmd.Process.Kill(); _ = cmd.Wait() })
+		return cmd.Process.Pid
+	}
+	units := fmt.Sprintf("MainPID=%d\nId=etcd.service\nActiveState=active\n\nMainPID=%d\nId=kubelet.service\nActiveState=active\n\n"+
+		"MainPID=0\nId=haproxy.service\nActiveState=inactive\n\nMainPID=%d\nId=gone.service\nActiveState=active", run("abc"), run("def"), 1<<22+1)
+	dir := t.TempDir()
+	if err := os.WriteFile(filepath.Join(dir, "systemctl"), []byte("#!/bin/sh\necho '"+units+"'\n"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.CommandContext(t.Context(), "sh", "-c", unitsScript, "sh", "etcd.service")
+	cmd.Env = []string{"PATH=" + dir + ":" + os.Getenv("PATH")}
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := map[string]unitState{"etcd": {Active: true, Config: "abc"}, "kubelet": {Active: true, Config: "def"}, "haproxy": {}, "gone": {Active: true}}
+	if diff := cmp.Diff(want, parseUnits(string(out))); diff != "" {
+		t.Error(diff)
+	}
+	cmd = exec.CommandContext(t.Context(), "sh", "-c", unitsScript, "sh", "etcd.service")
+	cmd.Env = []string{"PATH=/nowhere"}
+	if out, err := cmd.Output(); err == nil {
+		t.Errorf("without systemctl it says %q", out)
 	}
 }
 

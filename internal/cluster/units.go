@@ -19,11 +19,15 @@ type unitState struct {
 }
 
 // unitsScript prints Id, ActiveState and MainPID of each unit, an empty line, and
-// then for each process its pid and the digest in its environment.
-const unitsScript = `systemctl show --property=Id,ActiveState,MainPID -- "$@" && echo && echo ===
-for pid in $(systemctl show --property=MainPID --value -- "$@"); do
-  [ "$pid" = 0 ] || echo "$pid $(tr '\0' '\n' <"/proc/$pid/environ" 2>/dev/null | sed -n 's/^` + render.ConfigVariable + `=//p')"
-done`
+// then for each process its pid and the digest in its environment. It does so with
+// as many processes for many units as for one.
+const unitsScript = `shown=$(systemctl show --property=Id,ActiveState,MainPID -- "$@") || exit
+printf '%s\n\n===\n' "$shown"
+set --
+for line in $shown; do
+  case $line in MainPID=0) ;; MainPID=*) set -- "$@" "/proc/${line#*=}/environ" ;; esac
+done
+[ $# = 0 ] || grep -zaHs '^` + render.ConfigVariable + `=' "$@" | tr '\0' '\n' | sed -n 's|^/proc/\([0-9]*\)/environ:[^=]*=|\1 |p'`
 
 // observeUnits asks the machine how its units are.
 func observeUnits(ctx context.Context, m machine.Machine, units []render.Unit) (map[string]unitState, error) {
