@@ -41,6 +41,9 @@ func healthCheckFaults(b balancer) []Finding {
 	default:
 		out = append(out, b.at().fail(wantedCheck, describe(c)+": not what an API server says of its readiness"))
 	}
+	if c.Method != "GET" {
+		out = append(out, b.at().fail(wantedCheck, describe(c)+": API servers answer 403 to whoever does not log in and does not GET"))
+	}
 	if deniedStatus.MatchString(c.Expect) {
 		out = append(out, b.at().fail(wantedCheck, fmt.Sprintf("%s, expecting %s: that is answered by an API server that is not ready, too", describe(c), c.Expect)))
 	}
@@ -76,7 +79,7 @@ func describe(c evidence.HealthCheck) string {
 	default:
 		return "no health check"
 	}
-	text := "GET " + cmp.Or(c.Path, "/")
+	text := cmp.Or(c.Method, "GET") + " " + cmp.Or(c.Path, "/")
 	switch {
 	case !c.TLS:
 		text += " without TLS"

@@ -76,6 +76,7 @@ var loadBalancerCases = []checkCase{
 
 	{check: "lb-health-check", name: "healthy", status: Pass, says: "GET /readyz over TLS, verified for kubernetes.default"},
 	{check: "lb-health-check", name: "healthz", status: Fail, node: "lb-1", says: "stays green", change: withCheck(func(c *evidence.HealthCheck) { c.Path = "/healthz" })},
+	{check: "lb-health-check", name: "options", status: Fail, node: "lb-1", says: "OPTIONS /readyz over TLS", change: withCheck(func(c *evidence.HealthCheck) { c.Method = "OPTIONS" })},
 	{check: "lb-health-check", name: "livez", status: Fail, node: "lb-1", says: "stays green", change: withCheck(func(c *evidence.HealthCheck) { c.Path = "/livez" })},
 	{check: "lb-health-check", name: "version", status: Fail, node: "lb-1", says: "readiness", change: withCheck(func(c *evidence.HealthCheck) { c.Path = "/version" })},
 	{check: "lb-health-check", name: "readyz without a check of etcd", status: Pass, change: withCheck(func(c *evidence.HealthCheck) { c.Path = "/readyz?exclude=etcd" })},

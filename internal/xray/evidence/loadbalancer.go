@@ -45,6 +45,7 @@ func (b Backend) Up() bool {
 // A HealthCheck is how the load balancer finds out that a server is gone.
 type HealthCheck struct {
 	Kind     string // none, tcp, http, passive (only failures of real connections count)
+	Method   string // of http
 	Path     string // of http
 	TLS      bool
 	Verified bool   // the server's certificate is verified

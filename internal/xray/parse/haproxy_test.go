@@ -26,7 +26,7 @@ func TestHAProxyOfHaplane(t *testing.T) {
 			},
 			ConnectTimeout: 250 * time.Millisecond, ClientTimeout: 5 * time.Hour, ServerTimeout: 5 * time.Hour,
 			Redispatch: true, CutDeadSessions: true, TCPUserTimeout: 2 * time.Second, KeepAlive: true,
-			Check: evidence.HealthCheck{Kind: "http", Path: "/readyz", TLS: true, Verified: true, Name: "kubernetes.default",
+			Check: evidence.HealthCheck{Kind: "http", Method: "GET", Path: "/readyz", TLS: true, Verified: true, Name: "kubernetes.default",
 				Expect: "! string [-]shutdown failed, status 200", Interval: 500 * time.Millisecond, FastInterval: 100 * time.Millisecond,
 				Timeout: time.Second, Fall: 2, Rise: 1},
 		},
@@ -59,7 +59,11 @@ func TestHAProxyHealthCheck(t *testing.T) {
 	}
 	http := func(path, expect string, tls bool) evidence.HealthCheck {
 		c := check("http")
-		c.Path, c.Expect, c.TLS = path, expect, tls
+		c.Method, c.Path, c.Expect, c.TLS = "GET", path, expect, tls
+		return c
+	}
+	asking := func(method string, c evidence.HealthCheck) evidence.HealthCheck {
+		c.Method = method
 		return c
 	}
 	verified := func(name string) evidence.HealthCheck {
@@ -84,8 +88,9 @@ func TestHAProxyHealthCheck(t *testing.T) {
 			evidence.HealthCheck{Kind: "tcp", Interval: time.Second, Fall: 3, Rise: 2}},
 		{"default-server adds up", []string{"default-server check", "default-server inter 1s", "server a 10.0.0.1:6443"},
 			evidence.HealthCheck{Kind: "tcp", Interval: time.Second, Fall: 3, Rise: 2}},
-		{"OPTIONS", []string{"option httpchk", "server a 10.0.0.1:6443 check"}, http("/", ok, false)},
-		{"a path", []string{"option httpchk /readyz", "server a 10.0.0.1:6443 check"}, http("/readyz", ok, false)},
+		{"OPTIONS", []string{"option httpchk", "server a 10.0.0.1:6443 check"}, asking("OPTIONS", http("/", ok, false))},
+		{"a path", []string{"option httpchk /readyz", "server a 10.0.0.1:6443 check"}, asking("OPTIONS", http("/readyz", ok, false))},
+		{"send has the method", []string{"option httpchk /healthz", "http-check send meth HEAD uri /readyz", "server a 10.0.0.1:6443 check"}, asking("HEAD", http("/readyz", ok, false))},
 		{"a method and a path", []string{"option httpchk GET /healthz HTTP/1.1", "server a 10.0.0.1:6443 check check-ssl verify none"}, http("/healthz", ok, true)},
 		{"send overrules", []string{"option httpchk GET /healthz", "http-check send uri /readyz", "server a 10.0.0.1:6443 check"}, http("/readyz", ok, false)},
 		{"send only adds", []string{"option httpchk GET /readyz", "http-check send hdr Host x", "server a 10.0.0.1:6443 check"}, http("/readyz", ok, false)},
@@ -108,7 +113,7 @@ func TestHAProxyHealthCheck(t *testing.T) {
 			evidence.HealthCheck{Kind: "tcp", Interval: time.Second, Fall: 3, Rise: 2}},
 		{"they track each other", []string{"server a 10.0.0.1:6443 track b", "server b 10.0.0.1:6443 track a"}, evidence.HealthCheck{Kind: "none"}},
 		{"nonsense", []string{"option httpchk GET", "http-check send uri", "http-check expect", "server a 10.0.0.1:6443 check inter -1 fall 0 rise x"},
-			evidence.HealthCheck{Kind: "http", Path: "GET", Expect: ok, Fall: 3, Rise: 2}},
+			evidence.HealthCheck{Kind: "http", Method: "OPTIONS", Path: "GET", Expect: ok, Fall: 3, Rise: 2}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			got := HAProxy("", balancing(tt.lines...)).LoadBalancer

@@ -23,7 +23,7 @@ func (f *haproxyFile) likeness(p *proxy) int {
 		return 0
 	}
 	n := 0
-	if path := p.httpRequest(); p.check == "httpchk" && probesAPI(path) {
+	if _, path := p.httpRequest(); p.check == "httpchk" && probesAPI(path) {
 		n += 8
 	}
 	if slices.ContainsFunc(p.servers, func(s balanced) bool { return strings.HasSuffix(s.address, apiPort) }) {

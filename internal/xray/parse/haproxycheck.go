@@ -30,7 +30,8 @@ func (f *haproxyFile) healthCheck(p *proxy, s balanced) evidence.HealthCheck {
 	out.TLS = p.checkTLS(s, connect)
 	if p.check == "httpchk" {
 		out.Kind = "http"
-		out.Path, out.Expect = p.httpRequest(), p.httpExpect()
+		out.Method, out.Path = p.httpRequest()
+		out.Expect = p.httpExpect()
 	}
 	verify := s.options["verify"]
 	if verify == "" && f.verifyNone {
@@ -109,19 +110,21 @@ func after(words []string, word string) string {
 	return ""
 }
 
-// httpRequest is the path that option httpchk asks for, or http-check send.
-func (p *proxy) httpRequest() string {
-	path := "/"
+// httpRequest is what option httpchk asks for, or http-check send. Without a method
+// it is OPTIONS.
+func (p *proxy) httpRequest() (method, path string) {
+	method, path = "OPTIONS", "/"
 	switch args := p.options["httpchk"]; {
 	case len(args) == 1:
 		path = args[0]
 	case len(args) > 1:
-		path = args[1]
+		method, path = args[0], args[1]
 	}
 	for _, rule := range p.rules("send") {
+		method = first(after(rule, "meth"), method)
 		path = first(after(rule, "uri"), after(rule, "uri-lf"), path)
 	}
-	return path
+	return method, path
 }
 
 // ruleOptions are words of an expect rule that say what is reported, not what is expected.
