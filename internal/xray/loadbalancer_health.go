@@ -79,7 +79,7 @@ func describe(c evidence.HealthCheck) string {
 	default:
 		return "no health check"
 	}
-	text := cmp.Or(c.Method, "GET") + " " + cmp.Or(c.Path, "/")
+	text := c.Method + " " + cmp.Or(c.Path, "/")
 	switch {
 	case !c.TLS:
 		text += " without TLS"

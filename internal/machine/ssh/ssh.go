@@ -222,11 +222,11 @@ func (m *Machine) Run(ctx context.Context, cmd machine.Command) (machine.Result,
 		return result, fmt.Errorf("%s: %s: %w", m.name, strings.Join(cmd.Argv, " "), ctx.Err())
 	}
 	var exit *exec.ExitError
-	if m.client.Direct && errors.As(err, &exit) && exit.ExitCode() == connectionLost && stdout.Len() == 0 {
-		return result, fmt.Errorf("connect to %s: ssh ended%s", m.name, lastLine(": ", result.Stderr))
-	}
-	if errors.As(err, &exit) && exit.ExitCode() != connectionLost {
+	switch exited := errors.As(err, &exit); {
+	case exited && exit.ExitCode() != connectionLost:
 		return result, &machine.CommandError{Machine: m.name, Argv: cmd.Argv, ExitCode: exit.ExitCode(), Stderr: result.Stderr}
+	case exited && m.client.Direct && stdout.Len() == 0:
+		return result, fmt.Errorf("connect to %s: ssh ended%s", m.name, lastLine(": ", result.Stderr))
 	}
 	return result, fmt.Errorf("run on %s: %s: %w%s", m.name, strings.Join(cmd.Argv, " "), err, lastLine(": ", result.Stderr))
 }

@@ -51,7 +51,6 @@ func (v *visit) look(ctx context.Context, timeout time.Duration) (*evidence.Mach
 	for round := 1; err == nil && v.asked == nil; round++ {
 		h := v.interpreted()
 		wants := v.files.next()
-		v.script.call("clock")
 		if !leads(wants) || round == rounds {
 			v.tellNetwork(h.serviceIP())
 			v.asked = h.questions(v.network.wait(ctx, timeout/3), v.seen.tools, v.apiAsked)
@@ -76,12 +75,16 @@ func (v *visit) tellNetwork(address netip.Addr) {
 // run has a machine look, and takes what it says, also where it did not come to its end.
 func (v *visit) run(wants []want) error {
 	s := v.script
+	timed := v.seen.hostname != "" // the first round takes the time of logging in as well
+	if timed {
+		s.call("clock")
+	}
 	s.look(v.files.ask(wants))
 	s.call("files")
 	if v.asked != nil {
 		v.asked.write(s)
 	}
-	if v.seen.hostname != "" { // the first round takes the time of logging in as well
+	if timed {
 		s.call("clock")
 	}
 	sent := time.Now()
