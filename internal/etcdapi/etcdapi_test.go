@@ -4,6 +4,7 @@ import (
 	"context"
 	"net"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -25,11 +26,15 @@ type fakeMember struct {
 	readErr    error
 	problems   []string
 	members    []*pb.Member
+	meets      *meeting // reads wait for those of other members
 }
 
 func (f *fakeMember) Range(ctx context.Context, r *pb.RangeRequest) (*pb.RangeResponse, error) {
 	if r.Serializable {
 		return &pb.RangeResponse{}, nil
+	}
+	if f.meets != nil && !f.meets.join(ctx) {
+		return nil, ctx.Err()
 	}
 	if !f.quorum {
 		<-ctx.Done()
@@ -180,29 +185,52 @@ func TestStatuses(t *testing.T) {
 	}
 }
 
-// TestStatusesAreAskedInParallel has members that hang beside one that works:
-// together they take the time of one, and each has its own answer.
+// A meeting lets nobody go on before all have come.
+type meeting struct {
+	missing atomic.Int32
+	all     chan struct{}
+}
+
+func newMeeting(size int32) *meeting {
+	m := &meeting{all: make(chan struct{})}
+	m.missing.Store(size)
+	return m
+}
+
+// join reports whether all came before ctx ended.
+func (m *meeting) join(ctx context.Context) bool {
+	if m.missing.Add(-1) == 0 {
+		close(m.all)
+	}
+	select {
+	case <-m.all:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
+
+// TestStatusesAreAskedInParallel has members that answer once all have been asked,
+// beside one that hangs: each has its own answer.
 func TestStatusesAreAskedInParallel(t *testing.T) {
-	healthy := &fakeMember{id: 1, leader: 1, quorum: true}
-	members := []Member{{ID: 1, Name: "cp-1", ClientURLs: []string{healthy.serve(t)}}, {ID: 2}}
-	for id := uint64(3); id < 6; id++ {
-		hanging := &fakeMember{id: id}
-		members = append(members, Member{ID: id, Name: "hangs", ClientURLs: []string{hanging.serve(t)}})
+	meets := newMeeting(3)
+	healthy := &fakeMember{id: 1, leader: 1, quorum: true, meets: meets}
+	hanging := &fakeMember{id: 3}
+	members := []Member{{ID: 1, Name: "cp-1", ClientURLs: []string{healthy.serve(t)}}, {ID: 2}, {ID: 3, Name: "hangs", ClientURLs: []string{hanging.serve(t)}}}
+	for id := uint64(4); id < 6; id++ {
+		other := &fakeMember{id: id, quorum: true, meets: meets}
+		members = append(members, Member{ID: id, Name: "waits", ClientURLs: []string{other.serve(t)}})
 	}
-	start := time.Now()
 	got := client(t, members[0].ClientURLs[0]).Statuses(t.Context(), members)
-	if took := time.Since(start); took < statusTimeout || took > 2*statusTimeout {
-		t.Errorf("took %s, want one timeout of %s", took, statusTimeout)
-	}
-	if !got[0].Healthy || got[0].Member.ID != 1 {
-		t.Errorf("the first is %+v", got[0])
+	for _, i := range []int{0, 3, 4} {
+		if !got[i].Healthy || got[i].Member.ID != members[i].ID {
+			t.Errorf("member %x is %+v", members[i].ID, got[i])
+		}
 	}
 	if got[1].Healthy || !strings.Contains(got[1].Error, "has not started") {
 		t.Errorf("the one that never started is %+v", got[1])
 	}
-	for _, status := range got[2:] {
-		if status.Healthy || status.RaftIndex != 42 || status.Error == "" {
-			t.Errorf("one that hangs is %+v", status)
-		}
+	if got[2].Healthy || got[2].RaftIndex != 42 || got[2].Error == "" {
+		t.Errorf("the one that hangs is %+v", got[2])
 	}
 }

@@ -81,12 +81,12 @@ func TestHostReboot(t *testing.T) {
 	r.up("start of all", start())
 	enabled("after Start of all", true)
 
-	r.on(0, "systemd-run", "--quiet", "--remain-after-exit", "--property='ExecStop=/usr/bin/sleep 40'", "true")
+	r.on(0, "systemd-run", "--quiet", "--remain-after-exit", "--property='ExecStop=/usr/bin/sleep infinity'", "--property=TimeoutStopSec=infinity", "true")
 	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
 	defer cancel()
 	from := time.Now()
 	r.must(r.Stop(ctx))
-	if d := time.Since(from); d < 2*time.Second || d > 5*time.Second || !slices.Equal(r.pids(), []int{0, 0}) {
+	if d := time.Since(from); d < 2*time.Second || !slices.Equal(r.pids(), []int{0, 0}) {
 		t.Errorf("Stop with 2 s to go took %s, processes %v", d, r.pids())
 	}
 	_, err = r.Destroy(t.Context())

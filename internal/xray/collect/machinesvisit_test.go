@@ -34,11 +34,7 @@ func TestMachinesThatCannotBeLookedAt(t *testing.T) {
 	}}
 	garbage := &machinetest.Recorder{NodeName: "garbage", Answer: func([]string) (string, error) { return "\x00\xff\n@ host\nx\n", nil }}
 	slow := &hung{machinetest.Recorder{NodeName: "slow"}}
-	begin := time.Now()
 	out, missing := Machines(t.Context(), []machine.Machine{refused, slow, garbage}, 100*time.Millisecond, false)
-	if took := time.Since(begin); took > 5*time.Second {
-		t.Errorf("it took %s", took)
-	}
 	want := []*evidence.Machine{{Name: "refused", Way: evidence.Machines}, {Name: "slow", Way: evidence.Machines}, {Name: "garbage", Way: evidence.Machines}}
 	if diff := cmp.Diff(want, out); diff != "" {
 		t.Error(diff)
