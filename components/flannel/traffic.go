@@ -27,15 +27,18 @@ func setUpTraffic(ctx context.Context, o options, config *subnet.Config, network
 	if err := checkBridgeNetfilter(config); err != nil {
 		return err
 	}
-	// The rules of the manager that is not used, from a configuration before.
-	if err := trafficManager(!config.EnableNFTables).CleanUp(ctx); err != nil {
-		log.V(1).InfoS("cannot clean up the other kind of rules", "err", err)
+	before := readSubnetFile(o.subnetFile)
+	if len(before) > 0 {
+		// The rules of the manager that is not used, from a configuration before. Since
+		// the host booted there was none: looking is some ten processes at the worst time.
+		if err := trafficManager(!config.EnableNFTables).CleanUp(ctx); err != nil {
+			log.V(1).InfoS("cannot clean up the other kind of rules", "err", err)
+		}
 	}
 	manager := trafficManager(config.EnableNFTables)
 	if err := manager.Init(ctx); err != nil {
 		return fmt.Errorf("set up traffic rules: %w", err)
 	}
-	before := readSubnetFile(o.subnetFile)
 	err := manager.SetupAndEnsureMasqRules(ctx,
 		config.Network, before.v4("FLANNEL_SUBNET"), before.v4("FLANNEL_NETWORK"),
 		config.IPv6Network, before.v6("FLANNEL_IPV6_SUBNET"), before.v6("FLANNEL_IPV6_NETWORK"),

@@ -17,10 +17,11 @@ import (
 // The units that make up the API; all others need it and start after it.
 var apiUnits = []string{"etcd", "kube-apiserver", "haproxy"}
 
-// A unit that systemd started again this often, a second apart, will not get well by itself.
+// A unit that systemd started again this often will not get well by itself.
 const (
-	crashLoop       = 10
-	crashCheckEvery = 3 * time.Second
+	crashLoop    = 10
+	restartEvery = time.Second // RestartSec of all units
+	lookEvery    = 3 * time.Second
 )
 
 func isAPIUnit(u render.Unit) bool  { return slices.Contains(apiUnits, u.Name) }
@@ -139,21 +140,23 @@ func (e *env) waitForAPIServersOf(ctx context.Context, nodes []topology.Node) er
 func (e *env) waitForUnit(ctx context.Context, n topology.Node, units []string, ready func(context.Context) error) error {
 	ctx, cancel := context.WithTimeout(ctx, apiTimeout)
 	defer cancel()
-	suspect, looked := units[0], time.Now()
+	suspect, began := units[0], time.Now()
+	looked := began
 	err := e.until(ctx, n.Name, func(ctx context.Context) error {
 		err := ready(ctx)
-		if err == nil || time.Since(looked) < crashCheckEvery {
+		if err == nil || time.Since(looked) < lookEvery {
 			return err
 		}
 		looked = time.Now()
 		if e.isOff(n) {
 			return poll.Stop(errMachineOff)
 		}
-		for _, unit := range units {
-			if restarts, seen := e.restarts(ctx, n, unit); seen == nil && restarts >= crashLoop {
-				suspect = unit
-				return poll.Stop(fmt.Errorf("ended and was started again %d times: %w", restarts, err))
-			}
+		if time.Since(began) < crashLoop*restartEvery {
+			return err // too early to tell
+		}
+		if unit, restarts := e.crashLooping(ctx, n, units); unit != "" {
+			suspect = unit
+			return poll.Stop(fmt.Errorf("ended and was started again %d times: %w", restarts, err))
 		}
 		return err
 	})

@@ -65,16 +65,17 @@ type env struct {
 	reach func(string) machine.Machine
 	done  []func() error
 
-	programs []component.Program
-	image    image.Image
-	keys     pki.Bundle
-	ssh      sshKeys
-	rendered map[string]render.Machine
-	agent    fileset.Set            // this program, for the control-plane nodes
-	stale    map[string]fileset.Set // files to write, by node
-	plan     map[string]unitPlan    // units to start, by node
-	started  map[string]time.Time   // when this run started a machine, by node
-	changes  changes
+	programs   []component.Program
+	image      image.Image
+	keys       pki.Bundle
+	ssh        sshKeys
+	rendered   map[string]render.Machine
+	agent      fileset.Set            // this program, for the control-plane nodes
+	executable string                 // the file of it
+	stale      map[string]fileset.Set // files to write, by node
+	plan       map[string]unitPlan    // units to start, by node
+	started    map[string]time.Time   // when this run started a machine, by node
+	changes    changes
 }
 
 func newEnv(c *spec.Cluster, o Options) *env {

@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -47,12 +48,17 @@ func recorded() (*env, map[string]*host) {
 }
 
 func (h *host) answer(argv []string) (string, error) {
-	if argv[0] != "sh" {
-		if slices.Contains(argv, "restart") {
-			for _, u := range argv[slices.Index(argv, "--")+1:] {
-				h.running[strings.TrimSuffix(u, ".service")] = "new"
-			}
-		}
+	var started []string
+	switch {
+	case slices.Contains(argv, startScript):
+		started = argv[4:]
+	case slices.Contains(argv, "restart"):
+		started = argv[slices.Index(argv, "--")+1:]
+	}
+	for _, u := range started {
+		h.running[strings.TrimSuffix(u, ".service")] = "new"
+	}
+	if !slices.Contains(argv, unitsScript) {
 		return "", nil
 	}
 	var shown, processes string
@@ -99,7 +105,7 @@ func TestUnitsAreStartedOnce(t *testing.T) {
 	if err := startControlPlane(t.Context(), e); err != nil {
 		t.Fatal(err)
 	}
-	want := []string{"systemctl enable --quiet -- etcd.service", "systemctl restart --no-block -- etcd.service"}
+	want := []string{"sh -c " + startScript + " sh etcd.service"}
 	if diff := cmp.Diff(want, hosts["cp-1"].Commands()[1:]); diff != "" {
 		t.Error(diff)
 	}
@@ -176,12 +182,16 @@ func TestUnitsScript(t *testing.T) {
 }
 
 func TestWaitingEndsWhenAUnitCrashesOverAndOver(t *testing.T) {
+	synctest.Test(t, testWaitingEndsWhenAUnitCrashesOverAndOver) // the time that it waits is not ours
+}
+
+func testWaitingEndsWhenAUnitCrashesOverAndOver(t *testing.T) {
 	e, hosts := recorded()
 	hosts["cp-1"].Answer = func(argv []string) (string, error) {
-		if slices.Contains(argv, "etcd.service") {
-			return "12\n", nil
+		if !slices.Equal(argv[4:], []string{"--", "kube-apiserver.service", "etcd.service"}) {
+			return "", fmt.Errorf("unexpected %q", argv)
 		}
-		return "0\n", nil
+		return "0\n\n12\n", nil
 	}
 	cp1, _ := e.topology.Node("cp-1")
 	boom := errors.New("connection refused")

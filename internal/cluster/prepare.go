@@ -16,6 +16,7 @@ import (
 	"github.com/haplane/haplane/internal/pki"
 	"github.com/haplane/haplane/internal/render"
 	"github.com/haplane/haplane/internal/topology"
+	"github.com/haplane/haplane/spec"
 )
 
 func buildComponents(ctx context.Context, e *env) error {
@@ -136,6 +137,7 @@ func (e *env) addAgent() error {
 	if err != nil {
 		return fmt.Errorf("read own program: %w", err)
 	}
+	e.executable = file
 	e.agent = fileset.New(fileset.File{Path: render.AgentBinary, Mode: 0o755, Data: data})
 	return nil
 }
@@ -157,8 +159,13 @@ func (e *env) connect() error {
 func nspawnMachines(e *env) []nspawn.Machine {
 	var out []nspawn.Machine
 	for _, n := range e.topology.Nodes {
-		out = append(out, nspawn.Machine{Name: n.Name, Addresses: n.Addresses,
-			HostKey: e.ssh.HostKeys[n.Name], AuthorizedKey: e.ssh.AuthorizedKey})
+		m := nspawn.Machine{Name: n.Name, Addresses: n.Addresses,
+			HostKey: e.ssh.HostKeys[n.Name], AuthorizedKey: e.ssh.AuthorizedKey}
+		if n.Role == spec.RoleControlPlane && len(e.agent) > 0 {
+			// It is large: to encrypt it for each machine takes longer than to boot them.
+			m.Programs = map[string]string{render.AgentBinary: e.executable}
+		}
+		out = append(out, m)
 	}
 	return out
 }

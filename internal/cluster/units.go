@@ -84,13 +84,13 @@ func planUnits(units []render.Unit, seen map[string]unitState) unitPlan {
 	return p
 }
 
+// startScript enables before it starts. Restart starts a stopped unit too, and takes
+// one that waits for its next try up at once.
+const startScript = `systemctl enable --quiet -- "$@" && exec systemctl restart --no-block -- "$@"`
+
 // startUnits enables units, so that they start with the machine, and starts them without waiting.
 func startUnits(ctx context.Context, m machine.Machine, names []string) error {
-	if _, err := m.Run(ctx, machine.Cmd(append([]string{"systemctl", "enable", "--quiet", "--"}, names...)...)); err != nil {
-		return fmt.Errorf("enable units: %w", err)
-	}
-	// Restart starts a stopped unit too, and takes one that waits for its next try up at once.
-	if _, err := m.Run(ctx, machine.Cmd(append([]string{"systemctl", "restart", "--no-block", "--"}, names...)...)); err != nil {
+	if _, err := m.Run(ctx, machine.Cmd(append([]string{"sh", "-c", startScript, "sh"}, names...)...)); err != nil {
 		return fmt.Errorf("start units: %w", err)
 	}
 	return nil
@@ -105,11 +105,21 @@ func restartUnits(ctx context.Context, m machine.Machine, names []string) error 
 	return err
 }
 
-// restarts tells how often systemd has started the unit again since somebody did.
-func (e *env) restarts(ctx context.Context, n topology.Node, unit string) (int, error) {
-	result, err := e.machine(n).Run(ctx, machine.Cmd("systemctl", "show", "--property=NRestarts", "--value", "--", unit+".service"))
-	if err != nil {
-		return 0, err
+// crashLooping returns the first of the units that systemd has started again at least
+// crashLoop times since somebody did, and how often; "" when there is none.
+func (e *env) crashLooping(ctx context.Context, n topology.Node, units []string) (string, int) {
+	argv := []string{"systemctl", "show", "--property=NRestarts", "--value", "--"}
+	for _, u := range units {
+		argv = append(argv, u+".service")
 	}
-	return strconv.Atoi(strings.TrimSpace(result.Stdout))
+	result, err := e.machine(n).Run(ctx, machine.Cmd(argv...))
+	if err != nil {
+		return "", 0
+	}
+	for i, count := range strings.Fields(result.Stdout) {
+		if restarts, err := strconv.Atoi(count); err == nil && restarts >= crashLoop && i < len(units) {
+			return units[i], restarts
+		}
+	}
+	return "", 0
 }

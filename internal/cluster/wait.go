@@ -17,7 +17,9 @@ const (
 	requestTimeout = 5 * time.Second
 )
 
-const pollEvery = 100 * time.Millisecond
+// pollEvery is for questions to the API and to sshd: each takes CPU that what is
+// waited for could use.
+const pollEvery = 200 * time.Millisecond
 
 // A Wait is what is waited for on a node, or in the cluster as a whole where Node
 // is empty. With an empty For, that is over.

@@ -84,15 +84,15 @@ func (s Set) Under(roots ...string) Set {
 	return out
 }
 
-// WriteTar writes the set as a tar archive with owners by name and every path
-// relative to the root, with suffix appended. Directories are not in it.
-func (s Set) WriteTar(w io.Writer, suffix string) error {
+// WriteTar writes the set as a tar archive with owners by name and every file at
+// the path that place makes of its own, relative to the root. Directories are not in it.
+func (s Set) WriteTar(w io.Writer, place func(string) string) error {
 	tw := tar.NewWriter(w)
 	for _, p := range s.Paths() {
 		f := s[p]
 		header := &tar.Header{
 			Typeflag: tar.TypeReg, Format: tar.FormatPAX,
-			Name: strings.TrimPrefix(p, "/") + suffix,
+			Name: strings.TrimPrefix(place(p), "/"),
 			Mode: int64(f.Mode.Perm()), Size: int64(len(f.Data)),
 			Uname: f.OwnerName(), Gname: f.OwnerName(),
 		}

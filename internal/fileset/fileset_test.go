@@ -58,7 +58,7 @@ func TestUnder(t *testing.T) {
 func TestTar(t *testing.T) {
 	s := New(File{Path: "/etc/k", Mode: 0o600, Data: []byte("secret")}, File{Path: "/etc/c", Mode: 0o644, Owner: "haproxy", Data: []byte("c")})
 	var w bytes.Buffer
-	if err := s.WriteTar(&w, ".new"); err != nil {
+	if err := s.WriteTar(&w, func(p string) string { return p + ".new" }); err != nil {
 		t.Fatal(err)
 	}
 	type entry struct {

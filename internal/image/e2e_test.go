@@ -13,6 +13,7 @@ import (
 	"testing"
 
 	"github.com/haplane/haplane/internal/component"
+	"github.com/haplane/haplane/internal/topology"
 )
 
 func TestImageOfReadyMadePrograms(t *testing.T) {
@@ -45,6 +46,18 @@ func TestImageOfReadyMadePrograms(t *testing.T) {
 	}
 	if _, err := os.Lstat(filepath.Join(img.Root, binDir, "kube")); err == nil {
 		t.Error("the image has a kube, although the folder has none")
+	}
+	for name, there := range map[string]bool{
+		"io.containerd.metadata.v1.bolt/meta.db":           true,
+		"io.containerd.snapshotter.v1.overlayfs/snapshots": true,
+		"io.containerd.grpc.v1.introspection":              false, // would be every machine's
+	} {
+		if _, err := os.Lstat(filepath.Join(img.Root, topology.ContainerdDir, name)); (err == nil) != there {
+			t.Errorf("%s in containerd's store: %v, want %v", name, err == nil, there)
+		}
+	}
+	if unpacked, err := filepath.Glob(filepath.Join(img.Root, topology.ContainerdDir, "*.overlayfs/snapshots/*/fs/*")); err != nil || len(unpacked) != len(img.Manifest.Images) {
+		t.Errorf("unpacked are %v, %v; want %d images", unpacked, err, len(img.Manifest.Images))
 	}
 	whole, err := Build(t.Context(), Options{Cache: cache, Programs: built, Log: t.Output()})
 	if err != nil {

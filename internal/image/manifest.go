@@ -77,8 +77,9 @@ func newManifest(b base, programs []component.Program) (Manifest, error) {
 	m.Digest, err = sumOf(struct {
 		Format   int
 		Settings string
+		Store    string
 		Manifest Manifest
-	}{format, settings, m})
+	}{format, settings, storeScript, m})
 	return m, err
 }
 

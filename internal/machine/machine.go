@@ -11,7 +11,8 @@ import (
 	"github.com/haplane/haplane/internal/fileset"
 )
 
-// A Machine is a host that takes commands. All methods are safe for concurrent use.
+// A Machine is a host that takes commands. All methods are safe for concurrent use;
+// of uploads, two to one folder are not.
 type Machine interface {
 	// Name is the node's name.
 	Name() string

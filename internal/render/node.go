@@ -109,6 +109,7 @@ containerRuntimeEndpoint: unix:///run/containerd/containerd.sock
 cgroupDriver: %s
 failCgroupV1: false
 resolvConf: /etc/resolv.conf
+makeIPTablesUtilChains: false # kube-proxy makes its own rule against packets for 127.0.0.1 from elsewhere
 rotateCertificates: false
 readOnlyPort: 0
 `, pkiPath("ca.crt"), pair, pair, b.Topology.DNSServiceIP(), b.Topology.DNSDomain, driver)

@@ -6,6 +6,7 @@ const (
 	PKIDir        = KubernetesDir + "/pki"
 	BinDir        = "/usr/local/bin"
 	ImageDir      = "/usr/share/haplane/images" // container images, one archive each
+	ContainerdDir = "/var/lib/containerd"       // its store
 	CNIBinDir     = "/opt/cni/bin"
 	CNIConfigDir  = "/etc/cni/net.d"
 	UnitDir       = "/etc/systemd/system"

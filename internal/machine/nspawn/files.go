@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -40,6 +41,42 @@ func (p *Provider) writeFiles(m Machine, all []Machine) error {
 		}
 	}
 	return writeMachineID(filepath.Join(root, "etc/machine-id"))
+}
+
+// copyPrograms gives a new machine programs of this host. Its root is not mounted yet.
+func (p *Provider) copyPrograms(m Machine) error {
+	for name, program := range m.Programs {
+		to := filepath.Join(p.dir(m.Name, "upper"), name)
+		if err := os.MkdirAll(filepath.Dir(to), 0o755); err != nil {
+			return err
+		}
+		if err := copyProgram(program, to); err != nil {
+			return fmt.Errorf("copy program to %s: %w", name, err)
+		}
+	}
+	return nil
+}
+
+// copyProgram leaves the bytes to the kernel, where both files are on one file system.
+func copyProgram(from, to string) error {
+	in, err := os.Open(from)
+	if err != nil {
+		return err
+	}
+	defer in.Close()
+	unfinished := to + ".new"
+	if err := os.RemoveAll(unfinished); err != nil {
+		return err
+	}
+	out, err := os.OpenFile(unfinished, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o755)
+	if err != nil {
+		return err
+	}
+	_, err = io.Copy(out, in)
+	if err := errors.Join(err, out.Chmod(0o755), out.Close()); err != nil {
+		return err
+	}
+	return os.Rename(unfinished, to)
 }
 
 // hosts is /etc/hosts of every machine.

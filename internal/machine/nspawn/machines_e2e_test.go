@@ -3,6 +3,8 @@
 package nspawn
 
 import (
+	"crypto/sha256"
+	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
@@ -17,9 +19,19 @@ func TestMachines(t *testing.T) {
 	r := newRig(t, "nsp-machines", []string{"one", "two"}, "10.73.11.0/24", "fd00:10:73:11::/64")
 	create := func() error { return r.Create(t.Context(), r.machines) }
 
+	const program = "/usr/local/bin/of-the-host"
+	r.machines[0].Programs = map[string]string{program: "/proc/self/exe"}
 	r.up("create", create)
 	first := r.pids()
+	own, err := os.ReadFile("/proc/self/exe")
+	r.must(err)
+	sum := fmt.Sprintf("%x", sha256.Sum256(own))
+	if got := r.on(0, "stat", "--format=%a", program) + " " + r.on(0, "sha256sum", program); got != "755 "+sum+"  "+program {
+		t.Errorf("the program is %s, want mode 755 and sum %s", got, sum)
+	}
+	r.on(0, "rm", program)
 	r.up("create again", create)
+	r.on(0, "test", "!", "-e", program) // a machine that is made keeps its own
 	if got := r.pids(); !slices.Equal(got, first) {
 		t.Errorf("a second Create changed the processes from %v to %v", first, got)
 	}

@@ -1,9 +1,14 @@
 package nspawn
 
 import (
+	"bytes"
+	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
+	"os/exec"
+	"path/filepath"
 	"slices"
 	"strings"
 
@@ -29,6 +34,34 @@ func (p *Provider) mountRoot(r record) error {
 	}
 	if err := unix.Mount(p.netns(r.Name), root, "overlay", 0, p.overlayOptions(r)); err != nil {
 		return fmt.Errorf("mount overlay on %s: %w", root, err)
+	}
+	return nil
+}
+
+// fillFolders gives the folders that are not in the overlay what the image has at
+// their places, as a copy. One that is there stays as it is.
+func (p *Provider) fillFolders(ctx context.Context, r record) error {
+	for _, d := range persistent {
+		from, to := filepath.Join(r.Image, d.path), p.dir(r.Name, "data", d.name)
+		if _, err := os.Stat(from); errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		if _, err := os.Stat(to); err == nil {
+			continue
+		}
+		if err := os.MkdirAll(filepath.Dir(to), 0o755); err != nil {
+			return err
+		}
+		unfinished := to + ".new"
+		if err := os.RemoveAll(unfinished); err != nil {
+			return err
+		}
+		if out, err := exec.CommandContext(ctx, "cp", "--archive", "--reflink=auto", from, unfinished).CombinedOutput(); err != nil {
+			return fmt.Errorf("copy %s of the image: %w: %s", d.path, err, bytes.TrimSpace(out))
+		}
+		if err := os.Rename(unfinished, to); err != nil {
+			return err
+		}
 	}
 	return nil
 }

@@ -40,10 +40,11 @@ func (n Network) String() string { return list(n.Prefixes) }
 
 // A Machine is what has to be known to make one.
 type Machine struct {
-	Name          string       // a DNS label; the host name
-	Addresses     []netip.Addr // one of each of the network's prefixes, in their order
-	HostKey       []byte       // sshd's ed25519 key, OpenSSH PEM
-	AuthorizedKey []byte       // one line of authorized_keys; it becomes root
+	Name          string            // a DNS label; the host name
+	Addresses     []netip.Addr      // one of each of the network's prefixes, in their order
+	HostKey       []byte            // sshd's ed25519 key, OpenSSH PEM
+	AuthorizedKey []byte            // one line of authorized_keys; it becomes root
+	Programs      map[string]string // files of this host by where the machine is made with a copy, 0755; one that is made already keeps its own
 }
 
 // A Status is what is seen of a machine that was created.
@@ -100,6 +101,9 @@ func (p *Provider) create(ctx context.Context, m Machine, all []Machine) error {
 	switch {
 	case errors.Is(err, os.ErrNotExist):
 		rec = record{Name: m.Name, Addresses: m.Addresses, Image: p.Image}
+		if err := errors.Join(p.fillFolders(ctx, rec), p.copyPrograms(m)); err != nil {
+			return err
+		}
 	case err != nil:
 		return err
 	case !slices.Equal(rec.Addresses, m.Addresses):

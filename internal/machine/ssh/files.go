@@ -15,45 +15,51 @@ import (
 	"github.com/haplane/haplane/internal/machine"
 )
 
-// incoming ends the name of a file until it is complete.
+// incoming is a folder beside files' places, where they are until all are complete.
 const incoming = ".haplane-new"
 
 // The scripts are constants; what varies comes as arguments and on stdin.
 const (
-	// Directories get 0755; under umask 077 tar makes files that only root can read, and sets their mode last.
-	receiveScript = `umask 022; mkdir -p -- "$@" && umask 077 && tar --extract --preserve-permissions --same-owner --no-overwrite-dir --directory=/ --file=-`
-	renameScript  = `set -e; while IFS= read -r f; do mv -fT -- "$f` + incoming + `" "$f"; done`
-	statScript    = `stat --format='%F|%a|%U|%n' -- "$@" 2>/dev/null; echo; sha256sum -- "$@" 2>/dev/null; exit 0`
+	// The arguments are the incoming folders. New folders get 0755; under umask 077 tar makes
+	// files that only root can read, and sets their mode last. Then each is renamed into its
+	// place, by one mv for each folder.
+	receiveScript = `umask 022; rm -rf -- "$@" && mkdir -p -- "$@" && umask 077 &&
+tar --extract --preserve-permissions --same-owner --no-overwrite-dir --directory=/ --file=- || exit
+for new; do
+  (set --; for f in "$new"/* "$new"/.[!.]*; do [ ! -e "$f" ] || set -- "$@" "$f"; done
+  exec mv -f -t "${new%/*}/" -- "$@") || exit
+done
+rmdir -- "$@"`
+	statScript = `stat --format='%F|%a|%U|%n' -- "$@" 2>/dev/null; echo; sha256sum -- "$@" 2>/dev/null; exit 0`
 )
 
-// Upload sends the files as one archive beside their places and then renames
-// each into its place.
+// Upload sends the files as one archive beside their places; when it is there whole,
+// each is renamed into its place. What an upload before left unfinished is removed.
 func (m *Machine) Upload(ctx context.Context, files fileset.Set) error {
 	if len(files) == 0 {
 		return nil
 	}
 	reader, writer := io.Pipe()
-	go func() { writer.CloseWithError(files.WriteTar(writer, incoming)) }()
+	go func() { writer.CloseWithError(files.WriteTar(writer, arriving)) }()
 	defer reader.Close()
-	_, err := m.Run(ctx, machine.Command{Argv: shell(receiveScript, folders(files)...), Stdin: reader})
+	_, err := m.Run(ctx, machine.Command{Argv: shell(receiveScript, arrivals(files)...), Stdin: reader})
 	if err != nil {
 		return fmt.Errorf("write %d files: %w", len(files), err)
 	}
-	names := strings.Join(files.Paths(), "\n") + "\n"
-	if _, err := m.Run(ctx, machine.Command{Argv: shell(renameScript), Stdin: strings.NewReader(names)}); err != nil {
-		return fmt.Errorf("move %d files into place: %w", len(files), err)
-	}
 	return nil
 }
+
+// arriving is where a file is until all are complete.
+func arriving(file string) string { return path.Join(path.Dir(file), incoming, path.Base(file)) }
 
 func shell(script string, args ...string) []string {
 	return append([]string{"sh", "-c", script, "sh"}, args...)
 }
 
-func folders(files fileset.Set) []string {
+func arrivals(files fileset.Set) []string {
 	out := map[string]bool{}
 	for p := range files {
-		out[path.Dir(p)] = true
+		out[path.Dir(arriving(p))] = true
 	}
 	return slices.Sorted(maps.Keys(out))
 }

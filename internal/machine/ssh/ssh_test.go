@@ -2,6 +2,7 @@ package ssh
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"io/fs"
 	"log/slog"
@@ -65,7 +66,7 @@ func TestScriptsWriteAndTell(t *testing.T) {
 	dir := t.TempDir()
 	files := fileset.New(
 		fileset.File{Path: filepath.Join(dir, "pki/new/ca.key"), Mode: 0o600, Data: []byte("secret")},
-		fileset.File{Path: filepath.Join(dir, "it's one"), Mode: 0o644, Data: bytes.Repeat([]byte("x"), 1<<20)},
+		fileset.File{Path: filepath.Join(dir, ".it's one"), Mode: 0o644, Data: bytes.Repeat([]byte("x"), 1<<20)},
 	)
 	run := func(stdin []byte, argv []string) string {
 		t.Helper()
@@ -78,15 +79,27 @@ func TestScriptsWriteAndTell(t *testing.T) {
 		return string(out)
 	}
 	var archive bytes.Buffer
-	if err := files.WriteTar(&archive, incoming); err != nil {
+	if err := files.WriteTar(&archive, arriving); err != nil {
 		t.Fatal(err)
 	}
-	run(archive.Bytes(), shell(receiveScript, folders(files)...))
-	info, err := os.Stat(filepath.Join(dir, "pki/new/ca.key"+incoming))
-	if err != nil || info.Mode().Perm() != 0o600 {
-		t.Errorf("before the rename: %v, %v", info, err)
+	unfinished := filepath.Join(dir, "pki/new", incoming, "ca.crt")
+	if err := errors.Join(os.MkdirAll(filepath.Dir(unfinished), 0o755), os.WriteFile(unfinished, nil, 0o600)); err != nil {
+		t.Fatal(err)
 	}
-	run([]byte(strings.Join(files.Paths(), "\n")+"\n"), shell(renameScript))
+	cut := exec.Command("sh", "-c", machine.Quote(shell(receiveScript, arrivals(files)...)))
+	cut.Stdin = bytes.NewReader(archive.Bytes()[:1<<19])
+	if out, err := cut.CombinedOutput(); err == nil {
+		t.Errorf("an archive that is cut off: %s", out)
+	}
+	if seen := run(nil, shell(statScript, files.Paths()...)); strings.Contains(seen, "regular") {
+		t.Errorf("in place before all is there: %s", seen)
+	}
+	run(archive.Bytes(), shell(receiveScript, arrivals(files)...))
+	for _, left := range []string{filepath.Dir(unfinished), filepath.Join(dir, "pki/new/ca.crt"), filepath.Join(dir, incoming)} {
+		if _, err := os.Lstat(left); err == nil {
+			t.Errorf("%s is left", left)
+		}
+	}
 	states, err := parseStat(run(nil, shell(statScript, append(files.Paths(), filepath.Join(dir, "none"))...)))
 	if err != nil {
 		t.Fatal(err)
