@@ -15,7 +15,9 @@ clock() { section clock; date +%s.%N; }
 # survey tells what runs, and puts the files of units among those to look at.
 survey() {
 	section host; read -r line <"$proc/sys/kernel/hostname" && printf '%s\n' "$line"
-	section user; id -u
+	section user; while read -r line; do
+		case $line in Uid:*) IFS='	'; set -- $line; IFS=$newline; printf '%s\n' "$3"; break ;; esac
+	done </proc/self/status
 	section addresses; if has ip; then ip -o addr; else hostname -I; fi
 	section tools
 	for tool in curl socat systemctl stat sha256sum; do has $tool && printf '%s\n' $tool; done
@@ -42,7 +44,7 @@ processes() {
 			*.service) group=${line##*/} ;;
 			esac
 		done <"$dir/cgroup"
-		case $group in *.service) units=$units$newline$group ;; esac
+		case $group in *.service) unit $group ;; esac
 		lines=$lines$newline$dir/cmdline exes=$exes$newline$dir/exe groups=$groups${dir##*/}\ $group$newline
 	done
 	[ -n "$lines" ] || return
@@ -50,6 +52,9 @@ processes() {
 	section exes; stat -L -c '%d:%i %n' $exes
 	section processes; head -v -c 131072 $lines | tr '\000\n' '\n\001' | awk -v limit=1048576 "$redact"
 }
+
+# unit adds one to those to ask about, which costs systemd more than us.
+unit() { case $units$newline in *"$newline$1$newline"*) ;; *) units=$units$newline$1 ;; esac; }
 
 # units finds those of programs of a cluster by name, by what runs, and by their
 # commands. Where systemd does not answer, their files have to do.
@@ -63,12 +68,12 @@ units() {
 		for file in "$folder"/*.service; do
 			case ${file##*/} in
 			*@.service) ;;
-			kube* | etcd* | haproxy* | nginx* | haplane* | k3s* | k0s* | keepalived* | ucarp* | pacemaker*) units=$units$newline${file##*/} ;;
+			kube* | etcd* | haproxy* | nginx* | haplane* | k3s* | k0s* | keepalived* | ucarp* | pacemaker*) unit "${file##*/}" ;;
 			esac
 		done
 	done
 	for file in $(grep -lE '(kube-|kubelet|etcd|haproxy|nginx|haplane|k3s|k0s)' etc/systemd/system/*.service); do
-		case $file in *@.service) ;; *) units=$units$newline${file##*/} ;; esac
+		case $file in *@.service) ;; *) unit "${file##*/}" ;; esac
 	done
 	[ -n "$units" ] || return
 	shown=$(systemctl show --property="$properties" -- $units)

@@ -2,7 +2,9 @@ package parse
 
 import (
 	"regexp"
+	"slices"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/haplane/haplane/internal/xray/evidence"
 )
@@ -40,6 +42,9 @@ var (
 // Redact takes the values of flags, variables and keys away whose names say that
 // they are secret, and user and password out of URLs. Paths, durations and booleans stay.
 func Redact(text string) string {
+	if hasNoSecret(text) {
+		return text
+	}
 	text = userInfo.ReplaceAllString(text, "://"+Redacted+"@")
 	text = secretQuoted.ReplaceAllStringFunc(text, func(match string) string {
 		inside := strings.TrimSuffix(match[1:], match[:1])
@@ -57,6 +62,21 @@ func Redact(text string) string {
 	}
 	return bearer.ReplaceAllString(text, "${1}${2}"+Redacted)
 }
+
+// hasNoSecret is a quick look: most of what is read has none of the words that the
+// expressions begin with. Letters that are not ASCII may fold to theirs.
+func hasNoSecret(text string) bool {
+	for i := range len(text) {
+		if text[i] >= utf8.RuneSelf {
+			return false
+		}
+	}
+	lower := strings.ToLower(text)
+	return !slices.ContainsFunc(secretParts, func(part string) bool { return strings.Contains(lower, part) })
+}
+
+// secretParts are parts of all that is redacted.
+var secretParts = []string{"://", "token", "passw", "secret", "passphrase", "credential", "key", "authorization", "bearer"}
 
 func isHarmless(name, text string) bool {
 	if n := len(text); n >= 2 && (text[0] == '"' || text[0] == '\'') && text[n-1] == text[0] {
