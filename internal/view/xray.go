@@ -23,7 +23,7 @@ type XrayText struct {
 func (x XrayText) Write(w io.Writer, r xray.Report) error {
 	p := &page{width: x.Width, color: x.Color}
 	head(p, r)
-	for _, g := range bySubject(r.Findings) {
+	for _, g := range xray.Grouped(r.Findings) {
 		x.group(p, g)
 	}
 	_, err := p.out.WriteTo(w)

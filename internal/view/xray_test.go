@@ -117,7 +117,7 @@ func TestXrayTextOfAllChecks(t *testing.T) {
 				if !strings.Contains(w.String(), f.Check) {
 					t.Errorf("%s is not in the text", f.Check)
 				}
-				if words := strings.Fields(clean(f.Observed)); isTrouble(f.Status) && !strings.Contains(strings.Join(strings.Fields(w.String()), " "), strings.Join(words, " ")) {
+				if words := strings.Fields(clean(f.Observed)); f.Status.IsTrouble() && !strings.Contains(strings.Join(strings.Fields(w.String()), " "), strings.Join(words, " ")) {
 					t.Errorf("%s %s: %q is not in the text", f.Check, f.Node, f.Observed)
 				}
 			}

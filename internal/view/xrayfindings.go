@@ -14,15 +14,15 @@ const (
 	labelWidth  = statusWidth + 11
 )
 
-func (x XrayText) group(p *page, g group) {
-	fmt.Fprintf(&p.out, "\n%s: %s\n", p.paint(bold, string(g.subject)), tally(g.counts()))
-	var skipped []checked
-	for _, c := range g.checks {
+func (x XrayText) group(p *page, g xray.SubjectGroup) {
+	fmt.Fprintf(&p.out, "\n%s: %s\n", p.paint(bold, string(g.Subject)), tally(counts(g)))
+	var skipped []xray.CheckGroup
+	for _, c := range g.Checks {
 		switch {
-		case x.All || isTrouble(c.status):
+		case x.All || c.Status.IsTrouble():
 			x.check(p, c)
-		case c.status == xray.Pass:
-			p.status(c.status, c.id+": "+c.title+c.onNodes())
+		case c.Status == xray.Pass:
+			p.status(c.Status, c.Check+": "+c.Title+onNodes(c))
 		default:
 			skipped = append(skipped, c)
 		}
@@ -37,13 +37,13 @@ func (p *page) status(s xray.Status, text string) {
 }
 
 // check tells of everything that is not right, and names the nodes that are.
-func (x XrayText) check(p *page, c checked) {
-	p.status(c.status, c.id+": "+c.title)
-	all := merge(c.findings)
-	shown := slices.DeleteFunc(slices.Clone(all), func(m merged) bool { return !x.All && !isTrouble(m.Status) })
+func (x XrayText) check(p *page, c xray.CheckGroup) {
+	p.status(c.Status, c.Check+": "+c.Title)
+	all := merge(c.Findings)
+	shown := slices.DeleteFunc(slices.Clone(all), func(m merged) bool { return !x.All && !m.Status.IsTrouble() })
 	for i, m := range shown {
 		if len(shown) > 1 || m.Node != "" {
-			p.about(m, c.status)
+			p.about(m, c.Status)
 		}
 		p.finding(m)
 		if i+1 == len(shown) || shown[i+1].Fix != m.Fix { // said once for all that it mends
@@ -51,7 +51,7 @@ func (x XrayText) check(p *page, c checked) {
 		}
 	}
 	if !x.All {
-		p.label("passed on", strings.Join(c.whole(), ", "))
+		p.label("passed on", strings.Join(whole(c), ", "))
 	}
 }
 
@@ -77,9 +77,9 @@ func (p *page) label(label, text string) {
 }
 
 // whole are the nodes on which a check has passed, and found nothing else.
-func (c checked) whole() []string {
+func whole(c xray.CheckGroup) []string {
 	var passed, other []string
-	for _, f := range c.findings {
+	for _, f := range c.Findings {
 		switch f.Status {
 		case xray.Pass:
 			passed = append(passed, f.Node)
@@ -92,8 +92,8 @@ func (c checked) whole() []string {
 }
 
 // onNodes says in brackets on which node a check passed, or on how many.
-func (c checked) onNodes() string {
-	nodes := c.whole()
+func onNodes(c xray.CheckGroup) string {
+	nodes := whole(c)
 	switch len(nodes) {
 	case 0:
 		return ""
@@ -104,26 +104,26 @@ func (c checked) onNodes() string {
 }
 
 // skips tells of checks that were skipped, those with the same reason together.
-func skips(p *page, checks []checked) {
+func skips(p *page, checks []xray.CheckGroup) {
 	var reasons []string
 	ids := map[string][]string{}
 	for _, c := range checks {
-		why := c.reasons()
+		why := skipReasons(c)
 		if ids[why] == nil {
 			reasons = append(reasons, why)
 		}
-		ids[why] = append(ids[why], c.id)
+		ids[why] = append(ids[why], c.Check)
 	}
 	for _, why := range reasons {
 		p.status(xray.Skip, strings.Join(ids[why], ", ")+": "+why)
 	}
 }
 
-// reasons are why a check was skipped, each once.
-func (c checked) reasons() string {
+// skipReasons are why a check was skipped, each once.
+func skipReasons(c xray.CheckGroup) string {
 	const few = 2
 	var out []string
-	for _, f := range c.findings {
+	for _, f := range c.Findings {
 		if !slices.Contains(out, f.Observed) {
 			out = append(out, f.Observed)
 		}

@@ -54,11 +54,11 @@ type junitText struct {
 // subject, a case for each finding. A warning is a failure where that is the threshold.
 func XrayJUnit(w io.Writer, r xray.Report, threshold xray.Status) error {
 	all := junitSuites{Name: "haplane xray"}
-	for _, g := range bySubject(r.Findings) {
-		suite := junitSuite{Name: string(g.subject), Timestamp: r.At.UTC().Format("2006-01-02T15:04:05")}
+	for _, g := range xray.Grouped(r.Findings) {
+		suite := junitSuite{Name: string(g.Subject), Timestamp: r.At.UTC().Format("2006-01-02T15:04:05")}
 		names := map[string]int{}
-		for _, c := range g.checks {
-			for _, f := range c.findings {
+		for _, c := range g.Checks {
+			for _, f := range c.Findings {
 				suite.add(newJUnitCase(f, threshold), names)
 			}
 		}

@@ -65,8 +65,8 @@ func (v *etcdTarget) on(s *Scene, m *evidence.Machine) {
 		v.hosts = append(v.hosts, a.String())
 	}
 	if p := m.Program(evidence.EtcdServer); p != nil {
-		v.add(commaSeparated(p.EtcdSetting("listen-client-urls", defaultClientURL)))
-		v.add(commaSeparated(p.EtcdSetting("advertise-client-urls", "")))
+		v.add(SplitURLs(p.EtcdSetting("listen-client-urls", DefaultEtcdClientURL)))
+		v.add(SplitURLs(p.EtcdSetting("advertise-client-urls", "")))
 	}
 }
 

@@ -89,7 +89,7 @@ func maybeOf(m *evidence.Machine, member evidence.EtcdMember) bool {
 		return true
 	}
 	p := m.Program(evidence.EtcdServer)
-	return p != nil && slices.ContainsFunc(commaSeparated(p.EtcdSetting("initial-advertise-peer-urls", "")), func(u string) bool {
+	return p != nil && slices.ContainsFunc(SplitURLs(p.EtcdSetting("initial-advertise-peer-urls", "")), func(u string) bool {
 		return slices.ContainsFunc(member.PeerURLs, func(peer string) bool { return HostPort(peer) == HostPort(u) })
 	})
 }

@@ -8,8 +8,8 @@ import (
 
 // What etcd takes without the flags.
 const (
-	defaultClientURL = "http://localhost:2379"
-	defaultPeerURL   = "http://localhost:2380"
+	DefaultEtcdClientURL = "http://localhost:2379"
+	defaultPeerURL       = "http://localhost:2380"
 )
 
 // etcdSwitch is a setting that is on or off; set tells whether it was said.
@@ -39,7 +39,7 @@ func urlHost(text string) string {
 }
 
 // urlHosts are the hosts of URLs that are separated by commas.
-func urlHosts(urls string) []string { return hostsOf(commaSeparated(urls)) }
+func urlHosts(urls string) []string { return hostsOf(SplitURLs(urls)) }
 
 func hostsOf(urls []string) []string {
 	var out []string
@@ -51,6 +51,7 @@ func hostsOf(urls []string) []string {
 	return out
 }
 
-func commaSeparated(text string) []string {
+// SplitURLs are the URLs of one of etcd's settings, where commas or blanks separate them.
+func SplitURLs(text string) []string {
 	return strings.FieldsFunc(text, func(r rune) bool { return r == ',' || r == ' ' })
 }

@@ -41,12 +41,12 @@ func plainURLs(p Instance) []Finding {
 		name, otherwise string
 		status          Status
 	}{
-		{"listen-client-urls", defaultClientURL, Fail},
+		{"listen-client-urls", DefaultEtcdClientURL, Fail},
 		{"listen-client-http-urls", "", Fail},
 		{"listen-peer-urls", defaultPeerURL, Fail},
 		{"listen-metrics-urls", "", Warn},
 	} {
-		for _, text := range commaSeparated(p.EtcdSetting(flag.name, flag.otherwise)) {
+		for _, text := range SplitURLs(p.EtcdSetting(flag.name, flag.otherwise)) {
 			u, err := url.Parse(text)
 			local := flag.status == Warn && loopback(HostPort(text))
 			if err == nil && u.Scheme == "http" && !local {

@@ -25,7 +25,7 @@ func (h *host) askEtcd() *etcdAsk {
 	if p == nil || !p.Running {
 		return nil
 	}
-	urls := strings.FieldsFunc(p.EtcdSetting("listen-client-urls", "http://localhost:2379"), func(r rune) bool { return r == ',' || r == ' ' })
+	urls := xray.SplitURLs(p.EtcdSetting("listen-client-urls", xray.DefaultEtcdClientURL))
 	urls = slices.DeleteFunc(urls, func(u string) bool { return xray.HostPort(u) == "" })
 	if len(urls) == 0 {
 		return nil

@@ -7,8 +7,7 @@ import (
 	"github.com/haplane/haplane/internal/xray"
 )
 
-// statuses, worst first, with how they are written. A check of which nothing but
-// passes and skips came has passed.
+// statuses, worst first, with how they are written.
 var statuses = []struct {
 	status  xray.Status
 	word    string
@@ -32,61 +31,11 @@ func rank(s xray.Status) int {
 	return 0
 }
 
-// isTrouble reports whether somebody has to look at it.
-func isTrouble(s xray.Status) bool { return s != xray.Pass && s != xray.Skip }
-
-// A group is the findings of a subject, by check.
-type group struct {
-	subject xray.Subject
-	checks  []checked // worst first
-}
-
-// A checked is what one check found.
-type checked struct {
-	id       string
-	title    string
-	status   xray.Status // the worst
-	findings []xray.Finding
-}
-
-// bySubject groups findings. Subjects with trouble come first.
-func bySubject(findings []xray.Finding) []group {
-	var out []group
-	for _, f := range findings {
-		i := slices.IndexFunc(out, func(g group) bool { return g.subject == f.Subject })
-		if i < 0 {
-			i = len(out)
-			out = append(out, group{subject: f.Subject})
-		}
-		out[i].add(f)
-	}
-	for _, g := range out {
-		slices.SortStableFunc(g.checks, func(a, b checked) int { return rank(a.status) - rank(b.status) })
-	}
-	slices.SortStableFunc(out, func(a, b group) int { return a.rank() - b.rank() })
-	return out
-}
-
-func (g *group) add(f xray.Finding) {
-	i := slices.IndexFunc(g.checks, func(c checked) bool { return c.id == f.Check })
-	if i < 0 {
-		i = len(g.checks)
-		g.checks = append(g.checks, checked{id: f.Check, title: f.Title, status: f.Status})
-	}
-	c := &g.checks[i]
-	c.findings = append(c.findings, f)
-	if rank(f.Status) < rank(c.status) {
-		c.status = f.Status
-	}
-}
-
-// rank is that of the worst check; subjects without trouble are equal.
-func (g group) rank() int { return min(rank(g.checks[0].status), rank(xray.Pass)) }
-
-func (g group) counts() map[xray.Status]int {
+// counts are those of the findings of a subject.
+func counts(g xray.SubjectGroup) map[xray.Status]int {
 	out := map[xray.Status]int{}
-	for _, c := range g.checks {
-		for _, f := range c.findings {
+	for _, c := range g.Checks {
+		for _, f := range c.Findings {
 			out[f.Status]++
 		}
 	}
