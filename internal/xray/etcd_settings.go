@@ -24,8 +24,8 @@ func etcdHidden(p Instance) string {
 	if _, ok := p.Flag("config-file"); ok && p.Config == nil {
 		return "its configuration file was not read"
 	}
-	if u := p.Unit; u != nil && (u.Settings["EnvironmentFile"] != "" || strings.Contains(u.Settings["Environment"], "ETCD_")) {
-		return "its unit sets environment variables, which were not read"
+	if u := p.Unit; u != nil && len(u.Unread) > 0 {
+		return "its unit names " + strings.Join(u.Unread, ", ") + " for its environment, which was not read"
 	}
 	return ""
 }

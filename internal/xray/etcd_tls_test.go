@@ -2,6 +2,7 @@ package xray
 
 import (
 	"slices"
+	"strings"
 
 	"github.com/haplane/haplane/internal/xray/evidence"
 	"github.com/haplane/haplane/internal/xray/evidence/evidencetest"
@@ -69,9 +70,27 @@ var etcdTLSCases = []checkCase{
 		etcdConfig(config)(e)
 	}},
 	{check: "etcd-tls", name: "a configuration file that was not read", status: Skip, says: "its configuration file was not read", change: etcdConfig(nil)},
-	{check: "etcd-tls", name: "settings in the environment", status: Skip, says: "environment variables", change: withEtcd("cp-2", func(p *evidence.Program) {
-		p.Argv, p.Unit.Settings["EnvironmentFile"] = []string{"/usr/local/bin/etcd"}, "/etc/etcd.env"
+	{check: "etcd-tls", name: "settings in an environment that was not read", status: Skip, says: "names /etc/etcd.env for its environment", change: withEtcd("cp-2", func(p *evidence.Program) {
+		p.Argv, p.Unit.Unread = p.Argv[:1], []string{"/etc/etcd.env"}
 	})},
+	{check: "etcd-tls", name: "settings in the environment", status: Pass, change: withEtcd("cp-2", toVariables)},
+	{check: "etcd-tls", name: "plain http in the environment", status: Fail, node: "cp-2", says: "http://10.0.0.12:2379", change: withEtcd("cp-2", func(p *evidence.Program) {
+		toVariables(p)
+		p.Variables["listen-client-urls"] = "http://10.0.0.12:2379"
+	})},
+	{check: "etcd-tls", name: "flags go before the environment", status: Pass, change: withEtcd("cp-2", func(p *evidence.Program) {
+		p.Variables = map[string]string{"listen-client-urls": "http://10.0.0.12:2379"}
+	})},
+}
+
+// toVariables has etcd take from its environment what it takes from flags.
+func toVariables(p *evidence.Program) {
+	p.Variables = map[string]string{}
+	for _, arg := range p.Argv[1:] {
+		name, value, _ := strings.Cut(strings.TrimLeft(arg, "-"), "=")
+		p.Variables[name] = value
+	}
+	p.Argv = p.Argv[:1]
 }
 
 // certifyEtcd changes a certificate of etcd on a machine.

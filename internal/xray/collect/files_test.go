@@ -117,3 +117,27 @@ func TestDropInsChangeUnits(t *testing.T) {
 		t.Errorf("a kubeconfig without its context: %+v, %+v", k, missing)
 	}
 }
+
+// Distributions and installers give etcd its settings as variables.
+func TestEtcdOfVariables(t *testing.T) {
+	f := newTree(t)
+	f.write("/etc/systemd/system/etcd.service", 0o644, "[Service]\nEnvironment=ETCD_NAME=cp-1 ETCD_DATA_DIR=/srv/etcd HOME=/root\nEnvironmentFile=-/etc/etcd.env\nExecStart=/usr/bin/etcd --name=cp-2\n")
+	f.write("/etc/etcd.env", 0o600, "# settings\nETCD_LISTEN_CLIENT_URLS=https://10.0.0.11:2379,https://127.0.0.1:2379\nETCD_CERT_FILE=\"/etc/ssl/etcd/member.crt\"\nETCD_INITIAL_CLUSTER_TOKEN=k8s\n")
+	f.write("/etc/ssl/etcd/member.crt", 0o644, certificateText())
+	m, missing := folderOf(t, f)
+	p := m.Program(evidence.EtcdServer)
+	if p == nil || len(missing) > 0 {
+		t.Fatalf("%+v, %+v", m.Programs, missing)
+	}
+	want := map[string]string{"name": "cp-1", "data-dir": "/srv/etcd", "cert-file": "/etc/ssl/etcd/member.crt", "initial-cluster-token": parse.Redacted,
+		"listen-client-urls": "https://10.0.0.11:2379,https://127.0.0.1:2379"}
+	if diff := cmp.Diff(want, p.Variables); diff != "" {
+		t.Error(diff)
+	}
+	if name, dir := p.EtcdSetting("name", ""), p.EtcdSetting("data-dir", ""); name != "cp-2" || dir != "/srv/etcd" {
+		t.Errorf("name %q, data-dir %q", name, dir)
+	}
+	if c := m.Certificate("/etc/ssl/etcd/member.crt"); c == nil || c.Err != "" {
+		t.Errorf("the certificate is %+v", c)
+	}
+}

@@ -1,6 +1,7 @@
 package collect
 
 import (
+	"maps"
 	"path"
 	"slices"
 	"strings"
@@ -11,7 +12,8 @@ import (
 // A setting is a flag or an entry of a configuration file.
 type setting struct{ name, value string }
 
-// settings are the flags of a program, and what its configuration file says of files.
+// settings are the flags of a program, the variables that stand for flags, and what its
+// configuration file says of files.
 func settings(p *located) []setting {
 	var out []setting
 	for i, arg := range p.Argv {
@@ -24,6 +26,9 @@ func settings(p *located) []setting {
 			value = p.Argv[i+1]
 		}
 		out = append(out, setting{name, value})
+	}
+	for _, name := range slices.Sorted(maps.Keys(p.Variables)) {
+		out = append(out, setting{name, p.Variables[name]})
 	}
 	return append(out, configured(p.Name, p.Config)...)
 }
@@ -76,7 +81,8 @@ func (h *host) filesOf(p *located) {
 
 // foreign files are those of the distribution, such as the CAs of the world.
 func foreign(file string) bool {
-	return strings.HasPrefix(file, "/etc/ssl/") || strings.HasPrefix(file, "/usr/") || strings.HasPrefix(file, "/etc/pki/")
+	return slices.ContainsFunc([]string{"/usr/", "/etc/ssl/certs/", "/etc/ssl/cert.pem", "/etc/pki/tls/", "/etc/pki/ca-trust/"},
+		func(of string) bool { return strings.HasPrefix(file, of) })
 }
 
 // optional are files that are named whether they are there or not: one is gone when

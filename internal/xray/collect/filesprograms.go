@@ -115,9 +115,9 @@ func running(p *process, u *unit, pod *located) located {
 		Name: p.name, From: evidence.FromProcess, Where: fmt.Sprintf("pid %d", p.pid), Running: true, Argv: p.argv, Executable: p.exe}}
 	switch {
 	case u != nil:
-		out.Unit, out.StopTimeout = &u.Unit, u.stopTimeout()
+		out.Unit, out.StopTimeout, out.Variables = &u.Unit, u.stopTimeout(), u.variables(p.name)
 	case p.pod && pod != nil:
-		out.Version, out.StopTimeout, out.place = pod.Version, pod.StopTimeout, pod.place
+		out.Version, out.StopTimeout, out.place, out.Variables = pod.Version, pod.StopTimeout, pod.place, pod.Variables
 	case p.pod:
 		root := fmt.Sprintf("/proc/%d/root", p.pid)
 		out.place = place{func(path string) string { return root + path }, true}

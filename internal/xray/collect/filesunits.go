@@ -83,7 +83,15 @@ func unitOf(p *process, units []unit) *unit {
 
 func (u *unit) program() located {
 	return located{place: onHost, Program: evidence.Program{Name: u.name, From: evidence.FromUnit, Where: u.Path, Argv: u.argv,
-		Unit: &u.Unit, StopTimeout: u.stopTimeout()}}
+		Unit: &u.Unit, StopTimeout: u.stopTimeout(), Variables: u.variables(u.name)}}
+}
+
+// variables are settings of etcd. What others have in their environment is none.
+func (u *unit) variables(program string) map[string]string {
+	if program != evidence.EtcdServer {
+		return nil
+	}
+	return u.EtcdVariables
 }
 
 func (u *unit) stopTimeout() time.Duration {

@@ -167,15 +167,19 @@ type Program struct {
 	StopTimeout time.Duration
 	// Config is the configuration file that --config names, as generic YAML.
 	Config map[string]any
+	// Variables of etcd's environment are settings too, by the names of the flags that they
+	// stand for: listen-client-urls for ETCD_LISTEN_CLIENT_URLS. Flags go before them.
+	Variables map[string]string
 }
 
 // Source names where the program's flags were seen.
 func (p *Program) Source() string { return p.From + " " + p.Where }
 
-// Flag returns the value of a flag; the last one counts. A flag without a value
-// has "true", as Go's flag packages and pflag have it for booleans.
+// Flag returns the value of a flag, or of the variable that stands for it; the last
+// flag counts. One without a value has "true", as Go's flag packages and pflag have it
+// for booleans.
 func (p *Program) Flag(name string) (string, bool) {
-	value, found := "", false
+	value, found := p.Variables[name]
 	for i, arg := range p.Argv {
 		text, ok := strings.CutPrefix(arg, "-")
 		if !ok {
@@ -241,6 +245,10 @@ type Unit struct {
 	Exec    []string
 	// Settings are the other settings of [Service] by name, the last of each.
 	Settings map[string]string
+	// EtcdVariables are those of its environment; see Program. Unread are the files of
+	// the environment that were not read, or are not there.
+	EtcdVariables map[string]string
+	Unread        []string
 }
 
 // A Kubeconfig is one without its secrets.

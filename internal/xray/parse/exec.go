@@ -10,9 +10,9 @@ var variable = regexp.MustCompile(`\$\$|\$\{(\w+)\}`)
 // An environment is what is known of the variables of a unit.
 type environment struct {
 	variables map[string]string
-	// partial: a file was not read. Variables that are not known then stay as they are
+	// unread are files that were not read. Where there are such, variables that are not known then stay as they are
 	// written; else they are empty, as systemd has it.
-	partial bool
+	unread []string
 }
 
 // expand makes an argument vector of the value of ExecStart.
@@ -45,7 +45,7 @@ func (e environment) expand(unit, value string) []string {
 func (e environment) word(text string) []string {
 	if name, ok := strings.CutPrefix(text, "$"); ok && name != "" && !strings.ContainsAny(name[:1], "${") {
 		value, known := e.variables[name]
-		if !known && e.partial {
+		if !known && len(e.unread) > 0 {
 			return []string{text}
 		}
 		return Words(value)
@@ -55,7 +55,7 @@ func (e environment) word(text string) []string {
 			return "$"
 		}
 		value, known := e.variables[variable.FindStringSubmatch(m)[1]]
-		if !known && e.partial {
+		if !known && len(e.unread) > 0 {
 			return m
 		}
 		return value

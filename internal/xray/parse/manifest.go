@@ -41,9 +41,25 @@ func Pod(pod *corev1.Pod, from, where string) []evidence.Program {
 	}
 	var out []evidence.Program
 	for _, c := range pod.Spec.Containers {
-		if name, argv := container(c); name != "" {
-			out = append(out, evidence.Program{Name: name, From: from, Where: where, Argv: argv,
-				Version: imageTag(c.Image), StopTimeout: grace})
+		name, argv := container(c)
+		if name == "" {
+			continue
+		}
+		p := evidence.Program{Name: name, From: from, Where: where, Argv: argv, Version: imageTag(c.Image), StopTimeout: grace}
+		if name == evidence.EtcdServer {
+			p.Variables = etcdVariables(literals(c.Env))
+		}
+		out = append(out, p)
+	}
+	return out
+}
+
+// literals are the variables whose values the manifest has.
+func literals(env []corev1.EnvVar) map[string]string {
+	out := map[string]string{}
+	for _, e := range env {
+		if e.ValueFrom == nil {
+			out[e.Name] = e.Value
 		}
 	}
 	return out

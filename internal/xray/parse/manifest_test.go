@@ -84,6 +84,9 @@ func TestPod(t *testing.T) {
 		{"variables", corev1.PodSpec{Containers: []corev1.Container{{Command: []string{"etcd", "--name=$(NAME)", "--ip=$(POD_IP)", "$$(NAME)"},
 			Env: []corev1.EnvVar{{Name: "NAME", Value: "a"}, {Name: "NAME", Value: "b"}, {Name: "POD_IP", ValueFrom: &corev1.EnvVarSource{}}}}}},
 			[]evidence.Program{{Name: "etcd", Argv: []string{"etcd", "--name=b", "--ip=$(POD_IP)", "$(NAME)"}, StopTimeout: 30 * time.Second}}},
+		{"settings of etcd", corev1.PodSpec{Containers: []corev1.Container{{Command: []string{"etcd"},
+			Env: []corev1.EnvVar{{Name: "ETCD_DATA_DIR", Value: "/x"}, {Name: "HOME", Value: "/"}, {Name: "ETCD_NAME", ValueFrom: &corev1.EnvVarSource{}}}}}},
+			[]evidence.Program{{Name: "etcd", Argv: []string{"etcd"}, Variables: map[string]string{"data-dir": "/x"}, StopTimeout: 30 * time.Second}}},
 		{"secrets", corev1.PodSpec{Containers: []corev1.Container{container("", "etcd", "--password", "x")}},
 			[]evidence.Program{{Name: "etcd", Argv: []string{"etcd", "--password", Redacted}, StopTimeout: 30 * time.Second}}},
 	} {

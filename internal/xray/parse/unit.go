@@ -27,8 +27,10 @@ func Unit(name string, texts []string, file func(path string) string) evidence.U
 	for key, value := range u.settings {
 		out.Settings[key] = redactSetting(key, value)
 	}
+	environment := u.environment(file)
+	out.EtcdVariables, out.Unread = etcdVariables(environment.variables), environment.unread
 	if len(u.exec) > 0 {
-		out.Exec = RedactArgv(u.environment(file).expand(u.name, u.exec[len(u.exec)-1]))
+		out.Exec = RedactArgv(environment.expand(u.name, u.exec[len(u.exec)-1]))
 	}
 	return out
 }
@@ -107,10 +109,30 @@ func (u *unit) environment(file func(string) string) environment {
 	}
 	for _, name := range EnvironmentFiles(u.settings) {
 		text := file(name)
-		out.partial = out.partial || text == ""
+		if text == "" {
+			out.unread = append(out.unread, name)
+		}
 		for _, a := range environmentFile(text) {
 			out.variables[a[0]] = a[1]
 		}
+	}
+	return out
+}
+
+// etcdVariables are the settings that etcd takes from its environment, without secrets,
+// by the names of the flags that they stand for.
+func etcdVariables(variables map[string]string) map[string]string {
+	var out map[string]string
+	for name, value := range variables {
+		rest, ok := strings.CutPrefix(name, "ETCD_")
+		if !ok {
+			continue
+		}
+		if out == nil {
+			out = map[string]string{}
+		}
+		flag := strings.ToLower(strings.ReplaceAll(rest, "_", "-"))
+		_, out[flag], _ = strings.Cut(RedactArgv([]string{flag + "=" + value})[0], "=")
 	}
 	return out
 }
