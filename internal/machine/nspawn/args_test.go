@@ -31,7 +31,7 @@ func TestArguments(t *testing.T) {
 func TestScoped(t *testing.T) {
 	want := []string{
 		"systemd-run", "--scope", "--quiet", "--collect",
-		"--unit=haplane.demo.cp-1.scope", "--slice=haplane.slice", "--property=Delegate=yes", "true",
+		"--unit=haplane.demo.cp-1.scope", "--slice=machine.slice", "--property=Delegate=yes", "true",
 	}
 	if d := cmp.Diff(want, provider("demo", false).scoped("cp-1", []string{"true"})); d != "" {
 		t.Error(d)

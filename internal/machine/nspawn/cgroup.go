@@ -14,8 +14,9 @@ import (
 // It is the root of what the machine sees (cgroup_namespaces(7)), so its kubelet
 // can have the root, and it tells whose a process is when all records are lost.
 
-// sliceUnit holds the machines' scopes on a host that runs systemd.
-const sliceUnit = mark + ".slice"
+// sliceUnit holds the machines' scopes on a host that runs systemd: its own for
+// machines of all kinds. One of ours would be there after the last of them is gone.
+const sliceUnit = "machine.slice"
 
 const cgroupDir = "/sys/fs/cgroup"
 
