@@ -141,3 +141,24 @@ func TestEtcdOfVariables(t *testing.T) {
 		t.Errorf("the certificate is %+v", c)
 	}
 }
+
+func TestKubeletOfSeveralFiles(t *testing.T) {
+	f := newTree(t)
+	f.write("/etc/systemd/system/kubelet.service", 0o644, "[Service]\nExecStart=/usr/bin/kubelet --config=/etc/kubernetes/kubelet.yaml --config-dir=/etc/kubernetes/kubelet.conf.d\n")
+	f.write("/etc/kubernetes/kubelet.yaml", 0o644, "{kind: KubeletConfiguration, staticPodPath: /one, clusterDNS: [10.0.0.1, 10.0.0.2], authentication: {anonymous: {enabled: true}, webhook: {enabled: true}}}")
+	f.write("/etc/kubernetes/kubelet.conf.d/20-second.conf", 0o644, "{kind: KubeletConfiguration, staticPodPath: /three}")
+	f.write("/etc/kubernetes/kubelet.conf.d/10-first.conf", 0o644, "{kind: KubeletConfiguration, staticPodPath: /two, clusterDNS: [10.0.0.3], authentication: {anonymous: {enabled: false}}}")
+	f.write("/etc/kubernetes/kubelet.conf.d/README", 0o644, "not one")
+	f.write("/three/etcd.yaml", 0o600, "{apiVersion: v1, kind: Pod, spec: {containers: [{name: a, command: [etcd]}]}}")
+	m, missing := folderOf(t, f)
+	want := map[string]any{"kind": "KubeletConfiguration", "staticPodPath": "/three", "clusterDNS": []any{"10.0.0.3"},
+		"authentication": map[string]any{"anonymous": map[string]any{"enabled": false}, "webhook": map[string]any{"enabled": true}}}
+	if p := m.Program(evidence.Kubelet); p == nil || len(missing) > 0 {
+		t.Errorf("%+v, %+v", m.Programs, missing)
+	} else if diff := cmp.Diff(want, p.Config); diff != "" {
+		t.Error(diff)
+	}
+	if m.Program(evidence.EtcdServer) == nil {
+		t.Error("no etcd: its manifest is where the last file says")
+	}
+}

@@ -1,6 +1,7 @@
 package collect
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 
@@ -141,17 +142,16 @@ func (h *host) manifestFolder(units []unit) string {
 	if p := h.process(evidence.Kubelet, units, nil); p != nil {
 		argv = p.argv
 	}
-	kubelet := evidence.Program{Argv: argv}
+	kubelet := located{place: onHost, Program: evidence.Program{Name: evidence.Kubelet, Argv: argv}}
 	if path, ok := kubelet.Flag("pod-manifest-path"); ok {
 		return path
 	}
-	if path, ok := kubelet.Flag("config"); ok {
-		if text, err := h.read(path, asText); err == nil {
+	folder := "/etc/kubernetes/manifests"
+	for _, name := range h.configFiles(&kubelet) {
+		if text, err := h.read(name, asText); err == nil {
 			config, _ := parse.Config(text) // what is wrong with it is told when it is read for the kubelet
-			if path := parse.Text(config, "staticPodPath"); path != "" {
-				return path
-			}
+			folder = cmp.Or(parse.Text(config, "staticPodPath"), folder)
 		}
 	}
-	return "/etc/kubernetes/manifests"
+	return folder
 }

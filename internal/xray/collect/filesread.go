@@ -68,26 +68,58 @@ func (h *host) digested(p place, name string) {
 
 // configuration reads what --config names.
 func (h *host) configuration(p *located) {
+	if !slices.Contains(withConfig, p.Name) {
+		return
+	}
+	for _, name := range h.configFiles(p) {
+		text, err := h.read(p.on(name), asText)
+		if p.inside && err != nil {
+			return
+		}
+		if err != nil {
+			h.miss(name, err, readAsRoot)
+			return
+		}
+		h.file(p.place, name, asText)
+		config, err := parse.Config(text)
+		if err != nil {
+			h.miss(name, err, "Mend it: "+p.Name+" cannot read it either when it starts again.")
+			continue
+		}
+		p.Config = merged(p.Config, config)
+	}
+}
+
+// configFiles are the configuration file of a program and, for a kubelet, those of the
+// folder that --config-dir names, in the order in which they change it.
+func (h *host) configFiles(p *located) []string {
 	flag := "config"
 	if p.Name == evidence.EtcdServer {
 		flag = "config-file"
 	}
-	name, ok := p.Flag(flag)
-	if !ok || !strings.HasPrefix(name, "/") || !slices.Contains(withConfig, p.Name) {
-		return
+	var out []string
+	if name, ok := p.Flag(flag); ok && strings.HasPrefix(name, "/") {
+		out = append(out, name)
 	}
-	text, err := h.read(p.on(name), asText)
-	if p.inside && err != nil {
-		return
+	if dir, ok := p.Flag("config-dir"); ok && p.Name == evidence.Kubelet && p.on(dir) == dir {
+		out = append(out, h.glob(dir+"/*.conf", asText)...)
 	}
-	if err != nil {
-		h.miss(name, err, readAsRoot)
-		return
+	return out
+}
+
+// merged is a configuration with another over it: maps are merged, all else is replaced.
+func merged(config, over map[string]any) map[string]any {
+	if config == nil {
+		return over
 	}
-	h.file(p.place, name, asText)
-	if p.Config, err = parse.Config(text); err != nil {
-		h.miss(name, err, "Mend it: "+p.Name+" cannot read it either when it starts again.")
+	for key, value := range over {
+		below, isMap := config[key].(map[string]any)
+		if inner, ok := value.(map[string]any); ok && isMap {
+			value = merged(below, inner)
+		}
+		config[key] = value
 	}
+	return config
 }
 
 // withConfig are programs whose configuration file is YAML.
