@@ -9,7 +9,6 @@ import (
 	"fmt"
 	"io"
 	"path/filepath"
-	"slices"
 	"time"
 
 	"github.com/haplane/haplane/internal/component"
@@ -90,7 +89,7 @@ func (o Options) fill(ctx context.Context, dir string, base base, m *Manifest) e
 	if err != nil {
 		return err
 	}
-	if hasProgram(o.Programs, "containerd") && len(archives) > 0 {
+	if component.Version(o.Programs, "containerd") != "" && len(archives) > 0 {
 		if err := o.fillStore(ctx, root); err != nil {
 			return err
 		}
@@ -98,10 +97,6 @@ func (o Options) fill(ctx context.Context, dir string, base base, m *Manifest) e
 	m.Images, m.Created = archives, time.Now().UTC().Truncate(time.Second)
 	m.readModules(o.Programs)
 	return writeJSON(filepath.Join(dir, manifestFile), m)
-}
-
-func hasProgram(programs []component.Program, name string) bool {
-	return slices.ContainsFunc(programs, func(p component.Program) bool { return p.Name == name })
 }
 
 func imagesDir(cache string) string { return filepath.Join(cache, "images") }

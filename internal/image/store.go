@@ -29,7 +29,7 @@ until ` + topology.BinDir + `/ctr version >/run/version 2>&1; do
   sleep 0.2
 done
 for archive in ` + topology.ImageDir + `/*.tar; do
-  ` + topology.BinDir + `/ctr --namespace k8s.io images import --local --digests=false "$archive" >/dev/null
+  ` + topology.ImportImage + ` "$archive" >/dev/null
 done
 kill $!
 wait $!

@@ -59,7 +59,7 @@ have=$(` + topology.BinDir + `/ctr --namespace k8s.io images list --quiet)
 for image in $(cd ` + topology.ImageDir + ` && echo *.tar); do
   case "$have" in
   */"${image%.tar}":*) ;;
-  *) ` + topology.BinDir + `/ctr --namespace k8s.io images import --local --digests=false "` + topology.ImageDir + `/$image" >/dev/null ;;
+  *) ` + topology.ImportImage + ` "` + topology.ImageDir + `/$image" >/dev/null ;;
   esac
 done
 `

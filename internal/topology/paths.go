@@ -14,3 +14,6 @@ const (
 	AuditLog      = "/var/log/kubernetes/audit.log"
 	HAProxySocket = "/run/haproxy/admin.sock"
 )
+
+// ImportImage makes an archive of a container image, which follows, known to containerd.
+const ImportImage = BinDir + "/ctr --namespace k8s.io images import --local --digests=false"

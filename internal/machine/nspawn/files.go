@@ -5,7 +5,6 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -57,26 +56,13 @@ func (p *Provider) copyPrograms(m Machine) error {
 	return nil
 }
 
-// copyProgram leaves the bytes to the kernel, where both files are on one file system.
 func copyProgram(from, to string) error {
 	in, err := os.Open(from)
 	if err != nil {
 		return err
 	}
 	defer in.Close()
-	unfinished := to + ".new"
-	if err := os.RemoveAll(unfinished); err != nil {
-		return err
-	}
-	out, err := os.OpenFile(unfinished, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o755)
-	if err != nil {
-		return err
-	}
-	_, err = io.Copy(out, in)
-	if err := errors.Join(err, out.Chmod(0o755), out.Close()); err != nil {
-		return err
-	}
-	return os.Rename(unfinished, to)
+	return replaceFile(to, 0o755, in)
 }
 
 // hosts is /etc/hosts of every machine.

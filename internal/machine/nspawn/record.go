@@ -1,9 +1,11 @@
 package nspawn
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"net/netip"
 	"os"
@@ -109,6 +111,12 @@ func writeJSON(path string, v any) error {
 
 // writeFile replaces a file in one step. It has its mode from the first byte on.
 func writeFile(path string, mode fs.FileMode, data []byte) error {
+	return replaceFile(path, mode, bytes.NewReader(data))
+}
+
+// replaceFile does so with what it reads. From a file on the same file system, the
+// kernel copies.
+func replaceFile(path string, mode fs.FileMode, from io.Reader) error {
 	tmp := path + ".new"
 	if err := os.Remove(tmp); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
@@ -117,7 +125,7 @@ func writeFile(path string, mode fs.FileMode, data []byte) error {
 	if err != nil {
 		return err
 	}
-	_, err = f.Write(data)
+	_, err = io.Copy(f, from)
 	if err := errors.Join(err, f.Chmod(mode), f.Close()); err != nil {
 		return err
 	}

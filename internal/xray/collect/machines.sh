@@ -15,9 +15,7 @@ clock() { section clock; date +%s.%N; }
 # survey tells what runs, and puts the files of units among those to look at.
 survey() {
 	section host; read -r line <"$proc/sys/kernel/hostname" && printf '%s\n' "$line"
-	section user; while read -r line; do
-		case $line in Uid:*) IFS='	'; set -- $line; IFS=$newline; printf '%s\n' "$3"; break ;; esac
-	done </proc/self/status
+	section user; while IFS='	' read -r key real user rest && [ "$key" != Uid: ]; do :; done </proc/self/status; printf '%s\n' "$user"
 	section addresses; if has ip; then ip -o addr; else hostname -I; fi
 	section tools
 	for tool in curl socat systemctl stat sha256sum; do has $tool && printf '%s\n' $tool; done
