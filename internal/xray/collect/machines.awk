@@ -1,5 +1,5 @@
-# Takes secrets out of text, line by line. kind says what the files are; processes
-# have their arguments in lines, without a kind.
+# Takes secrets out of text, line by line, and what is of no use out of tables. kind says
+# what the files are; those of processes have an argument in each line.
 BEGIN {
 	word = "(token|passw|secret|passphrase|credential|api[_-]?key|private[_-]?key|access[_-]?key|key-data)"
 	named = word "[a-z0-9_.-]*[\"']?[ \t]*[=:][ \t]*"
@@ -76,9 +76,10 @@ function yaml(line,   column, key, value) {
 }
 
 FNR == 1 {
-	if (kind != "") printf "\n%s %s /%s\n", mark, kind, FILENAME
+	printf "\n%s %s /%s\n", mark, kind, FILENAME
 	open = inside = block = size = 0
 }
+kind == "sockets" { if ($4 == "0A") print; next } # that listen
 { size += length($0) + 1 }
 size > limit { next }
 kind == "pem" {

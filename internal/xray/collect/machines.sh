@@ -9,26 +9,26 @@ IFS=$newline
 cd "$root" || exit 1
 
 has() { command -v "$1" >/dev/null 2>&1; }
-section() { printf '\n%s %s\n' "$mark" "$*"; }
-clock() { section clock; date +%s.%N; }
+section() { printf '\n%s %s\n' "$mark" "$1${2:+ $2}"; }
 
-# survey tells what runs, and puts the files of units among those to look at.
+# clock begins an answer, so that its first byte comes after the clock was read.
+clock() { date "+$newline$mark clock$newline%s.%N"; }
+
+# survey tells what runs, and puts what tells it among the files to look at.
 survey() {
 	section host; read -r line <"$proc/sys/kernel/hostname" && printf '%s\n' "$line"
 	section user; while IFS='	' read -r key real user rest && [ "$key" != Uid: ]; do :; done </proc/self/status; printf '%s\n' "$user"
 	section addresses; if has ip; then ip -o addr; else hostname -I; fi
 	section tools
 	for tool in curl socat systemctl stat sha256sum; do has $tool && printf '%s\n' $tool; done
-	section sockets; sockets "$proc/net/tcp" "$proc/net/tcp6"
+	for file in "$proc/net/tcp" "$proc/net/tcp6"; do [ ! -r "$file" ] || sockets=$sockets$newline$file; done
 	processes
 	units
 }
 
-sockets() { [ -r "$2" ] || set -- "$1"; awk '$4 == "0A"' "$@"; }
-
 # processes passes over what cannot be a program of a cluster by its name alone.
 processes() {
-	lines= exes= groups= units=
+	groups= units=
 	for dir in "$proc"/[0-9]*; do
 		read -r name <"$dir/comm" || continue
 		case $name in
@@ -45,10 +45,7 @@ processes() {
 		case $group in *.service) unit $group ;; esac
 		lines=$lines$newline$dir/cmdline exes=$exes$newline$dir/exe groups=$groups${dir##*/}\ $group$newline
 	done
-	[ -n "$lines" ] || return
 	section groups; printf '%s' "$groups"
-	section exes; stat -L -c '%d:%i %n' $exes
-	section processes; head -v -c 131072 $lines | tr '\000\n' '\n\001' | awk -v limit=1048576 "$redact"
 }
 
 # unit adds one to those to ask about, which costs systemd more than us.
@@ -89,7 +86,7 @@ units() {
 }
 
 # look takes patterns of files to look at, and what of them.
-begin() { text= balancer= pem= digest= stat=; }
+begin() { sockets= lines= exes= text= balancer= pem= digest= stat=; }
 look() {
 	kind=$1; shift
 	for pattern; do
@@ -109,39 +106,39 @@ look() {
 	done
 }
 
-# files looks at all of them with one process for each thing to tell.
+# files looks at all of them with one process for each thing to tell. Command lines come
+# by way of the input: their arguments in lines, and line ends as what no text has.
 files() {
-	[ -n "$stat" ] || return
-	section stat; stat -L -c '%a %U %s /%n' $stat
+	[ -n "$stat$exes$sockets" ] || return
+	section stat; stat -L -c '%d:%i %a %U %s /%n' $stat $exes
 	[ -z "$digest" ] || { section digest; sha256sum $digest; }
-	[ -z "$text$balancer$pem" ] || awk -v mark="$mark" -v limit=$limit "$redact" kind=text $text kind=balancer $balancer kind=pem $pem
+	head -v -c 131072 ${lines:-/dev/null} | tr '\000\n' '\n\001' |
+		awk -v mark="$mark" -v limit=$limit "$redact" kind=sockets $sockets kind=processes - kind=text $text kind=balancer $balancer kind=pem $pem
 }
 
-# tag begins each line of an answer with its name, and writes it at once, since
-# others answer meanwhile. Of etcd's metrics it leaves the others out.
-tag() {
-	awk -v id="$1" '
-		/^(# (HELP|TYPE) |(etcd|go|grpc|os|process|promhttp)_[a-z0-9_]+[{ ])/ && !/'"$metrics"'/ { next }
-		(size += length($0)) < 65536 { printf "%s %s\n", id, $0; fflush() }'
-}
-
-# ask makes requests, one after the other; the second argument is a CA that is in no
-# file, or empty. Errors come in the end: curl prints them whenever it likes.
+# ask makes requests, one after the other, until one has no answer. The second argument
+# is a CA that is in no file, or empty. Errors come in the end: curl prints them whenever
+# it likes.
 ask() {
-	id=$1 ca=$2; shift 2
+	section answer $1; ca=$2; shift 2
 	{
-		errors=$(printf '%s\n' "$ca" | curl -q -sS "$@" 2>&1 >&3)
-		printf '\n@errors\n%s\n' "$errors"
-	} 3>&1 | tag "$id" &
+		errors=$(
+			[ -z "$ca" ] || printf '%s\n' "$ca" | curl -q -sS --fail-early "$@" 2>&1 >&3
+			[ -n "$ca" ] || exec curl -q -sS --fail-early "$@" 2>&1 >&3
+		)
+	} 3>&1
+	printf '\n@errors\n%s\n' "$errors"
 }
 
 # state asks HAProxy at its socket.
 state() {
-	{ echo show stat | socat -t 2 - "UNIX-CONNECT:$2,connect-timeout=2" 2>&1; printf '@exit %s\n' $?; } | tag "$1" &
+	section answer state
+	echo show stat | socat -t 2 - "UNIX-CONNECT:$1,connect-timeout=2" 2>&1; printf '@exit %s\n' $?
 }
 
 # version asks the program of a process, if its file is still the one that runs.
 version() {
-	[ "$3" -ef "$proc/$2/exe" ] || return
-	if has timeout; then timeout 3 "$3" --version 2>&1; else "$3" --version 2>&1; fi | tag "$1" &
+	[ "$2" -ef "$proc/$1/exe" ] || return
+	section answer version-$1
+	if has timeout; then timeout 3 "$2" --version 2>&1; else "$2" --version 2>&1; fi
 }

@@ -32,22 +32,12 @@ func (r reply) read(take func(string) error) error {
 	return err
 }
 
-// untag sorts the lines of answers by the requests that they are of.
-func untag(text string) map[string][]string {
-	out := map[string][]string{}
-	for line := range strings.Lines(text) {
-		if id, rest, ok := strings.Cut(strings.TrimSuffix(line, "\n"), " "); ok {
-			out[id] = append(out[id], rest)
-		}
-	}
-	return out
-}
-
 // replies are those of one curl, in the order of its requests. One that it has not
 // finished has none. The first error is of the first request without an answer.
-func replies(lines []string) []reply {
+func replies(text string) []reply {
 	var out []reply
 	var body, failed []string
+	lines := strings.Split(text, "\n")
 	for i, line := range lines {
 		if line == "@errors" {
 			failed = curlErrors(lines[i+1:])
@@ -108,12 +98,10 @@ func (a ask) answered(r *reply) evidence.Request {
 }
 
 // versionIn is the version in what `kube-apiserver --version` prints.
-func versionIn(lines []string) string {
-	for _, line := range lines {
-		for word := range strings.FieldsSeq(line) {
-			if len(word) > 1 && word[0] == 'v' && word[1] >= '0' && word[1] <= '9' {
-				return word
-			}
+func versionIn(text string) string {
+	for word := range strings.FieldsSeq(text) {
+		if len(word) > 1 && word[0] == 'v' && word[1] >= '0' && word[1] <= '9' {
+			return word
 		}
 	}
 	return ""
@@ -121,10 +109,9 @@ func versionIn(lines []string) string {
 
 // balancerState is what HAProxy's `show stat` says of the servers of the backend. The
 // configuration tells which of them are backups, and which are checked.
-func balancerState(lines []string, backend string, configured []evidence.Backend) ([]evidence.Backend, error) {
-	text := strings.TrimSpace(strings.Join(lines, "\n"))
+func balancerState(text, backend string, configured []evidence.Backend) ([]evidence.Backend, error) {
 	body, exit, _ := strings.Cut(text, "@exit ")
-	if exit != "0" {
+	if strings.TrimSpace(exit) != "0" {
 		return nil, fmt.Errorf("socat: %s", cmp.Or(strings.TrimSpace(body), "no answer"))
 	}
 	all, err := haproxyapi.ParseStat(strings.TrimSpace(body) + "\n")

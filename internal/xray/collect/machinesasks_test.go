@@ -16,34 +16,30 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/haplane/haplane/internal/machine"
 	"github.com/haplane/haplane/internal/xray/evidence"
 	"github.com/haplane/haplane/internal/xray/evidence/evidencetest"
 	"github.com/haplane/haplane/internal/xray/parse"
 )
 
-// asked makes requests with the curl of this host.
-func asked(t *testing.T, group []ask) []evidence.Request {
+// asked makes requests with the curl of this host, in as many rounds as that takes.
+func asked(t *testing.T, asks []ask) ([]evidence.Request, int) {
 	t.Helper()
 	if _, err := exec.LookPath("curl"); err != nil {
 		t.Skip("curl is not installed")
 	}
-	s := newScript("/", "/proc")
-	q := &questions{groups: [][]ask{group}, curl: true}
-	q.write(s)
-	result, err := (&shell{name: "x", bin: t.TempDir()}).Run(t.Context(), machine.Command{Argv: []string{"sh", "-s"}, Stdin: strings.NewReader(s.round())})
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, part := range s.sections(result.Stdout) {
-		if part.title == "answers" {
-			h := newHost("x", evidence.Machines, newRemote())
-			q.answer(h, untag(part.body))
-			return h.machine.Requests
+	v := &visit{files: newRemote(), script: newScript("/", "/proc"), talk: converse(t.Context(), &shell{name: "x", bin: t.TempDir()})}
+	defer v.talk.end()
+	v.asked = &questions{asks: asks, curl: true}
+	v.asked.prepare()
+	rounds := 0
+	for v.again = true; v.again; rounds++ {
+		if err := v.run(nil); err != nil {
+			t.Fatal(err)
 		}
 	}
-	t.Fatalf("no answers in %s", result.Stdout)
-	return nil
+	h := newHost("x", evidence.Machines, newRemote())
+	v.asked.answer(h)
+	return h.machine.Requests, rounds
 }
 
 // The certificate of httptest is for example.com and 127.0.0.1.
@@ -66,7 +62,7 @@ func TestRequestsVerify(t *testing.T) {
 		return ask{request: evidence.Request{URL: server.URL + "/readyz", ServerName: name}, trust: right,
 			args: []string{"--connect-to", name + ":" + port + ":127.0.0.1:" + port}}
 	}
-	got := asked(t, []ask{
+	got, rounds := asked(t, []ask{
 		{request: to("/readyz"), trust: right},
 		{request: to("/readyz"), trust: wrong},
 		{request: to("/denied"), trust: right},
@@ -82,29 +78,34 @@ func TestRequestsVerify(t *testing.T) {
 	if diff := cmp.Diff(want, said); diff != "" || !strings.Contains(got[3].Err, "connect") {
 		t.Errorf("%s\n%+v", diff, got)
 	}
+	if rounds != 3 { // one after each that has no answer, but the last
+		t.Errorf("%d rounds", rounds)
+	}
 	if want := "[+]etcd ok\nreadyz check passed for 127.0.0.1:" + port; got[0].Answer != want {
 		t.Errorf("answer %q, want %q", got[0].Answer, want)
 	}
-	if got := asked(t, []ask{{request: to("/readyz"), trust: trust{pem: ca}}}); got[0].Status != 200 || got[0].Err != "" {
+	own := trust{pem: ca}
+	got, rounds = asked(t, []ask{{request: to("/readyz"), trust: own}, {request: to("/denied"), trust: own}})
+	if got[0].Status != 200 || got[0].Err != "" || got[1].Status != 403 || rounds != 1 {
 		t.Errorf("with a CA that is in no file: %+v", got)
 	}
 }
 
 func TestRepliesBelongToTheirRequests(t *testing.T) {
 	for name, test := range map[string]struct {
-		lines []string
-		want  []reply
+		text string
+		want []reply
 	}{
-		"nothing": {nil, nil},
-		"answered and refused": {[]string{"ok", "@status 200 0.5", "@status 000 0", "@errors", "curl: (7) refused"},
+		"nothing": {"", nil},
+		"answered and refused": {"ok\n@status 200 0.5\n@status 000 0\n@errors\ncurl: (7) refused",
 			[]reply{{body: "ok", status: 200, took: 500 * time.Millisecond}, {err: "refused"}}},
-		"cut off":  {[]string{"ok", "@status 200 0", "half of"}, []reply{{body: "ok", status: 200}}},
-		"old curl": {[]string{"@errors", "curl: option --connect-to: is unknown", "curl: try --help"}, []reply{{err: "option --connect-to: is unknown"}}},
-		"two": {[]string{"@status 000 2", "@status 403 1", "@status x y", "@errors", "curl: (60) a", "More", "curl: (28) b"},
+		"cut off":  {"ok\n@status 200 0\nhalf of", []reply{{body: "ok", status: 200}}},
+		"old curl": {"@errors\ncurl: option --connect-to: is unknown\ncurl: try --help", []reply{{err: "option --connect-to: is unknown"}}},
+		"two": {"@status 000 2\n@status 403 1\n@status x y\n@errors\ncurl: (60) a\nMore\ncurl: (28) b",
 			[]reply{{err: "a", took: 2 * time.Second}, {status: 403, took: time.Second}, {err: "b"}}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			if diff := cmp.Diff(test.want, replies(test.lines), cmp.AllowUnexported(reply{})); diff != "" {
+			if diff := cmp.Diff(test.want, replies(test.text), cmp.AllowUnexported(reply{})); diff != "" {
 				t.Error(diff)
 			}
 		})

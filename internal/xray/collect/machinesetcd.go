@@ -62,21 +62,15 @@ var (
 	etcdBodies = map[string]string{"/v3/maintenance/status": "{}", "/v3/cluster/member/list": "{}", "/v3/maintenance/alarm": `{"action":"GET"}`}
 )
 
-func (e etcdAsk) command() []string {
-	out := []string{"--fail-early"}
-	for i, p := range etcdPaths {
-		if i > 0 {
-			out = append(out, "--next")
+// command is the arguments of curl for one request.
+func (e etcdAsk) command(path string) []string {
+	out := curlOptions()
+	for _, option := range [][2]string{{"--cacert", e.ca}, {"--cert", e.cert}, {"--key", e.key}, {"--data", etcdBodies[path]}} {
+		if option[1] != "" && (strings.HasPrefix(e.endpoint, "https:") || option[0] == "--data") {
+			out = append(out, option[:]...)
 		}
-		out = append(out, curlOptions()...)
-		for _, option := range [][2]string{{"--cacert", e.ca}, {"--cert", e.cert}, {"--key", e.key}, {"--data", etcdBodies[p]}} {
-			if option[1] != "" && (strings.HasPrefix(e.endpoint, "https:") || option[0] == "--data") {
-				out = append(out, option[:]...)
-			}
-		}
-		out = append(out, e.endpoint+p)
 	}
-	return out
+	return append(out, e.endpoint+path)
 }
 
 // evidence is what the answers say.

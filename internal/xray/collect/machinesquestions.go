@@ -9,20 +9,32 @@ import (
 	"github.com/haplane/haplane/internal/xray/evidence"
 )
 
-// Questions are what is asked on a machine in the end, each under an ID.
+// Questions are what is asked on a machine in the end.
 type questions struct {
-	groups   [][]ask // each by one curl
+	requests []*request
 	etcd     *etcdAsk
+	asks     []ask
 	sockets  []string       // of HAProxy
 	versions map[int]string // path of the program, by process
 	curl     bool
+	answers  map[string]string // of others than curl, by question
+}
+
+// A request is made with curl. What follows one without an answer is asked anew, but
+// for further ones to a member of etcd.
+type request struct {
+	args   []string
+	pem    string // a CA that is in no file
+	ofEtcd bool
+	reply  *reply // nil before there is one
 }
 
 // questions follow from what was seen. Programs that are asked for their version
 // are those whose version nothing else tells: a call for each file, not each program,
 // and none for the files of which the API tells.
 func (h *host) questions(serviceIP netip.Addr, tools []string, apiAsked bool) *questions {
-	q := &questions{groups: grouped(h.asks(serviceIP)), etcd: h.askEtcd(), versions: map[int]string{}, curl: slices.Contains(tools, "curl")}
+	q := &questions{asks: h.asks(serviceIP), etcd: h.askEtcd(), versions: map[int]string{}, curl: slices.Contains(tools, "curl")}
+	q.prepare()
 	if p := h.program(evidence.HAProxy); p != nil && p.Running && slices.Contains(tools, "socat") {
 		q.sockets = h.balancing.sockets[:min(len(h.balancing.sockets), 1)]
 	}
@@ -47,66 +59,129 @@ func (h *host) questions(serviceIP netip.Addr, tools []string, apiAsked bool) *q
 // versioned are the programs whose versions are compared.
 var versioned = []string{evidence.APIServer, evidence.ControllerManager, evidence.Scheduler, evidence.Kubelet, evidence.KubeProxy}
 
-// IDs of questions.
-const (
-	requestsID = "requests"
-	etcdID     = "etcd"
-	stateID    = "state"
-)
-
-func (q *questions) write(s *script) {
-	s.call("section", "answers")
-	for pid, file := range q.versions {
-		s.call("version", fmt.Sprintf("version-%d", pid), strconv.Itoa(pid), file)
+// prepare makes the requests: those to the member first, for they are the nearest.
+func (q *questions) prepare() {
+	if !q.curl {
+		return
 	}
-	for _, socket := range q.sockets {
-		s.call("state", stateID, socket)
-	}
-	if q.curl && q.etcd != nil {
-		s.call("ask", append([]string{etcdID, ""}, q.etcd.command()...)...)
-	}
-	for i, group := range q.groups {
-		if q.curl {
-			s.call("ask", append([]string{fmt.Sprint(requestsID, i), group[0].trust.pem}, together(group)...)...)
+	if q.etcd != nil {
+		for _, path := range etcdPaths {
+			q.requests = append(q.requests, &request{args: q.etcd.command(path), ofEtcd: true})
 		}
 	}
-	s.call("wait")
+	for _, a := range q.asks {
+		q.requests = append(q.requests, &request{args: a.command(), pem: a.trust.pem})
+	}
+}
+
+// open are the requests that can be made next, for each curl. A CA that is in no file
+// comes on the input of one, which can be read once.
+func (q *questions) open() [][]*request {
+	var all, out [][]*request
+	var first []*request
+	for _, r := range q.requests {
+		switch {
+		case r.reply != nil:
+		case r.pem == "":
+			first = append(first, r)
+		default:
+			all = append(all, []*request{r})
+		}
+	}
+	if len(first) > 0 {
+		out = append(out, first)
+	}
+	return append(out, all...)
+}
+
+// State is the question to HAProxy. That for the version of a process has its number.
+const stateID = "state"
+
+func versionID(pid int) string { return fmt.Sprint("version-", pid) }
+
+// write asks. What is no request is asked once.
+func (q *questions) write(s *script) {
+	for i, group := range q.open() {
+		args := []string{strconv.Itoa(i), group[0].pem}
+		for j, r := range group {
+			if j > 0 {
+				args = append(args, "--next")
+			}
+			args = append(args, r.args...)
+		}
+		s.call("ask", args...)
+	}
+	if q.answers != nil {
+		return
+	}
+	for pid, file := range q.versions {
+		s.call("version", strconv.Itoa(pid), file)
+	}
+	for _, socket := range q.sockets {
+		s.call("state", socket)
+	}
+}
+
+// take takes the answers, and tells whether there is something to ask once more.
+func (q *questions) take(answers map[string]string) (again bool) {
+	for i, group := range q.open() {
+		all := replies(answers[strconv.Itoa(i)])
+		for j := range min(len(all), len(group)) {
+			group[j].reply = &all[j]
+			again = true
+		}
+	}
+	q.giveUpEtcd()
+	if q.answers == nil {
+		q.answers = answers
+	}
+	return again && len(q.open()) > 0
+}
+
+// giveUpEtcd leaves out what follows a request that the member did not answer: it would
+// take as long.
+func (q *questions) giveUpEtcd() {
+	failed := slices.ContainsFunc(q.requests, func(r *request) bool { return r.ofEtcd && r.reply != nil && r.reply.status == 0 })
+	q.requests = slices.DeleteFunc(q.requests, func(r *request) bool { return failed && r.ofEtcd && r.reply == nil })
 }
 
 // answer puts the answers into the evidence. Without questions there are none: what
 // made them impossible is missing already.
-func (q *questions) answer(h *host, answers map[string][]string) {
-	if q == nil || answers == nil {
+func (q *questions) answer(h *host) {
+	if q == nil || q.answers == nil {
 		return
 	}
-	q.answerVersions(h, answers)
-	q.answerState(h, answers)
+	q.answerVersions(h)
+	q.answerState(h)
 	if !q.curl {
-		if q.etcd != nil || len(q.groups) > 0 {
+		if q.etcd != nil || len(q.asks) > 0 {
 			h.add("curl", "not installed: nothing was asked from this machine", "Install curl on "+h.machine.Name+".")
 		}
 		return
 	}
-	if q.etcd != nil {
-		h.machine.Etcd = q.etcd.evidence(replies(answers[etcdID]))
-	}
-	for i, group := range q.groups {
-		all := replies(answers[fmt.Sprint(requestsID, i)])
-		for j, a := range group {
-			var r *reply
-			if j < len(all) {
-				r = &all[j]
-			}
-			h.machine.Requests = append(h.machine.Requests, a.answered(r))
+	var ofEtcd []reply
+	var others []*reply
+	for _, r := range q.requests {
+		switch {
+		case !r.ofEtcd:
+			others = append(others, r.reply)
+		case r.reply != nil:
+			ofEtcd = append(ofEtcd, *r.reply)
 		}
+	}
+	if q.etcd != nil {
+		h.machine.Etcd = q.etcd.evidence(ofEtcd)
+	}
+	for i, a := range q.asks {
+		h.machine.Requests = append(h.machine.Requests, a.answered(others[i]))
 	}
 }
 
-func (q *questions) answerVersions(h *host, answers map[string][]string) {
+func (q *questions) answerVersions(h *host) {
 	byExe := map[string]string{}
 	for pid := range q.versions {
 		i := slices.IndexFunc(h.processes, func(p process) bool { return p.pid == pid })
-		byExe[h.processes[i].exe] = versionIn(answers[fmt.Sprintf("version-%d", pid)])
+		byExe[h.processes[i].exe] = versionIn(q.answers[versionID(pid)])
 	}
 	for i := range h.machine.Programs {
 		p := &h.programs[i]
@@ -116,14 +191,14 @@ func (q *questions) answerVersions(h *host, answers map[string][]string) {
 	}
 }
 
-func (q *questions) answerState(h *host, answers map[string][]string) {
+func (q *questions) answerState(h *host) {
 	lb := h.machine.LoadBalancer
 	switch {
 	case lb == nil || lb.Kind != evidence.HAProxy:
 	case len(q.sockets) == 0:
 		lb.Notes = append(lb.Notes, "its runtime API was not asked: that takes a stats socket in its configuration, and socat")
 	default:
-		state, err := balancerState(answers[stateID], h.balancing.backend, lb.Backends)
+		state, err := balancerState(q.answers[stateID], h.balancing.backend, lb.Backends)
 		if lb.State = state; err != nil {
 			h.add(q.sockets[0], err.Error(), "See that HAProxy runs and has this socket.")
 		}

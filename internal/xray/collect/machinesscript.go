@@ -30,8 +30,7 @@ type script struct {
 // newScript begins one. Root and proc are / and /proc, but for tests.
 func newScript(root, proc string) *script {
 	s := &script{mark: "@" + rand.Text()}
-	for _, v := range [][2]string{{"mark", s.mark}, {"root", root}, {"proc", proc}, {"properties", parse.ShownProperties}, {"limit", fmt.Sprint(maxFile)},
-		{"metrics", "(" + strings.Join(parse.EtcdMetricNames, "|") + ")"}, {"redact", redaction}} {
+	for _, v := range [][2]string{{"mark", s.mark}, {"root", root}, {"proc", proc}, {"properties", parse.ShownProperties}, {"limit", fmt.Sprint(maxFile)}, {"redact", redaction}} {
 		s.preamble += v[0] + "=" + machine.Quote(v[1:]) + "\n"
 	}
 	s.preamble += functions

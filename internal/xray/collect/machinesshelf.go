@@ -120,7 +120,7 @@ func (r *remote) take(s section) {
 	case "stat":
 		for _, f := range parse.FileStats(s.body) {
 			f.Digest = r.files[f.Path].Digest
-			r.files[f.Path] = f
+			r.files[f.Path] = f.File
 		}
 	case "digest":
 		for name, sum := range parse.Digests(s.body) {

@@ -2,6 +2,7 @@ package collect
 
 import (
 	"net/netip"
+	"path"
 	"regexp"
 	"slices"
 	"strconv"
@@ -17,6 +18,7 @@ type survey struct {
 	hostname, user string
 	addresses      []netip.Addr
 	tools          []string
+	sockets        string
 	listening      []netip.AddrPort
 	states         []parse.UnitState
 	groups, exes   map[int]string // by process
@@ -35,20 +37,24 @@ func (s *survey) take(part section) {
 	case "tools":
 		s.tools = strings.Fields(part.body)
 	case "sockets":
-		s.listening = append([]netip.AddrPort{}, parse.Listening(part.body)...)
+		s.sockets += part.body
+		s.listening = append([]netip.AddrPort{}, parse.Listening(s.sockets)...)
 	case "units":
 		s.states = once(parse.UnitStates(part.body))
 	case "groups":
-		s.groups = byProcess(part.body, func(line string) (pid, value string) {
-			pid, value, _ = strings.Cut(line, " ")
-			return pid, value
-		})
-	case "exes":
-		s.exes = byProcess(part.body, func(line string) (pid, value string) {
-			value, name, _ := strings.Cut(line, " ")
-			parts := strings.Split(name, "/")
-			return parts[max(len(parts)-2, 0)], value
-		})
+		for line := range strings.Lines(part.body) {
+			pid, group, _ := strings.Cut(strings.TrimSpace(line), " ")
+			if n, err := strconv.Atoi(pid); err == nil {
+				s.groups[n] = group
+			}
+		}
+	case "stat":
+		for _, f := range parse.FileStats(part.body) {
+			if path.Base(f.Path) == "exe" && strings.HasPrefix(f.Path, "//") { // of /proc: those of others begin with one /
+				pid, _ := strconv.Atoi(path.Base(path.Dir(f.Path)))
+				s.exes[pid] = f.ID
+			}
+		}
 	case "processes":
 		s.commands = commands(part.body)
 	}
@@ -60,17 +66,6 @@ func once(all []parse.UnitState) []parse.UnitState {
 	for _, u := range all {
 		if !slices.ContainsFunc(out, func(o parse.UnitState) bool { return o.Name == u.Name }) {
 			out = append(out, u)
-		}
-	}
-	return out
-}
-
-func byProcess(text string, cut func(string) (pid, value string)) map[int]string {
-	out := map[int]string{}
-	for line := range strings.Lines(text) {
-		pid, value := cut(strings.TrimSuffix(line, "\n"))
-		if n, err := strconv.Atoi(pid); err == nil {
-			out[n] = value
 		}
 	}
 	return out
@@ -116,19 +111,15 @@ func (s *survey) processes() []process {
 	return out
 }
 
-// clockOf compares a machine's clock, read at the begin and at the end, with ours.
-// What passed between these is not part of the uncertainty.
-func clockOf(stamps []string, sent time.Time, took time.Duration) *evidence.Clock {
-	if len(stamps) != 2 {
+// clockOf compares a machine's clock with ours. It was read after the question was sent,
+// and before the answer began to come.
+func clockOf(text string, sent, came time.Time) *evidence.Clock {
+	read, precision, err := stamp(strings.TrimSpace(text))
+	if err != nil {
 		return nil
 	}
-	begin, precision, err := stamp(stamps[0])
-	end, _, endErr := stamp(stamps[1])
-	if err != nil || endErr != nil || end.Before(begin) || end.Sub(begin) > took+time.Second {
-		return nil
-	}
-	slack := max(took-end.Sub(begin), 0)
-	return &evidence.Clock{Ahead: begin.Sub(sent) - slack/2 + precision/2, Uncertainty: slack/2 + precision/2}
+	slack := came.Sub(sent)
+	return &evidence.Clock{Ahead: read.Sub(sent) - slack/2 + precision/2, Uncertainty: slack/2 + precision/2}
 }
 
 // stamp reads what date +%s.%N prints; some know no %N.

@@ -3,10 +3,12 @@ package collect
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"os"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/haplane/haplane/internal/machine"
 )
@@ -20,8 +22,12 @@ type conversation struct {
 
 	mu   sync.Mutex
 	said strings.Builder
-	read int // how much of it was an answer already
+	read int       // how much of it was an answer already
+	came time.Time // when the answer began; zero before
 }
+
+// maxSaid is how much a machine may say: more is not of the script that looks.
+const maxSaid = 64 << 20
 
 // converse starts a shell on the machine, for as long as the context goes on. Its
 // end must be called.
@@ -45,8 +51,14 @@ func converse(ctx context.Context, m machine.Machine) *conversation {
 // Write takes what the shell says.
 func (c *conversation) Write(p []byte) (int, error) {
 	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.said.Len()+len(p) > maxSaid {
+		return 0, fmt.Errorf("its answer is longer than %d MiB", maxSaid>>20)
+	}
+	if c.came.IsZero() {
+		c.came = time.Now()
+	}
 	n, err := c.said.Write(p)
-	c.mu.Unlock()
 	select {
 	case c.more <- struct{}{}:
 	default:
@@ -54,19 +66,22 @@ func (c *conversation) Write(p []byte) (int, error) {
 	return n, err
 }
 
-// ask returns what the shell says to the text: all until last. Where the shell ends
-// before, it returns what was said, and an error.
-func (c *conversation) ask(text, last string) (string, error) {
+// ask returns what the shell says to the text, all until last, and when that began.
+// Where the shell ends before, it returns what was said, and an error.
+func (c *conversation) ask(text, last string) (string, time.Time, error) {
+	c.mu.Lock()
+	c.came = time.Time{}
+	c.mu.Unlock()
 	go func() { _, _ = io.WriteString(c.input, text) }() // an error is one of the command
 	for ended := false; ; {
-		answer, whole := c.answer(last)
+		answer, came, whole := c.answer(last)
 		switch {
 		case whole:
-			return answer, nil
+			return answer, came, nil
 		case ended && c.err == nil:
-			return answer, errors.New("its answer was cut off")
+			return answer, came, errors.New("its answer was cut off")
 		case ended:
-			return answer, c.err
+			return answer, came, c.err
 		}
 		select {
 		case <-c.more:
@@ -76,15 +91,15 @@ func (c *conversation) ask(text, last string) (string, error) {
 	}
 }
 
-func (c *conversation) answer(last string) (text string, whole bool) {
+func (c *conversation) answer(last string) (text string, came time.Time, whole bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	text = c.said.String()[c.read:]
 	if i := strings.Index(text, last); i >= 0 {
 		c.read += i + len(last)
-		return text[:i], true
+		return text[:i], c.came, true
 	}
-	return text, false
+	return text, c.came, false
 }
 
 // end has the shell end, and waits for it.

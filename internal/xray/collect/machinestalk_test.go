@@ -33,7 +33,7 @@ func TestConversation(t *testing.T) {
 			var err error
 			for _, text := range test.asks {
 				var answer string
-				answer, err = c.ask(text, "\n@ end\n")
+				answer, _, err = c.ask(text, "\n@ end\n")
 				said = append(said, answer)
 			}
 			if diff := cmp.Diff(test.said, said); diff != "" {
@@ -52,7 +52,7 @@ func TestConversationWithNobody(t *testing.T) {
 	cancel()
 	for want, m := range map[string]machine.Machine{"refused": refused, context.Canceled.Error(): &hung{}} {
 		c := converse(ctx, m)
-		if answer, err := c.ask("x\n", "y"); answer != "" || err == nil || err.Error() != want {
+		if answer, _, err := c.ask("x\n", "y"); answer != "" || err == nil || err.Error() != want {
 			t.Errorf("%q, %v, want %s", answer, err, want)
 		}
 		c.end()

@@ -22,10 +22,11 @@ type visit struct {
 	talk       *conversation
 	seen       survey
 	clock      *evidence.Clock
-	answers    map[string][]string
+	latest     *host // what was seen so far, interpreted; nil where something came since
 	asked      *questions
 	network    *serviceNetwork
 	told       bool
+	again      bool // some requests were not made yet
 	apiAsked   bool
 }
 
@@ -34,12 +35,13 @@ type visit struct {
 const rounds = 5
 
 func (v *visit) look(ctx context.Context, timeout time.Duration) (*evidence.Machine, []evidence.Missing) {
-	wants := []want{}
+	wants := slices.Clone(ahead)
 	for _, u := range usual {
 		for _, pattern := range u.patterns {
 			wants = append(wants, want{u.how, pattern})
 		}
 	}
+	v.seen = survey{groups: map[int]string{}, exes: map[int]string{}}
 	v.script = newScript(v.root, v.proc)
 	v.talk = converse(ctx, v.machine)
 	defer v.talk.end()
@@ -56,6 +58,9 @@ func (v *visit) look(ctx context.Context, timeout time.Duration) (*evidence.Mach
 			v.asked = h.questions(v.network.wait(ctx, timeout/3), v.seen.tools, v.apiAsked)
 		}
 		err = v.run(wants)
+	}
+	for err == nil && v.again {
+		err = v.run(nil)
 	}
 	return v.result(err)
 }
@@ -84,32 +89,37 @@ func (v *visit) run(wants []want) error {
 	if v.asked != nil {
 		v.asked.write(s)
 	}
-	if timed {
-		s.call("clock")
-	}
 	sent := time.Now()
-	said, err := v.talk.ask(s.round(), s.ends())
-	took := time.Since(sent)
-	var stamps []string
+	said, came, err := v.talk.ask(s.round(), s.ends())
+	answers := map[string]string{}
 	for _, part := range s.sections(said) {
 		switch part.title {
 		case "clock":
-			stamps = append(stamps, strings.TrimSpace(part.body))
-		case "answers":
-			v.answers = untag(part.body)
+			if c := clockOf(part.body, sent, came); c != nil && (v.clock == nil || c.Uncertainty < v.clock.Uncertainty) {
+				v.clock = c
+			}
+		case "answer":
+			answers[part.arg] = part.body
 		default:
 			v.files.take(part)
 			v.seen.take(part)
 		}
 	}
-	if c := clockOf(stamps, sent, took); c != nil && (v.clock == nil || c.Uncertainty < v.clock.Uncertainty) {
-		v.clock = c
+	if len(wants) > 0 {
+		v.latest = nil
+	}
+	if v.asked != nil {
+		v.again = v.asked.take(answers)
 	}
 	return err
 }
 
 // interpreted is what the files that came so far tell.
 func (v *visit) interpreted() *host {
+	if v.latest != nil {
+		v.latest.machine.Clock = v.clock
+		return v.latest
+	}
 	h := newHost(v.machine.Name(), evidence.Machines, v.files)
 	h.processes, h.states = v.seen.processes(), v.seen.states
 	if len(h.states) == 0 { // systemd was not there to be asked
@@ -117,13 +127,14 @@ func (v *visit) interpreted() *host {
 	}
 	h.machine.Hostname, h.machine.Addresses, h.machine.Listening, h.machine.Clock = v.seen.hostname, v.seen.addresses, v.seen.listening, v.clock
 	h.interpret()
+	v.latest = h
 	return h
 }
 
 // result is all that was seen, in spite of an error in the end.
 func (v *visit) result(err error) (*evidence.Machine, []evidence.Missing) {
 	h := v.interpreted()
-	v.asked.answer(h, v.answers)
+	v.asked.answer(h)
 	name := v.machine.Name()
 	if err != nil {
 		h.add("ssh "+name, explain(err), "See why "+name+" answers so slowly, or give it more time with --timeout.")

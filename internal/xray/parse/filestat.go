@@ -7,20 +7,27 @@ import (
 	"github.com/haplane/haplane/internal/xray/evidence"
 )
 
-// FileStats reads lines of `stat -c '%a %U %s %n'`. Lines that are none are passed over.
-func FileStats(text string) []evidence.File {
-	var out []evidence.File
+// A FileStat is a file and what tells it from all others of its machine.
+type FileStat struct {
+	evidence.File
+	ID string // device and inode
+}
+
+// FileStats reads lines of `stat -c '%d:%i %a %U %s %n'`. Lines that are none are passed over.
+func FileStats(text string) []FileStat {
+	var out []FileStat
 	for line := range strings.Lines(text) {
-		fields := strings.SplitN(strings.TrimSuffix(line, "\n"), " ", 4)
-		if len(fields) != 4 || !strings.HasPrefix(fields[3], "/") {
+		fields := strings.SplitN(strings.TrimSuffix(line, "\n"), " ", 5)
+		if len(fields) != 5 || !strings.HasPrefix(fields[4], "/") {
 			continue
 		}
-		mode, err := strconv.ParseUint(fields[0], 8, 32)
-		size, sizeErr := strconv.ParseInt(fields[2], 10, 64)
+		mode, err := strconv.ParseUint(fields[1], 8, 32)
+		size, sizeErr := strconv.ParseInt(fields[3], 10, 64)
 		if err != nil || sizeErr != nil {
 			continue
 		}
-		out = append(out, evidence.File{Path: fields[3], Mode: uint32(mode) & 0o7777, Owner: fields[1], Size: size})
+		file := evidence.File{Path: fields[4], Mode: uint32(mode) & 0o7777, Owner: fields[2], Size: size}
+		out = append(out, FileStat{file, fields[0]})
 	}
 	return out
 }

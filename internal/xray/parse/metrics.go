@@ -3,6 +3,7 @@ package parse
 import (
 	"fmt"
 	"math"
+	"slices"
 	"strings"
 	"time"
 
@@ -13,7 +14,7 @@ import (
 	"github.com/haplane/haplane/internal/xray/evidence"
 )
 
-// Metrics of etcd that EtcdMetrics reads; others may be left out of its text.
+// Metrics of etcd that EtcdMetrics reads.
 const (
 	fsyncMetric  = "etcd_disk_wal_fsync_duration_seconds"
 	commitMetric = "etcd_disk_backend_commit_duration_seconds"
@@ -21,13 +22,10 @@ const (
 	inUseMetric  = "etcd_mvcc_db_total_size_in_use_in_bytes"
 )
 
-// EtcdMetricNames is what the lines of those metrics contain.
-var EtcdMetricNames = []string{fsyncMetric, commitMetric, quotaMetric, inUseMetric}
-
 // EtcdMetrics puts what Prometheus would read of a member into e.
 func EtcdMetrics(text string, e *evidence.Etcd) error {
 	parser := expfmt.NewTextParser(model.UTF8Validation)
-	families, err := parser.TextToMetricFamilies(strings.NewReader(text + "\n"))
+	families, err := parser.TextToMetricFamilies(strings.NewReader(withoutOthers(text)))
 	if err != nil {
 		return fmt.Errorf("not metrics: %w", err)
 	}
@@ -40,6 +38,21 @@ func EtcdMetrics(text string, e *evidence.Etcd) error {
 	}
 	return nil
 }
+
+// withoutOthers leaves lines of other metrics out: there are a thousand.
+func withoutOthers(text string) string {
+	var out strings.Builder
+	for line := range strings.Lines(text) {
+		about := strings.TrimPrefix(strings.TrimPrefix(line, "# HELP "), "# TYPE ")
+		metric := about[0] >= 'a' && about[0] <= 'z'
+		if !metric || slices.ContainsFunc(etcdMetrics, func(name string) bool { return strings.HasPrefix(about, name) }) {
+			out.WriteString(line)
+		}
+	}
+	return out.String() + "\n"
+}
+
+var etcdMetrics = []string{fsyncMetric, commitMetric, quotaMetric, inUseMetric}
 
 func gauge(family *dto.MetricFamily) int64 {
 	for _, m := range family.GetMetric() {
