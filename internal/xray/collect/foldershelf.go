@@ -133,7 +133,7 @@ func (c *copies) stat(name string, how kind) (evidence.File, error) {
 		return evidence.File{}, fs.ErrNotExist
 	}
 	out := evidence.File{Path: name, Mode: uint32(info.Mode().Perm()), Size: info.Size()}
-	if how != asDigest && (how != asPEM || !digestible(name)) {
+	if how != asDigest {
 		return out, nil
 	}
 	f, err := c.open(name)
@@ -147,11 +147,6 @@ func (c *copies) stat(name string, how kind) (evidence.File, error) {
 	}
 	out.Digest = fmt.Sprintf("%x", sum.Sum(nil))
 	return out, nil
-}
-
-// digestible are files of certificates and public keys alone.
-func digestible(name string) bool {
-	return strings.HasSuffix(name, ".crt") || strings.HasSuffix(name, ".pub")
 }
 
 func (c *copies) glob(pattern string, _ kind) []string {

@@ -56,20 +56,21 @@ unit() { case $units$newline in *"$newline$1$newline"*) ;; *) units=$units$newli
 folders='etc/systemd/system
 run/systemd/system
 usr/local/lib/systemd/system
-usr/lib/systemd/system
-lib/systemd/system'
+usr/lib/systemd/system'
+[ lib -ef usr/lib ] || folders=$folders${newline}lib/systemd/system
 units() {
+	others=
 	for folder in $folders; do
 		for file in "$folder"/*.service; do
 			case ${file##*/} in
 			*@.service) ;;
 			kube* | etcd* | haproxy* | nginx* | haplane* | k3s* | k0s* | keepalived* | ucarp* | pacemaker*) unit "${file##*/}" ;;
+			containerd.service | crio.service | docker.service | cri-docker.service | flanneld.service | sshd.service) ;;
+			*) [ $folder != etc/systemd/system ] || [ ! -f "$file" ] || others=$others$newline$file ;;
 			esac
 		done
 	done
-	for file in $(grep -lE '(kube-|kubelet|etcd|haproxy|nginx|haplane|k3s|k0s)' etc/systemd/system/*.service); do
-		case $file in *@.service) ;; *) unit "${file##*/}" ;; esac
-	done
+	[ -z "$others" ] || for file in $(grep -lE '(kube-|kubelet|etcd|haproxy|nginx|haplane|k3s|k0s)' $others); do unit "${file##*/}"; done
 	[ -n "$units" ] || return
 	shown=$(systemctl show --property="$properties" -- $units)
 	section units; printf '%s\n' "$shown"
@@ -99,7 +100,7 @@ look() {
 			case $kind in
 			text) text=$text$newline$file ;;
 			balancer) balancer=$balancer$newline$file ;;
-			pem) pem=$pem$newline$file; case $file in *.crt | *.pub) digest=$digest$newline$file ;; esac ;;
+			pem) pem=$pem$newline$file ;;
 			digest) digest=$digest$newline$file ;;
 			esac
 		done
