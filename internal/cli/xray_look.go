@@ -71,74 +71,81 @@ func (x *xrayRun) collectOptions() collect.Options {
 // connect says where to look. done ends the connections.
 func (x *xrayRun) connect() (o collect.Options, done func(), err error) {
 	o = x.collectOptions()
-	hosts, config, err := x.hosts(&o)
-	if err != nil || len(hosts) == 0 {
+	to, err := x.hosts(&o)
+	if err != nil || len(to.hosts) == 0 {
 		return o, func() {}, err
 	}
 	if err := ssh.Check(); err != nil {
 		return o, nil, err
 	}
-	client, err := ssh.New(config, slog.New(slog.DiscardHandler))
+	client, err := ssh.New(to.config, slog.New(slog.DiscardHandler))
 	if err != nil {
 		return o, nil, err
 	}
-	client.Sudo, client.Direct = true, true
-	for _, h := range hosts {
+	client.Sudo, client.Direct = !to.asRoot, true
+	for _, h := range to.hosts {
 		o.Machines = append(o.Machines, client.MachineAt(h.name, h.destination))
 	}
 	return o, func() { _ = client.Close() }, nil
 }
 
-// hosts are the machines to look into, and the ssh_config that reaches them. Of a
-// cluster that haplane made, they come with its API.
-func (x *xrayRun) hosts(o *collect.Options) ([]host, string, error) {
+// A reach is how machines are reached: with which ssh_config, and whether as root.
+type reach struct {
+	hosts  []host
+	config string
+	asRoot bool
+}
+
+// hosts are the machines to look into. Of a cluster that haplane made, they come with
+// its API.
+func (x *xrayRun) hosts(o *collect.Options) (reach, error) {
 	switch {
 	case len(x.machines) > 0:
-		var out []host
+		to := reach{config: x.sshConfig}
 		for _, m := range x.machines {
-			out = append(out, host{hostOf(m), m})
+			to.hosts = append(to.hosts, host{hostOf(m), m})
 		}
-		return out, x.sshConfig, nil
+		return to, nil
 	case x.own:
 		return x.made(o, x.cluster)
 	case x.expected != nil && x.dir == "":
-		hosts, config, err := x.made(o, x.expected.Metadata.Name)
+		to, err := x.made(o, x.expected.Metadata.Name)
 		if errors.Is(err, cluster.ErrNoCluster) || x.sshConfig != "" {
-			return byAddress(x.expected), x.sshConfig, nil
+			return reach{hosts: byAddress(x.expected), config: x.sshConfig}, nil
 		}
-		return hosts, config, err
+		return to, err
 	}
-	return nil, "", nil
+	return reach{}, nil
 }
 
 // made opens a cluster that haplane made. What is expected of it is its file, unless
 // another is given.
-func (x *xrayRun) made(o *collect.Options, name string) ([]host, string, error) {
+func (x *xrayRun) made(o *collect.Options, name string) (reach, error) {
 	h, err := x.openNamed(name)
 	if err != nil {
-		return nil, "", err
+		return reach{}, err
 	}
 	if o.Expectation.Cluster == nil {
 		if o.Expectation.Cluster, err = madeFrom(name); err != nil {
-			return nil, "", err
+			return reach{}, err
 		}
 	}
 	if o.Kubeconfig == nil {
 		config, err := h.Kubeconfig("")
 		if err != nil {
-			return nil, "", err
+			return reach{}, err
 		}
 		data, err := config.Bytes()
 		if err != nil {
-			return nil, "", err
+			return reach{}, err
 		}
 		o.Kubeconfig = &collect.Kubeconfig{Content: data, Name: "the administrator's kubeconfig of cluster " + name}
 	}
-	var out []host
+	to := reach{config: h.SSHConfig(), asRoot: true}
 	for _, n := range topology.New(o.Expectation.Cluster).Nodes {
-		out = append(out, host{n.Name, n.Name})
+		to.hosts = append(to.hosts, host{n.Name, n.Name})
 	}
-	return out, h.SSHConfig(), nil
+	return to, nil
 }
 
 func (x *xrayRun) openNamed(name string) (*cluster.Handle, error) {
