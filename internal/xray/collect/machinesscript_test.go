@@ -3,10 +3,13 @@ package collect
 import (
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/haplane/haplane/internal/machine"
 )
 
 // redacted runs files of a kind through the script that runs on machines.
@@ -68,5 +71,45 @@ func TestSecretsStayOnTheMachine(t *testing.T) {
 				t.Error(diff)
 			}
 		})
+	}
+}
+
+// Units are asked about by name, and by what is in their files where the name says nothing.
+func TestUnitsToAskAbout(t *testing.T) {
+	f := newTree(t)
+	f.write("proc/sys/kernel/hostname", 0o644, "x\n")
+	for name, text := range map[string]string{
+		"etc/systemd/system/control.service":         "[Service]\nExecStart=/opt/kube-apiserver\n",
+		"etc/systemd/system/backup.service":          "[Service]\nExecStart=/opt/backup\n",
+		"etc/systemd/system/worker@.service":         "[Service]\nExecStart=/opt/kubelet\n",
+		"etc/systemd/system/containerd.service":      "# for kubelet\n",
+		"usr/lib/systemd/system/haproxy.service":     "[Service]\nExecStart=/usr/sbin/haproxy\n",
+		"usr/lib/systemd/system/etcd-backup.service": "[Service]\nExecStart=/opt/backup\n",
+	} {
+		f.write(name, 0o644, text)
+	}
+	f.write("bin/systemctl", 0o755, "#!/bin/sh\nwhile [ \"$1\" != -- ]; do shift; done; shift; printf 'asked %s\\n' \"$@\"\n")
+	s := newScript(f.dir, filepath.Join(f.dir, "proc"))
+	s.call("survey")
+	s.call("section", "denied", "/a b")
+	result, err := (&shell{name: "x", bin: filepath.Join(f.dir, "bin")}).Run(t.Context(), machine.Command{Argv: []string{"sh", "-s"}, Stdin: strings.NewReader(s.round())})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var units, denied string
+	for _, part := range s.sections(result.Stdout) {
+		switch part.title {
+		case "units":
+			units = part.body
+		case "denied":
+			denied = part.arg
+		}
+	}
+	want := []string{"asked control.service\n", "asked etcd-backup.service\n", "asked haproxy.service\n"}
+	if diff := cmp.Diff(want, slices.Sorted(strings.Lines(units))); diff != "" {
+		t.Error(diff)
+	}
+	if denied != "/a b" {
+		t.Errorf("denied %q", denied)
 	}
 }
