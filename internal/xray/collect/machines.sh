@@ -51,8 +51,9 @@ processes() {
 # unit adds one to those to ask about, which costs systemd more than us.
 unit() { case $units$newline in *"$newline$1$newline"*) ;; *) units=$units$newline$1 ;; esac; }
 
-# units finds those of programs of a cluster by name, by what runs, and by their
-# commands. Where systemd does not answer, their files have to do.
+# units finds those of programs of a cluster by name, by what runs, and by what is in
+# their files, but for those that are on every node. Where systemd does not answer, the
+# files have to do.
 folders='etc/systemd/system
 run/systemd/system
 usr/local/lib/systemd/system

@@ -77,24 +77,25 @@ func (q *questions) prepare() {
 // open are the requests that can be made next, for each curl. A CA that is in no file
 // comes on the input of one, which can be read once.
 func (q *questions) open() [][]*request {
-	var all, out [][]*request
 	var first []*request
+	var alone [][]*request
 	for _, r := range q.requests {
 		switch {
 		case r.reply != nil:
 		case r.pem == "":
 			first = append(first, r)
 		default:
-			all = append(all, []*request{r})
+			alone = append(alone, []*request{r})
 		}
 	}
 	if len(first) > 0 {
-		out = append(out, first)
+		return append([][]*request{first}, alone...)
 	}
-	return append(out, all...)
+	return alone
 }
 
-// State is the question to HAProxy. That for the version of a process has its number.
+// stateID is the question to HAProxy, versionID that for the version of a process.
+// Those of curls are numbers.
 const stateID = "state"
 
 func versionID(pid int) string { return fmt.Sprint("version-", pid) }
