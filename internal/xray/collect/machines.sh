@@ -114,8 +114,15 @@ files() {
 	[ -n "$stat$exes$sockets" ] || return
 	section stat; stat -L -c '%d:%i %a %U %s /%n' $stat $exes
 	[ -z "$digest" ] || { section digest; sha256sum $digest; }
-	head -v -c 131072 ${lines:-/dev/null} | tr '\000\n' '\n\001' |
-		awk -v mark="$mark" -v limit=$limit "$redact" kind=sockets $sockets kind=processes - kind=text $text kind=balancer $balancer kind=pem $pem
+	if [ -n "$lines" ]; then
+		head -v -c 131072 $lines | tr '\000\n' '\n\001' | tell -
+	else
+		tell </dev/null
+	fi
+}
+
+tell() {
+	awk -v mark="$mark" -v limit=$limit "$redact" kind=sockets $sockets kind=processes $1 kind=text $text kind=balancer $balancer kind=pem $pem
 }
 
 # ask makes requests, one after the other, until one has no answer. The second argument

@@ -165,3 +165,28 @@ func TestVersionIsAskedOfTheFileThatRuns(t *testing.T) {
 		t.Errorf("version %q", got)
 	}
 }
+
+// A kubeconfig in an odd place names certificates in another: further rounds, after
+// which what the first one saw still holds.
+func TestProcessesAreSeenInTheFirstOfSeveralRounds(t *testing.T) {
+	m, missing := broken(t, func(f tree) {
+		text, err := os.ReadFile(filepath.Join(f.dir, "etc/kubernetes/kubelet.conf"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		f.write("opt/kubeconfig", 0o600, string(text))
+		f.write("proc/271/cmdline", 0o644, "/usr/bin/kubelet\x00--config=/var/lib/kubelet/config.yaml\x00--kubeconfig=/opt/kubeconfig\x00")
+	})
+	if len(missing) > 0 {
+		t.Errorf("missing: %+v", missing)
+	}
+	kubelet := m.Program(evidence.Kubelet)
+	if got := kubelet.FlagOr("kubeconfig", ""); got != "/opt/kubeconfig" {
+		t.Errorf("kubelet's kubeconfig %q", got)
+	}
+	for _, p := range m.Programs {
+		if !p.Running {
+			t.Errorf("%s: not running, %s", p.Name, p.Where)
+		}
+	}
+}
