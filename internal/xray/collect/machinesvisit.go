@@ -140,7 +140,7 @@ func (v *visit) result(err error) (*evidence.Machine, []evidence.Missing) {
 		h.add("ssh "+name, explain(err), "See why "+name+" answers so slowly, or give it more time with --timeout.")
 	}
 	if v.seen.user != "0" && v.seen.user != "" {
-		h.add("ssh "+name, "logged in as user "+v.seen.user+": what only root can read was not seen", "Log in as root, or as a user that may use sudo without a password.")
+		h.add("ssh "+name, "logged in as user "+v.seen.user+": what only root can read was not seen", asRootFix)
 	}
 	for _, tool := range []string{"stat", "sha256sum"} {
 		if !slices.Contains(v.seen.tools, tool) {
@@ -150,14 +150,19 @@ func (v *visit) result(err error) (*evidence.Machine, []evidence.Missing) {
 	return h.machine, h.missing
 }
 
+const asRootFix = "Log in as root, or as a user that may use sudo without a password."
+
 func (v *visit) unreachable(err error) (*evidence.Machine, []evidence.Missing) {
 	name := v.machine.Name()
 	if err == nil {
 		err = errors.New("no answer to the script that looks")
 	}
+	fix := "Start the machine, see that ssh reaches it, or leave it out."
+	if refused := (*machine.CommandError)(nil); errors.As(err, &refused) { // ssh did reach it
+		fix = asRootFix
+	}
 	return &evidence.Machine{Name: name, Way: evidence.Machines},
-		[]evidence.Missing{{Way: evidence.Machines, Node: name, Source: "ssh " + name, Err: explain(err),
-			Fix: "Start the machine, see that ssh reaches it, or leave it out."}}
+		[]evidence.Missing{{Way: evidence.Machines, Node: name, Source: "ssh " + name, Err: explain(err), Fix: fix}}
 }
 
 // explain is an error without the command that it came of.

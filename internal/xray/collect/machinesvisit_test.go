@@ -32,22 +32,26 @@ func TestMachinesThatCannotBeLookedAt(t *testing.T) {
 	refused := &machinetest.Recorder{NodeName: "refused", Answer: func([]string) (string, error) {
 		return "", errors.New("connect to refused: ssh ended: Permission denied (publickey)")
 	}}
+	denied := &machinetest.Recorder{NodeName: "denied", Answer: func(argv []string) (string, error) {
+		return "", &machine.CommandError{Machine: "denied", Argv: argv, ExitCode: 1, Stderr: "sudo: a password is required\n"}
+	}}
 	garbage := &machinetest.Recorder{NodeName: "garbage", Answer: func([]string) (string, error) { return "\x00\xff\n@ host\nx\n", nil }}
 	slow := &hung{machinetest.Recorder{NodeName: "slow"}}
-	out, missing := Machines(t.Context(), []machine.Machine{refused, slow, garbage}, 100*time.Millisecond, false)
-	want := []*evidence.Machine{{Name: "refused", Way: evidence.Machines}, {Name: "slow", Way: evidence.Machines}, {Name: "garbage", Way: evidence.Machines}}
+	out, missing := Machines(t.Context(), []machine.Machine{refused, denied, slow, garbage}, 100*time.Millisecond, false)
+	want := []*evidence.Machine{{Name: "refused", Way: evidence.Machines}, {Name: "denied", Way: evidence.Machines}, {Name: "slow", Way: evidence.Machines}, {Name: "garbage", Way: evidence.Machines}}
 	if diff := cmp.Diff(want, out); diff != "" {
 		t.Error(diff)
 	}
 	var said []string
 	for _, m := range missing {
 		said = append(said, m.Node+": "+m.Source+": "+m.Err)
-		if m.Fix == "" || m.Way != evidence.Machines {
+		if m.Way != evidence.Machines || strings.Contains(m.Fix, "sudo") != (m.Node == "denied") || m.Fix == "" {
 			t.Errorf("%+v", m)
 		}
 	}
 	if diff := cmp.Diff([]string{
 		"refused: ssh refused: connect to refused: ssh ended: Permission denied (publickey)",
+		"denied: ssh denied: denied: sh -s: exit status 1: sudo: a password is required",
 		"slow: ssh slow: no answer in time",
 		"garbage: ssh garbage: its answer was cut off",
 	}, said); diff != "" {
