@@ -84,11 +84,11 @@ func (e expectedEndpoint) in(texts []string) bool {
 
 // expectedEndpoints follow from the identity. All tells whether there is no other.
 func (s *Scene) expectedEndpoints() (out []expectedEndpoint, known, all bool) {
-	switch s.ExpectedIdentity() {
-	case spec.Shared:
+	switch id := s.ExpectedIdentity(); {
+	case id == spec.Shared, s.keptByK0s():
 		text := s.sharedEndpoint()
 		return []expectedEndpoint{{texts: []string{text}, required: true}}, text != "", true
-	case spec.PerNode, spec.SharedCertificate:
+	case id == spec.PerNode, id == spec.SharedCertificate:
 		return s.endpointsOfNodes()
 	}
 	return nil, false, false

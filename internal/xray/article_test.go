@@ -123,6 +123,8 @@ var nameCases = []checkCase{
 var endpointCases = []checkCase{
 	{check: "kubernetes-service-endpoints", name: "shared", status: Pass, says: "10.10.10.3:6443"},
 	{check: "kubernetes-service-endpoints", name: "each node", of: healthy(spec.PerNode), status: Pass, says: "10.10.10.11:6443, 10.10.10.12:6443, 10.10.10.13:6443"},
+	{check: "kubernetes-service-endpoints", name: "k0s with an external address", of: evidencetest.K0s, status: Pass, says: "10.10.10.3:6443"},
+	{check: "kubernetes-service-endpoints", name: "k0s, and another one", of: evidencetest.K0s, status: Fail, says: "has 10.10.10.4:6443", change: endpoints(6443, "10.10.10.3", "10.10.10.4")},
 	{check: "kubernetes-service-endpoints", name: "none", status: Fail, says: "no endpoint", change: endpoints(6443)},
 	{check: "kubernetes-service-endpoints", name: "a node's in shared", status: Fail, says: "lacks 10.10.10.3:6443", change: endpoints(6443, "10.10.10.11")},
 	{check: "kubernetes-service-endpoints", name: "another port", status: Fail, says: "10.10.10.3:443", change: endpoints(443, "10.10.10.3")},

@@ -93,7 +93,7 @@ func show(findings []Finding) string {
 // clusters are the healthy ones, by name.
 var clusters = map[string]func() *evidence.Evidence{
 	"shared": healthy(spec.Shared), "perNode": healthy(spec.PerNode), "sharedCertificate": healthy(spec.SharedCertificate),
-	"kubeadm": evidencetest.Kubeadm,
+	"kubeadm": evidencetest.Kubeadm, "k0s": evidencetest.K0s, "k3s": evidencetest.K3s,
 }
 
 // deserved are the warnings of healthy clusters, by check: what is not as good as
@@ -101,6 +101,10 @@ var clusters = map[string]func() *evidence.Evidence{
 var deserved = map[string][]string{
 	"shared": {"lb-single-point"}, "perNode": {"lb-single-point"}, "sharedCertificate": {"lb-single-point"},
 	"kubeadm": {"leader-release-on-exit", "graceful-shutdown"},
+	"k3s":     {"lb-single-point"},
+	"k0s": {"lb-single-point", "kubeconfig-servers", "leader-release-on-exit", "lb-detection-time", "key-permissions", "graceful-shutdown",
+		"coredns-spread"},
+	"api/k0s": {"serving-cert-names"}, // with an address of a controller, which is no node
 }
 
 func TestHealthyClustersHaveNoFailure(t *testing.T) {

@@ -18,6 +18,9 @@ const agentLease = "haplane-agent"
 const idle = time.Minute
 
 func endpointOwner(s *Scene) []Finding {
+	if s.keptByK0s() {
+		return s.k0sKeeps()
+	}
 	switch wanted, why := s.wantsOwner(); {
 	case why != "":
 		return []Finding{at{}.skip("%s", why)}
@@ -61,6 +64,31 @@ func (s *Scene) agents() []Instance {
 	return slices.DeleteFunc(s.Instances(evidence.HaplaneAgent), func(p Instance) bool { return !slices.Contains(p.Argv, "agent") })
 }
 
+// k0sKeeps: the controller that leads looks every 10 s.
+func (s *Scene) k0sKeeps() []Finding {
+	var out []Finding
+	for _, p := range s.Instances(evidence.K0s) {
+		switch {
+		case p.Machine.Program(evidence.APIServer) == nil: // a worker
+		case p.Machine.Way == evidence.Folder:
+			out = append(out, p.at().skip("whether it runs is not seen in a folder"))
+		default:
+			out = append(out, p.at().judge(p.Running, Fail, "k0s controller runs: it keeps the endpoints", runs(p)))
+		}
+	}
+	return out
+}
+
+func runs(p Instance) string {
+	switch {
+	case p.Running:
+		return "it runs"
+	case p.Unit != nil && p.Unit.Active != "":
+		return p.Unit.Name + " is " + p.Unit.Active
+	}
+	return "it does not run"
+}
+
 // otherOwner is about clusters that haplane did not make.
 func (s *Scene) otherOwner() []Finding {
 	where, expected := at{source: "EndpointSlice default/kubernetes"}, "a program that keeps the endpoints, since API servers do not"
@@ -84,11 +112,7 @@ func (s *Scene) judgeAgent(m *evidence.Machine) Finding {
 		return p.at().skip("whether it runs is not seen in a folder")
 	}
 	if !p.Running {
-		observed := "it does not run"
-		if p.Unit != nil && p.Unit.Active != "" {
-			observed = p.Unit.Name + " is " + p.Unit.Active
-		}
-		return p.at().fail(expected, observed)
+		return p.at().fail(expected, runs(p))
 	}
 	if f, ok := s.keepsAnother(p); ok {
 		return f

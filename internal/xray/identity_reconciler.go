@@ -44,6 +44,8 @@ func (s *Scene) judgeReconciler(a Instance) Finding {
 			": an API server that stops in order empties the endpoints, although others serve")
 	case id == spec.Shared || kind == reconcilerLease:
 		return a.at().pass("%s", observed)
+	case s.keptByK0s():
+		return a.at().pass("%s: k0s keeps the endpoints", observed)
 	case kind == reconcilerCount:
 		return a.at().warn("--endpoint-reconciler-type=lease", observed+": nothing takes out the endpoint of a node that died")
 	case kind == reconcilerNone && s.sliceManager() != "":
@@ -54,6 +56,22 @@ func (s *Scene) judgeReconciler(a Instance) Finding {
 	return a.at().fail("lease, master-count or none", observed)
 }
 
+// keptByK0s tells whether k0s keeps the endpoints of the kubernetes Service: with an
+// external address in its configuration it makes that one the endpoint, and tells its API
+// servers, which advertise their own addresses, to leave the endpoints alone.
+func (s *Scene) keptByK0s() bool {
+	servers := s.Instances(evidence.APIServer)
+	for _, a := range servers {
+		if kind, _ := reconciler(a); kind != reconcilerNone || a.Machine.Program(evidence.K0s) == nil {
+			return false
+		}
+	}
+	return len(servers) > 0
+}
+
+// mirroring is kube-controller-manager's: it copies Endpoints that somebody else keeps.
+const mirroring = "endpointslicemirroring-controller.k8s.io"
+
 // sliceManager is who says that it manages an EndpointSlice of default/kubernetes;
 // API servers say nothing.
 func (s *Scene) sliceManager() string {
@@ -61,7 +79,7 @@ func (s *Scene) sliceManager() string {
 		return ""
 	}
 	for _, slice := range s.API.Slices {
-		if by := slice.Labels[discoveryv1.LabelManagedBy]; by != "" {
+		if by := slice.Labels[discoveryv1.LabelManagedBy]; by != "" && by != mirroring {
 			return by
 		}
 	}

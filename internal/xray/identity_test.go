@@ -105,6 +105,10 @@ var reconcilerCases = []checkCase{
 	{check: "endpoint-reconciler", name: "none in perNode", of: healthy(spec.PerNode), status: Fail, node: "cp-3", says: "nobody adds", change: setFlag("cp-3", server, "endpoint-reconciler-type", "none")},
 	{check: "endpoint-reconciler", name: "none in perNode, with somebody else", of: healthy(spec.PerNode), status: Warn, node: "cp-3", says: "my-operator", change: all(setFlag("cp-3", server, "endpoint-reconciler-type", "none"),
 		withSlice(func(s *discoveryv1.EndpointSlice) { s.Labels[discoveryv1.LabelManagedBy] = "my-operator" }))},
+	{check: "endpoint-reconciler", name: "none in perNode, and slices that are copies", of: healthy(spec.PerNode), status: Fail, node: "cp-3", says: "nobody adds", change: all(setFlag("cp-3", server, "endpoint-reconciler-type", "none"),
+		withSlice(func(s *discoveryv1.EndpointSlice) { s.Labels[discoveryv1.LabelManagedBy] = mirroring }))},
+	{check: "endpoint-reconciler", name: "k0s", of: evidencetest.K0s, status: Pass, says: "k0s keeps the endpoints"},
+	{check: "endpoint-reconciler", name: "one that k0s did not start", of: evidencetest.K0s, status: Fail, node: "cp-1,cp-2,cp-3", says: "nobody adds", change: func(e *evidence.Evidence) { evidencetest.DropProgram(e, "cp-3", evidence.K0s) }},
 	{check: "endpoint-reconciler", name: "master-count", of: healthy(spec.SharedCertificate), status: Warn, node: "cp-1", says: "a node that died", change: setFlag("cp-1", server, "endpoint-reconciler-type", "master-count")},
 	{check: "endpoint-reconciler", name: "no identity in common", status: Fail, node: "cp-1", says: "lease | --endpoint-reconciler-type=none", change: twoKinds},
 	{check: "endpoint-reconciler", name: "an unknown identity", of: inFolder(healthy(spec.PerNode)), status: Skip, says: "identity is not known", change: func(e *evidence.Evidence) {
@@ -139,6 +143,12 @@ var reconcilerCases = []checkCase{
 	{check: "endpoint-owner", name: "the leader does not look", status: Fail, node: "cp-1", says: "5m1s ago", change: led("cp-1", 5*time.Minute)},
 	{check: "endpoint-owner", name: "nobody renews the Lease", status: Fail, says: "last renewed it 31s ago", change: renewedBefore("haplane-agent", 30*time.Second)},
 	{check: "endpoint-owner", name: "a node died", status: Pass, change: dead("cp-3")},
+	{check: "endpoint-owner", name: "k0s", of: evidencetest.K0s, status: Pass, says: "it runs"},
+	{check: "endpoint-owner", name: "k0s is stopped", of: evidencetest.K0s, status: Fail, node: "cp-2", says: "k0scontroller.service is inactive", change: func(e *evidence.Evidence) {
+		p := evidencetest.Program(e, "cp-2", evidence.K0s)
+		p.Running, p.Unit.Active = false, "inactive"
+	}},
+	{check: "endpoint-owner", name: "k0s in a folder", of: inFolder(evidencetest.K0s), status: Skip, says: "not seen in a folder"},
 	{check: "endpoint-owner", name: "API servers do it", of: evidencetest.Kubeadm, status: Skip, says: "themselves"},
 	{check: "endpoint-owner", name: "lease in shared", status: Skip, says: "see endpoint-reconciler", change: setFlags(server, "endpoint-reconciler-type", "lease")},
 	{check: "endpoint-owner", name: "nobody", status: Fail, says: "nobody was seen", change: noHaplane},

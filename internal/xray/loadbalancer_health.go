@@ -15,8 +15,24 @@ const wantedCheck = "GET /readyz over TLS, the certificate verified, status 200"
 
 func lbHealthCheck(s *Scene) []Finding {
 	return s.configured(func(b balancer) []Finding {
-		return orPass(append(healthCheckFaults(b), uncheckedBackends(b)...), b.at(), "%s", describe(b.Check))
+		return orPass(slices.Concat(healthCheckFaults(b), s.strangers(b), uncheckedBackends(b)), b.at(), "%s", describe(b.Check))
 	})
+}
+
+// strangers: an API server that takes no anonymous requests tells nobody whether it is ready
+// who does not log in.
+func (s *Scene) strangers(b balancer) []Finding {
+	var names []string
+	for _, a := range s.Instances(evidence.APIServer) {
+		if a.FlagOr("anonymous-auth", "true") == "false" {
+			names = append(names, a.Machine.Name)
+		}
+	}
+	if len(names) == 0 || b.Check.Kind != "http" || b.Check.LogsIn || deniedStatus.MatchString(b.Check.Expect) {
+		return nil
+	}
+	return []Finding{b.at().fail(wantedCheck+", logging in with a client certificate (crt)",
+		fmt.Sprintf("%s, as nobody: %s with --anonymous-auth=false answers 401, ready or not", describe(b.Check), list(names)))}
 }
 
 // deniedStatus is what an API server answers to those it does not know, ready or not.

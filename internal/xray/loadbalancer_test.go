@@ -86,6 +86,10 @@ var loadBalancerCases = []checkCase{
 	{check: "lb-health-check", name: "plain http", status: Fail, node: "lb-1", says: "TLS only", change: withCheck(func(c *evidence.HealthCheck) { c.TLS = false })},
 	{check: "lb-health-check", name: "unverified", status: Warn, node: "lb-1", says: "unverified", change: withCheck(func(c *evidence.HealthCheck) { c.Verified = false })},
 	{check: "lb-health-check", name: "one server is not checked", status: Fail, node: "lb-1", says: "server cp-2", change: withLB(func(lb *evidence.LoadBalancer) { lb.Backends[1].Checked = false })},
+	{check: "lb-health-check", name: "no anonymous requests", status: Fail, node: "lb-1", says: "cp-1, cp-2, cp-3 with --anonymous-auth=false answers 401", change: func(e *evidence.Evidence) {
+		evidencetest.SetFlagEverywhere(e, evidence.APIServer, "anonymous-auth", "false")
+	}},
+	{check: "lb-health-check", name: "no anonymous requests, and it logs in", of: evidencetest.K0s, status: Pass},
 	{check: "lb-health-check", name: "nginx", status: Warn, node: "lb-1", says: "real connections", change: nginx},
 
 	{check: "lb-backends", name: "a disabled one", status: Fail, node: "lb-1", says: "disabled in the configuration: cp-2", change: withLB(func(lb *evidence.LoadBalancer) {

@@ -104,8 +104,11 @@ func (s *Scene) etcdPart() part {
 
 // noMember is why no member list was seen.
 func (s *Scene) noMember() string {
-	if slices.ContainsFunc(s.Machines, func(m *evidence.Machine) bool { return m.Etcd != nil || len(memberDown(m)) > 0 }) {
+	switch some := func(is func(*evidence.Machine) bool) bool { return slices.ContainsFunc(s.Machines, is) }; {
+	case some(func(m *evidence.Machine) bool { return m.Etcd != nil || len(memberDown(m)) > 0 }):
 		return "no etcd member answered"
+	case some(func(m *evidence.Machine) bool { return m.Program(evidence.K3s) != nil }):
+		return "what k3s keeps its data in was not asked, for it does not say how"
 	}
 	return "no etcd member was asked, which is done over SSH"
 }

@@ -68,6 +68,8 @@ func TestVerdict(t *testing.T) {
 		}, 0, "tolerates no control-plane node failure now (3 API servers, 3 etcd members, quorum 2); what is behind", []string{"cp-2"}},
 		{"static pods through the API", apiOnlyKubeadm, nil, absent,
 			"how many control-plane node failures are tolerated is not known: no etcd member was asked, which is done over SSH (3 API servers serving); what is behind 10.10.10.3:6443 was not seen", nil},
+		{"k3s", evidencetest.K3s, nil, 0,
+			"how many control-plane node failures are tolerated is not known: what k3s keeps its data in was not asked, for it does not say how (3 API servers serving); lb-1,", []string{"lb-1"}},
 		{"units through the API", apiOnlyShared, nil, absent,
 			"how many control-plane node failures are tolerated is not known: it was not seen whether the API server of cp-1, cp-2, cp-3 serves, and no etcd member was asked, which is done over SSH; what is behind 10.10.10.3:6443 was not seen", nil},
 		{"a machine that refuses us", evidencetest.Kubeadm, func(e *evidence.Evidence) { refuse(e, "cp-3") }, absent,

@@ -31,14 +31,14 @@ type shelf interface {
 	glob(pattern string, how kind) []string
 }
 
-// usual is where kubeadm, haplane and distributions keep their files. What flags
-// name beside comes on top.
+// usual is where kubeadm, haplane, k0s, k3s and distributions keep their files. What
+// flags name beside comes on top.
 var usual = []struct {
 	how      kind
 	patterns []string
 }{
+	{asText, kubeconfigs},
 	{asText, []string{
-		"/etc/kubernetes/*.conf", "/root/.kube/config",
 		"/etc/kubernetes/manifests/*.yaml", "/etc/kubernetes/manifests/*.yml", "/etc/kubernetes/manifests/*.json",
 		"/var/lib/kubelet/config.yaml", "/var/lib/kubelet/kubeadm-flags.env", "/etc/default/kubelet", "/etc/sysconfig/kubelet",
 		"/etc/default/haproxy", "/etc/sysconfig/haproxy", "/etc/default/keepalived", "/etc/sysconfig/keepalived",
@@ -48,9 +48,13 @@ var usual = []struct {
 		"/etc/kubernetes/pki/*.crt", "/etc/kubernetes/pki/*.pub", "/etc/kubernetes/pki/etcd/*.crt",
 		"/var/lib/kubelet/pki/kubelet-client-current.pem",
 	}},
-	{asStat, []string{"/etc/kubernetes/pki/*.key", "/etc/kubernetes/pki/etcd/*.key", "/var/lib/kubelet/pki/*.key"}},
+	{asStat, []string{"/etc/kubernetes/pki/*.key", "/etc/kubernetes/pki/etcd/*.key", "/var/lib/kubelet/pki/*.key",
+		"/var/lib/k0s/pki/*.key", "/var/lib/k0s/pki/etcd/*.key"}},
 	{asBalancer, []string{haproxyConfig, nginxConfig}},
 }
+
+// kubeconfigs are looked at whatever flags say.
+var kubeconfigs = []string{"/etc/kubernetes/*.conf", "/root/.kube/config", "/var/lib/k0s/pki/*.conf", "/etc/rancher/k3s/k3s.yaml"}
 
 // ahead is what flags, as a rule, will name: to look at it at once saves a round.
 var ahead = []want{

@@ -62,7 +62,7 @@ func (h *host) interpret() {
 // usualFiles are those that are there whatever flags say: spare kubeconfigs,
 // certificates that wait to be used, keys of CAs.
 func (h *host) usualFiles() {
-	for _, pattern := range usualOf(asText)[:2] {
+	for _, pattern := range kubeconfigs {
 		for _, path := range h.glob(pattern, asText) {
 			h.kubeconfig(onHost, path, false)
 		}

@@ -50,7 +50,7 @@ func (f tree) machine(m *evidence.Machine) {
 		text := "of " + path + "\n"
 		switch certs := m.Certificates[path]; {
 		case m.Kubeconfigs[path].Path != "":
-			text = kubeconfigText(m.Kubeconfigs[path], certs)
+			text = kubeconfigText(m.Kubeconfigs[path], certs, caOf(m))
 		case strings.HasSuffix(path, ".pem"):
 			text = parse.PEM(certs) + keyText()
 		case len(certs) > 0:
@@ -95,7 +95,17 @@ func publicKeyText() string {
 	return string(pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: c.RawSubjectPublicKeyInfo}))
 }
 
-func kubeconfigText(k evidence.Kubeconfig, certs []evidence.Certificate) string {
+// caOf is the file of a machine's CA, "" where it has none.
+func caOf(m *evidence.Machine) string {
+	for _, path := range []string{evidencetest.PKI + "ca.crt", evidencetest.K0sPKI + "ca.crt"} {
+		if _, ok := m.Files[path]; ok {
+			return path
+		}
+	}
+	return ""
+}
+
+func kubeconfigText(k evidence.Kubeconfig, certs []evidence.Certificate, ca string) string {
 	user := fmt.Sprintf("    client-certificate-data: %s\n    client-key-data: %s\n    token: %s\n",
 		base64.StdEncoding.EncodeToString([]byte(parse.PEM(certs))), plantedKey, plantedKey)
 	if len(certs) == 0 {
@@ -107,7 +117,7 @@ clusters:
 - name: demo
   cluster:
     server: %[1]s
-    certificate-authority: /etc/kubernetes/pki/ca.crt
+    certificate-authority: %[5]q
 users:
 - name: %[2]s
   user:
@@ -115,11 +125,11 @@ users:
 - name: %[4]s
   context: {cluster: demo, user: "%[2]s"}
 current-context: %[4]s
-`, k.Server, k.User, user, k.Context)
+`, k.Server, k.User, user, k.Context, ca)
 }
 
 func unitText(p evidence.Program) string {
-	text := "[Unit]\nDescription=x\n\n[Service]\nExecStart=" + strings.Join(p.Argv, " \\\n  ") + "\n"
+	text := "[Unit]\nDescription=x\n\n[Service]\nExecStart=" + strings.Join(p.Unit.Exec, " \\\n  ") + "\n"
 	for name, value := range p.Unit.Settings {
 		text += name + "=" + value + "\n"
 	}
@@ -220,6 +230,12 @@ func (f tree) answers(m *evidence.Machine) {
 	for _, name := range []string{"readyz", "healthz"} {
 		f.write("answers/"+name, 0o644, "ok")
 	}
+	ready := 200
+	for _, r := range m.Requests {
+		if strings.HasSuffix(r.URL, "/readyz") {
+			ready = r.Status
+		}
+	}
 	if e := m.Etcd; e != nil {
 		number := func(hex string) string {
 			n, _ := strconv.ParseUint(hex, 16, 64)
@@ -254,7 +270,7 @@ func (f tree) answers(m *evidence.Machine) {
 	f.write("bin/socat", 0o755, "#!/bin/sh\ncat "+f.dir+"/answers/socat\n")
 	f.write("bin/curl", 0o755, `#!/bin/sh
 printf '%s\n' "$*" >>`+f.dir+`/asked
-for arg; do case $arg in https://*|http://*) cat "`+f.dir+`/answers/${arg##*/}"; printf '\n@status 200 0.004000\n';; esac; done
+for arg; do case $arg in https://*|http://*) cat "`+f.dir+`/answers/${arg##*/}"; status=200; case $arg in */readyz) status=`+strconv.Itoa(ready)+`;; esac; printf '\n@status %s 0.004000\n' $status;; esac; done
 `)
 }
 

@@ -107,7 +107,9 @@ func TestMachineIsWhatItsFilesAndProcessesSay(t *testing.T) {
 		cluster *evidence.Evidence
 		machine string
 	}{
-		"control plane": {evidencetest.Healthy(spec.Shared), "cp-1"},
+		"control plane":  {evidencetest.Healthy(spec.Shared), "cp-1"},
+		"k0s controller": {evidencetest.K0s(), "cp-1"}, "k0s worker": {evidencetest.K0s(), "worker-1"},
+		"k3s server":    {evidencetest.K3s(), "cp-3"},
 		"worker":        {evidencetest.Healthy(spec.PerNode), "worker-1"},
 		"load balancer": {evidencetest.Healthy(spec.Shared), "lb-1"},
 		"kubeadm":       {evidencetest.Kubeadm(), "cp-2"},

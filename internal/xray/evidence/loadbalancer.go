@@ -50,6 +50,7 @@ type HealthCheck struct {
 	TLS      bool
 	Verified bool   // the server's certificate is verified
 	Name     string // the name that it is verified for
+	LogsIn   bool   // with a client certificate
 	Expect   string // what makes it pass, such as "status 200"
 	Interval time.Duration
 	// FastInterval is the one while a server is on its way down; 0: Interval.

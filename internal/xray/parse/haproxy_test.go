@@ -71,6 +71,10 @@ func TestHAProxyHealthCheck(t *testing.T) {
 		c.TLS, c.Verified, c.Name = true, true, name
 		return c
 	}
+	loggedIn := func(c evidence.HealthCheck) evidence.HealthCheck {
+		c.LogsIn = true
+		return c
+	}
 	const ok = "status 2xx or 3xx"
 	for _, tt := range []struct {
 		name  string
@@ -102,6 +106,8 @@ func TestHAProxyHealthCheck(t *testing.T) {
 		{"ssl to another port", []string{"server a 10.0.0.1:6443 check ssl verify required ca-file /ca.crt port 8443"}, check("tcp")},
 		{"ssl but not for checks", []string{"server a 10.0.0.1:6443 check ssl no-check-ssl ca-file /ca.crt"}, check("tcp")},
 		{"verified by default", []string{"server a 10.0.0.1:6443 check check-ssl ca-file /ca.crt"}, verified("")},
+		{"logged in", []string{"server a 10.0.0.1:6443 check check-ssl ca-file /ca.crt crt /client.pem"}, loggedIn(verified(""))},
+		{"a certificate for sessions only", []string{"server a 10.0.0.1:6443 check ssl no-check-ssl ca-file /ca.crt crt /client.pem"}, check("tcp")},
 		{"check-sni before verifyhost", []string{"server a 10.0.0.1:6443 check check-ssl ca-file /ca.crt verifyhost x check-sni y sni str(z)"}, verified("y")},
 		{"sni is of sessions", []string{"server a 10.0.0.1:6443 check check-ssl ca-file /ca.crt sni str(z)"}, verified("")},
 		{"connect ssl", []string{"option tcp-check", "tcp-check connect ssl sni x", "server a 10.0.0.1:6443 check ca-file /ca.crt"}, verified("x")},

@@ -38,6 +38,7 @@ func (f *haproxyFile) healthCheck(p *proxy, s balanced) evidence.HealthCheck {
 		verify = "none"
 	}
 	out.Verified = out.TLS && p.check != "ssl-hello-chk" && verify != "none" && s.options["ca-file"] != ""
+	out.LogsIn = out.TLS && s.options["crt"] != ""
 	if out.Verified { // the name that is sent goes before verifyhost; sni is of sessions only
 		out.Name = first(after(connect, "sni"), s.options["check-sni"], s.options["verifyhost"])
 	}
