@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/haplane/haplane/internal/xray/evidence"
 	"github.com/haplane/haplane/internal/xray/parse"
@@ -109,6 +110,11 @@ func rankOf(p *process, units []unit, pods []located) int {
 	return notOurs
 }
 
+// k0sStopTimeout is how long k0s waits for a program before it sends SIGTERM once more
+// (pkg/supervisor of github.com/k0sproject/k0s), at which Kubernetes' programs exit at once
+// (SetupSignalContext of k8s.io/apiserver/pkg/server).
+const k0sStopTimeout = 5 * time.Second
+
 // running is a program that a process shows. A static pod tells its files, its
 // version and how long it may take to end, where it is the process's.
 func running(p *process, u *unit, pod *located) located {
@@ -117,6 +123,9 @@ func running(p *process, u *unit, pod *located) located {
 	switch {
 	case u != nil:
 		out.Unit, out.StopTimeout, out.Variables = &u.Unit, u.stopTimeout(), u.variables(p.name)
+		if u.name == evidence.K0s && p.name != evidence.K0s {
+			out.StopTimeout = min(out.StopTimeout, k0sStopTimeout)
+		}
 	case p.pod && pod != nil:
 		out.Version, out.StopTimeout, out.place, out.Variables = pod.Version, pod.StopTimeout, pod.place, pod.Variables
 	case p.pod:

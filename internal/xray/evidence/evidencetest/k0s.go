@@ -71,10 +71,10 @@ func anonymous(m *evidence.Machine) {
 }
 
 func k0sProgram(name, version string, flags []string) evidence.Program {
-	p := maker{}.program(name, version, 90*time.Second, nil)
+	p := maker{}.program(name, version, 5*time.Second, nil)
 	p.Argv = append([]string{"/var/lib/k0s/bin/" + name}, flags...)
 	if name == evidence.K0s {
-		p.Argv[0] = "/usr/local/bin/k0s"
+		p.Argv[0], p.StopTimeout = "/usr/local/bin/k0s", 90*time.Second
 	}
 	p.Unit = unit("k0scontroller", []string{"/usr/local/bin/k0s", "controller", "--config=/etc/k0s/k0s.yaml"}, 90*time.Second)
 	delete(p.Unit.Settings, "TimeoutStopSec")
@@ -173,7 +173,7 @@ func k0sWorker(m *evidence.Machine) {
 	kubelet.Config = map[string]any{"kind": "KubeletConfiguration", "authentication": map[string]any{"x509": map[string]any{"clientCAFile": K0sPKI + "ca.crt"}}}
 	k0s := maker{}.program(evidence.K0s, "", 90*time.Second, []string{"worker", "--token-file=/etc/k0s/token"})
 	k0s.Unit = unit("k0sworker", k0s.Argv, 90*time.Second)
-	kubelet.Unit, kubelet.StopTimeout = unit("k0sworker", k0s.Argv, 90*time.Second), 90*time.Second
+	kubelet.Unit, kubelet.StopTimeout = unit("k0sworker", k0s.Argv, 90*time.Second), 5*time.Second
 	m.Files, m.Certificates, m.Kubeconfigs = map[string]evidence.File{}, map[string][]evidence.Certificate{}, map[string]evidence.Kubeconfig{}
 	certificate(m, K0sPKI+"ca.crt", authority(CA))
 	kubeconfig(m, "/var/lib/k0s/kubelet.conf", "system:node:"+worker.name, "https://"+Endpoint, worker.name)
