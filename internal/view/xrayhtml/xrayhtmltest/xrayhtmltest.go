@@ -28,6 +28,8 @@ var cases = []struct {
 	{"per-node", func() *evidence.Evidence { return evidencetest.Healthy(spec.PerNode) }},
 	{"kubeadm", evidencetest.Kubeadm},
 	{"kubeadm-by-api", func() *evidence.Evidence { return evidencetest.APIOnly(evidencetest.Kubeadm()) }},
+	{"k0s", evidencetest.K0s},
+	{"k3s", evidencetest.K3s},
 	{"by-api", func() *evidence.Evidence { return evidencetest.APIOnly(evidencetest.Healthy(spec.Shared)) }},
 	{"folder", func() *evidence.Evidence { return evidencetest.Folder(evidencetest.Healthy(spec.Shared)) }},
 	{"dead-node", deadNode},
