@@ -73,8 +73,8 @@ const (
 )
 
 // permission fails what all users of the machine can read or a group can change,
-// and warns where a group can read: it may be the program's own. In a folder of
-// copies the bits may be the copy's.
+// and warns where a group other than root's can read: it may be the program's own. In a
+// folder of copies the bits may be the copy's.
 func permission(m *evidence.Machine, f evidence.File) (Finding, bool) {
 	where, expected := at{m.Name, f.Path}, "for its owner alone, such as 0600 root"
 	observed := fmt.Sprintf("%04o", f.Mode)
@@ -88,7 +88,10 @@ func permission(m *evidence.Machine, f evidence.File) (Finding, bool) {
 	switch {
 	case f.Mode&(othersBits|groupWrites) != 0:
 		return where.judge(false, bad, expected, observed), false
-	case f.Mode&groupBits != 0:
+	case f.Mode&groupBits != 0 && f.Group != "root" && f.Group != "0":
+		if f.Group != "" {
+			observed += ", group " + f.Group
+		}
 		return where.warn(expected, observed), false
 	case m.Way != evidence.Folder && !ownerIsFine(m, f):
 		return where.warn("owned by root, or by the user of a program", observed), false

@@ -11,6 +11,17 @@ func mode(machine, path string, bits uint32) func(*evidence.Evidence) {
 	return func(e *evidence.Evidence) { evidencetest.SetMode(e, machine, path, bits) }
 }
 
+// readBy has a group read cp-1's key of service accounts.
+func readBy(group string) func(*evidence.Evidence) {
+	return func(e *evidence.Evidence) {
+		const path = evidencetest.PKI + "sa.key"
+		evidencetest.SetMode(e, "cp-1", path, 0o640)
+		f := evidencetest.Machine(e, "cp-1").Files[path]
+		f.Group = group
+		evidencetest.Machine(e, "cp-1").Files[path] = f
+	}
+}
+
 func ownedBy(machine, path, owner string) func(*evidence.Evidence) {
 	return func(e *evidence.Evidence) { evidencetest.SetOwner(e, machine, path, owner) }
 }
@@ -22,6 +33,8 @@ var keyCases = []checkCase{
 	{check: "key-permissions", name: "an administrator's kubeconfig for all", status: Fail, node: "cp-1", says: "0604", change: mode("cp-1", evidencetest.AdminConf, 0o604)},
 	{check: "key-permissions", name: "a key that a group can change", status: Fail, node: "cp-1", says: "0660", change: mode("cp-1", evidencetest.PKI+"sa.key", 0o660)},
 	{check: "key-permissions", name: "a key that a group can read", status: Warn, node: "cp-1", says: "0640", change: mode("cp-1", evidencetest.PKI+"sa.key", 0o640)},
+	{check: "key-permissions", name: "a key that one group can read", status: Warn, node: "cp-1", says: "0640, root, group kube", change: readBy("kube")},
+	{check: "key-permissions", name: "a key that root's group can read", status: Pass, change: readBy("root")},
 	{check: "key-permissions", name: "what a kubelet rotates", of: evidencetest.Kubeadm, status: Fail, node: "worker-1", says: "0644", change: mode("worker-1", rotatedClient, 0o644)},
 	{check: "key-permissions", name: "keys of encryption for all", status: Fail, node: "cp-3", says: "0644", change: mode("cp-3", evidencetest.EncryptionFile, 0o644)},
 	{check: "key-permissions", name: "etcd's data for all", status: Fail, node: "cp-3", says: "0755", change: mode("cp-3", "/var/lib/etcd", 0o755)},

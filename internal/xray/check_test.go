@@ -102,8 +102,7 @@ var deserved = map[string][]string{
 	"shared": {"lb-single-point"}, "perNode": {"lb-single-point"}, "sharedCertificate": {"lb-single-point"},
 	"kubeadm": {"leader-release-on-exit", "graceful-shutdown"},
 	"k3s":     {"lb-single-point"},
-	"k0s": {"lb-single-point", "kubeconfig-servers", "leader-release-on-exit", "lb-detection-time", "key-permissions", "graceful-shutdown",
-		"coredns-spread"},
+	"k0s":     {"lb-single-point", "kubeconfig-servers", "leader-release-on-exit", "lb-detection-time", "graceful-shutdown", "coredns-spread"},
 	"api/k0s": {"serving-cert-names"}, // with an address of a controller, which is no node
 }
 

@@ -112,7 +112,7 @@ look() {
 # by way of the input: their arguments in lines, and line ends as what no text has.
 files() {
 	[ -n "$stat$exes$sockets" ] || return
-	section stat; stat -L -c '%d:%i %a %U %s /%n' $stat $exes
+	section stat; stat -L -c '%d:%i %a %U %G %s /%n' $stat $exes
 	[ -z "$digest" ] || { section digest; sha256sum $digest; }
 	if [ -n "$lines" ]; then
 		head -v -c 131072 $lines | tr '\000\n' '\n\001' | tell -

@@ -68,7 +68,7 @@ var alike = cmp.Options{
 	cmpopts.EquateEmpty(),
 	cmpopts.IgnoreFields(evidence.Machine{}, "Clock"),
 	cmpopts.IgnoreFields(evidence.Program{}, "Version"),
-	cmpopts.IgnoreFields(evidence.File{}, "Size", "Digest", "Owner"),
+	cmpopts.IgnoreFields(evidence.File{}, "Size", "Digest", "Owner", "Group"),
 	cmpopts.IgnoreFields(evidence.Request{}, "Took", "Answer"),
 	cmpopts.SortSlices(func(a, b evidence.Program) bool { return a.Name < b.Name }),
 	cmpopts.SortSlices(netip.AddrPort.Compare),

@@ -103,6 +103,7 @@ type File struct {
 	Path   string
 	Mode   uint32 // permission bits
 	Owner  string
+	Group  string // "" where it was not seen
 	Size   int64
 	Digest string // SHA-256 in hex of files that have to be equal; never of keys
 	// PublicKey is the SHA-256 in hex of the public key (PKIX) in a public key file.

@@ -13,20 +13,20 @@ type FileStat struct {
 	ID string // device and inode
 }
 
-// FileStats reads lines of `stat -c '%d:%i %a %U %s %n'`. Lines that are none are passed over.
+// FileStats reads lines of `stat -c '%d:%i %a %U %G %s %n'`. Lines that are none are passed over.
 func FileStats(text string) []FileStat {
 	var out []FileStat
 	for line := range strings.Lines(text) {
-		fields := strings.SplitN(strings.TrimSuffix(line, "\n"), " ", 5)
-		if len(fields) != 5 || !strings.HasPrefix(fields[4], "/") {
+		fields := strings.SplitN(strings.TrimSuffix(line, "\n"), " ", 6)
+		if len(fields) != 6 || !strings.HasPrefix(fields[5], "/") {
 			continue
 		}
 		mode, err := strconv.ParseUint(fields[1], 8, 32)
-		size, sizeErr := strconv.ParseInt(fields[3], 10, 64)
+		size, sizeErr := strconv.ParseInt(fields[4], 10, 64)
 		if err != nil || sizeErr != nil {
 			continue
 		}
-		file := evidence.File{Path: fields[4], Mode: uint32(mode) & 0o7777, Owner: fields[2], Size: size}
+		file := evidence.File{Path: fields[5], Mode: uint32(mode) & 0o7777, Owner: fields[2], Group: fields[3], Size: size}
 		out = append(out, FileStat{file, fields[0]})
 	}
 	return out

@@ -61,11 +61,11 @@ func TestListening(t *testing.T) {
 }
 
 func TestFileStats(t *testing.T) {
-	got := FileStats("1:2 600 root 1679 /etc/kubernetes/pki/ca.key\n1:3 4755 _apt 0 /a b\nstat: cannot statx '/x': No such file\n1:2 999 root 1 /y\n1:2 600 root x /z\n1:2 600 root 1 relative\n2:2 100600 root 7 /m\n1:4 644 root 1 /last")
-	want := []FileStat{{evidence.File{Path: "/etc/kubernetes/pki/ca.key", Mode: 0o600, Owner: "root", Size: 1679}, "1:2"},
-		{evidence.File{Path: "/a b", Mode: 0o4755, Owner: "_apt"}, "1:3"},
-		{evidence.File{Path: "/m", Mode: 0o600, Owner: "root", Size: 7}, "2:2"},
-		{evidence.File{Path: "/last", Mode: 0o644, Owner: "root", Size: 1}, "1:4"}}
+	got := FileStats("1:2 640 root etcd 1679 /etc/kubernetes/pki/ca.key\n1:3 4755 _apt root 0 /a b\nstat: cannot statx '/x': No such file\n1:2 999 root root 1 /y\n1:2 600 root root x /z\n1:2 600 root root 1 relative\n2:2 100600 root root 7 /m\n1:4 644 root root 1 /last")
+	want := []FileStat{{evidence.File{Path: "/etc/kubernetes/pki/ca.key", Mode: 0o640, Owner: "root", Group: "etcd", Size: 1679}, "1:2"},
+		{evidence.File{Path: "/a b", Mode: 0o4755, Owner: "_apt", Group: "root"}, "1:3"},
+		{evidence.File{Path: "/m", Mode: 0o600, Owner: "root", Group: "root", Size: 7}, "2:2"},
+		{evidence.File{Path: "/last", Mode: 0o644, Owner: "root", Group: "root", Size: 1}, "1:4"}}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)
 	}
@@ -80,7 +80,7 @@ func TestDigests(t *testing.T) {
 }
 
 func FuzzHost(f *testing.F) {
-	f.Add("2: host0    inet 10.10.10.11/24 brd\n 0: 0100007F:094B 00000000:0000 0A\n1:2 600 root 1 /x\n")
+	f.Add("2: host0    inet 10.10.10.11/24 brd\n 0: 0100007F:094B 00000000:0000 0A\n1:2 600 root root 1 /x\n")
 	f.Add("::1%\x00 " + strings.Repeat("f", 40) + "/\xff")
 	f.Fuzz(func(t *testing.T, text string) {
 		for _, a := range Addresses(text) {

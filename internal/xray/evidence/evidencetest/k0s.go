@@ -106,7 +106,7 @@ func k0sFiles(m *evidence.Machine, n node) {
 	for _, path := range slices.Collect(maps.Keys(m.Files)) {
 		f := m.Files[path]
 		if f.Mode == 0o600 {
-			f.Mode, f.Owner = 0o640, k0sOwner(path)
+			f.Mode, f.Owner, f.Group = 0o640, k0sOwner(path), "root"
 		}
 		m.Files[path] = f
 	}
