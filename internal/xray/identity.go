@@ -42,7 +42,7 @@ var identityChecks = []Check{
 		ID: "endpoint-owner", Subject: Identity, Title: "Where API servers do not keep the endpoints of the kubernetes Service, somebody else does",
 		Why:    "With --endpoint-reconciler-type=none no API server repairs default/kubernetes: once it is changed or deleted, no pod reaches the API any more. haplane agent repairs it within a second, on whichever node holds its Lease.",
 		Source: "measured, docs/design.md#haplane-agent",
-		Fix:    "Start haplane-agent.service on all control-plane nodes, or have another program keep the Endpoints and the EndpointSlice.",
+		Fix:    "Start haplane-agent.service (k0s: k0scontroller.service) on all control-plane nodes, or have another program keep the Endpoints and the EndpointSlice.",
 		Needs:  []evidence.Way{evidence.Machines, evidence.API}, Run: endpointOwner,
 	},
 	{

@@ -25,7 +25,7 @@ var loadBalancerChecks = []Check{
 		ID: "lb-health-check", Subject: LoadBalancer, Title: "The load balancer asks each API server for /readyz over verified TLS",
 		Why:    "Only /readyz tells that an API server is stopping: /healthz and /livez stay green until it no longer listens, and a port that accepts says nothing at all. Unverified, whatever answers on the address counts as an API server.",
 		Source: "https://kubernetes.io/docs/reference/using-api/health-checks/",
-		Fix:    "HAProxy: option httpchk, http-check send meth GET uri /readyz, http-check expect status 200, and on the servers: check check-ssl verify required ca-file CA.",
+		Fix:    "HAProxy: option httpchk, http-check send meth GET uri /readyz, http-check expect status 200, and on the servers: check check-ssl verify required ca-file CA; where API servers take no anonymous requests, crt CLIENT as well.",
 		Needs:  fromConfiguration, Run: lbHealthCheck,
 	},
 	{
