@@ -33,7 +33,7 @@ func (s *Scene) behind(member evidence.EtcdMember, teller etcdNode) Finding {
 	switch {
 	case m == nil:
 		return s.homeless(member, teller.cluster())
-	case m.Program(evidence.EtcdServer) != nil || m.Etcd != nil:
+	case m.Program(evidence.EtcdServer) != nil || m.Etcd != nil || s.k0sOfMember(m) != nil:
 		return at{m.Name, teller.Endpoint}.pass("%s", memberName(member))
 	case !lookedInto(m):
 		return at{m.Name, teller.Endpoint}.skip("%s: its machine was not looked into", memberName(member))

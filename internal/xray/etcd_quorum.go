@@ -1,6 +1,7 @@
 package xray
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -12,7 +13,7 @@ func etcdQuorum(s *Scene) []Finding {
 	var out []Finding
 	for _, m := range s.Machines {
 		if !s.memberOf(m).Learner {
-			out = append(out, memberDown(m)...)
+			out = append(out, s.memberDown(m)...)
 		}
 	}
 	if len(s.etcdNodes()) == 0 {
@@ -27,9 +28,9 @@ func etcdQuorum(s *Scene) []Finding {
 
 // memberDown judges the etcd of one machine. Learners refuse the read that /health
 // makes, so they are never healthy by it.
-func memberDown(m *evidence.Machine) []Finding {
+func (s *Scene) memberDown(m *evidence.Machine) []Finding {
 	if m.Etcd == nil {
-		p := m.Program(evidence.EtcdServer)
+		p := cmp.Or(m.Program(evidence.EtcdServer), s.k0sOfMember(m))
 		if p == nil || p.Running || m.Way != evidence.Machines {
 			return nil
 		}
@@ -47,6 +48,16 @@ func memberDown(m *evidence.Machine) []Finding {
 		return []Finding{f}
 	}
 	return nil
+}
+
+// k0sOfMember is the k0s controller of a machine with a member, where it is stopped:
+// nothing else shows that it runs etcd.
+func (s *Scene) k0sOfMember(m *evidence.Machine) *evidence.Program {
+	p := m.Program(evidence.K0s)
+	if p == nil || p.Running || !slices.ContainsFunc(s.etcdMembers(), func(member evidence.EtcdMember) bool { return s.memberMachine(member) == m }) {
+		return nil
+	}
+	return p
 }
 
 // etcdLeader wants one cluster with one leader that all members name.
@@ -108,7 +119,7 @@ func (s *Scene) etcdVoters(teller etcdNode) Finding {
 func (s *Scene) unasked(members []evidence.EtcdMember) (names []string, missed bool) {
 	for _, member := range voters(members) {
 		m := s.memberMachine(member)
-		if member.Name == "" || m != nil && (m.Etcd != nil || len(memberDown(m)) > 0) {
+		if member.Name == "" || m != nil && (m.Etcd != nil || len(s.memberDown(m)) > 0) {
 			continue
 		}
 		names = append(names, memberName(member))

@@ -42,6 +42,10 @@ func etcdAdded(m evidence.EtcdMember) func(*evidence.Evidence) {
 	return func(e *evidence.Evidence) { evidencetest.AddMember(e, m) }
 }
 
+func k0sStopped(machine string) func(*evidence.Evidence) {
+	return func(e *evidence.Evidence) { evidencetest.StopK0s(e, machine) }
+}
+
 func etcdStopped(machines ...string) func(*evidence.Evidence) {
 	return func(e *evidence.Evidence) {
 		for _, m := range machines {
@@ -71,6 +75,7 @@ var etcdQuorumCases = []checkCase{
 	{check: "etcd-quorum", name: "a member runs and does not answer", status: Fail, node: "cp-2", says: "connection refused", change: etcdOn("cp-2", func(m *evidence.Etcd) {
 		*m = evidence.Etcd{Endpoint: m.Endpoint, Err: "connection refused"}
 	})},
+	{check: "etcd-quorum", name: "k0s is stopped, and etcd with it", of: evidencetest.K0s, status: Fail, node: "cp-3", says: "no process of it", change: k0sStopped("cp-3")},
 	{check: "etcd-quorum", name: "two are stopped", status: Fail, node: ",cp-2,cp-3", says: "1 of 3 voting members healthy, 2 needed", change: etcdStopped("cp-2", "cp-3")},
 	{check: "etcd-quorum", name: "all are stopped", status: Fail, node: "cp-1,cp-2,cp-3", change: etcdStopped("cp-1", "cp-2", "cp-3")},
 	{check: "etcd-quorum", name: "a member is unhealthy", status: Fail, node: "cp-2", says: "RANGE ERROR", change: etcdOn("cp-2", etcdUnhealthy("RANGE ERROR:context deadline exceeded"))},
@@ -114,6 +119,11 @@ var etcdMemberCases = []checkCase{
 	{check: "etcd-members-match-nodes", name: "healthy", expect: etcdFile(false), status: Pass, says: "member cp-2"},
 	{check: "etcd-members-match-nodes", name: "kubeadm", of: evidencetest.Kubeadm, status: Pass, says: "member cp-2"},
 	{check: "etcd-members-match-nodes", name: "on machines of its own", expect: etcdFile(true), status: Pass, says: "member etcd-3", change: evidencetest.MoveEtcd},
+	{check: "etcd-members-match-nodes", name: "k0s is stopped", of: evidencetest.K0s, status: Pass, says: "member cp-3", change: k0sStopped("cp-3")},
+	{check: "etcd-members-match-nodes", name: "k0s runs without etcd", of: evidencetest.K0s, status: Fail, node: "cp-3", says: "no etcd was seen on cp-3", change: func(e *evidence.Evidence) {
+		evidencetest.DropProgram(e, "cp-3", evidence.EtcdServer)
+		evidencetest.Machine(e, "cp-3").Etcd = nil
+	}},
 	{check: "etcd-members-match-nodes", name: "a ghost", status: Fail, says: "never started): on no machine, and it counts for the quorum", change: etcdAdded(evidencetest.Ghost(false))},
 	{check: "etcd-members-match-nodes", name: "a ghost, by the cluster file", expect: etcdFile(false), status: Fail, says: "etcdctl member remove d282ac2ce600c1ce", change: etcdAdded(evidencetest.Ghost(false))},
 	{check: "etcd-members-match-nodes", name: "a ghost that learns", expect: etcdFile(false), status: Warn, says: "it is a learner", change: etcdAdded(evidencetest.Ghost(true))},

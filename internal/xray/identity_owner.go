@@ -69,7 +69,7 @@ func (s *Scene) k0sKeeps() []Finding {
 	var out []Finding
 	for _, p := range s.Instances(evidence.K0s) {
 		switch {
-		case p.Machine.Program(evidence.APIServer) == nil: // a worker
+		case !slices.Contains(p.Argv, "controller"): // a worker
 		case p.Machine.Way == evidence.Folder:
 			out = append(out, p.at().skip("whether it runs is not seen in a folder"))
 		default:

@@ -144,10 +144,7 @@ var reconcilerCases = []checkCase{
 	{check: "endpoint-owner", name: "nobody renews the Lease", status: Fail, says: "last renewed it 31s ago", change: renewedBefore("haplane-agent", 30*time.Second)},
 	{check: "endpoint-owner", name: "a node died", status: Pass, change: dead("cp-3")},
 	{check: "endpoint-owner", name: "k0s", of: evidencetest.K0s, status: Pass, says: "it runs"},
-	{check: "endpoint-owner", name: "k0s is stopped", of: evidencetest.K0s, status: Fail, node: "cp-2", says: "k0scontroller.service is inactive", change: func(e *evidence.Evidence) {
-		p := evidencetest.Program(e, "cp-2", evidence.K0s)
-		p.Running, p.Unit.Active = false, "inactive"
-	}},
+	{check: "endpoint-owner", name: "k0s is stopped", of: evidencetest.K0s, status: Fail, node: "cp-2", says: "k0scontroller.service is inactive", change: k0sStopped("cp-2")},
 	{check: "endpoint-owner", name: "k0s in a folder", of: inFolder(evidencetest.K0s), status: Skip, says: "not seen in a folder"},
 	{check: "endpoint-owner", name: "API servers do it", of: evidencetest.Kubeadm, status: Skip, says: "themselves"},
 	{check: "endpoint-owner", name: "lease in shared", status: Skip, says: "see endpoint-reconciler", change: setFlags(server, "endpoint-reconciler-type", "lease")},

@@ -105,7 +105,7 @@ func (s *Scene) etcdPart() part {
 // noMember is why no member list was seen.
 func (s *Scene) noMember() string {
 	switch some := func(is func(*evidence.Machine) bool) bool { return slices.ContainsFunc(s.Machines, is) }; {
-	case some(func(m *evidence.Machine) bool { return m.Etcd != nil || len(memberDown(m)) > 0 }):
+	case some(func(m *evidence.Machine) bool { return m.Etcd != nil || len(s.memberDown(m)) > 0 }):
 		return "no etcd member answered"
 	case some(func(m *evidence.Machine) bool { return m.Program(evidence.K3s) != nil }):
 		return "what k3s keeps its data in was not asked, for it does not say how"
@@ -130,7 +130,7 @@ func (s *Scene) voter(member evidence.EtcdMember) (string, standing) {
 		return m.Name, standingOf(e.Healthy == nil || *e.Healthy)
 	case member.Name == "" || e != nil && e.Err == "": // another member answers there
 		return memberName(member), isDown
-	case e != nil || len(memberDown(m)) > 0 || s.gone(m.Name):
+	case e != nil || len(s.memberDown(m)) > 0 || s.gone(m.Name):
 		return m.Name, isDown
 	}
 	return m.Name, notSeen

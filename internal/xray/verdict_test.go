@@ -56,6 +56,8 @@ func TestVerdict(t *testing.T) {
 			"tolerates 1 control-plane or etcd machine failure now (3 API servers, 3 etcd members, quorum 2); lb-1, the only load balancer, is a single point of failure", []string{"lb-1"}},
 		{"a dead node", healthy(spec.Shared), func(e *evidence.Evidence) { evidencetest.Fail(e, "cp-3") }, 0,
 			"tolerates no control-plane node failure now (2 of 3 API servers, 2 of 3 etcd members, quorum 2); lb-1, the only load balancer, is a single point of failure", []string{"cp-1", "cp-2", "lb-1"}},
+		{"k0s is stopped on a node", evidencetest.K0s, k0sStopped("cp-2"), 0,
+			"tolerates no control-plane node failure now (2 of 3 API servers, 2 of 3 etcd members, quorum 2); lb-1,", []string{"cp-1", "cp-3", "lb-1"}},
 		{"a stopped API server", healthy(spec.Shared), apiServerStops, 0,
 			"tolerates 1 control-plane node failure now (2 of 3 API servers, 3 etcd members, quorum 2); lb-1,", []string{"lb-1"}},
 		{"no quorum", healthy(spec.Shared), func(e *evidence.Evidence) { evidencetest.Fail(e, "cp-3"); evidencetest.Fail(e, "cp-2") }, -1,

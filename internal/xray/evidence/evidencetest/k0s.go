@@ -63,6 +63,16 @@ func k0sController(m *evidence.Machine, n node) {
 	anonymous(m)
 }
 
+// StopK0s is what shows after systemctl stop k0scontroller: its unit, which does not
+// say what it runs.
+func StopK0s(e *evidence.Evidence, machine string) {
+	m, p := Machine(e, machine), *Program(e, machine, evidence.K0s)
+	p.Running, p.From, p.Where, p.Unit.Active = false, evidence.FromUnit, p.Unit.Path, "inactive"
+	m.Programs, m.Etcd, m.Requests, m.Listening = []evidence.Program{p}, nil, nil, nil
+	s := Server(e, machine)
+	*s = evidence.Server{Node: s.Node, Address: s.Address, ServerName: s.ServerName, Err: "dial tcp " + s.Address + ": connect: connection refused"}
+}
+
 // anonymous: with --anonymous-auth=false API servers answer 401 to whoever does not log in.
 func anonymous(m *evidence.Machine) {
 	for i := range m.Requests {
