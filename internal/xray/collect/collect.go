@@ -40,10 +40,7 @@ func Collect(ctx context.Context, o Options) *evidence.Evidence {
 	}
 	if o.Kubeconfig != nil {
 		e.Ways = append(e.Ways, evidence.API)
-		group.Go(func() {
-			config, e.API, missing[1] = byKubeconfig(ctx, *o.Kubeconfig, o.Timeout)
-			early = toldEarly(ctx, config, e.API, o)
-		})
+		group.Go(func() { config, e.API, early, missing[1] = byKubeconfig(ctx, o) })
 	}
 	if o.Folder != "" {
 		e.Ways = append(e.Ways, evidence.Folder)
@@ -68,21 +65,36 @@ func Collect(ctx context.Context, o Options) *evidence.Evidence {
 	return e
 }
 
-func byKubeconfig(ctx context.Context, k Kubeconfig, timeout time.Duration) (*rest.Config, *evidence.Cluster, []evidence.Missing) {
-	config, name, wrong := k.Config()
+// patience is how long the servers wait for the API, over whose connections some can be
+// asked, too.
+const patience = time.Second
+
+// byKubeconfig asks the API, then the servers that it and the cluster file tell of, while
+// machines are still looked at. The servers that are known without a slow API are asked
+// beside it: a load balancer that hangs takes its time once.
+func byKubeconfig(ctx context.Context, o Options) (*rest.Config, *evidence.Cluster, []evidence.Server, []evidence.Missing) {
+	config, name, wrong := o.Kubeconfig.Config()
 	if wrong != nil {
-		return nil, nil, []evidence.Missing{*wrong}
+		return nil, nil, nil, []evidence.Missing{*wrong}
 	}
-	cluster, missing := API(ctx, config, name, timeout)
-	return config, cluster, missing
+	var known []evidence.Server
+	var group sync.WaitGroup
+	done := make(chan struct{})
+	group.Go(func() {
+		select {
+		case <-done:
+		case <-time.After(patience):
+			known = told(ctx, config, &evidence.Cluster{Server: config.Host, Context: name}, o, nil)
+		}
+	})
+	cluster, missing := API(ctx, config, name, o.Timeout)
+	close(done)
+	group.Wait()
+	return config, cluster, told(ctx, config, cluster, o, known), missing
 }
 
-// toldEarly asks the servers that API and cluster file tell of, while machines are
-// still looked at.
-func toldEarly(ctx context.Context, config *rest.Config, api *evidence.Cluster, o Options) []evidence.Server {
-	if config == nil || len(o.Machines) == 0 {
-		return nil
-	}
+// told asks the servers that API and cluster file tell of, but for those asked already.
+func told(ctx context.Context, config *rest.Config, api *evidence.Cluster, o Options, asked []evidence.Server) []evidence.Server {
 	scene := xray.NewScene(&evidence.Evidence{API: api, Machines: PodMachines(api)}, o.Expectation)
-	return Servers(ctx, config, scene.Endpoint, apiServers(scene), o.Timeout)
+	return Servers(ctx, config, scene.Endpoint, apiServers(scene), o.Timeout, asked...)
 }
