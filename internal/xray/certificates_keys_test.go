@@ -16,9 +16,7 @@ func readBy(group string) func(*evidence.Evidence) {
 	return func(e *evidence.Evidence) {
 		const path = evidencetest.PKI + "sa.key"
 		evidencetest.SetMode(e, "cp-1", path, 0o640)
-		f := evidencetest.Machine(e, "cp-1").Files[path]
-		f.Group = group
-		evidencetest.Machine(e, "cp-1").Files[path] = f
+		evidencetest.SetGroup(e, "cp-1", path, group)
 	}
 }
 

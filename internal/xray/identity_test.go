@@ -30,8 +30,7 @@ func serverStopped(node string) func(*evidence.Evidence) {
 func stopAgent(nodes ...string) func(*evidence.Evidence) {
 	return func(e *evidence.Evidence) {
 		for _, node := range nodes {
-			p := evidencetest.Program(e, node, evidence.HaplaneAgent)
-			p.Running, p.From, p.Where, p.Unit.Active = false, evidence.FromUnit, p.Unit.Path, "inactive"
+			evidencetest.Stop(evidencetest.Program(e, node, evidence.HaplaneAgent))
 			*evidencetest.Request(e, node, evidence.AgentHealth) = evidence.Request{Purpose: evidence.AgentHealth, Err: "connection refused"}
 		}
 	}

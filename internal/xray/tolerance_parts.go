@@ -104,10 +104,10 @@ func (s *Scene) etcdPart() part {
 
 // noMember is why no member list was seen.
 func (s *Scene) noMember() string {
-	switch some := func(is func(*evidence.Machine) bool) bool { return slices.ContainsFunc(s.Machines, is) }; {
-	case some(func(m *evidence.Machine) bool { return m.Etcd != nil || len(s.memberDown(m)) > 0 }):
+	switch {
+	case slices.ContainsFunc(s.Machines, func(m *evidence.Machine) bool { return m.Etcd != nil || len(s.memberDown(m)) > 0 }):
 		return "no etcd member answered"
-	case some(func(m *evidence.Machine) bool { return m.Program(evidence.K3s) != nil }):
+	case len(s.Instances(evidence.K3s)) > 0:
 		return "what k3s keeps its data in was not asked, for it does not say how"
 	}
 	return "no etcd member was asked, which is done over SSH"

@@ -44,17 +44,19 @@ var usual = []struct {
 		"/etc/default/haproxy", "/etc/sysconfig/haproxy", "/etc/default/keepalived", "/etc/sysconfig/keepalived",
 		"/var/lib/kube-proxy/config.conf",
 	}},
-	{asPEM, []string{
-		"/etc/kubernetes/pki/*.crt", "/etc/kubernetes/pki/*.pub", "/etc/kubernetes/pki/etcd/*.crt",
-		"/var/lib/kubelet/pki/kubelet-client-current.pem",
-	}},
-	{asStat, []string{"/etc/kubernetes/pki/*.key", "/etc/kubernetes/pki/etcd/*.key", "/var/lib/kubelet/pki/*.key",
-		"/var/lib/k0s/pki/*.key", "/var/lib/k0s/pki/etcd/*.key"}},
+	{asPEM, certificates},
+	{asStat, keys},
 	{asBalancer, []string{haproxyConfig, nginxConfig}},
 }
 
-// kubeconfigs are looked at whatever flags say.
-var kubeconfigs = []string{"/etc/kubernetes/*.conf", "/root/.kube/config", "/var/lib/k0s/pki/*.conf", "/etc/rancher/k3s/k3s.yaml"}
+// These are evidence whatever flags say.
+var (
+	kubeconfigs  = []string{"/etc/kubernetes/*.conf", "/root/.kube/config", "/var/lib/k0s/pki/*.conf", "/etc/rancher/k3s/k3s.yaml"}
+	certificates = []string{"/etc/kubernetes/pki/*.crt", "/etc/kubernetes/pki/*.pub", "/etc/kubernetes/pki/etcd/*.crt",
+		"/var/lib/kubelet/pki/kubelet-client-current.pem"}
+	keys = []string{"/etc/kubernetes/pki/*.key", "/etc/kubernetes/pki/etcd/*.key", "/var/lib/kubelet/pki/*.key",
+		"/var/lib/k0s/pki/*.key", "/var/lib/k0s/pki/etcd/*.key"}
+)
 
 // ahead is what flags, as a rule, will name: to look at it at once saves a round.
 var ahead = []want{
@@ -68,13 +70,3 @@ const (
 	haproxyConfig = "/etc/haproxy/haproxy.cfg"
 	nginxConfig   = "/etc/nginx/nginx.conf"
 )
-
-// of are the usual patterns of a kind.
-func usualOf(how kind) []string {
-	for _, u := range usual {
-		if u.how == how {
-			return u.patterns
-		}
-	}
-	return nil
-}

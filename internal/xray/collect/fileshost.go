@@ -67,12 +67,12 @@ func (h *host) usualFiles() {
 			h.kubeconfig(onHost, path, false)
 		}
 	}
-	for _, pattern := range usualOf(asPEM) {
+	for _, pattern := range certificates {
 		for _, path := range h.glob(pattern, asPEM) {
 			h.pem(onHost, path, false)
 		}
 	}
-	for _, pattern := range usualOf(asStat) {
+	for _, pattern := range keys {
 		for _, path := range h.glob(pattern, asStat) {
 			h.file(onHost, path, asStat)
 		}

@@ -114,15 +114,8 @@ files() {
 	[ -n "$stat$exes$sockets" ] || return
 	section stat; stat -L -c '%d:%i %a %U %G %s /%n' $stat $exes
 	[ -z "$digest" ] || { section digest; sha256sum $digest; }
-	if [ -n "$lines" ]; then
-		head -v -c 131072 $lines | tr '\000\n' '\n\001' | tell -
-	else
-		tell </dev/null
-	fi
-}
-
-tell() {
-	awk -v mark="$mark" -v limit=$limit "$redact" kind=sockets $sockets kind=processes $1 kind=text $text kind=balancer $balancer kind=pem $pem
+	{ [ -z "$lines" ] || head -v -c 131072 $lines | tr '\000\n' '\n\001'; } |
+		awk -v mark="$mark" -v limit=$limit "$redact" kind=sockets $sockets kind=processes ${lines:+-} kind=text $text kind=balancer $balancer kind=pem $pem
 }
 
 # ask makes requests, one after the other, until one has no answer. The second argument

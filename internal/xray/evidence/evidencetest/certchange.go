@@ -47,6 +47,14 @@ func SetOwner(e *evidence.Evidence, machine, path, owner string) {
 	m.Files[path] = f
 }
 
+// SetGroup gives a file of a machine to a group.
+func SetGroup(e *evidence.Evidence, machine, path, group string) {
+	m := Machine(e, machine)
+	f := m.Files[path]
+	f.Group = group
+	m.Files[path] = f
+}
+
 // Chain is a root and a CA that it signed, which has the key of the authority of its name.
 func Chain(root, name string) (above, below evidence.Certificate) {
 	above = Issue(authority(root))

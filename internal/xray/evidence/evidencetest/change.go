@@ -80,6 +80,11 @@ func DropProgram(e *evidence.Evidence, machine, name string) {
 	m.Programs = slices.DeleteFunc(m.Programs, func(p evidence.Program) bool { return p.Name == name })
 }
 
+// Stop is what shows of a program after systemctl stop: its unit.
+func Stop(p *evidence.Program) {
+	p.Running, p.From, p.Where, p.Unit.Active = false, evidence.FromUnit, p.Unit.Path, "inactive"
+}
+
 // DropMachine takes a machine away, as if it had never been named.
 func DropMachine(e *evidence.Evidence, name string) {
 	e.Machines = slices.DeleteFunc(e.Machines, func(m *evidence.Machine) bool { return m.Name == name })

@@ -40,9 +40,8 @@ func RemoveMember(e *evidence.Evidence, name string) {
 // StopEtcd is what shows after systemctl stop etcd: its unit, and nothing that answers.
 func StopEtcd(e *evidence.Evidence, machine string) {
 	m, p := Machine(e, machine), Program(e, machine, evidence.EtcdServer)
-	m.Etcd, p.Running = nil, false
-	p.From, p.Where = evidence.FromUnit, p.Unit.Path
-	p.Unit.Active = "inactive"
+	m.Etcd = nil
+	Stop(p)
 	m.Listening = slices.DeleteFunc(m.Listening, etcdPort)
 }
 

@@ -70,14 +70,18 @@ func (m maker) evidence() *evidence.Evidence {
 }
 
 func (m maker) machine(n node) *evidence.Machine {
-	return &evidence.Machine{
+	out := &evidence.Machine{
 		Name: n.name, Hostname: n.name, Way: evidence.Machines,
-		Addresses:    []netip.Addr{netip.MustParseAddr(n.address)},
-		Clock:        &evidence.Clock{Ahead: 2 * time.Millisecond, Uncertainty: 5 * time.Millisecond},
-		Files:        map[string]evidence.File{},
-		Certificates: map[string][]evidence.Certificate{},
-		Kubeconfigs:  map[string]evidence.Kubeconfig{},
+		Addresses: []netip.Addr{netip.MustParseAddr(n.address)},
+		Clock:     &evidence.Clock{Ahead: 2 * time.Millisecond, Uncertainty: 5 * time.Millisecond},
 	}
+	dropFiles(out)
+	return out
+}
+
+// dropFiles leaves a machine without any.
+func dropFiles(m *evidence.Machine) {
+	m.Files, m.Certificates, m.Kubeconfigs = map[string]evidence.File{}, map[string][]evidence.Certificate{}, map[string]evidence.Kubeconfig{}
 }
 
 func (m maker) controlPlaneNode(index int, n node) *evidence.Machine {

@@ -1,7 +1,6 @@
 package evidencetest
 
 import (
-	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -40,7 +39,7 @@ func K0s() *evidence.Evidence {
 }
 
 func k0sController(m *evidence.Machine, n node) {
-	m.Files, m.Certificates, m.Kubeconfigs = map[string]evidence.File{}, map[string][]evidence.Certificate{}, map[string]evidence.Kubeconfig{}
+	dropFiles(m)
 	k0sFiles(m, n)
 	m.Programs = []evidence.Program{
 		k0sProgram(evidence.K0s, "", []string{"controller", "--config=/etc/k0s/k0s.yaml"}),
@@ -67,7 +66,7 @@ func k0sController(m *evidence.Machine, n node) {
 // say what it runs.
 func StopK0s(e *evidence.Evidence, machine string) {
 	m, p := Machine(e, machine), *Program(e, machine, evidence.K0s)
-	p.Running, p.From, p.Where, p.Unit.Active = false, evidence.FromUnit, p.Unit.Path, "inactive"
+	Stop(&p)
 	m.Programs, m.Etcd, m.Requests, m.Listening = []evidence.Program{p}, nil, nil, nil
 	s := Server(e, machine)
 	*s = evidence.Server{Node: s.Node, Address: s.Address, ServerName: s.ServerName, Err: "dial tcp " + s.Address + ": connect: connection refused"}
@@ -113,12 +112,11 @@ func k0sFiles(m *evidence.Machine, n node) {
 	kubeconfig(m, K0sPKI+"admin.conf", "kubernetes-admin", local, of)
 	kubeconfig(m, K0sPKI+"ccm.conf", "system:kube-controller-manager", local, of)
 	kubeconfig(m, K0sPKI+"scheduler.conf", "system:kube-scheduler", local, of)
-	for _, path := range slices.Collect(maps.Keys(m.Files)) {
-		f := m.Files[path]
+	for path, f := range m.Files {
 		if f.Mode == 0o600 {
 			f.Mode, f.Owner, f.Group = 0o640, k0sOwner(path), "root"
+			m.Files[path] = f
 		}
-		m.Files[path] = f
 	}
 }
 
@@ -183,8 +181,8 @@ func k0sWorker(m *evidence.Machine) {
 	kubelet.Config = map[string]any{"kind": "KubeletConfiguration", "authentication": map[string]any{"x509": map[string]any{"clientCAFile": K0sPKI + "ca.crt"}}}
 	k0s := maker{}.program(evidence.K0s, "", 90*time.Second, []string{"worker", "--token-file=/etc/k0s/token"})
 	k0s.Unit = unit("k0sworker", k0s.Argv, 90*time.Second)
-	kubelet.Unit, kubelet.StopTimeout = unit("k0sworker", k0s.Argv, 90*time.Second), 5*time.Second
-	m.Files, m.Certificates, m.Kubeconfigs = map[string]evidence.File{}, map[string][]evidence.Certificate{}, map[string]evidence.Kubeconfig{}
+	kubelet.Unit, kubelet.StopTimeout = k0s.Unit, 5*time.Second
+	dropFiles(m)
 	certificate(m, K0sPKI+"ca.crt", authority(CA))
 	kubeconfig(m, "/var/lib/k0s/kubelet.conf", "system:node:"+worker.name, "https://"+Endpoint, worker.name)
 	m.Programs = []evidence.Program{k0s, *kubelet} // kube-proxy is a pod's

@@ -24,6 +24,6 @@ func k3s(m *evidence.Machine, kind, service string) {
 	p.Argv = []string{"/usr/local/bin/k3s", kind}
 	p.Unit = unit(service, p.Argv, 90*time.Second)
 	m.Programs, m.Etcd, m.Requests = []evidence.Program{p}, nil, nil
-	m.Files, m.Certificates, m.Kubeconfigs = map[string]evidence.File{}, map[string][]evidence.Certificate{}, map[string]evidence.Kubeconfig{}
+	dropFiles(m)
 	number(m)
 }
