@@ -39,7 +39,7 @@ image: build
 
 # Tests named TestLong are those of e2e-all.
 e2e: image
-	$(SUDO) go test -tags e2e -count=1 -timeout 45m -p 1 -v -skip '^TestLong' ./internal/agent ./internal/image ./internal/machine/nspawn ./e2e
+	$(SUDO) go test -tags e2e -count=1 -timeout 45m -p 1 -v -skip '^TestLong' ./internal/agent ./internal/image ./internal/provider/nspawn ./e2e
 
 e2e-all: image
 	$(SUDO) go test -tags e2e -count=1 -timeout 40m -v -run '^TestLong' ./e2e

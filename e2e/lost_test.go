@@ -11,7 +11,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/haplane/haplane/internal/machine/nspawn"
+	"github.com/haplane/haplane/internal/provider/nspawn"
 )
 
 // lost are machines that lose their power while up works, each after the repair

@@ -19,8 +19,8 @@ import (
 
 	"github.com/haplane/haplane/e2e/rig"
 	"github.com/haplane/haplane/internal/image"
-	"github.com/haplane/haplane/internal/machine/nspawn"
 	"github.com/haplane/haplane/internal/poll"
+	"github.com/haplane/haplane/internal/provider/nspawn"
 )
 
 // interrupted ends with the user's patience: tests then fail at once and clean up.

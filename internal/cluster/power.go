@@ -7,7 +7,7 @@ import (
 	"slices"
 	"time"
 
-	"github.com/haplane/haplane/internal/machine/nspawn"
+	"github.com/haplane/haplane/internal/provider/nspawn"
 	"github.com/haplane/haplane/internal/topology"
 )
 

@@ -12,8 +12,8 @@ import (
 
 	"github.com/haplane/haplane/internal/image"
 	"github.com/haplane/haplane/internal/kubeapi"
-	"github.com/haplane/haplane/internal/machine/nspawn"
 	"github.com/haplane/haplane/internal/machine/ssh"
+	"github.com/haplane/haplane/internal/provider/nspawn"
 	"github.com/haplane/haplane/internal/topology"
 	"github.com/haplane/haplane/spec"
 )

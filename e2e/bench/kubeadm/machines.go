@@ -16,9 +16,9 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/haplane/haplane/internal/machine"
-	"github.com/haplane/haplane/internal/machine/nspawn"
 	"github.com/haplane/haplane/internal/machine/ssh"
 	"github.com/haplane/haplane/internal/poll"
+	"github.com/haplane/haplane/internal/provider/nspawn"
 	"github.com/haplane/haplane/internal/topology"
 )
 
