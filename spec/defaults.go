@@ -1,7 +1,6 @@
 package spec
 
 import (
-	"fmt"
 	"net/netip"
 	"strings"
 )
@@ -22,14 +21,6 @@ const (
 	defaultWorkers       = 1
 )
 
-// Where in the machine network the nodes of a role begin: load balancer .3,
-// control-plane nodes from .11, workers from .21, etcd from .31. In IPv6
-// networks the same numbers are read as hexadecimal, so that they look alike.
-var (
-	firstHost  = map[Role]uint32{RoleLoadBalancer: 3, RoleControlPlane: 11, RoleWorker: 21, RoleEtcd: 31}
-	namePrefix = map[Role]string{RoleLoadBalancer: "lb", RoleControlPlane: "cp", RoleWorker: "worker", RoleEtcd: "etcd"}
-)
-
 // Default returns the cluster that is made when there is no cluster file: three
 // control-plane nodes, one worker and a load balancer in the shared identity.
 func Default(name string) *Cluster {
@@ -39,7 +30,12 @@ func Default(name string) *Cluster {
 }
 
 // SetDefaults fills in the fields that are empty. It changes no other.
-func SetDefaults(c *Cluster) {
+func SetDefaults(c *Cluster) { SetDefaultsFor(c, nil) }
+
+// SetDefaultsFor is SetDefaults for a cluster that exists. Known are the nodes that
+// it has, also those that are about to leave, last: an entry takes the name and
+// the address of such a node before new ones are made up.
+func SetDefaultsFor(c *Cluster, known []Node) {
 	s := &c.Spec
 	setDefault(&c.Metadata.Name, DefaultName)
 	setDefault(&s.Identity, Shared)
@@ -58,10 +54,10 @@ func SetDefaults(c *Cluster) {
 		s.ControlPlane.Kubelet = new(true)
 	}
 	setDefault(&s.LoadBalancer.Port, DefaultPort)
-	setNodeDefaults(s)
+	setNodeDefaults(s, known)
 }
 
-func setNodeDefaults(s *Spec) {
+func setNodeDefaults(s *Spec, known []Node) {
 	if len(s.Nodes) == 0 {
 		for range defaultControlPlanes {
 			s.Nodes = append(s.Nodes, Node{Role: RoleControlPlane})
@@ -71,17 +67,27 @@ func setNodeDefaults(s *Spec) {
 		}
 	}
 	if len(s.nodesOf(RoleLoadBalancer)) == 0 {
-		s.Nodes = append(s.Nodes, Node{Role: RoleLoadBalancer, Address: s.LoadBalancer.Address})
+		s.Nodes = append(s.Nodes, Node{Role: RoleLoadBalancer})
 	}
-	count := map[Role]uint32{}
+	for i := range s.Nodes {
+		if n := &s.Nodes[i]; n.Role == RoleLoadBalancer {
+			setDefault(&n.Address, s.LoadBalancer.Address)
+		}
+	}
+	takeKnown(s, known)
+	t := takenBy(s, known)
 	for i := range s.Nodes {
 		n := &s.Nodes[i]
-		index := count[n.Role]
-		count[n.Role]++
-		if prefix, ok := namePrefix[n.Role]; ok {
-			setDefault(&n.Name, fmt.Sprintf("%s-%d", prefix, index+1))
-			setDefault(&n.Address, hostAddress(s.Network.MachineCIDR, firstHost[n.Role]+index))
+		if _, ok := namePrefix[n.Role]; !ok {
+			continue // validation says so
 		}
+		if n.Name == "" {
+			n.Name = t.name(n.Role)
+		}
+		if n.Address == "" {
+			n.Address = t.address(n.Role, s.Network.MachineCIDR)
+		}
+		t.add(*n)
 	}
 	if s.LoadBalancer.Address == "" {
 		s.LoadBalancer.Address = s.nodesOf(RoleLoadBalancer)[0].Address
@@ -116,28 +122,6 @@ func perFamily(machineCIDR, v4, v6 string) string {
 		} else {
 			out = append(out, v4)
 		}
-	}
-	return strings.Join(out, ",")
-}
-
-// hostAddress returns the n-th address of each of the prefixes, or "" when one
-// is no prefix: then validation says so.
-func hostAddress(cidrs string, n uint32) string {
-	var out []string
-	for _, cidr := range Split(cidrs) {
-		p, err := netip.ParsePrefix(cidr)
-		if err != nil {
-			return ""
-		}
-		number := n
-		if p.Addr().Is6() {
-			number = n/10*16 + n%10
-		}
-		a := p.Masked().Addr()
-		for range number {
-			a = a.Next()
-		}
-		out = append(out, a.String())
 	}
 	return strings.Join(out, ",")
 }

@@ -88,9 +88,10 @@ func TestParseReportsEveryProblemWithItsPath(t *testing.T) {
   - {role: worker, name: UP, address: x}
   - {role: worker, name: b, address: 10.10.10.1}
   - {role: worker, name: c, address: 10.10.10.3}
+  - {role: worker, name: d, address: 10.10.10.3}
   - {role: master}
 `, []string{"broadcast", "nodes[0] has this name", "outside of spec.network.machineCIDR", "lowercase", "must be an IP address",
-			"host's own", "spec.nodes[5].role", "node c has this address", "at least one node"}},
+			"host's own", "spec.nodes[6].role", "node c has this address", "at least one node"}},
 		"two load balancers": {head + "spec: {nodes: [{role: control-plane}, {role: load-balancer}, {role: load-balancer}]}",
 			[]string{"at most one node"}},
 		"name": {head + "metadata: {name: a-name-that-is-much-too-long}", []string{"metadata.name: Too long"}},
