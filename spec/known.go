@@ -84,15 +84,6 @@ func otherName(n Node) string {
 	return fmt.Sprintf("remove it and add it under another name, or `haplane node replace %s`", n.Name)
 }
 
-func (s *Spec) has(name string) bool {
-	for _, n := range s.Nodes {
-		if n.Name == name {
-			return true
-		}
-	}
-	return false
-}
-
 // sameAddress compares addresses of one or two families, however they are written.
 func sameAddress(a, b string) bool {
 	x, y := Split(a), Split(b)

@@ -1,0 +1,116 @@
+package spec
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// diffNodes compares nodes by name: those of old in their order, then new ones.
+func diffNodes(old, new *Spec) []FieldChange {
+	var out []FieldChange
+	for _, n := range old.Nodes {
+		now, ok := new.node(n.Name)
+		if !ok {
+			out = append(out, nodeChange(n, describe(n), "", whyNotRemove(n, new)))
+			continue
+		}
+		if now.Role != n.Role {
+			out = append(out, placeChange(n, ".role", string(n.Role), string(now.Role)))
+		}
+		// The load balancer's is the field spec.loadBalancer.address.
+		if !sameAddress(now.Address, n.Address) && n.Role != RoleLoadBalancer {
+			out = append(out, placeChange(n, ".address", n.Address, now.Address))
+		}
+	}
+	for _, n := range new.Nodes {
+		if !old.has(n.Name) {
+			out = append(out, nodeChange(n, "", describe(n), whyNotAdd(n, old)))
+		}
+	}
+	return out
+}
+
+// CheckRemoval tells what is in the way of removing nodes: names that no node has
+// or that are given twice, all of them, or else nodes that the cluster cannot do without.
+func CheckRemoval(c *Cluster, names []string) error {
+	if err := checkNames(&c.Spec, names); err != nil {
+		return err
+	}
+	after := c.Spec
+	after.Nodes = slices.DeleteFunc(slices.Clone(after.Nodes), func(n Node) bool { return slices.Contains(names, n.Name) })
+	return onlyLive(diffNodes(&c.Spec, &after))
+}
+
+func checkNames(s *Spec, names []string) error {
+	var errs []error
+	var all, twice []string
+	for _, n := range s.Nodes {
+		all = append(all, n.Name)
+	}
+	for i, name := range names {
+		first := slices.Index(names, name)
+		switch {
+		case first != i && !slices.Contains(twice, name):
+			twice = append(twice, name)
+			errs = append(errs, fmt.Errorf("node %s is named more than once", name))
+		case first == i && !s.has(name):
+			errs = append(errs, fmt.Errorf("there is no node %s; there are %s", name, strings.Join(all, ", ")))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// A reason is why a node cannot come or go; its zero value is that it can.
+type reason struct{ why, instead string }
+
+func whyNotRemove(n Node, new *Spec) reason {
+	left := len(new.nodesOf(n.Role))
+	switch {
+	case n.Role == RoleLoadBalancer:
+		return reason{"clients reach the API servers through it", "keep it; its name stays"}
+	case n.Role == RoleControlPlane && left == 0:
+		return reason{"no control-plane node would be left", "keep one, or end the cluster with `haplane down`"}
+	case n.Role == RoleEtcd && left == 0:
+		return reason{"etcd, and with it all data, would move to the control-plane nodes", "keep one, or " + anew}
+	case n.Role == RoleWorker && left == 0 && new.ControlPlane.Kubelet != nil && !*new.ControlPlane.Kubelet:
+		return reason{"no node would be left for pods, as spec.controlPlane.kubelet is false", "keep one, or add another worker"}
+	}
+	return reason{}
+}
+
+func whyNotAdd(n Node, old *Spec) reason {
+	switch {
+	case n.Role == RoleLoadBalancer:
+		return reason{"a cluster has one load balancer, which it keeps", "use its name: " + old.nodesOf(RoleLoadBalancer)[0].Name}
+	case n.Role == RoleEtcd && len(old.nodesOf(RoleEtcd)) == 0:
+		return reason{"etcd, and with it all data, would move from the control-plane nodes", anew}
+	}
+	return reason{}
+}
+
+func nodeChange(n Node, old, new string, r reason) FieldChange {
+	return FieldChange{Field: "spec.nodes[" + n.Name + "]", Old: old, New: new, Live: r == reason{}, Why: r.why, Instead: r.instead}
+}
+
+func placeChange(n Node, field, old, new string) FieldChange {
+	c := nodeChange(n, old, new, reason{"certificates and etcd know the node as it was", otherName(n)})
+	c.Field += field
+	return c
+}
+
+func describe(n Node) string { return string(n.Role) + " " + n.Address }
+
+func (s *Spec) node(name string) (Node, bool) {
+	i := slices.IndexFunc(s.Nodes, func(n Node) bool { return n.Name == name })
+	if i < 0 {
+		return Node{}, false
+	}
+	return s.Nodes[i], true
+}
+
+func (s *Spec) has(name string) bool {
+	_, ok := s.node(name)
+	return ok
+}
