@@ -11,6 +11,7 @@ import (
 
 	"github.com/haplane/haplane/internal/cluster"
 	"github.com/haplane/haplane/internal/image"
+	"github.com/haplane/haplane/internal/store"
 )
 
 func (a *app) image() *cobra.Command {
@@ -38,7 +39,7 @@ what they are made of; haplane up does the same when it needs to.`,
 		Example: `  haplane image build`,
 		Args:    usage(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			home, err := cluster.Home()
+			home, err := store.Home()
 			if err != nil {
 				return err
 			}
@@ -62,7 +63,7 @@ func images() (cache string, inUse map[string][]string, err error) {
 	if cache, err = cluster.CacheDir(); err != nil {
 		return "", nil, err
 	}
-	home, err := cluster.Home()
+	home, err := store.Home()
 	if err != nil {
 		return "", nil, err
 	}

@@ -9,12 +9,13 @@ import (
 	"time"
 
 	"github.com/haplane/haplane/internal/cluster"
+	"github.com/haplane/haplane/internal/store"
 	"github.com/haplane/haplane/internal/view"
 )
 
 // options opens the log file of a run and shows its progress; done ends both.
 func (a *app) options(name, command string) (o cluster.Options, done func(), err error) {
-	if o.Store, err = cluster.OpenStore(name); err != nil {
+	if o.Store, err = store.Open(name); err != nil {
 		return o, nil, err
 	}
 	return a.logged(o, o.Store.Logs(), command)

@@ -6,6 +6,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/haplane/haplane/internal/cluster"
+	"github.com/haplane/haplane/internal/store"
 	"github.com/haplane/haplane/spec"
 )
 
@@ -28,11 +29,11 @@ keys and certificates differ; for a cluster that exists its own are written.`,
 			if err != nil {
 				return err
 			}
-			store, err := cluster.OpenStore(c.Metadata.Name)
+			s, err := store.Open(c.Metadata.Name)
 			if err != nil {
 				return err
 			}
-			count, err := cluster.Render(c, cluster.Options{Store: store}, dir)
+			count, err := cluster.Render(c, cluster.Options{Store: s}, dir)
 			if err != nil {
 				return err
 			}

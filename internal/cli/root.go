@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/haplane/haplane/internal/cluster"
+	"github.com/haplane/haplane/internal/store"
 	"github.com/haplane/haplane/internal/view"
 	"github.com/haplane/haplane/spec"
 )
@@ -54,7 +55,7 @@ func Run(ctx context.Context, args []string, s Streams) int {
 	}
 	var hinted *cluster.HintedError
 	if !errors.As(err, &hinted) {
-		hinted = &cluster.HintedError{}
+		hinted = &cluster.HintedError{Hint: storeHint(err)}
 	}
 	if ctx.Err() != nil {
 		err, hinted = errors.New("interrupted"), &cluster.HintedError{}
@@ -64,6 +65,14 @@ func Run(ctx context.Context, args []string, s Streams) int {
 	}
 	view.Error(s.Err, err, hinted.Log, hinted.Hint, a.log)
 	return exitCode(err)
+}
+
+// storeHint says what helps where the store itself cannot be used.
+func storeHint(err error) string {
+	if errors.Is(err, store.ErrOtherUser) {
+		return "another user made it; run haplane as for up, with sudo"
+	}
+	return ""
 }
 
 // resumed are the commands that go on from where they were interrupted.
@@ -83,7 +92,7 @@ func (e usageError) Unwrap() error { return e.error }
 func exitCode(err error) int {
 	var usage usageError
 	var file *spec.FileError
-	if errors.As(err, &usage) || errors.As(err, &file) || errors.Is(err, cluster.ErrBadName) {
+	if errors.As(err, &usage) || errors.As(err, &file) || errors.Is(err, store.ErrBadName) {
 		return exitUsage
 	}
 	return exitFailed
@@ -128,7 +137,7 @@ func usage(check cobra.PositionalArgs) cobra.PositionalArgs {
 func (a *app) addClusterFlag(cmd *cobra.Command) {
 	cmd.Flags().StringVar(&a.cluster, "cluster", spec.DefaultName, "name of the cluster")
 	_ = cmd.RegisterFlagCompletionFunc("cluster", func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
-		names, _ := cluster.Names()
+		names, _ := store.Names()
 		return names, cobra.ShellCompDirectiveNoFileComp
 	})
 }
@@ -136,8 +145,8 @@ func (a *app) addClusterFlag(cmd *cobra.Command) {
 // open returns the cluster that --cluster names.
 func (a *app) open() (*cluster.Handle, error) {
 	h, err := cluster.Open(a.cluster)
-	if errors.Is(err, cluster.ErrNoCluster) {
-		names, _ := cluster.Names()
+	if errors.Is(err, store.ErrNoCluster) {
+		names, _ := store.Names()
 		return nil, &cluster.HintedError{Err: err, Hint: existing(names)}
 	}
 	return h, err

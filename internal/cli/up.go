@@ -12,6 +12,7 @@ import (
 
 	"github.com/haplane/haplane/internal/cluster"
 	"github.com/haplane/haplane/internal/kubeconfig"
+	"github.com/haplane/haplane/internal/store"
 	"github.com/haplane/haplane/internal/view"
 	"github.com/haplane/haplane/spec"
 )
@@ -62,7 +63,7 @@ func (a *app) dryRun(ctx context.Context, c *spec.Cluster, output string) error 
 	if err := checkOutput(output); err != nil {
 		return err
 	}
-	store, err := cluster.OpenStore(c.Metadata.Name)
+	s, err := store.Open(c.Metadata.Name)
 	if err != nil {
 		return err
 	}
@@ -70,7 +71,7 @@ func (a *app) dryRun(ctx context.Context, c *spec.Cluster, output string) error 
 	if err != nil {
 		return err
 	}
-	plan, err := cluster.DryRun(ctx, c, cluster.Options{Store: store, Cache: cache, Log: slog.New(slog.DiscardHandler)})
+	plan, err := cluster.DryRun(ctx, c, cluster.Options{Store: s, Cache: cache, Log: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		return err
 	}
@@ -126,12 +127,12 @@ func (a *app) readCluster(named bool) (*spec.Cluster, error) {
 
 // madeFrom returns the cluster as it was made, or nil where there is none.
 func madeFrom(name string) (*spec.Cluster, error) {
-	store, err := cluster.OpenStore(name)
+	s, err := store.Open(name)
 	if err != nil {
 		return nil, err
 	}
-	c, err := store.Cluster()
-	if errors.Is(err, cluster.ErrNoCluster) {
+	c, err := s.Cluster()
+	if errors.Is(err, store.ErrNoCluster) {
 		return nil, nil
 	}
 	return c, err

@@ -7,7 +7,7 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/haplane/haplane/internal/cluster"
+	"github.com/haplane/haplane/internal/store"
 	"github.com/haplane/haplane/internal/xray"
 	"github.com/haplane/haplane/spec"
 )
@@ -93,7 +93,7 @@ func (x *xrayRun) checkWays(given func(string) bool) []error {
 	if given("cluster") && given("machines") {
 		errs = append(errs, errors.New("--cluster and --machines both say which machines to look into: give one of them"))
 	}
-	if _, err := cluster.OpenStore(x.cluster); x.own && err != nil {
+	if _, err := store.Open(x.cluster); x.own && err != nil {
 		errs = append(errs, err)
 	}
 	seen := map[string]bool{}

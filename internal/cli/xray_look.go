@@ -11,6 +11,7 @@ import (
 
 	"github.com/haplane/haplane/internal/cluster"
 	"github.com/haplane/haplane/internal/machine/ssh"
+	"github.com/haplane/haplane/internal/store"
 	"github.com/haplane/haplane/internal/topology"
 	"github.com/haplane/haplane/internal/view"
 	"github.com/haplane/haplane/internal/xray"
@@ -110,7 +111,7 @@ func (x *xrayRun) hosts(o *collect.Options) (reach, error) {
 		return x.made(o, x.cluster)
 	case x.expected != nil && x.dir == "":
 		to, err := x.made(o, x.expected.Metadata.Name)
-		if errors.Is(err, cluster.ErrNoCluster) || x.sshConfig != "" {
+		if errors.Is(err, store.ErrNoCluster) || x.sshConfig != "" {
 			return reach{hosts: byAddress(x.expected), config: x.sshConfig}, nil
 		}
 		return to, err

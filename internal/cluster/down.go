@@ -2,7 +2,6 @@ package cluster
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"os"
 
@@ -29,7 +28,7 @@ func Down(ctx context.Context, o Options) ([]string, error) {
 	if lost {
 		// Machines and network are found by the cluster's name; the rest of its file does
 		// not matter here. The default network may well be another cluster's.
-		c = spec.Default(o.Store.name())
+		c = spec.Default(o.Store.Name())
 	}
 	e := newEnv(c, o)
 	if lost {
@@ -49,13 +48,12 @@ func removeMachines(ctx context.Context, e *env) error {
 }
 
 func removeState(_ context.Context, e *env) error {
-	for _, part := range []string{clusterFile, "pki", "ssh", "machines"} {
-		if _, err := os.Stat(e.Store.path(part)); err == nil {
-			e.changes.add("state " + e.Store.Dir)
-			break
-		} else if !errors.Is(err, os.ErrNotExist) {
-			return err
-		}
+	kept, err := e.Store.Kept()
+	if err != nil {
+		return err
+	}
+	if kept {
+		e.changes.add("state " + e.Store.Dir)
 	}
 	ssh.Sweep()
 	if err := os.RemoveAll(e.Store.Dir); err != nil {

@@ -21,13 +21,14 @@ import (
 	"github.com/haplane/haplane/internal/pki"
 	"github.com/haplane/haplane/internal/provider/nspawn"
 	"github.com/haplane/haplane/internal/render"
+	"github.com/haplane/haplane/internal/store"
 	"github.com/haplane/haplane/internal/topology"
 	"github.com/haplane/haplane/spec"
 )
 
 // Options are what a run needs besides the cluster.
 type Options struct {
-	Store  Store
+	Store  store.Store
 	Cache  string         // folder of components and images, shared by all clusters
 	Report func(Progress) // called from several goroutines; may be nil
 	Log    *slog.Logger   // everything
@@ -68,7 +69,7 @@ type env struct {
 	programs   []component.Program
 	image      image.Image
 	keys       pki.Bundle
-	ssh        sshKeys
+	ssh        store.SSHKeys
 	rendered   map[string]render.Machine
 	agent      fileset.Set            // this program, for the control-plane nodes
 	executable string                 // the file of it

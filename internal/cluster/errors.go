@@ -21,6 +21,8 @@ type HintedError struct {
 func (e *HintedError) Error() string { return e.Err.Error() }
 func (e *HintedError) Unwrap() error { return e.Err }
 
+var errUnfinished = errors.New("bringing it up was cut off")
+
 func withHint(err error, hint string) error { return &HintedError{Err: err, Hint: hint} }
 
 // A UnitError is a unit that did not do what was waited for.

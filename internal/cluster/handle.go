@@ -8,6 +8,7 @@ import (
 	"github.com/haplane/haplane/internal/kubeconfig"
 	"github.com/haplane/haplane/internal/pki"
 	"github.com/haplane/haplane/internal/render"
+	"github.com/haplane/haplane/internal/store"
 	"github.com/haplane/haplane/internal/topology"
 	"github.com/haplane/haplane/spec"
 )
@@ -15,18 +16,18 @@ import (
 // A Handle is a cluster that was made before.
 type Handle struct{ env *env }
 
-// Open returns the cluster of the given name. The error wraps ErrNoCluster where
+// Open returns the cluster of the given name. The error wraps store.ErrNoCluster where
 // there is none.
 func Open(name string) (*Handle, error) {
-	store, err := OpenStore(name)
+	s, err := store.Open(name)
 	if err != nil {
 		return nil, err
 	}
-	c, err := store.Cluster()
+	c, err := s.Cluster()
 	if err != nil {
 		return nil, err
 	}
-	return &Handle{env: newEnv(c, Options{Store: store, Log: slog.New(slog.DiscardHandler)})}, nil
+	return &Handle{env: newEnv(c, Options{Store: s, Log: slog.New(slog.DiscardHandler)})}, nil
 }
 
 // NodeNames lists the nodes in the order of the cluster file.
@@ -89,5 +90,5 @@ func (h *Handle) KubeconfigFile() (string, error) {
 	if err != nil {
 		return "", err
 	}
-	return h.env.Store.path("admin.conf"), h.env.Store.save("admin.conf", data, 0o600)
+	return h.env.Store.SaveAdminKubeconfig(data)
 }

@@ -53,7 +53,7 @@ type FileChange struct {
 
 // DryRun returns what Up would do with the cluster.
 func DryRun(ctx context.Context, c *spec.Cluster, o Options) (*Plan, error) {
-	if err := o.Store.sameCluster(c); err != nil {
+	if err := sameCluster(o.Store, c); err != nil {
 		return nil, err
 	}
 	e := newEnv(c, o)

@@ -40,7 +40,7 @@ func readyNodes(e *env, reported time.Time) []kubeapi.Node {
 
 func TestReadinessOfTheTimeBeforeIsNone(t *testing.T) {
 	e, _ := recorded()
-	e.Store = store(t)
+	e.Store = testStore(t)
 	start := time.Unix(1000, 5e8)
 	nodes := readyNodes(e, start.Add(-10*time.Second))
 	if _, err := e.lateNodes(nodes); err != nil {
@@ -68,7 +68,7 @@ func TestReadinessOfTheTimeBeforeIsNone(t *testing.T) {
 
 func TestANodeWhoseMachineIsOffEndsTheWait(t *testing.T) {
 	e, _ := recorded()
-	e.Store = store(t)
+	e.Store = testStore(t)
 	nodes := readyNodes(e, time.Now())[1:]
 	late, err := e.lateNodes(nodes)
 	if late == nil || late.Node != "cp-1" || errors.Is(err, errMachineOff) {
@@ -110,7 +110,7 @@ func (e *env) on(t *testing.T, node string) {
 
 func TestMachinesThatRunAreNotStarted(t *testing.T) {
 	e, _ := recorded()
-	e.Store = store(t)
+	e.Store = testStore(t)
 	e.off(t, "cp-2") // the others do not even exist
 	e.on(t, "worker-1")
 	if err := e.noteStart(); err != nil {

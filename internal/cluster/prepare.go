@@ -66,15 +66,15 @@ func makeKeys(_ context.Context, e *env) error {
 		return err
 	}
 	if len(issued) > 0 {
-		if err := e.Store.saveKeys(e.keys, issued); err != nil {
+		if err := e.Store.SaveKeys(e.keys, issued); err != nil {
 			return err
 		}
 		e.changes.add(fmt.Sprintf("made %d keys and certificates", len(issued)))
 	}
-	if e.ssh, err = e.Store.prepareSSH(e.topology); err != nil {
+	if e.ssh, err = e.Store.PrepareSSH(e.topology); err != nil {
 		return err
 	}
-	if err := e.Store.saveCluster(e.cluster); err != nil {
+	if err := e.Store.SaveCluster(e.cluster); err != nil {
 		return err
 	}
 	e.rendered = render.Render(e.input())

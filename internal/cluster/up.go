@@ -12,6 +12,7 @@ import (
 	"github.com/haplane/haplane/internal/component"
 	"github.com/haplane/haplane/internal/image"
 	"github.com/haplane/haplane/internal/phase"
+	"github.com/haplane/haplane/internal/store"
 	"github.com/haplane/haplane/spec"
 )
 
@@ -47,7 +48,7 @@ func Up(ctx context.Context, c *spec.Cluster, o Options) ([]string, error) {
 		return nil, err
 	}
 	defer unlock()
-	if err := o.Store.sameCluster(c); err != nil {
+	if err := sameCluster(o.Store, c); err != nil {
 		return nil, err
 	}
 	release, err := component.Hold(ctx, o.Cache) // nothing of the cache goes while this runs
@@ -78,9 +79,9 @@ func (e *env) report(ev phase.Event) { e.Report(Progress{Event: ev}) }
 // sameCluster refuses a file that differs from the one that the cluster was made
 // from in more than the flags of its programs: nothing here changes the shape of
 // a live cluster.
-func (s Store) sameCluster(c *spec.Cluster) error {
+func sameCluster(s store.Store, c *spec.Cluster) error {
 	have, err := s.Cluster()
-	if errors.Is(err, ErrNoCluster) {
+	if errors.Is(err, store.ErrNoCluster) {
 		return nil
 	}
 	if err != nil {

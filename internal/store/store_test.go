@@ -1,4 +1,4 @@
-package cluster
+package store
 
 import (
 	"crypto/rand"
@@ -18,9 +18,9 @@ import (
 	"github.com/haplane/haplane/spec"
 )
 
-func store(t *testing.T) Store {
+func testStore(t *testing.T) Store {
 	t.Setenv("HAPLANE_HOME", t.TempDir())
-	s, err := OpenStore("demo")
+	s, err := Open("demo")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -28,13 +28,13 @@ func store(t *testing.T) Store {
 }
 
 func TestKeysComeBack(t *testing.T) {
-	s := store(t)
+	s := testStore(t)
 	rows := pki.Catalogue(topology.New(spec.Default("demo")))
 	made, issued, err := pki.Complete(rows, pki.Bundle{}, time.Now(), rand.Reader)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := s.saveKeys(made, issued); err != nil {
+	if err := s.SaveKeys(made, issued); err != nil {
 		t.Fatal(err)
 	}
 	read, err := s.Keys(rows)
@@ -66,12 +66,12 @@ func TestKeysComeBack(t *testing.T) {
 }
 
 func TestClusterComesBack(t *testing.T) {
-	s := store(t)
+	s := testStore(t)
 	if _, err := s.Cluster(); !errors.Is(err, ErrNoCluster) {
 		t.Errorf("before: %v", err)
 	}
 	want := spec.Default("demo")
-	if err := s.saveCluster(want); err != nil {
+	if err := s.SaveCluster(want); err != nil {
 		t.Fatal(err)
 	}
 	got, err := s.Cluster()
@@ -86,34 +86,8 @@ func TestClusterComesBack(t *testing.T) {
 	}
 }
 
-func TestAnotherFileIsRefused(t *testing.T) {
-	s := store(t)
-	c := spec.Default("demo")
-	if err := s.sameCluster(c); err != nil {
-		t.Fatalf("no cluster yet: %v", err)
-	}
-	if err := s.saveCluster(c); err != nil {
-		t.Fatal(err)
-	}
-	if err := s.sameCluster(spec.Default("demo")); err != nil {
-		t.Errorf("the same file: %v", err)
-	}
-	flags := spec.Default("demo")
-	flags.Spec.ExtraArgs = map[string]map[string]string{"etcd": {"snapshot-count": "5000"}}
-	if err := s.sameCluster(flags); err != nil || len(flags.Spec.ExtraArgs) != 1 {
-		t.Errorf("other flags of programs: %v; the file has now %v", err, flags.Spec.ExtraArgs)
-	}
-	other := spec.Default("demo")
-	other.Spec.Identity, other.Spec.EndpointReconciler = spec.PerNode, spec.ReconcilerLease
-	err := s.sameCluster(other)
-	var hinted *HintedError
-	if !errors.As(err, &hinted) || !strings.Contains(err.Error(), "+  identity: perNode") || !strings.Contains(hinted.Hint, "haplane down") {
-		t.Errorf("another file: %v", err)
-	}
-}
-
 func TestLockNamesItsHolder(t *testing.T) {
-	s := store(t)
+	s := testStore(t)
 	unlock, err := s.Lock()
 	if err != nil {
 		t.Fatal(err)
@@ -130,13 +104,13 @@ func TestLockNamesItsHolder(t *testing.T) {
 }
 
 func TestSSHKeysStay(t *testing.T) {
-	s := store(t)
+	s := testStore(t)
 	topo := topology.New(spec.Default("demo"))
-	first, err := s.prepareSSH(topo)
+	first, err := s.PrepareSSH(topo)
 	if err != nil {
 		t.Fatal(err)
 	}
-	again, err := s.prepareSSH(topo)
+	again, err := s.PrepareSSH(topo)
 	if err != nil {
 		t.Fatal(err)
 	}

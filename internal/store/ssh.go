@@ -1,4 +1,4 @@
-package cluster
+package store
 
 import (
 	"crypto/ed25519"
@@ -13,25 +13,25 @@ import (
 	"github.com/haplane/haplane/internal/topology"
 )
 
-// sshKeys are how the machines are reached: a key of the cluster's own for the
+// SSHKeys are how the machines are reached: a key of the cluster's own for the
 // user, and a host key for each machine that is known before it boots.
-type sshKeys struct {
+type SSHKeys struct {
 	AuthorizedKey []byte
 	HostKeys      map[string][]byte // private keys by node name, OpenSSH PEM
 }
 
-// prepareSSH makes what is missing of the keys, and the ssh_config that pins them.
-func (s Store) prepareSSH(t *topology.Topology) (sshKeys, error) {
+// PrepareSSH makes what is missing of the keys, and the ssh_config that pins them.
+func (s Store) PrepareSSH(t *topology.Topology) (SSHKeys, error) {
 	user, err := s.sshKey(filepath.Join("ssh", "id_ed25519"))
 	if err != nil {
-		return sshKeys{}, err
+		return SSHKeys{}, err
 	}
-	keys := sshKeys{AuthorizedKey: ssh.MarshalAuthorizedKey(user.public), HostKeys: map[string][]byte{}}
+	keys := SSHKeys{AuthorizedKey: ssh.MarshalAuthorizedKey(user.public), HostKeys: map[string][]byte{}}
 	var known, config strings.Builder
 	for _, n := range t.Nodes {
 		host, err := s.sshKey(filepath.Join("ssh", "host-keys", n.Name))
 		if err != nil {
-			return sshKeys{}, err
+			return SSHKeys{}, err
 		}
 		keys.HostKeys[n.Name] = host.private
 		fmt.Fprintf(&known, "%s %s", n.Name, ssh.MarshalAuthorizedKey(host.public))
@@ -39,10 +39,10 @@ func (s Store) prepareSSH(t *topology.Topology) (sshKeys, error) {
 	}
 	fmt.Fprintf(&config, sshDefaults, s.path("ssh", "id_ed25519"), s.path("ssh", "known_hosts"))
 	if err := s.save(filepath.Join("ssh", "known_hosts"), []byte(known.String()), 0o600); err != nil {
-		return sshKeys{}, fmt.Errorf("pin host keys: %w", err)
+		return SSHKeys{}, fmt.Errorf("pin host keys: %w", err)
 	}
 	if err := s.save(filepath.Join("ssh", "config"), []byte(config.String()), 0o600); err != nil {
-		return sshKeys{}, fmt.Errorf("write ssh configuration: %w", err)
+		return SSHKeys{}, fmt.Errorf("write ssh configuration: %w", err)
 	}
 	return keys, nil
 }

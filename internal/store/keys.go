@@ -1,0 +1,56 @@
+package store
+
+import (
+	"errors"
+	"io/fs"
+	"path/filepath"
+
+	"github.com/haplane/haplane/internal/pki"
+)
+
+// Keys reads the keys that the store has; missing ones are empty.
+func (s Store) Keys(rows []pki.Row) (pki.Bundle, error) {
+	b := pki.Bundle{Pairs: map[string]pki.Pair{}}
+	var errs []error
+	read := func(name string) []byte {
+		data, err := s.load(filepath.Join("pki", name))
+		errs = append(errs, err)
+		return data
+	}
+	for _, row := range rows {
+		if p := (pki.Pair{Cert: read(row.Name + ".crt"), Key: read(row.Name + ".key")}); len(p.Cert) > 0 && len(p.Key) > 0 {
+			b.Pairs[row.Name] = p
+		}
+	}
+	b.ServiceAccountKey, b.ServiceAccountPub, b.EncryptionKey = read("sa.key"), read("sa.pub"), read("encryption.key")
+	return b, errors.Join(errs...)
+}
+
+// SaveKeys writes those of the keys that are named: rows, "sa" and "encryption".
+// A key is written before its certificate, so a pair is never half there.
+func (s Store) SaveKeys(b pki.Bundle, names []string) error {
+	var errs []error
+	write := func(name string, data []byte, mode fs.FileMode) {
+		errs = append(errs, s.save(filepath.Join("pki", name), data, mode))
+	}
+	for _, name := range names {
+		switch name {
+		case "sa":
+			write("sa.key", b.ServiceAccountKey, 0o600)
+			write("sa.pub", b.ServiceAccountPub, 0o644)
+		case "encryption":
+			write("encryption.key", b.EncryptionKey, 0o600)
+		default:
+			write(name+".key", b.Pairs[name].Key, 0o600)
+			write(name+".crt", b.Pairs[name].Cert, 0o644)
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// SaveAdminKubeconfig writes the administrator's kubeconfig for programs that take
+// a file, and returns its path.
+func (s Store) SaveAdminKubeconfig(data []byte) (string, error) {
+	const name = "admin.conf"
+	return s.path(name), s.save(name, data, 0o600)
+}
