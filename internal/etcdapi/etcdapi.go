@@ -78,6 +78,19 @@ func (c *Client) members(ctx context.Context, options ...clientv3.OpOption) ([]M
 	if err != nil {
 		return nil, fmt.Errorf("list etcd members at %s: %w", strings.Join(c.endpoints, ","), err)
 	}
+	return membersOf(response), nil
+}
+
+// remembered returns the members as the one that etcd is a client of has them.
+func remembered(ctx context.Context, etcd *clientv3.Client) ([]Member, error) {
+	response, err := etcd.MemberList(ctx, clientv3.WithSerializable())
+	if err != nil {
+		return nil, err
+	}
+	return membersOf(response), nil
+}
+
+func membersOf(response *clientv3.MemberListResponse) []Member {
 	members := make([]Member, 0, len(response.Members))
 	for _, m := range response.Members {
 		members = append(members, Member{
@@ -87,7 +100,7 @@ func (c *Client) members(ctx context.Context, options ...clientv3.OpOption) ([]M
 	slices.SortFunc(members, func(a, b Member) int {
 		return cmp.Or(cmp.Compare(a.Name, b.Name), cmp.Compare(a.ID, b.ID))
 	})
-	return members, nil
+	return members
 }
 
 // Statuses asks the members, all at the same time and each for at most 3 s, and

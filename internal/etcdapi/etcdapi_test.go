@@ -27,6 +27,10 @@ type fakeMember struct {
 	problems   []string
 	members    []*pb.Member
 	meets      *meeting // reads wait for those of other members
+	changes    *changes
+	cluster    uint64
+	index      uint64 // committed; 42 where nothing is said
+	applied    uint64
 }
 
 func (f *fakeMember) Range(ctx context.Context, r *pb.RangeRequest) (*pb.RangeResponse, error) {
@@ -45,12 +49,16 @@ func (f *fakeMember) Range(ctx context.Context, r *pb.RangeRequest) (*pb.RangeRe
 
 func (f *fakeMember) Status(context.Context, *pb.StatusRequest) (*pb.StatusResponse, error) {
 	return &pb.StatusResponse{
-		Header: &pb.ResponseHeader{MemberId: f.id}, Leader: f.leader, Version: "3.7.3",
-		DbSize: 4096, RaftIndex: 42, IsLearner: f.learner, Errors: f.problems,
+		Header: &pb.ResponseHeader{MemberId: f.id, ClusterId: f.cluster}, Leader: f.leader, Version: "3.7.3",
+		DbSize: 4096, DbSizeInUse: 1024, DbSizeQuota: 2 << 30, RaftIndex: max(f.index, 42), RaftAppliedIndex: f.applied,
+		IsLearner: f.learner, Errors: f.problems,
 	}, nil
 }
 
 func (f *fakeMember) MemberList(ctx context.Context, r *pb.MemberListRequest) (*pb.MemberListResponse, error) {
+	if f.learner {
+		return nil, rpctypes.ErrGRPCNotSupportedForLearner
+	}
 	if r.Linearizable && !f.quorum {
 		<-ctx.Done()
 		return nil, ctx.Err()
@@ -140,17 +148,21 @@ func TestMembersOfADeadCluster(t *testing.T) {
 }
 
 func TestStatuses(t *testing.T) {
-	said := Status{Version: "3.7.3", DBSize: 4096, RaftIndex: 42}
+	nospace := (&pb.AlarmMember{MemberID: 7, Alarm: pb.AlarmType_NOSPACE}).String()
 	tests := map[string]struct {
 		fake *fakeMember // nil: nobody listens
 		want Status      // without Member and Error
 		err  string
 	}{
-		"leader":         {&fakeMember{id: 7, leader: 7, quorum: true}, Status{Healthy: true, Leader: true}, ""},
-		"follower":       {&fakeMember{id: 7, leader: 8, quorum: true}, Status{Healthy: true}, ""},
-		"learner":        {&fakeMember{id: 7, leader: 8, learner: true}, Status{Healthy: true}, ""},
-		"not permitted":  {&fakeMember{id: 7, leader: 8, quorum: true, readErr: rpctypes.ErrGRPCPermissionDenied}, Status{Healthy: true}, ""},
-		"with an alarm":  {&fakeMember{id: 7, leader: 8, quorum: true, problems: []string{"NOSPACE"}}, Status{Healthy: true, Problems: []string{"NOSPACE"}}, ""},
+		"leader":        {&fakeMember{id: 7, leader: 7, quorum: true}, Status{Healthy: true, Leader: true}, ""},
+		"follower":      {&fakeMember{id: 7, leader: 8, quorum: true}, Status{Healthy: true}, ""},
+		"learner":       {&fakeMember{id: 7, leader: 8, learner: true}, Status{Healthy: true}, ""},
+		"lost learner":  {&fakeMember{id: 7, learner: true}, Status{}, "hears of no leader"},
+		"not permitted": {&fakeMember{id: 7, leader: 8, quorum: true, readErr: rpctypes.ErrGRPCPermissionDenied}, Status{Healthy: true}, ""},
+		"with an alarm": {
+			&fakeMember{id: 7, leader: 8, quorum: true, problems: []string{nospace, "etcdserver: no leader"}},
+			Status{Healthy: true, Alarms: []Alarm{{Member: 7, Kind: "NOSPACE"}}, Problems: []string{nospace, "etcdserver: no leader"}}, "",
+		},
 		"without quorum": {&fakeMember{id: 7}, Status{}, "no answer to a linearizable read: context deadline exceeded"},
 		"no leader":      {&fakeMember{id: 7, quorum: true, readErr: rpctypes.ErrGRPCNoLeader}, Status{}, "no leader"},
 		"someone else":   {&fakeMember{id: 9, leader: 9, quorum: true}, Status{}, "member 9 answers, 7 expected"},
@@ -176,7 +188,8 @@ func TestStatuses(t *testing.T) {
 			want := tt.want
 			want.Member, want.Error = member, got.Error
 			if tt.fake != nil && tt.fake.id == member.ID {
-				want.Version, want.DBSize, want.RaftIndex = said.Version, said.DBSize, said.RaftIndex
+				want.Version, want.LeaderID, want.RaftIndex = "3.7.3", tt.fake.leader, 42
+				want.DBSize, want.DBInUse, want.DBQuota = 4096, 1024, 2<<30
 			}
 			if diff := cmp.Diff(want, got); diff != "" {
 				t.Error("-want +got\n" + diff)

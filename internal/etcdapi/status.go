@@ -1,29 +1,41 @@
 package etcdapi
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"strings"
 
+	pb "go.etcd.io/etcd/api/v3/etcdserverpb"
 	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
 	clientv3 "go.etcd.io/etcd/client/v3"
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
 )
 
 // A Status is how one member is, by its own account.
 type Status struct {
 	Member Member `json:"member"`
 	// Healthy means that a linearizable read through this member came back, so it
-	// sees a quorum and a leader. A learner serves none; it is healthy when it answers.
-	Healthy   bool     `json:"healthy"`
-	Leader    bool     `json:"leader"`
-	Version   string   `json:"version,omitempty"`
-	DBSize    int64    `json:"dbSize"`             // bytes, allocated in the file
-	RaftIndex uint64   `json:"raftIndex"`          // committed
-	Problems  []string `json:"problems,omitempty"` // what the member complains of, such as an alarm
-	Error     string   `json:"error,omitempty"`    // why it is not healthy
+	// sees a quorum and a leader. A learner serves none; it is healthy when it knows a leader
+	// and serves what it has.
+	Healthy     bool     `json:"healthy"`
+	Leader      bool     `json:"leader"`
+	LeaderID    uint64   `json:"leaderID,omitempty"` // 0: it knows none
+	Version     string   `json:"version,omitempty"`
+	DBSize      int64    `json:"dbSize"`      // bytes, allocated in the file
+	DBInUse     int64    `json:"dbInUse"`     // bytes of it that hold data
+	DBQuota     int64    `json:"dbQuota"`     // bytes, where NOSPACE is raised; 0 before etcd 3.6, which does not tell
+	RaftIndex   uint64   `json:"raftIndex"`   // committed
+	RaftApplied uint64   `json:"raftApplied"` // applied
+	Alarms      []Alarm  `json:"alarms,omitempty"`
+	Problems    []string `json:"problems,omitempty"` // what the member complains of, such as an alarm
+	Error       string   `json:"error,omitempty"`    // why it is not healthy
 }
+
+var errNotStarted = errors.New("it has not started yet")
 
 // healthKey is read and need not exist; etcdctl's health check reads the same.
 const healthKey = "health"
@@ -33,16 +45,20 @@ func (c *Client) status(ctx context.Context, member Member) Status {
 	ctx, cancel := context.WithTimeout(ctx, statusTimeout)
 	defer cancel()
 	if err := c.ask(ctx, &status); err != nil {
-		status.Error = fmt.Sprintf("ask etcd member %s at %s: %s", member.Name, strings.Join(member.ClientURLs, ","), err)
+		status.Error = unanswered(member, err)
 		return status
 	}
 	status.Healthy = true
 	return status
 }
 
+func unanswered(member Member, err error) string {
+	return fmt.Sprintf("ask etcd member %s at %s: %s", member.Name, strings.Join(member.ClientURLs, ","), err)
+}
+
 func (c *Client) ask(ctx context.Context, status *Status) error {
 	if len(status.Member.ClientURLs) == 0 {
-		return errors.New("it has not started yet")
+		return errNotStarted
 	}
 	etcd, err := c.dialMember(status.Member)
 	if err != nil {
@@ -53,16 +69,36 @@ func (c *Client) ask(ctx context.Context, status *Status) error {
 	if err != nil {
 		return err
 	}
-	if id := response.Header.GetMemberId(); id != status.Member.ID {
-		return fmt.Errorf("member %x answers, %x expected", id, status.Member.ID)
+	if err := isMember(response.Header, status.Member); err != nil {
+		return err
 	}
-	status.Leader = response.Leader == response.Header.GetMemberId()
-	status.Version, status.DBSize = response.Version, response.DbSize
-	status.RaftIndex, status.Problems = response.RaftIndex, response.Errors
-	if response.IsLearner {
-		return nil
+	status.fill(response)
+	return serves(ctx, etcd, response)
+}
+
+func isMember(header *pb.ResponseHeader, member Member) error {
+	if id := header.GetMemberId(); id != member.ID {
+		return fmt.Errorf("member %x answers, %x expected", id, member.ID)
 	}
-	return linearizableRead(ctx, etcd)
+	return nil
+}
+
+func (s *Status) fill(response *clientv3.StatusResponse) {
+	s.Leader, s.LeaderID = response.Leader == response.Header.GetMemberId(), response.Leader
+	s.Version, s.Alarms, s.Problems = response.Version, alarmsIn(response.Errors), response.Errors
+	s.DBSize, s.DBInUse, s.DBQuota = response.DbSize, response.DbSizeInUse, response.DbSizeQuota
+	s.RaftIndex, s.RaftApplied = response.RaftIndex, response.RaftAppliedIndex
+}
+
+// serves returns nil when the member that gave the status answers requests.
+func serves(ctx context.Context, etcd *clientv3.Client, status *clientv3.StatusResponse) error {
+	if !status.IsLearner {
+		return read(ctx, etcd)
+	}
+	if status.Leader == 0 {
+		return errors.New("it is a learner that hears of no leader")
+	}
+	return read(ctx, etcd, clientv3.WithSerializable())
 }
 
 // dialMember returns a client of one member: the cluster's would ask another instead.
@@ -79,16 +115,24 @@ func (c *Client) dialMember(member Member) (*clientv3.Client, error) {
 	})
 }
 
-// linearizableRead succeeds when the member confirms with a quorum; a read that
-// is refused for lack of permission got that far too.
-func linearizableRead(ctx context.Context, etcd *clientv3.Client) error {
-	_, err := etcd.Get(ctx, healthKey)
+// read succeeds when the member answers, having confirmed with a quorum unless the read is
+// serializable; one that is refused for lack of permission got that far too.
+func read(ctx context.Context, etcd *clientv3.Client, options ...clientv3.OpOption) error {
+	_, err := etcd.Get(ctx, healthKey, options...)
 	if errors.Is(err, rpctypes.ErrPermissionDenied) {
 		return nil
 	}
-	if ctx.Err() != nil {
+	// gRPC knows the deadline before ctx does when the member keeps to it.
+	if ctx.Err() != nil || status.Code(err) == codes.DeadlineExceeded {
 		// It answered Status and hangs now, which is how a missing quorum looks.
-		return fmt.Errorf("no answer to a linearizable read: %w", ctx.Err())
+		return fmt.Errorf("no answer to a %s read: %w", kindOf(options), cmp.Or(ctx.Err(), context.DeadlineExceeded))
 	}
 	return err
+}
+
+func kindOf(options []clientv3.OpOption) string {
+	if len(options) > 0 {
+		return "serializable"
+	}
+	return "linearizable"
 }
