@@ -16,16 +16,6 @@ type Commander interface {
 	Command(ctx context.Context, text string) (string, error)
 }
 
-// State is what an operator wants of a server.
-type State string
-
-// The states that `set server` takes.
-const (
-	Ready State = "ready" // take traffic when healthy
-	Drain State = "drain" // keep established connections, take no new ones
-	Maint State = "maint" // take none; health checks stop too
-)
-
 // A Client asks and commands one HAProxy.
 type Client struct{ commander Commander }
 
@@ -49,20 +39,6 @@ func (c *Client) ServersState(ctx context.Context, backend string) ([]ServerStat
 		return nil, fmt.Errorf("haproxy: %s: %w", command, err)
 	}
 	return ParseServersState(text)
-}
-
-// SetServerState makes a server ready, drained or in maintenance. It lasts until
-// the next command or reload. HAProxy is silent when it obeys: an answer is an error.
-func (c *Client) SetServerState(ctx context.Context, backend, server string, state State) error {
-	command := fmt.Sprintf("set server %s/%s state %s", backend, server, state)
-	answer, err := c.commander.Command(ctx, command)
-	if err != nil {
-		return fmt.Errorf("haproxy: %s: %w", command, err)
-	}
-	if answer = strings.TrimSpace(answer); answer != "" {
-		return fmt.Errorf("haproxy: %s: %s", command, answer)
-	}
-	return nil
 }
 
 // OnMachine returns a Commander for the HAProxy that runs on m. The machine needs socat.

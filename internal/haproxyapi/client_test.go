@@ -2,6 +2,7 @@ package haproxyapi
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -44,8 +45,10 @@ func TestRealHAProxy(t *testing.T) {
 		status string
 		admin  Admin
 	}{{Drain, "DRAIN", AdminDrain}, {Maint, "MAINT", AdminMaint}, {Ready, "UP", 0}} {
-		if err := client.SetServerState(ctx, "api", "cp-1", step.state); err != nil {
-			t.Fatal(err)
+		for range 2 { // what is so already is success
+			if err := client.SetState(ctx, "api", "cp-1", step.state); err != nil {
+				t.Fatal(err)
+			}
 		}
 		awaitStatus(ctx, t, client, step.status)
 		states, err := client.ServersState(ctx, "api")
@@ -60,9 +63,17 @@ func TestRealHAProxy(t *testing.T) {
 		}
 	}
 
-	err = client.SetServerState(ctx, "api", "cp-9", Drain)
-	if err == nil || !strings.Contains(err.Error(), "set server api/cp-9 state drain: No such server") {
-		t.Errorf("unknown server: error %v", err)
+	for place, want := range map[[2]string]string{{"api", "cp-9"}: "set server api/cp-9 state drain: no such server", {"web", "cp-1"}: "set server web/cp-1"} {
+		err := client.SetState(ctx, place[0], place[1], Drain)
+		if !errors.Is(err, ErrNoServer) || !strings.Contains(err.Error(), want) {
+			t.Errorf("%v: error %v, want %q", place, err, want)
+		}
+		if _, err := client.Sessions(ctx, place[0], place[1]); !errors.Is(err, ErrNoServer) {
+			t.Errorf("sessions of %v: error %v", place, err)
+		}
+	}
+	if err := client.SetState(ctx, "api", "cp-1", "away"); err == nil || errors.Is(err, ErrNoServer) {
+		t.Errorf("a state that is none: error %v", err)
 	}
 	if _, err := client.ServersState(ctx, "nowhere"); err == nil {
 		t.Error("no error for an unknown backend")
@@ -87,7 +98,7 @@ func awaitStatus(ctx context.Context, t *testing.T, client *Client, want string)
 }
 
 const haproxyConfig = `global
-  stats socket %s mode 600 level admin
+  stats socket %[1]s mode 600 level admin
   maxconn 100
 defaults
   mode tcp
@@ -97,11 +108,14 @@ defaults
 backend api
   option httpchk GET /readyz
   default-server check inter 100ms fall 1 rise 1
-  server cp-1 %s
+  server cp-1 %[2]s
+frontend in
+  bind %[3]s
+  default_backend api
 `
 
 // startHAProxy runs haproxy in the foreground until the test ends.
-func startHAProxy(t *testing.T, server string) Commander {
+func startHAProxy(t *testing.T, server string) unixSocket {
 	t.Helper()
 	// Debian has it where a user's PATH does not look.
 	binary, err := exec.LookPath("haproxy")
@@ -121,7 +135,7 @@ func startHAProxy(t *testing.T, server string) Commander {
 	}
 	t.Cleanup(func() { os.RemoveAll(dir) })
 	socket, config := filepath.Join(dir, "s"), filepath.Join(dir, "haproxy.cfg")
-	if err := os.WriteFile(config, fmt.Appendf(nil, haproxyConfig, socket, server), 0o600); err != nil {
+	if err := os.WriteFile(config, fmt.Appendf(nil, haproxyConfig, socket, server, "unix@"+filepath.Join(dir, "in")), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	cmd := exec.Command(binary, "-db", "-q", "-f", config)
@@ -177,14 +191,14 @@ func (r *recorder) Run(_ context.Context, cmd machine.Command) (machine.Result, 
 
 func TestOnMachine(t *testing.T) {
 	r := &recorder{answer: "\n"}
-	if err := New(OnMachine(r)).SetServerState(t.Context(), "api", "cp-1", Drain); err != nil {
+	if _, err := OnMachine(r).Command(t.Context(), "show info"); err != nil {
 		t.Fatal(err)
 	}
 	want := []string{"socat", "-t", "5", "-", "UNIX-CONNECT:/run/haproxy/admin.sock"}
 	if diff := cmp.Diff(want, r.argv); diff != "" {
 		t.Error("-want +got\n" + diff)
 	}
-	if r.stdin != "set server api/cp-1 state drain\n" {
+	if r.stdin != "show info\n" {
 		t.Errorf("stdin %q", r.stdin)
 	}
 	r.err = &machine.CommandError{Machine: "lb", Argv: want, ExitCode: 1}

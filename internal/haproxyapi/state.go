@@ -38,8 +38,9 @@ const (
 	AdminDrain     Admin = 0x08 // put in drain by a command
 )
 
-// Ready reports that no operator keeps traffic away from the server.
-func (a Admin) Ready() bool { return a == 0 }
+// Ready reports that no operator keeps traffic away from the server. "disabled" in
+// the configuration begins as both bits of maintenance, and leaves its own behind when a command ends it.
+func (a Admin) Ready() bool { return a&^AdminMaintConf == 0 }
 
 var stateColumns = []string{"be_name", "srv_name", "srv_addr", "srv_port", "srv_op_state", "srv_admin_state"}
 
