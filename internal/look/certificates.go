@@ -1,0 +1,136 @@
+// Package look sees what is on the machines of a cluster. It takes public things
+// only: private keys never leave the machine that they are on.
+package look
+
+import (
+	"context"
+	"crypto/sha256"
+	"crypto/x509"
+	_ "embed"
+	"encoding/base64"
+	"encoding/hex"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/haplane/haplane/internal/machine"
+)
+
+//go:embed certificates.sh
+var certificatesScript string
+
+// A Certificate is one that lies on a node. Node, Path and Part are where.
+type Certificate struct {
+	Node string
+	Path string
+	// Part is empty for a file's first certificate, and client-certificate-data or
+	// certificate-authority-data in a kubeconfig; those that follow the first one of
+	// these end in their number: "2", "client-certificate-data 2".
+	Part        string
+	Fingerprint string // SHA-256 of the DER form, in hexadecimal
+	Serial      string // in hexadecimal
+	Subject     string
+	Issuer      string
+	NotAfter    time.Time
+}
+
+// Certificates returns every certificate on a node that Kubernetes, etcd or HAProxy
+// may use, in one session. What cannot be read is an error: a proof has no gaps.
+func Certificates(ctx context.Context, m machine.Machine) ([]Certificate, error) {
+	return certificatesBelow(ctx, m, "")
+}
+
+// certificatesBelow has root put before all paths; those of the result are without it.
+func certificatesBelow(ctx context.Context, m machine.Machine, root string) ([]Certificate, error) {
+	cmd := machine.Cmd("sh", "-s", "--", root)
+	cmd.Stdin = strings.NewReader(certificatesScript)
+	result, err := m.Run(ctx, cmd)
+	if err != nil {
+		return nil, fmt.Errorf("look at certificates of %s: %w", m.Name(), err)
+	}
+	certificates, err := parseCertificates(m.Name(), root, result.Stdout)
+	if err != nil {
+		return nil, fmt.Errorf("look at certificates of %s: %w", m.Name(), err)
+	}
+	return certificates, nil
+}
+
+// parseCertificates reads what the script prints.
+func parseCertificates(node, root, text string) ([]Certificate, error) {
+	var all []Certificate
+	for section := range strings.SplitSeq("\n"+text, "\n@ ") {
+		path, body, _ := strings.Cut(section, "\n")
+		if path = strings.TrimPrefix(path, root); path == "" {
+			continue
+		}
+		found, err := parseFile(body)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", path, err)
+		}
+		for _, c := range found {
+			c.Node, c.Path = node, path
+			all = append(all, c)
+		}
+	}
+	return all, nil
+}
+
+// parseFile reads the section of one file: PEM, or lines of a kubeconfig.
+func parseFile(body string) ([]Certificate, error) {
+	if !strings.Contains(body, "-data ") {
+		return number("", []byte(body), 0)
+	}
+	var all []Certificate
+	seen := map[string]int{}
+	for line := range strings.Lines(body) {
+		name, value, _ := strings.Cut(strings.TrimSpace(line), " ")
+		text, err := base64.StdEncoding.DecodeString(value)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", name, err)
+		}
+		found, err := number(name, text, seen[name])
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", name, err)
+		}
+		if len(found) == 0 {
+			return nil, fmt.Errorf("%s: no certificate in it", name)
+		}
+		seen[name] += len(found)
+		all = append(all, found...)
+	}
+	return all, nil
+}
+
+// number reads the certificates of a bundle, of which so many came before.
+func number(name string, bundle []byte, before int) ([]Certificate, error) {
+	var all []Certificate
+	for {
+		var block *pem.Block
+		if block, bundle = pem.Decode(bundle); block == nil {
+			break
+		}
+		cert, err := x509.ParseCertificate(block.Bytes)
+		if err != nil {
+			return nil, err
+		}
+		before++
+		c := describe(cert)
+		if c.Part = name; before > 1 {
+			c.Part = strings.TrimSpace(name + " " + strconv.Itoa(before))
+		}
+		all = append(all, c)
+	}
+	if len(strings.TrimSpace(string(bundle))) > 0 {
+		return nil, errors.New("a certificate that is cut off or not PEM")
+	}
+	return all, nil
+}
+
+func describe(cert *x509.Certificate) Certificate {
+	sum := sha256.Sum256(cert.Raw)
+	return Certificate{Fingerprint: hex.EncodeToString(sum[:]), Serial: cert.SerialNumber.Text(16),
+		Subject: cert.Subject.String(), Issuer: cert.Issuer.String(), NotAfter: cert.NotAfter}
+}
