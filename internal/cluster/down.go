@@ -3,7 +3,6 @@ package cluster
 import (
 	"context"
 	"fmt"
-	"os"
 
 	"github.com/haplane/haplane/internal/machine/ssh"
 	"github.com/haplane/haplane/internal/phase"
@@ -56,7 +55,7 @@ func removeState(_ context.Context, e *env) error {
 		e.changes.add("state " + e.Store.Dir)
 	}
 	ssh.Sweep()
-	if err := os.RemoveAll(e.Store.Dir); err != nil {
+	if err := e.Store.Remove(); err != nil {
 		return fmt.Errorf("remove state: %w", err)
 	}
 	return nil

@@ -6,6 +6,8 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+
+	"github.com/haplane/haplane/internal/durable"
 )
 
 const (
@@ -116,5 +118,5 @@ func (c cache) store(entry string, m manifest) error {
 	if err := os.RemoveAll(c.path(entry)); err != nil {
 		return err
 	}
-	return os.Rename(c.temp(entry), c.path(entry))
+	return durable.Rename(c.temp(entry), c.path(entry))
 }

@@ -3,12 +3,11 @@ package component
 import (
 	"context"
 	"errors"
-	"fmt"
 	"os"
 	"path/filepath"
-	"syscall"
 	"time"
 
+	"github.com/haplane/haplane/internal/durable"
 	"github.com/haplane/haplane/internal/poll"
 )
 
@@ -24,24 +23,24 @@ var ErrHeld = errors.New("a run of haplane is using the cache; try again when it
 // this process ends. Any number of runs hold it at the same time. Who goes on to
 // use a program or an image after it was built holds the cache for all of that.
 func Hold(ctx context.Context, dir string) (release func(), err error) {
-	return await(ctx, func() (func(), error) { return lockCache(dir, syscall.LOCK_SH) })
+	return await(ctx, func() (func(), error) { return lockCache(dir, durable.Shared) })
 }
 
 // HoldAlone is Hold for who removes things: the error is ErrHeld when anyone
 // else holds the cache.
 func HoldAlone(dir string) (release func(), err error) {
-	release, err = lockCache(dir, syscall.LOCK_EX)
-	if errors.Is(err, syscall.EWOULDBLOCK) {
+	release, err = lockCache(dir, durable.Exclusive)
+	if errors.Is(err, durable.ErrHeld) {
 		return nil, ErrHeld
 	}
 	return release, err
 }
 
-func lockCache(dir string, how int) (release func(), err error) {
+func lockCache(dir string, take func(string) (func(), error)) (release func(), err error) {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return nil, err
 	}
-	return lockFile(filepath.Join(dir, "lock"), how)
+	return take(filepath.Join(dir, "lock"))
 }
 
 // lock waits for the entry's lock.
@@ -50,29 +49,16 @@ func (c cache) lock(ctx context.Context, entry string) (unlock func(), err error
 }
 
 func (c cache) tryLock(entry string) (unlock func(), err error) {
-	return lockFile(c.path(lockPrefix+entry), syscall.LOCK_EX)
+	return durable.Exclusive(c.path(lockPrefix + entry))
 }
 
 func await(ctx context.Context, try func() (func(), error)) (unlock func(), err error) {
 	err = poll.Until(ctx, lockInterval, func(context.Context) error {
 		unlock, err = try()
-		if err != nil && !errors.Is(err, syscall.EWOULDBLOCK) {
+		if err != nil && !errors.Is(err, durable.ErrHeld) {
 			return poll.Stop(err)
 		}
 		return err
 	})
 	return unlock, err
-}
-
-// lockFile takes a lock that the kernel drops when its holder dies.
-func lockFile(path string, how int) (unlock func(), err error) {
-	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o644)
-	if err != nil {
-		return nil, err
-	}
-	if err := syscall.Flock(int(f.Fd()), how|syscall.LOCK_NB); err != nil {
-		_ = f.Close()
-		return nil, fmt.Errorf("lock %s: %w", f.Name(), err)
-	}
-	return func() { _ = f.Close() }, nil
 }

@@ -8,6 +8,8 @@ import (
 	"os"
 	"path/filepath"
 	"time"
+
+	"github.com/haplane/haplane/internal/durable"
 )
 
 const manifestName = "manifest.json"
@@ -55,7 +57,7 @@ func (m manifest) write(dir string) error {
 	if err != nil {
 		return err
 	}
-	return os.WriteFile(filepath.Join(dir, manifestName), append(text, '\n'), 0o644)
+	return durable.WriteFile(filepath.Join(dir, manifestName), append(text, '\n'), 0o644)
 }
 
 // add describes the program at path, and puts the links to it beside it.

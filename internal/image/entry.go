@@ -12,6 +12,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/haplane/haplane/internal/durable"
 	"github.com/haplane/haplane/internal/poll"
 )
 
@@ -43,7 +44,7 @@ func makeEntry(ctx context.Context, dir string, fill func(tmp string) error) err
 	if err := errors.Join(os.Chmod(tmp, 0o755), fill(tmp)); err != nil {
 		return errors.Join(err, os.RemoveAll(tmp))
 	}
-	return os.Rename(tmp, dir)
+	return durable.Rename(tmp, dir)
 }
 
 func sweep(parent string) error {
@@ -61,20 +62,17 @@ func sweep(parent string) error {
 
 // lock waits for a lock that the kernel frees when its holder dies.
 func lock(ctx context.Context, path string) (unlock func(), err error) {
-	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o644)
-	if err != nil {
-		return nil, err
-	}
 	err = poll.Until(ctx, 100*time.Millisecond, func(context.Context) error {
-		if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
-			return fmt.Errorf("wait for another builder: lock %s: %w", path, err)
+		unlock, err = durable.Exclusive(path)
+		if errors.Is(err, durable.ErrHeld) {
+			return fmt.Errorf("wait for another builder: %w", err)
+		}
+		if err != nil {
+			return poll.Stop(err)
 		}
 		return nil
 	})
-	if err != nil {
-		return nil, errors.Join(err, f.Close())
-	}
-	return func() { _ = f.Close() }, nil
+	return unlock, err
 }
 
 // run runs a builder in a mount namespace of its own, so that its mounts end

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/haplane/haplane/internal/component"
+	"github.com/haplane/haplane/internal/durable"
 )
 
 const manifestFile = "manifest.json"
@@ -131,5 +132,5 @@ func writeJSON(path string, v any) error {
 	if err != nil {
 		return err
 	}
-	return os.WriteFile(path, append(data, '\n'), 0o644)
+	return durable.WriteFile(path, append(data, '\n'), 0o644)
 }

@@ -2,28 +2,20 @@ package store
 
 import (
 	"errors"
-	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
+
+	"github.com/haplane/haplane/internal/durable"
 )
 
-// save writes a file atomically; a secret one is 0600 from its first byte.
+// save writes a file durably; a secret one is 0600 from its first byte.
 func (s Store) save(name string, data []byte, mode fs.FileMode) error {
 	file := s.path(name)
-	if err := os.MkdirAll(filepath.Dir(file), 0o700); err != nil {
+	if err := durable.MkdirAll(filepath.Dir(file), 0o700); err != nil {
 		return err
 	}
-	f, err := os.CreateTemp(filepath.Dir(file), filepath.Base(file)+".*.new") // 0600
-	if err != nil {
-		return err
-	}
-	defer os.Remove(f.Name())
-	_, err = f.Write(data)
-	if err := errors.Join(err, f.Chmod(mode), f.Sync(), f.Close()); err != nil {
-		return fmt.Errorf("write %s: %w", file, err)
-	}
-	return os.Rename(f.Name(), file)
+	return durable.WriteFile(file, data, mode)
 }
 
 // load reads a file; of one that is not there it returns nil.

@@ -9,6 +9,8 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+
+	"github.com/haplane/haplane/internal/durable"
 )
 
 // resolvConf is what a machine that reaches out resolves names with.
@@ -35,7 +37,7 @@ func (p *Provider) writeFiles(m Machine, all []Machine) error {
 		{"etc/ssh/ssh_host_ed25519_key", 0o600, m.HostKey},
 		{"root/.ssh/authorized_keys", 0o600, m.AuthorizedKey},
 	} {
-		if err := writeFile(filepath.Join(root, f.path), f.mode, f.data); err != nil {
+		if err := durable.WriteFile(filepath.Join(root, f.path), f.data, f.mode); err != nil {
 			return err
 		}
 	}
@@ -62,7 +64,7 @@ func copyProgram(from, to string) error {
 		return err
 	}
 	defer in.Close()
-	return replaceFile(to, 0o755, in)
+	return durable.Replace(to, 0o755, in)
 }
 
 // hosts is /etc/hosts of every machine.
@@ -101,5 +103,5 @@ func writeMachineID(path string) error {
 	if _, err := rand.Read(id); err != nil {
 		return err
 	}
-	return writeFile(path, 0o444, []byte(hex.EncodeToString(id)+"\n"))
+	return durable.WriteFile(path, []byte(hex.EncodeToString(id)+"\n"), 0o444)
 }

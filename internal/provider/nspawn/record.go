@@ -1,16 +1,16 @@
 package nspawn
 
 import (
-	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"net/netip"
 	"os"
 	"path/filepath"
 	"slices"
+
+	"github.com/haplane/haplane/internal/durable"
 )
 
 // A record is what a machine was made of. It is written once its root is complete.
@@ -106,28 +106,5 @@ func writeJSON(path string, v any) error {
 	if err != nil {
 		return err
 	}
-	return writeFile(path, 0o600, append(data, '\n'))
-}
-
-// writeFile replaces a file in one step. It has its mode from the first byte on.
-func writeFile(path string, mode fs.FileMode, data []byte) error {
-	return replaceFile(path, mode, bytes.NewReader(data))
-}
-
-// replaceFile does so with what it reads. From a file on the same file system, the
-// kernel copies.
-func replaceFile(path string, mode fs.FileMode, from io.Reader) error {
-	tmp := path + ".new"
-	if err := os.Remove(tmp); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return err
-	}
-	f, err := os.OpenFile(tmp, os.O_WRONLY|os.O_CREATE|os.O_EXCL, mode)
-	if err != nil {
-		return err
-	}
-	_, err = io.Copy(f, from)
-	if err := errors.Join(err, f.Chmod(mode), f.Close()); err != nil {
-		return err
-	}
-	return os.Rename(tmp, path)
+	return durable.WriteFile(path, append(data, '\n'), 0o600)
 }

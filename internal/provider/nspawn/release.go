@@ -10,6 +10,8 @@ import (
 	"strings"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/haplane/haplane/internal/durable"
 )
 
 // endProcesses kills what runs of a machine, whatever its record says.
@@ -21,11 +23,7 @@ func (p *Provider) endProcesses(ctx context.Context, machine string) ([]int, err
 	if err != nil {
 		return pids, err
 	}
-	err = os.Remove(p.dir(machine, processFile))
-	if errors.Is(err, fs.ErrNotExist) {
-		err = nil
-	}
-	return pids, err
+	return pids, durable.Remove(p.dir(machine, processFile))
 }
 
 // release takes away all of a machine that is not a file, and says what it was.

@@ -9,6 +9,8 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+
+	"github.com/haplane/haplane/internal/durable"
 )
 
 // A bootService starts the machines when the host boots. Only a host that runs
@@ -51,7 +53,7 @@ func (p *Provider) enableService(ctx context.Context) error {
 	if err == nil && string(old) == text && b.enabled(p.service()) {
 		return nil // the service itself comes by here: it must not have itself reloaded
 	}
-	if err := writeFile(file, 0o644, []byte(text)); err != nil {
+	if err := durable.WriteFile(file, []byte(text), 0o644); err != nil {
 		return err
 	}
 	return firstError(
@@ -82,7 +84,7 @@ func (p *Provider) removeService(ctx context.Context) (removed []string, err err
 		return nil, err // without its file systemd may not know it
 	}
 	for _, path := range []string{link, file} {
-		if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		if err := durable.Remove(path); err != nil {
 			return nil, err
 		}
 	}
