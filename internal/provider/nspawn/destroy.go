@@ -9,6 +9,8 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+
+	"github.com/haplane/haplane/internal/durable"
 )
 
 // Destroy removes the machines, their files and the network, and says what it
@@ -72,12 +74,25 @@ func (p *Provider) removeMachine(ctx context.Context, name string) ([]string, er
 		return removed, err
 	}
 	dir := p.dir(name)
-	if _, err := os.Lstat(dir); errors.Is(err, fs.ErrNotExist) {
-		return removed, nil
+	// Without its name it is no machine any more, so that one that is half removed
+	// is not taken for a whole one.
+	gone := dir + removing
+	if err := os.RemoveAll(gone); err != nil {
+		return removed, err
 	}
-	// The record goes last: what is half removed is still known.
-	return append(removed, "folder "+dir), os.RemoveAll(dir)
+	if err := os.Rename(dir, gone); errors.Is(err, fs.ErrNotExist) {
+		return removed, nil
+	} else if err != nil {
+		return removed, err
+	}
+	if err := durable.SyncDir(p.StateDir); err != nil {
+		return removed, err
+	}
+	return append(removed, "folder "+dir), os.RemoveAll(gone)
 }
+
+// removing ends the name of a machine's folder that is being removed. No machine has a dot in its name.
+const removing = ".removing"
 
 // remains lists the machines that anything is left of.
 func (p *Provider) remains() ([]string, error) {
@@ -100,7 +115,7 @@ func (p *Provider) remains() ([]string, error) {
 
 // isMachine keeps Destroy from folders that are not of its making.
 func (p *Provider) isMachine(folder string) bool {
-	for _, name := range []string{recordFile, processFile, "upper", "data"} {
+	for _, name := range []string{recordFile, processFile, consoleFile, "upper", "data"} {
 		if _, err := os.Lstat(p.dir(folder, name)); err == nil {
 			return label.MatchString(folder)
 		}
@@ -134,6 +149,12 @@ func (p *Provider) removeSharedCgroup() {
 }
 
 func (p *Provider) removeState() []string {
+	left, _ := os.ReadDir(p.StateDir)
+	for _, e := range left {
+		if strings.HasSuffix(e.Name(), removing) { // by a run that was cut off
+			_ = os.RemoveAll(p.dir(e.Name()))
+		}
+	}
 	_ = os.Remove(filepath.Join(p.StateDir, networkFile))
 	if os.Remove(p.StateDir) != nil {
 		return nil // it holds what is not ours, or is gone

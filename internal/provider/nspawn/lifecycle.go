@@ -2,6 +2,7 @@ package nspawn
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 )
@@ -11,14 +12,15 @@ const stopGrace = 45 * time.Second
 
 // Start starts created machines that do not run; without names, all of them, and
 // from then on again at each boot of the host. It makes anew whatever of them
-// was in the kernel and is there no more.
+// was in the kernel and is there no more. Those that are damaged are named in the
+// error, which wraps ErrDamaged; without names, the others run all the same.
 func (p *Provider) Start(ctx context.Context, names ...string) error {
 	if err := p.owned(); err != nil {
 		return err
 	}
-	records, err := p.records(names)
-	if err != nil {
-		return err
+	records, damaged := p.records(names)
+	if damaged != nil && !errors.Is(damaged, ErrDamaged) {
+		return damaged
 	}
 	if err := p.makeNetwork(ctx); err != nil {
 		return fmt.Errorf("make network %s: %w", p.Network, err)
@@ -28,17 +30,19 @@ func (p *Provider) Start(ctx context.Context, names ...string) error {
 			return fmt.Errorf("enable service: %w", err)
 		}
 	}
-	return each(records, func(_ int, r record) error {
-		if err := p.start(ctx, r); err != nil {
+	err := each(records, func(_ int, r record) error {
+		if err := p.start(ctx, r, func() error { return nil }); err != nil {
 			return fmt.Errorf("start machine %s: %w", r.Name, err)
 		}
 		return nil
 	})
+	return errors.Join(err, damaged)
 }
 
 // start starts a machine that does not run, or runs without a link. Nothing of
-// its last run is left but its files, as on a real host.
-func (p *Provider) start(ctx context.Context, r record) error {
+// its last run is left but its files, as on a real host; files writes into its root
+// before it boots.
+func (p *Provider) start(ctx context.Context, r record, files func() error) error {
 	if err := p.validateMachines([]Machine{{Name: r.Name, Addresses: r.Addresses}}); err != nil {
 		return err
 	}
@@ -51,6 +55,9 @@ func (p *Provider) start(ctx context.Context, r record) error {
 		return err
 	}
 	if err := p.mountRoot(r); err != nil {
+		return err
+	}
+	if err := files(); err != nil {
 		return err
 	}
 	if err := p.makeNetns(r); err != nil {
@@ -94,7 +101,7 @@ func (p *Provider) end(ctx context.Context, names []string, ask func(process)) e
 	if len(names) == 0 {
 		names, err = p.remains() // what has lost its record may run all the same
 	} else {
-		_, err = p.records(names)
+		err = p.known(names)
 	}
 	if err != nil {
 		return err
@@ -108,4 +115,14 @@ func (p *Provider) end(ctx context.Context, names []string, ask func(process)) e
 		}
 		return nil
 	})
+}
+
+// known is an error when one of the names is that of no machine.
+func (p *Provider) known(names []string) error {
+	for _, name := range names {
+		if _, err := p.look(name); err != nil && !errors.Is(err, ErrDamaged) {
+			return err
+		}
+	}
+	return nil
 }

@@ -83,14 +83,11 @@ func addrs(texts ...string) []netip.Addr {
 func TestRecords(t *testing.T) {
 	p := provider("demo", false)
 	p.StateDir = t.TempDir()
-	for _, dir := range []string{"b", "a", "half"} {
-		if err := os.Mkdir(p.dir(dir), 0o700); err != nil {
-			t.Fatal(err)
-		}
-	}
+	folder(t, p, "half", map[string]string{"upper/": ""})
 	a := record{Name: "a", Addresses: addrs("10.73.11.2"), Image: "/image"}
 	b := record{Name: "b", Addresses: addrs("10.73.11.3", "fd00::3"), Image: "/image"}
 	for _, r := range []record{b, a} {
+		folder(t, p, r.Name, whole())
 		if err := p.writeRecord(r); err != nil {
 			t.Fatal(err)
 		}

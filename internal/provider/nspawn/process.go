@@ -79,7 +79,7 @@ func (proc process) signal(sig unix.Signal) error {
 // launch starts the machine's process in its cgroup and session: it outlives
 // this program.
 func (p *Provider) launch(ctx context.Context, machine string) (process, error) {
-	console, err := os.OpenFile(p.dir(machine, "console.log"), os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o600)
+	console, err := os.OpenFile(p.dir(machine, consoleFile), os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o600)
 	if err != nil {
 		return process{}, err
 	}
@@ -159,7 +159,7 @@ func (proc process) powerOff(ctx context.Context, grace time.Duration) error {
 
 // lastLines is the end of a machine's console, for an error.
 func (p *Provider) lastLines(machine string) string {
-	data, _ := os.ReadFile(p.dir(machine, "console.log"))
+	data, _ := os.ReadFile(p.dir(machine, consoleFile))
 	lines := bytes.Split(bytes.TrimSpace(data), []byte("\n"))
 	return string(bytes.Join(lines[max(0, len(lines)-3):], []byte("; ")))
 }

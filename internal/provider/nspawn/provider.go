@@ -7,11 +7,8 @@
 package nspawn
 
 import (
-	"context"
 	"errors"
-	"fmt"
 	"net/netip"
-	"os"
 	"slices"
 	"sync"
 )
@@ -43,6 +40,7 @@ type Machine struct {
 	Name          string            // a DNS label; the host name
 	Addresses     []netip.Addr      // one of each of the network's prefixes, in their order
 	HostKey       []byte            // sshd's ed25519 key, OpenSSH PEM
+	Image         string            // root folder of the image that it is made from; empty: the provider's. One that is made already keeps its own
 	AuthorizedKey []byte            // one line of authorized_keys; it becomes root
 	Programs      map[string]string // files of this host by where the machine is made with a copy, 0755; one that is made already keeps its own
 }
@@ -52,7 +50,8 @@ type Status struct {
 	Name      string       `json:"name"`
 	Addresses []netip.Addr `json:"addresses"`
 	Running   bool         `json:"running"`
-	PID       int          `json:"pid,omitempty"` // of systemd-nspawn, while it runs
+	PID       int          `json:"pid,omitempty"`     // of systemd-nspawn, while it runs
+	Damaged   string       `json:"damaged,omitempty"` // what it has lost, so that it cannot be started
 }
 
 // A Provider makes the machines of one cluster. Its methods need root. They can
@@ -72,65 +71,25 @@ type Provider struct {
 	boot *bootService // other than this host's, for tests
 }
 
-// Create makes the machines that are missing and starts those that do not run,
-// all at once. machines is the whole cluster: each knows the names of the
-// others. A machine is started when its process is; Ready waits for its sshd.
-func (p *Provider) Create(ctx context.Context, machines []Machine) error {
-	if err := p.owned(); err != nil {
-		return err
-	}
-	if err := p.validateMachines(machines); err != nil {
-		return err
-	}
-	if err := p.makeNetwork(ctx); err != nil {
-		return fmt.Errorf("make network %s: %w", p.Network, err)
-	}
-	if err := p.enableService(ctx); err != nil {
-		return fmt.Errorf("enable service: %w", err)
-	}
-	return each(machines, func(_ int, m Machine) error {
-		if err := p.create(ctx, m, machines); err != nil {
-			return fmt.Errorf("create machine %s: %w", m.Name, err)
-		}
-		return nil
-	})
-}
-
-func (p *Provider) create(ctx context.Context, m Machine, all []Machine) error {
-	rec, err := p.readRecord(m.Name)
-	switch {
-	case errors.Is(err, os.ErrNotExist):
-		rec = record{Name: m.Name, Addresses: m.Addresses, Image: p.Image}
-		if err := errors.Join(p.fillFolders(ctx, rec), p.copyPrograms(m)); err != nil {
-			return err
-		}
-	case err != nil:
-		return err
-	case !slices.Equal(rec.Addresses, m.Addresses):
-		return fmt.Errorf("it exists with address %s, want %s", list(rec.Addresses), list(m.Addresses))
-	}
-	if err := p.mountRoot(rec); err != nil {
-		return err
-	}
-	if err := p.writeFiles(m, all); err != nil {
-		return err
-	}
-	if err := p.writeRecord(rec); err != nil {
-		return err
-	}
-	return p.start(ctx, rec)
-}
-
 // List tells the state of every machine that was created, by name.
 func (p *Provider) List() ([]Status, error) {
-	records, err := p.records(nil)
+	names, err := p.folders()
 	if err != nil {
 		return nil, err
 	}
 	var out []Status
-	for _, r := range records {
-		s := Status{Name: r.Name, Addresses: r.Addresses}
-		if proc, err := p.readProcess(r.Name); err == nil && proc.alive() {
+	for _, name := range names {
+		r, err := p.look(name)
+		s := Status{Name: name, Addresses: r.Addresses}
+		switch {
+		case errors.Is(err, ErrDamaged):
+			s.Damaged = err.Error()
+		case errors.Is(err, errNoRecord):
+			continue
+		case err != nil:
+			return nil, err
+		}
+		if proc, err := p.readProcess(name); err == nil && proc.alive() {
 			s.Running, s.PID = true, proc.PID
 		}
 		out = append(out, s)

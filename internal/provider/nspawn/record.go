@@ -31,24 +31,40 @@ const (
 	recordFile  = "machine.json"
 	processFile = "process.json"
 	networkFile = "network.json"
+	consoleFile = "console.log" // made when a machine is started first
 )
 
 func (p *Provider) dir(machine string, elem ...string) string {
 	return filepath.Join(append([]string{p.StateDir, machine}, elem...)...)
 }
 
+// errNoRecord means that there is no record that can be read: the machine was never
+// complete, or a power loss took it.
+var errNoRecord = errors.New("no record")
+
 func (p *Provider) readRecord(machine string) (record, error) {
 	var r record
-	err := readJSON(p.dir(machine, recordFile), &r)
-	if err == nil && (r.Name != machine || len(r.Addresses) == 0 || r.Image == "") {
-		err = fmt.Errorf("read %s: it does not describe machine %s", p.dir(machine, recordFile), machine)
+	path := p.dir(machine, recordFile)
+	data, err := os.ReadFile(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return r, fmt.Errorf("%w of machine %s: %w", errNoRecord, machine, err)
 	}
-	return r, err
+	if err != nil {
+		return r, err
+	}
+	if err := json.Unmarshal(data, &r); err != nil {
+		return r, fmt.Errorf("%w of machine %s: read %s: %w", errNoRecord, machine, path, err)
+	}
+	if r.Name != machine || len(r.Addresses) == 0 || r.Image == "" {
+		return r, fmt.Errorf("%w of machine %s: read %s: it does not describe that machine", errNoRecord, machine, path)
+	}
+	return r, nil
 }
 
 func (p *Provider) writeRecord(r record) error { return writeJSON(p.dir(r.Name, recordFile), r) }
 
-// records reads the records of the named machines, or of all that are complete.
+// records reads the records of the named machines; without names, of all that are
+// complete, beside an error that names each one that is damaged.
 func (p *Provider) records(names []string) ([]record, error) {
 	all := len(names) == 0
 	if all {
@@ -58,20 +74,22 @@ func (p *Provider) records(names []string) ([]record, error) {
 		}
 	}
 	var out []record
+	var damaged []error
 	for _, name := range names {
-		r, err := p.readRecord(name)
-		if all && errors.Is(err, fs.ErrNotExist) {
-			continue
-		}
-		if err != nil {
+		r, err := p.look(name)
+		switch {
+		case err == nil:
+			out = append(out, r)
+		case all && errors.Is(err, ErrDamaged):
+			damaged = append(damaged, err)
+		case !all || !errors.Is(err, errNoRecord):
 			return nil, err
 		}
-		out = append(out, r)
 	}
-	return out, nil
+	return out, errors.Join(damaged...)
 }
 
-// folders lists the machines that have a folder, complete or not.
+// folders lists the folders that may be machines', complete or not.
 func (p *Provider) folders() ([]string, error) {
 	entries, err := os.ReadDir(p.StateDir)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -82,7 +100,7 @@ func (p *Provider) folders() ([]string, error) {
 	}
 	var names []string
 	for _, e := range entries {
-		if e.IsDir() {
+		if e.IsDir() && label.MatchString(e.Name()) {
 			names = append(names, e.Name())
 		}
 	}
