@@ -10,6 +10,7 @@ import (
 
 	"github.com/haplane/haplane/internal/poll"
 	"github.com/haplane/haplane/internal/render"
+	"github.com/haplane/haplane/internal/runtime/systemd"
 	"github.com/haplane/haplane/internal/topology"
 	"github.com/haplane/haplane/spec"
 )
@@ -41,7 +42,7 @@ func (e *env) planned(ctx context.Context, which func(render.Unit) bool) (bool, 
 		if len(units) == 0 {
 			return unitPlan{}, nil
 		}
-		seen, err := observeUnits(ctx, e.machine(n), units)
+		seen, err := systemd.Observe(ctx, e.machine(n), unitNames(units))
 		return planUnits(units, seen), err
 	})
 	for _, p := range e.plan {
@@ -60,8 +61,8 @@ func (e *env) execute(ctx context.Context) error {
 		if len(units) == 0 {
 			return nil
 		}
-		e.changes.add(fmt.Sprintf("started on %s: %s", n.Name, unitList(units)))
-		return startUnits(ctx, e.machine(n), units)
+		e.changes.add(fmt.Sprintf("started on %s: %s", n.Name, strings.Join(units, ", ")))
+		return systemd.Start(ctx, e.machine(n), units...)
 	})
 	if err != nil {
 		return err
@@ -82,11 +83,11 @@ func (e *env) restart(ctx context.Context, n topology.Node, units []string) erro
 	if n.Role == spec.RoleControlPlane || n.Role == spec.RoleEtcd {
 		others := slices.DeleteFunc(e.topology.ControlPlane(), func(o topology.Node) bool { return o.Name == n.Name })
 		if err := e.waitForAPIServersOf(ctx, others); err != nil {
-			return fmt.Errorf("restart %s: %w", unitList(units), err)
+			return fmt.Errorf("restart %s: %w", strings.Join(units, ", "), err)
 		}
 	}
-	e.changes.add(fmt.Sprintf("restarted on %s: %s", n.Name, unitList(units)))
-	if err := restartUnits(ctx, e.machine(n), units); err != nil {
+	e.changes.add(fmt.Sprintf("restarted on %s: %s", n.Name, strings.Join(units, ", ")))
+	if err := systemd.Restart(ctx, e.machine(n), units...); err != nil {
 		return err
 	}
 	switch n.Role {
@@ -96,10 +97,6 @@ func (e *env) restart(ctx context.Context, n topology.Node, units []string) erro
 		return e.waitForUnit(ctx, n, []string{"etcd"}, func(ctx context.Context) error { return e.memberHealthy(ctx, n) })
 	}
 	return nil
-}
-
-func unitList(units []string) string {
-	return strings.ReplaceAll(strings.Join(units, ", "), ".service", "")
 }
 
 func controlPlaneStarted(ctx context.Context, e *env) (bool, error) { return e.planned(ctx, isAPIUnit) }
@@ -154,7 +151,7 @@ func (e *env) waitForUnit(ctx context.Context, n topology.Node, units []string, 
 		if time.Since(began) < crashLoop*restartEvery {
 			return err // too early to tell
 		}
-		if unit, restarts := e.crashLooping(ctx, n, units); unit != "" {
+		if unit, restarts := systemd.CrashLooping(ctx, e.machine(n), units, crashLoop); unit != "" {
 			suspect = unit
 			return poll.Stop(fmt.Errorf("ended and was started again %d times: %w", restarts, err))
 		}

@@ -41,11 +41,7 @@ func (h *Handle) NodeNames() []string {
 
 // UnitNames lists the units that haplane runs on a node.
 func (h *Handle) UnitNames(node string) []string {
-	var out []string
-	for _, u := range render.Render(render.Input{Topology: h.env.topology})[node].Units {
-		out = append(out, u.Name)
-	}
-	return out
+	return unitNames(render.Render(render.Input{Topology: h.env.topology})[node].Units)
 }
 
 // CheckNode returns an error that lists the nodes where name is none of them.

@@ -14,6 +14,7 @@ import (
 
 	"github.com/haplane/haplane/internal/fileset"
 	"github.com/haplane/haplane/internal/pki"
+	"github.com/haplane/haplane/internal/program"
 	"github.com/haplane/haplane/internal/topology"
 	"github.com/haplane/haplane/spec"
 )
@@ -42,12 +43,9 @@ type Input struct {
 type Unit struct {
 	Name string // without .service
 	// Config is the digest of all that the unit is configured by. A running unit
-	// tells the one that it was started with in its environment, see ConfigVariable.
+	// tells the one that it was started with in its environment, see program.ConfigVariable.
 	Config string
 }
-
-// ConfigVariable is the environment variable in which a unit carries its Config.
-const ConfigVariable = "HAPLANE_CONFIG"
 
 // A Machine is what one machine gets. Units are in the order in which they start.
 type Machine struct {
@@ -154,7 +152,7 @@ func (b *builder) addService(s service) {
 	fmt.Fprintf(&w, "\n[Service]\nExecStart=%s\nRestart=always\nRestartSec=1\nLimitNOFILE=65536\n", strings.Join(words(s.argv), " \\\n  "))
 	writeLines(&w, s.service)
 	config := b.digest(w.String(), s.reads)
-	fmt.Fprintf(&w, "Environment=%s=%s\n\n[Install]\nWantedBy=multi-user.target\n", ConfigVariable, config)
+	fmt.Fprintf(&w, "Environment=%s=%s\n\n[Install]\nWantedBy=multi-user.target\n", program.ConfigVariable, config)
 	b.add(path.Join(topology.UnitDir, s.name+".service"), w.String())
 	b.units = append(b.units, Unit{Name: s.name, Config: config})
 }

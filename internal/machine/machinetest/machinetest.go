@@ -20,7 +20,7 @@ type Recorder struct {
 	Answer func(argv []string) (string, error)
 
 	mu       sync.Mutex
-	commands []string
+	commands [][]string
 	files    fileset.Set
 }
 
@@ -32,7 +32,7 @@ func (r *Recorder) Name() string { return r.NodeName }
 // Run records the command.
 func (r *Recorder) Run(_ context.Context, cmd machine.Command) (machine.Result, error) {
 	r.mu.Lock()
-	r.commands = append(r.commands, strings.Join(cmd.Argv, " "))
+	r.commands = append(r.commands, slices.Clone(cmd.Argv))
 	r.mu.Unlock()
 	if r.Answer == nil {
 		return machine.Result{}, nil
@@ -67,6 +67,17 @@ func (r *Recorder) Stat(_ context.Context, paths []string) (map[string]fileset.S
 
 // Commands lists what was run so far, each in one line.
 func (r *Recorder) Commands() []string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	var out []string
+	for _, argv := range r.commands {
+		out = append(out, strings.Join(argv, " "))
+	}
+	return out
+}
+
+// Argvs lists what was run so far, as it was given.
+func (r *Recorder) Argvs() [][]string {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return slices.Clone(r.commands)
