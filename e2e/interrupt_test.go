@@ -15,6 +15,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/haplane/haplane/e2e/rig"
 )
 
 const (
@@ -83,7 +85,7 @@ func (c *cluster) start(t *testing.T, args ...string) (*exec.Cmd, *strings.Build
 	t.Helper()
 	cmd, stderr := c.Command(background(t), args...), new(strings.Builder)
 	cmd.Stderr = stderr
-	if err := cmd.Start(); err != nil {
+	if err := rig.Start(cmd); err != nil {
 		t.Fatal(err)
 	}
 	return cmd, stderr

@@ -19,6 +19,8 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/haplane/haplane/e2e/rig"
 )
 
 // workload is one replica of the web image on every node, behind a Service.
@@ -199,7 +201,7 @@ func (c *cluster) checkPortForward(t *testing.T, pods map[string]corev1.Pod) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := cmd.Start(); err != nil {
+	if err := rig.Start(cmd); err != nil {
 		t.Fatal(err)
 	}
 	defer finish(cmd)

@@ -18,6 +18,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/haplane/haplane/internal/child"
 	"github.com/haplane/haplane/internal/poll"
 )
 
@@ -210,10 +211,12 @@ func (r *Rig) Command(ctx context.Context, args ...string) *exec.Cmd {
 	}
 	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
 	cmd.WaitDelay = 10 * time.Second
-	// A run that is killed must not leave a haplane that goes on making machines.
-	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGTERM}
 	return cmd
 }
+
+// Start starts a command. A run of tests that is killed must not leave a haplane that
+// goes on making machines.
+func Start(cmd *exec.Cmd) error { return child.Start(cmd, syscall.SIGTERM) }
 
 func ours(variable string) bool {
 	name, _, _ := strings.Cut(variable, "=")
@@ -229,7 +232,10 @@ func Finish(cmd *exec.Cmd) Result {
 	var stdout, stderr strings.Builder
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr
 	start := time.Now()
-	err := cmd.Run()
+	err := Start(cmd)
+	if err == nil {
+		err = cmd.Wait()
+	}
 	result := Result{Args: cmd.Args[1:], Elapsed: time.Since(start), Stdout: stdout.String(), Stderr: stderr.String()}
 	if result.Code = cmd.ProcessState.ExitCode(); result.Code < 0 {
 		result.Stderr += fmt.Sprintln(err)

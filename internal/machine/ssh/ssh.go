@@ -19,6 +19,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/haplane/haplane/internal/child"
 	"github.com/haplane/haplane/internal/machine"
 )
 
@@ -148,8 +149,8 @@ func (m *master) start(ctx context.Context, to *Machine) error {
 	// Not CommandContext: the connection outlives the command that asked for it.
 	m.cmd = exec.Command("ssh", to.client.args(m.socket, "-M", "-N", "--", to.destination)...)
 	m.cmd.Stderr = &m.stderr
-	m.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGTERM}
-	if err := m.cmd.Start(); err != nil {
+	m.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	if err := child.Start(m.cmd, syscall.SIGTERM); err != nil {
 		m.cmd = nil
 		return fmt.Errorf("connect to %s: %w", name, err)
 	}
