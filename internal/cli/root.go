@@ -72,6 +72,11 @@ func storeHint(err error) string {
 	if errors.Is(err, store.ErrOtherUser) {
 		return "another user made it; run haplane as for up, with sudo"
 	}
+	var damaged *store.DamagedError
+	if errors.As(err, &damaged) {
+		return "restore it from a backup; where the cluster was up and no change was under way, move it away: " +
+			"haplane then begins with cluster.yaml beside it"
+	}
 	return ""
 }
 

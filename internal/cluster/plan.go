@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"time"
 
 	"github.com/pmezard/go-difflib/difflib"
 
@@ -14,6 +15,7 @@ import (
 	"github.com/haplane/haplane/internal/kubeapi"
 	"github.com/haplane/haplane/internal/machine"
 	"github.com/haplane/haplane/internal/phase"
+	"github.com/haplane/haplane/internal/pki"
 	"github.com/haplane/haplane/internal/render"
 	"github.com/haplane/haplane/internal/topology"
 	"github.com/haplane/haplane/spec"
@@ -24,6 +26,7 @@ type Plan struct {
 	Phases  []PlannedPhase    `json:"phases"`
 	Files   []FileChange      `json:"files"`
 	Keys    []string          `json:"keys"`    // keys and certificates to make
+	Reissue []pki.Reissue     `json:"reissue"` // the same, and why
 	Objects []kubeapi.Applied `json:"objects"` // of Kubernetes, to make or change; none while its API does not answer
 }
 
@@ -58,10 +61,13 @@ func DryRun(ctx context.Context, c *spec.Cluster, o Options) (*Plan, error) {
 	}
 	e := newEnv(c, o)
 	defer e.close()
-	plan := &Plan{Files: []FileChange{}, Keys: []string{}, Objects: []kubeapi.Applied{}}
-	var err error
-	if plan.Keys, err = e.renderOnly(); err != nil {
+	plan := &Plan{Files: []FileChange{}, Keys: []string{}, Reissue: []pki.Reissue{}, Objects: []kubeapi.Applied{}}
+	reissue, err := e.renderOnly()
+	if err != nil {
 		return nil, err
+	}
+	for _, r := range reissue {
+		plan.Keys, plan.Reissue = append(plan.Keys, r.Name), append(plan.Reissue, r)
 	}
 	if e.topology.OwnsEndpoints() {
 		if err := e.addAgent(); err != nil {
@@ -78,8 +84,8 @@ func DryRun(ctx context.Context, c *spec.Cluster, o Options) (*Plan, error) {
 	return plan, plan.onMachines(ctx, e)
 }
 
-// renderOnly makes keys and files in memory and returns the names of the new keys.
-func (e *env) renderOnly() (issued []string, err error) {
+// renderOnly makes keys and files in memory and tells which keys are new, and why.
+func (e *env) renderOnly() (issued []pki.Reissue, err error) {
 	source, err := component.SourceDir()
 	if err != nil {
 		return nil, err
@@ -96,7 +102,7 @@ func (e *env) renderOnly() (issued []string, err error) {
 			e.programs = append(e.programs, component.Program{Name: "coredns", Version: c.Version})
 		}
 	}
-	if issued, err = e.completeKeys(); err != nil {
+	if issued, err = e.completeKeys(time.Now()); err != nil {
 		return nil, err
 	}
 	e.rendered = render.Render(e.input())

@@ -2,7 +2,7 @@ package cluster
 
 import (
 	"context"
-	"crypto/rand"
+	"errors"
 	"fmt"
 	"os"
 	"time"
@@ -12,7 +12,6 @@ import (
 	"github.com/haplane/haplane/internal/image"
 	"github.com/haplane/haplane/internal/machine"
 	"github.com/haplane/haplane/internal/machine/ssh"
-	"github.com/haplane/haplane/internal/pki"
 	"github.com/haplane/haplane/internal/provider/nspawn"
 	"github.com/haplane/haplane/internal/render"
 	"github.com/haplane/haplane/internal/topology"
@@ -61,42 +60,30 @@ func buildImage(ctx context.Context, e *env) error {
 // makeKeys makes everything of the machines that can be made without them: what
 // is missing of keys and certificates, and then every file.
 func makeKeys(_ context.Context, e *env) error {
-	issued, err := e.completeKeys()
+	now := time.Now()
+	plan, err := e.completeKeys(now)
 	if err != nil {
 		return err
 	}
-	if len(issued) > 0 {
-		if err := e.Store.SaveKeys(e.keys, issued); err != nil {
-			return err
-		}
-		e.changes.add(fmt.Sprintf("made %d keys and certificates", len(issued)))
-	}
-	if e.ssh, err = e.Store.PrepareSSH(e.topology); err != nil {
+	if err := e.saveKeys(plan); err != nil {
 		return err
 	}
-	if err := e.Store.SaveCluster(e.cluster); err != nil {
+	for _, warning := range certificateWarnings(e.rows, e.keys, now) {
+		e.detail("make-keys", "warning: %s", warning)
+	}
+	hosts, err := e.Store.Hosts(e.topology)
+	if err != nil {
+		return err
+	}
+	if e.ssh, err = e.Store.PrepareSSH(hosts); err != nil {
+		return err
+	}
+	if err := errors.Join(e.recordWanted(), e.Store.SaveCluster(e.cluster)); err != nil {
 		return err
 	}
 	e.rendered = render.Render(e.input())
 	if e.topology.OwnsEndpoints() {
 		return e.addAgent()
-	}
-	return nil
-}
-
-// completeKeys loads the keys and makes, in memory, what is missing; it names those.
-func (e *env) completeKeys() (issued []string, err error) {
-	if err := e.loadKeys(); err != nil {
-		return nil, err
-	}
-	e.keys, issued, err = pki.Complete(e.rows, e.keys, time.Now(), rand.Reader)
-	return issued, err
-}
-
-func (e *env) loadKeys() error {
-	var err error
-	if e.keys, err = e.Store.Keys(e.rows); err != nil {
-		return fmt.Errorf("read keys: %w", err)
 	}
 	return nil
 }

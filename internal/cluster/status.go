@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"sync"
+	"time"
 
 	"github.com/haplane/haplane/internal/haproxyapi"
 	"github.com/haplane/haplane/internal/topology"
@@ -22,6 +23,8 @@ type Status struct {
 	Leaders                    map[string]string `json:"leaders"`
 	KubernetesServiceEndpoints []string          `json:"kubernetesServiceEndpoints"`
 	LoadBalancers              []LBStatus        `json:"loadBalancers"`
+	// Warnings are about what is right still, and will not be: certificates that end soon.
+	Warnings []string `json:"warnings"`
 	// Errors are what could not be looked at, and why.
 	Errors []string `json:"errors"`
 }
@@ -81,7 +84,8 @@ func (h *Handle) Status(ctx context.Context) (*Status, error) {
 	}
 	defer e.close()
 	s := &Status{Cluster: e.topology.Name, Identity: e.topology.Identity, Endpoint: e.topology.APIEndpoint(),
-		Leaders: map[string]string{}, KubernetesServiceEndpoints: []string{}, Errors: []string{}}
+		Leaders: map[string]string{}, KubernetesServiceEndpoints: []string{},
+		Warnings: certificateWarnings(e.rows, e.keys, time.Now()), Errors: []string{}}
 	c := &collector{env: e, status: s}
 	var group sync.WaitGroup
 	for _, look := range []func(context.Context) error{c.nodes, c.apiServers, c.etcd, c.leaders, c.endpoints, c.loadBalancers} {

@@ -58,7 +58,9 @@ func Up(ctx context.Context, c *spec.Cluster, o Options) ([]string, error) {
 	defer release()
 	e := newEnv(c, o)
 	defer e.close()
-	err = phase.Run(ctx, e, bringUp, e.report)
+	if err = phase.Run(ctx, e, bringUp, e.report); err == nil {
+		err = e.recordApplied()
+	}
 	return e.changes.all(), e.explain(ctx, err)
 }
 

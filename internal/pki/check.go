@@ -2,7 +2,6 @@ package pki
 
 import (
 	"crypto"
-	"crypto/ecdsa"
 	"crypto/x509"
 	"encoding/pem"
 	"errors"
@@ -20,10 +19,12 @@ func Check(row Row, pair Pair, ca []byte, now time.Time) error {
 		return err
 	}
 	switch {
-	case !key.Public().(*ecdsa.PublicKey).Equal(cert.PublicKey):
+	case !samePublic(key, cert.PublicKey):
 		return errors.New("certificate and key do not belong together")
-	case now.Before(cert.NotBefore) || now.After(cert.NotAfter):
-		return fmt.Errorf("valid only from %s to %s", cert.NotBefore.Format(time.RFC3339), cert.NotAfter.Format(time.RFC3339))
+	case now.After(cert.NotAfter):
+		return fmt.Errorf("ended on %s", cert.NotAfter.Format(time.DateOnly))
+	case now.Before(cert.NotBefore):
+		return fmt.Errorf("valid only from %s on", cert.NotBefore.Format(time.RFC3339))
 	case cert.Subject.CommonName != row.CommonName || !slices.Equal(cert.Subject.Organization, row.Organization):
 		return fmt.Errorf("subject is %s", cert.Subject)
 	case !slices.Equal(cert.ExtKeyUsage, row.Usage.extended()) || cert.IsCA != (row.Usage == ForSigning):
@@ -48,15 +49,8 @@ func (p Pair) parse() (*x509.Certificate, crypto.Signer, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	block, _ := pem.Decode(p.Key)
-	if block == nil {
-		return nil, nil, errors.New("private key is not PEM")
-	}
-	key, err := x509.ParseECPrivateKey(block.Bytes)
-	if err != nil {
-		return nil, nil, errors.New("private key cannot be read") // the cause could quote the key
-	}
-	return cert, key, nil
+	key, err := parseKey(p.Key)
+	return cert, key, err
 }
 
 func addresses(cert *x509.Certificate) []netip.Addr {

@@ -29,39 +29,38 @@ type Bundle struct {
 	EncryptionKey []byte
 }
 
-// Complete returns the bundle with every row issued that have lacks or has
-// otherwise than the row wants, and the names of those; what fits is kept as it is.
-// A certificate whose authority is new is issued anew.
-func Complete(rows []Row, have Bundle, now time.Time, random io.Reader) (Bundle, []string, error) {
+// Issue returns what the rows want: that which Plan named is made, all else is kept
+// as it is.
+func Issue(rows []Row, have Bundle, plan []Reissue, now time.Time, random io.Reader) (Bundle, error) {
+	wanted := map[string]bool{}
+	for _, r := range plan {
+		wanted[r.Name] = true
+	}
 	out := Bundle{Pairs: map[string]Pair{}, ServiceAccountKey: have.ServiceAccountKey,
 		ServiceAccountPub: have.ServiceAccountPub, EncryptionKey: have.EncryptionKey}
-	var issued []string
 	for _, row := range rows {
-		pair, ok := have.Pairs[row.Name]
-		if !ok || Check(row, pair, out.Pairs[row.CA].Cert, now) != nil {
+		pair := have.Pairs[row.Name]
+		if wanted[row.Name] {
 			var err error
 			if pair, err = issue(row, out.Pairs[row.CA], now, random); err != nil {
-				return Bundle{}, nil, fmt.Errorf("issue certificate %s: %w", row.Name, err)
+				return Bundle{}, fmt.Errorf("issue certificate %s: %w", row.Name, err)
 			}
-			issued = append(issued, row.Name)
 		}
 		out.Pairs[row.Name] = pair
 	}
-	if len(out.ServiceAccountKey) == 0 || len(out.ServiceAccountPub) == 0 {
-		var err error
-		if out.ServiceAccountKey, out.ServiceAccountPub, err = newServiceAccountKey(random); err != nil {
-			return Bundle{}, nil, fmt.Errorf("make service account key: %w", err)
+	var err error
+	if wanted[ServiceAccount] {
+		if out.ServiceAccountKey, out.ServiceAccountPub, err = serviceAccountKey(have.ServiceAccountKey, random); err != nil {
+			return Bundle{}, fmt.Errorf("make service account key: %w", err)
 		}
-		issued = append(issued, "sa")
 	}
-	if len(out.EncryptionKey) == 0 {
-		out.EncryptionKey = make([]byte, 32)
+	if wanted[Encryption] {
+		out.EncryptionKey = make([]byte, encryptionKeyLength)
 		if _, err := io.ReadFull(random, out.EncryptionKey); err != nil {
-			return Bundle{}, nil, fmt.Errorf("make encryption key: %w", err)
+			return Bundle{}, fmt.Errorf("make encryption key: %w", err)
 		}
-		issued = append(issued, "encryption")
 	}
-	return out, issued, nil
+	return out, nil
 }
 
 func issue(row Row, ca Pair, now time.Time, random io.Reader) (Pair, error) {
@@ -123,16 +122,21 @@ func (u Usage) extended() []x509.ExtKeyUsage {
 	return nil
 }
 
-func newServiceAccountKey(random io.Reader) (private, public []byte, err error) {
-	key, err := ecdsa.GenerateKey(elliptic.P256(), random)
+// serviceAccountKey keeps a key that can be read, and makes one otherwise.
+func serviceAccountKey(have []byte, random io.Reader) (private, public []byte, err error) {
+	key, err := parseKey(have)
+	private = have
 	if err != nil {
-		return nil, nil, err
+		made, err := ecdsa.GenerateKey(elliptic.P256(), random)
+		if err != nil {
+			return nil, nil, err
+		}
+		if private, err = encodeKey(made); err != nil {
+			return nil, nil, err
+		}
+		key = made
 	}
 	der, err := x509.MarshalPKIXPublicKey(key.Public())
-	if err != nil {
-		return nil, nil, err
-	}
-	private, err = encodeKey(key)
 	return private, pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: der}), err
 }
 

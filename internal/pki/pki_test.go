@@ -20,11 +20,23 @@ func rows() []Row { return Catalogue(topology.New(spec.Default("demo"))) }
 
 func complete(t *testing.T, rows []Row, have Bundle, at time.Time) (Bundle, []string) {
 	t.Helper()
-	b, issued, err := Complete(rows, have, at, rand.Reader)
+	plan, lost := Plan(rows, have, at, false)
+	if len(lost) > 0 {
+		t.Fatalf("a new cluster has lost %v", lost)
+	}
+	b, err := Issue(rows, have, plan, at, rand.Reader)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return b, issued
+	return b, names(plan)
+}
+
+func names(plan []Reissue) []string {
+	var out []string
+	for _, r := range plan {
+		out = append(out, r.Name)
+	}
+	return out
 }
 
 func cert(t *testing.T, b Bundle, name string) *x509.Certificate {
@@ -76,7 +88,7 @@ func TestServingCertificateNamesNoNode(t *testing.T) {
 	}
 }
 
-func TestCompleteKeepsWhatFits(t *testing.T) {
+func TestWhatFitsIsKept(t *testing.T) {
 	first, _ := complete(t, rows(), Bundle{}, now)
 	again, issued := complete(t, rows(), first, now.Add(time.Hour))
 	if len(issued) > 0 {
@@ -87,7 +99,7 @@ func TestCompleteKeepsWhatFits(t *testing.T) {
 	}
 }
 
-func TestCompleteIssuesOnlyWhatDoesNotFit(t *testing.T) {
+func TestOnlyWhatDoesNotFitIsMade(t *testing.T) {
 	other, _ := complete(t, rows(), Bundle{}, now)
 	tests := map[string]struct {
 		spoil func(*Bundle)
@@ -103,6 +115,10 @@ func TestCompleteIssuesOnlyWhatDoesNotFit(t *testing.T) {
 		"new front proxy":  {func(b *Bundle) { delete(b.Pairs, FrontProxyCA) }, now, []string{FrontProxyCA, FrontProxyClient}},
 		"no encryption":    {func(b *Bundle) { b.EncryptionKey = nil }, now, []string{"encryption"}},
 		"no account key":   {func(b *Bundle) { b.ServiceAccountKey = nil }, now, []string{"sa"}},
+		"bad account key":  {func(b *Bundle) { b.ServiceAccountKey = []byte("x") }, now, []string{"sa"}},
+		"short encryption": {func(b *Bundle) { b.EncryptionKey = []byte("x") }, now, []string{"encryption"}},
+		"half an authority": {func(b *Bundle) { b.Pairs[FrontProxyCA] = Pair{Cert: b.Pairs[FrontProxyCA].Cert} }, now,
+			[]string{FrontProxyCA, FrontProxyClient}},
 		"a year later all": {func(*Bundle) {}, now.Add(year + time.Hour), nil},
 	}
 	for name, test := range tests {

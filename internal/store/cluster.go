@@ -13,9 +13,23 @@ import (
 
 const clusterFile = "cluster.yaml"
 
-// Cluster reads the file that the cluster was made from, with its defaults
-// filled in. The error wraps ErrNoCluster where there is none.
+// Cluster returns what the cluster is, with its defaults filled in: what the change
+// that is under way or was cut off leads to, else what it was last brought to. The error wraps
+// ErrNoCluster where there is none.
 func (s Store) Cluster() (*spec.Cluster, error) {
+	r, err := s.readRecord()
+	switch {
+	case err != nil:
+		return nil, err
+	case r != nil && r.Wanted != nil:
+		return r.Wanted, nil
+	case r != nil && r.Applied != nil:
+		return r.Applied, nil
+	}
+	return s.clusterFile()
+}
+
+func (s Store) clusterFile() (*spec.Cluster, error) {
 	file := s.path(clusterFile)
 	data, err := os.ReadFile(file)
 	if errors.Is(err, fs.ErrNotExist) {

@@ -8,7 +8,7 @@ import (
 	"github.com/haplane/haplane/internal/pki"
 )
 
-// Keys reads the keys that the store has; missing ones are empty.
+// Keys reads the keys that the store has. What is missing is empty, also half of a pair.
 func (s Store) Keys(rows []pki.Row) (pki.Bundle, error) {
 	b := pki.Bundle{Pairs: map[string]pki.Pair{}}
 	var errs []error
@@ -18,7 +18,7 @@ func (s Store) Keys(rows []pki.Row) (pki.Bundle, error) {
 		return data
 	}
 	for _, row := range rows {
-		if p := (pki.Pair{Cert: read(row.Name + ".crt"), Key: read(row.Name + ".key")}); len(p.Cert) > 0 && len(p.Key) > 0 {
+		if p := (pki.Pair{Cert: read(row.Name + ".crt"), Key: read(row.Name + ".key")}); len(p.Cert)+len(p.Key) > 0 {
 			b.Pairs[row.Name] = p
 		}
 	}
@@ -26,8 +26,8 @@ func (s Store) Keys(rows []pki.Row) (pki.Bundle, error) {
 	return b, errors.Join(errs...)
 }
 
-// SaveKeys writes those of the keys that are named: rows, "sa" and "encryption".
-// A key is written before its certificate, so a pair is never half there.
+// SaveKeys writes those of the keys that are named: rows, pki.ServiceAccount and pki.Encryption.
+// A key is written before its certificate; a pair that is half there is made again.
 func (s Store) SaveKeys(b pki.Bundle, names []string) error {
 	var errs []error
 	write := func(name string, data []byte, mode fs.FileMode) {
@@ -35,10 +35,10 @@ func (s Store) SaveKeys(b pki.Bundle, names []string) error {
 	}
 	for _, name := range names {
 		switch name {
-		case "sa":
+		case pki.ServiceAccount:
 			write("sa.key", b.ServiceAccountKey, 0o600)
 			write("sa.pub", b.ServiceAccountPub, 0o644)
-		case "encryption":
+		case pki.Encryption:
 			write("encryption.key", b.EncryptionKey, 0o600)
 		default:
 			write(name+".key", b.Pairs[name].Key, 0o600)

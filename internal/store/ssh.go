@@ -5,13 +5,19 @@ import (
 	"crypto/rand"
 	"encoding/pem"
 	"fmt"
-	"path/filepath"
 	"strings"
 
 	"golang.org/x/crypto/ssh"
-
-	"github.com/haplane/haplane/internal/topology"
 )
+
+// Files of SSH in a store.
+const (
+	userKeyFile    = "ssh/id_ed25519"
+	knownHostsFile = "ssh/known_hosts"
+	sshConfigFile  = "ssh/config"
+)
+
+func hostKeyFile(node string) string { return "ssh/host-keys/" + node }
 
 // SSHKeys are how the machines are reached: a key of the cluster's own for the
 // user, and a host key for each machine that is known before it boots.
@@ -20,28 +26,37 @@ type SSHKeys struct {
 	HostKeys      map[string][]byte // private keys by node name, OpenSSH PEM
 }
 
-// PrepareSSH makes what is missing of the keys, and the ssh_config that pins them.
-func (s Store) PrepareSSH(t *topology.Topology) (SSHKeys, error) {
-	user, err := s.sshKey(filepath.Join("ssh", "id_ed25519"))
+// PrepareSSH makes what is missing of the keys, and the ssh_config that pins them, for
+// the given hosts and no others. The error is a *LostError where a host that exists was made
+// with a key that is no longer there.
+func (s Store) PrepareSSH(hosts []Host) (SSHKeys, error) {
+	lost, err := s.LostSSH(hosts)
+	if err != nil {
+		return SSHKeys{}, err
+	}
+	if len(lost) > 0 {
+		return SSHKeys{}, &LostError{Cluster: s.Name(), Secrets: lost}
+	}
+	user, err := s.sshKey(userKeyFile)
 	if err != nil {
 		return SSHKeys{}, err
 	}
 	keys := SSHKeys{AuthorizedKey: ssh.MarshalAuthorizedKey(user.public), HostKeys: map[string][]byte{}}
 	var known, config strings.Builder
-	for _, n := range t.Nodes {
-		host, err := s.sshKey(filepath.Join("ssh", "host-keys", n.Name))
+	for _, h := range hosts {
+		host, err := s.sshKey(hostKeyFile(h.Name))
 		if err != nil {
 			return SSHKeys{}, err
 		}
-		keys.HostKeys[n.Name] = host.private
-		fmt.Fprintf(&known, "%s %s", n.Name, ssh.MarshalAuthorizedKey(host.public))
-		fmt.Fprintf(&config, "Host %s\n  HostName %s\n  HostKeyAlias %s\n\n", n.Name, n.Address, n.Name)
+		keys.HostKeys[h.Name] = host.private
+		fmt.Fprintf(&known, "%s %s", h.Name, ssh.MarshalAuthorizedKey(host.public))
+		fmt.Fprintf(&config, "Host %s\n  HostName %s\n  HostKeyAlias %s\n\n", h.Name, h.Address, h.Name)
 	}
-	fmt.Fprintf(&config, sshDefaults, s.path("ssh", "id_ed25519"), s.path("ssh", "known_hosts"))
-	if err := s.save(filepath.Join("ssh", "known_hosts"), []byte(known.String()), 0o600); err != nil {
+	fmt.Fprintf(&config, sshDefaults, s.path(userKeyFile), s.path(knownHostsFile))
+	if err := s.save(knownHostsFile, []byte(known.String()), 0o600); err != nil {
 		return SSHKeys{}, fmt.Errorf("pin host keys: %w", err)
 	}
-	if err := s.save(filepath.Join("ssh", "config"), []byte(config.String()), 0o600); err != nil {
+	if err := s.save(sshConfigFile, []byte(config.String()), 0o600); err != nil {
 		return SSHKeys{}, fmt.Errorf("write ssh configuration: %w", err)
 	}
 	return keys, nil
@@ -76,7 +91,7 @@ type sshKey struct {
 	public  ssh.PublicKey
 }
 
-// sshKey reads a key, or makes it.
+// sshKey reads a key, or makes it where it cannot be read.
 func (s Store) sshKey(name string) (sshKey, error) {
 	data, err := s.load(name)
 	if err != nil {

@@ -55,16 +55,18 @@ func Names() ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	files, err := filepath.Glob(filepath.Join(home, "*", clusterFile))
-	if err != nil {
-		return nil, err
-	}
 	var names []string
-	for _, f := range files {
-		names = append(names, filepath.Base(filepath.Dir(f)))
+	for _, file := range []string{clusterFile, recordFile} {
+		files, err := filepath.Glob(filepath.Join(home, "*", file))
+		if err != nil {
+			return nil, err
+		}
+		for _, f := range files {
+			names = append(names, filepath.Base(filepath.Dir(f)))
+		}
 	}
 	slices.Sort(names)
-	return names, nil
+	return slices.Compact(names), nil
 }
 
 func (s Store) path(parts ...string) string {
@@ -75,7 +77,7 @@ func (s Store) path(parts ...string) string {
 func (s Store) Name() string { return filepath.Base(s.Dir) }
 
 // SSHConfig is the ssh_config file that reaches the machines by node name.
-func (s Store) SSHConfig() string { return s.path("ssh", "config") }
+func (s Store) SSHConfig() string { return s.path(sshConfigFile) }
 
 // Machines is the folder of the local machines.
 func (s Store) Machines() string { return s.path("machines") }
@@ -86,7 +88,7 @@ func (s Store) Logs() string { return s.path("logs") }
 // Kept reports whether the store holds anything of a cluster; logs and the lock do
 // not count.
 func (s Store) Kept() (bool, error) {
-	for _, part := range []string{clusterFile, "pki", "ssh", "machines"} {
+	for _, part := range []string{clusterFile, recordFile, "pki", "ssh", "machines"} {
 		if _, err := os.Stat(s.path(part)); err == nil {
 			return true, nil
 		} else if !errors.Is(err, os.ErrNotExist) {

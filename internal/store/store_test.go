@@ -18,6 +18,8 @@ import (
 	"github.com/haplane/haplane/spec"
 )
 
+var testNow = time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
+
 func testStore(t *testing.T) Store {
 	t.Setenv("HAPLANE_HOME", t.TempDir())
 	s, err := Open("demo")
@@ -27,16 +29,27 @@ func testStore(t *testing.T) Store {
 	return s
 }
 
-func TestKeysComeBack(t *testing.T) {
-	s := testStore(t)
-	rows := pki.Catalogue(topology.New(spec.Default("demo")))
-	made, issued, err := pki.Complete(rows, pki.Bundle{}, time.Now(), rand.Reader)
+func makeKeys(t *testing.T, s Store, rows []pki.Row) pki.Bundle {
+	t.Helper()
+	plan, _ := pki.Plan(rows, pki.Bundle{}, time.Now(), false)
+	made, err := pki.Issue(rows, pki.Bundle{}, plan, time.Now(), rand.Reader)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := s.SaveKeys(made, issued); err != nil {
+	var names []string
+	for _, r := range plan {
+		names = append(names, r.Name)
+	}
+	if err := s.SaveKeys(made, names); err != nil {
 		t.Fatal(err)
 	}
+	return made
+}
+
+func TestKeysComeBack(t *testing.T) {
+	s := testStore(t)
+	rows := pki.Catalogue(topology.New(spec.Default("demo")))
+	made := makeKeys(t, s, rows)
 	read, err := s.Keys(rows)
 	if err != nil {
 		t.Fatal(err)
@@ -101,25 +114,4 @@ func TestLockNamesItsHolder(t *testing.T) {
 		t.Fatalf("after unlock: %v", err)
 	}
 	again()
-}
-
-func TestSSHKeysStay(t *testing.T) {
-	s := testStore(t)
-	topo := topology.New(spec.Default("demo"))
-	first, err := s.PrepareSSH(topo)
-	if err != nil {
-		t.Fatal(err)
-	}
-	again, err := s.PrepareSSH(topo)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if diff := cmp.Diff(first, again); diff != "" || len(first.HostKeys) != 5 {
-		t.Errorf("%d host keys; they changed: %v", len(first.HostKeys), diff != "")
-	}
-	config, err := os.ReadFile(s.SSHConfig())
-	if err != nil || !strings.Contains(string(config), "Host cp-2\n  HostName 10.10.10.12\n") ||
-		!strings.Contains(string(config), "StrictHostKeyChecking yes") {
-		t.Errorf("%s, %v", config, err)
-	}
 }

@@ -16,8 +16,8 @@ func Plan(w io.Writer, p *cluster.Plan) {
 		fmt.Fprintf(w, "  %-22s %s\n", phase.ID, state(phase))
 	}
 	fmt.Fprintf(w, "\nKEYS AND CERTIFICATES TO MAKE: %d\n", len(p.Keys))
-	for _, name := range p.Keys {
-		fmt.Fprintln(w, "  "+name)
+	for _, r := range p.Reissue {
+		fmt.Fprintf(w, "  %-30s %s\n", r.Name, r.Reason)
 	}
 	fmt.Fprintf(w, "\nFILES TO WRITE: %d\n", len(p.Files))
 	for _, f := range p.Files {

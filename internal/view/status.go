@@ -106,6 +106,9 @@ func reasons(s *cluster.Status) []string {
 	for _, e := range s.Errors {
 		out = append(out, "could not look: "+e)
 	}
+	for _, warning := range s.Warnings {
+		out = append(out, "warning: "+warning)
+	}
 	if len(out) > 0 {
 		out = append([]string{""}, out...)
 	}

@@ -13,6 +13,7 @@ import (
 	"github.com/haplane/haplane/internal/cluster"
 	"github.com/haplane/haplane/internal/kubeapi"
 	"github.com/haplane/haplane/internal/phase"
+	"github.com/haplane/haplane/internal/pki"
 	"github.com/haplane/haplane/spec"
 )
 
@@ -122,13 +123,13 @@ OBJECTS TO APPLY: 0
 
 nothing to do
 `},
-		"something": {cluster.Plan{Phases: []cluster.PlannedPhase{{ID: "write-files", Looks: true}}, Keys: []string{"ca"},
+		"something": {cluster.Plan{Phases: []cluster.PlannedPhase{{ID: "write-files", Looks: true}}, Keys: []string{"ca"}, Reissue: []pki.Reissue{{Name: "ca", Reason: "there is none"}},
 			Files:   []cluster.FileChange{{Node: "cp-1", Path: "/etc/a", Diff: "-x\n+y\n"}},
 			Objects: []kubeapi.Applied{{Kind: "Service", Namespace: "kube-system", Name: "kube-dns", Change: kubeapi.Created}}}, `PHASES
   write-files            to run
 
 KEYS AND CERTIFICATES TO MAKE: 1
-  ca
+  ca                             there is none
 
 FILES TO WRITE: 1
   changed cp-1:/etc/a
@@ -163,13 +164,15 @@ func TestStatusTellsWhatIsWrong(t *testing.T) {
 		Leaders:       map[string]string{"kube-scheduler": ""},
 		LoadBalancers: []cluster.LBStatus{{Node: "lb-1", Backends: []cluster.BackendStatus{{Node: "cp-1"}}}},
 		Errors:        []string{"list nodes: timeout"},
+		Warnings:      []string{"certificate admin ends in 9 days"},
 	}
 	var w bytes.Buffer
 	if err := Status(&w, s); err != nil {
 		t.Fatal(err)
 	}
 	for _, want := range []string{"not ready", "healthy, leader", "down", "no endpoints", "nobody", "node cp-1: NodeStatusUnknown",
-		"API server of cp-1: connection refused", "could not look: list nodes: timeout"} {
+		"API server of cp-1: connection refused", "could not look: list nodes: timeout",
+		"warning: certificate admin ends in 9 days"} {
 		if !strings.Contains(w.String(), want) {
 			t.Errorf("no %q in:\n%s", want, w.String())
 		}

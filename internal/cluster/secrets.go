@@ -1,0 +1,64 @@
+package cluster
+
+import (
+	"crypto/rand"
+	"fmt"
+	"time"
+
+	"github.com/haplane/haplane/internal/pki"
+	"github.com/haplane/haplane/internal/store"
+)
+
+// completeKeys loads the keys and makes, in memory, what is missing or ends soon; it tells what
+// and why. Of a cluster that exists what others depend on is never made anew: the error, a
+// *store.LostError, has all of it.
+func (e *env) completeKeys(now time.Time) ([]pki.Reissue, error) {
+	if err := e.loadKeys(); err != nil {
+		return nil, err
+	}
+	hosts, err := e.Store.Hosts(e.topology)
+	if err != nil {
+		return nil, err
+	}
+	exists, err := e.Store.Exists(hosts)
+	if err != nil {
+		return nil, err
+	}
+	plan, lost := pki.Plan(e.rows, e.keys, now, exists)
+	lostSSH, err := e.Store.LostSSH(hosts)
+	if err != nil {
+		return nil, err
+	}
+	if all := append(e.Store.LostKeys(lost, hosts), lostSSH...); len(all) > 0 {
+		return nil, &store.LostError{Cluster: e.topology.Name, Secrets: all}
+	}
+	e.keys, err = pki.Issue(e.rows, e.keys, plan, now, rand.Reader)
+	return plan, err
+}
+
+func (e *env) loadKeys() error {
+	var err error
+	if e.keys, err = e.Store.Keys(e.rows); err != nil {
+		return fmt.Errorf("read keys: %w", err)
+	}
+	return nil
+}
+
+// saveKeys makes what a plan names and tells the user why, but for a cluster's first keys.
+func (e *env) saveKeys(plan []pki.Reissue) error {
+	var names []string
+	for _, r := range plan {
+		names = append(names, r.Name)
+		if r.OldSerial != "" {
+			e.detail("make-keys", "%s anew: %s", r.Name, r.Reason)
+		}
+	}
+	if len(plan) == 0 {
+		return nil
+	}
+	if err := e.Store.SaveKeys(e.keys, names); err != nil {
+		return err
+	}
+	e.changes.add(fmt.Sprintf("made %d keys and certificates", len(plan)))
+	return nil
+}

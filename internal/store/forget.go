@@ -1,0 +1,61 @@
+package store
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/haplane/haplane/internal/pki"
+)
+
+// ForgetNode removes the keys, certificates and SSH entries of a node that is gone. That of
+// a node which was never there is no error.
+func (s Store) ForgetNode(name string) error {
+	if name == "" || name != filepath.Base(name) || strings.HasPrefix(name, ".") { // it becomes a path
+		return fmt.Errorf("forget node %q: not a name for a node", name)
+	}
+	// The entries go first: what is left after an interruption is keys without use.
+	if err := errors.Join(
+		s.rewrite(knownHostsFile, "\n", name+" "),
+		s.rewrite(sshConfigFile, "\n\n", "Host "+name+"\n"),
+	); err != nil {
+		return fmt.Errorf("forget node %s: %w", name, err)
+	}
+	var errs []error
+	for _, row := range []string{pki.EtcdServer(name), pki.EtcdPeer(name), pki.Kubelet(name), pki.KubeletClient(name)} {
+		errs = append(errs, s.remove("pki/"+row+".crt"), s.remove("pki/"+row+".key"))
+	}
+	if err := errors.Join(append(errs, s.remove(hostKeyFile(name)))...); err != nil {
+		return fmt.Errorf("forget node %s: %w", name, err)
+	}
+	return nil
+}
+
+// rewrite drops from a file the parts, between separators, that begin with a text.
+func (s Store) rewrite(name, separator, begin string) error {
+	data, err := s.load(name)
+	if err != nil || data == nil {
+		return err
+	}
+	var kept []string
+	parts := strings.Split(string(data), separator)
+	for _, part := range parts {
+		if !strings.HasPrefix(part, begin) {
+			kept = append(kept, part)
+		}
+	}
+	if len(kept) == len(parts) {
+		return nil
+	}
+	return s.save(name, []byte(strings.Join(kept, separator)), 0o600)
+}
+
+func (s Store) remove(name string) error {
+	if err := os.Remove(s.path(name)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return nil
+}

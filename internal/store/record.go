@@ -1,0 +1,107 @@
+package store
+
+import (
+	"time"
+
+	"github.com/haplane/haplane/spec"
+)
+
+const (
+	recordFile   = "record.json"
+	recordSchema = 1
+)
+
+// A Record is what haplane knows of a cluster beside its keys.
+type Record struct {
+	Schema int `json:"schema"`
+	// Lineage is random and made once: that of a cluster made anew under the same name is another.
+	Lineage string `json:"lineage"`
+	// Serial grows by one with every write. A writer whose serial is not the one on disk is refused.
+	Serial uint64 `json:"serial"`
+	// Applied is what the cluster was last brought to, with defaults and names filled in; nil
+	// until the first bring-up has ended.
+	Applied *spec.Cluster `json:"applied,omitempty"`
+	// Wanted is what a change under way leads to.
+	Wanted   *spec.Cluster `json:"wanted,omitempty"`
+	Versions Versions      `json:"versions"`
+	Nodes    []Node        `json:"nodes"`
+	// Change is the one that is under way, or was cut off.
+	Change *Change `json:"change,omitempty"`
+}
+
+// Versions are what the cluster runs until it is upgraded.
+type Versions struct {
+	Image      string            `json:"image,omitempty"`     // its digest, which names it in the cache
+	ImageRoot  string            `json:"imageRoot,omitempty"` // its root folder
+	Pause      string            `json:"pause,omitempty"`     // container image
+	CoreDNS    string            `json:"coreDNS,omitempty"`   // container image
+	Kubernetes string            `json:"kubernetes,omitempty"`
+	Components map[string]string `json:"components,omitempty"` // version by name
+}
+
+// NodeState is how far a node has come.
+type NodeState string
+
+// The states of nodes; one that is gone is no longer in the record.
+const (
+	Joining NodeState = "joining"
+	Active  NodeState = "active"
+	Leaving NodeState = "leaving"
+)
+
+// A Node is a machine that is, or is becoming, part of the cluster.
+type Node struct {
+	Name    string    `json:"name"`
+	Role    spec.Role `json:"role"`
+	Address string    `json:"address"`
+	State   NodeState `json:"state"`
+	// Rejoin says of a node that leaves that it is made anew under the same name.
+	Rejoin bool   `json:"rejoin,omitempty"`
+	EtcdID string `json:"etcdID,omitempty"` // of its etcd member, hexadecimal
+	Image  string `json:"image,omitempty"`  // root folder of the image that its machine was made from
+}
+
+// A Change is the journal of one run that changes the cluster.
+type Change struct {
+	ID      string       `json:"id"`
+	Command string       `json:"command"`
+	Started time.Time    `json:"started"`
+	Holder  string       `json:"holder"`
+	Steps   []StepRecord `json:"steps,omitempty"`
+	Error   string       `json:"error,omitempty"`
+}
+
+// The states of steps.
+const (
+	Doing  = "doing"
+	Done   = "done"
+	Failed = "failed"
+)
+
+// A StepRecord is the last that is known of a step.
+type StepRecord struct {
+	ID    string    `json:"id"`
+	Verb  string    `json:"verb"`
+	Node  string    `json:"node,omitempty"`
+	State string    `json:"state"` // Doing, Done or Failed
+	At    time.Time `json:"at"`
+}
+
+// Node returns the node of the given name, to be changed in place; nil where there is none.
+func (r *Record) Node(name string) *Node {
+	for i := range r.Nodes {
+		if r.Nodes[i].Name == name {
+			return &r.Nodes[i]
+		}
+	}
+	return nil
+}
+
+// derived is the record of a cluster of an older haplane, which kept only the file.
+func derived(c *spec.Cluster) *Record {
+	r := &Record{Schema: recordSchema, Applied: c, Nodes: []Node{}}
+	for _, n := range c.Spec.Nodes {
+		r.Nodes = append(r.Nodes, Node{Name: n.Name, Role: n.Role, Address: n.Address, State: Active})
+	}
+	return r
+}
