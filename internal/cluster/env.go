@@ -68,6 +68,7 @@ type env struct {
 
 	programs   []component.Program
 	image      image.Image
+	images     render.Images // container images that files name
 	keys       pki.Bundle
 	ssh        store.SSHKeys
 	rendered   map[string]render.Machine

@@ -173,7 +173,13 @@ func (e *env) addApplied(objects []kubeapi.Applied) {
 }
 
 func (e *env) labelNodes(ctx context.Context, client *kubeapi.Client) error {
-	return e.apply(ctx, client, []byte(nodeLabels(e.topology)))
+	var nodes []topology.Node
+	for _, n := range e.topology.ControlPlane() {
+		if e.topology.RunsKubelet(n) {
+			nodes = append(nodes, n)
+		}
+	}
+	return e.apply(ctx, client, render.NodeLabels(nodes...))
 }
 
 func waitForDNS(ctx context.Context, e *env) error {
@@ -186,16 +192,4 @@ func waitForDNS(ctx context.Context, e *env) error {
 	return e.until(ctx, "", func(ctx context.Context) error {
 		return bounded(ctx, func(ctx context.Context) error { return client.DeploymentAvailable(ctx, "kube-system", "coredns") })
 	})
-}
-
-// nodeLabels is a manifest that labels the nodes of the control plane; one without
-// a kubelet is no Node, and applying it would make one.
-func nodeLabels(t *topology.Topology) string {
-	var w strings.Builder
-	for _, n := range t.ControlPlane() {
-		if t.RunsKubelet(n) {
-			fmt.Fprintf(&w, "---\napiVersion: v1\nkind: Node\nmetadata: {name: %s, labels: {%s: \"\"}}\n", n.Name, render.ControlPlaneTaint)
-		}
-	}
-	return w.String()
 }

@@ -84,15 +84,15 @@ func DryRun(ctx context.Context, c *spec.Cluster, o Options) (*Plan, error) {
 	return plan, plan.onMachines(ctx, e)
 }
 
-// renderOnly makes keys and files in memory and tells which keys are new, and why.
-func (e *env) renderOnly() (issued []pki.Reissue, err error) {
+// pinImages names the container images by the versions that are built today.
+func (e *env) pinImages() error {
 	source, err := component.SourceDir()
 	if err != nil {
-		return nil, err
+		return err
 	}
 	pinned, err := component.Versions(source)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	for _, c := range pinned { // the container images are named by these
 		switch c.Name {
@@ -101,6 +101,15 @@ func (e *env) renderOnly() (issued []pki.Reissue, err error) {
 		case "coredns":
 			e.programs = append(e.programs, component.Program{Name: "coredns", Version: c.Version})
 		}
+	}
+	e.images = e.builtImages()
+	return nil
+}
+
+// renderOnly makes keys and files in memory and tells which keys are new, and why.
+func (e *env) renderOnly() (issued []pki.Reissue, err error) {
+	if err := e.pinImages(); err != nil {
+		return nil, err
 	}
 	if issued, err = e.completeKeys(time.Now()); err != nil {
 		return nil, err

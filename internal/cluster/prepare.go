@@ -54,7 +54,13 @@ func buildImage(ctx context.Context, e *env) error {
 				e.detail("build-image", "%s made in %.1fs", ev.Stage, ev.Elapsed.Seconds())
 			}
 		}})
+	e.images = e.builtImages()
 	return err
+}
+
+// builtImages names the container images that an image built of the programs has.
+func (e *env) builtImages() render.Images {
+	return render.Images{Pause: e.imageRef("pause"), CoreDNS: e.imageRef("coredns")}
 }
 
 // makeKeys makes everything of the machines that can be made without them: what
@@ -90,12 +96,15 @@ func makeKeys(_ context.Context, e *env) error {
 
 func (e *env) input() render.Input {
 	in := render.Input{Topology: e.topology, Keys: e.keys, Platforms: map[string]render.Platform{},
-		Images: render.Images{Pause: e.imageRef("pause"), CoreDNS: e.imageRef("coredns")}}
+		Images: e.images}
 	for _, n := range e.topology.Nodes {
-		in.Platforms[n.Name] = render.Platform{Container: true, CgroupV1: cgroupV1()}
+		in.Platforms[n.Name] = platform()
 	}
 	return in
 }
+
+// platform is what every local machine is like.
+func platform() render.Platform { return render.Platform{Container: true, CgroupV1: cgroupV1()} }
 
 // cgroupV1 reports whether this host, whose kernel local machines share, lacks
 // the unified hierarchy at its usual place.
@@ -146,15 +155,19 @@ func (e *env) connect() error {
 func nspawnMachines(e *env) []nspawn.Machine {
 	var out []nspawn.Machine
 	for _, n := range e.topology.Nodes {
-		m := nspawn.Machine{Name: n.Name, Addresses: n.Addresses,
-			HostKey: e.ssh.HostKeys[n.Name], AuthorizedKey: e.ssh.AuthorizedKey}
-		if n.Role == spec.RoleControlPlane && len(e.agent) > 0 {
-			// It is large: to encrypt it for each machine takes longer than to boot them.
-			m.Programs = map[string]string{render.AgentBinary: e.executable}
-		}
-		out = append(out, m)
+		out = append(out, e.nspawnMachine(n))
 	}
 	return out
+}
+
+func (e *env) nspawnMachine(n topology.Node) nspawn.Machine {
+	m := nspawn.Machine{Name: n.Name, Addresses: n.Addresses,
+		HostKey: e.ssh.HostKeys[n.Name], AuthorizedKey: e.ssh.AuthorizedKey}
+	if n.Role == spec.RoleControlPlane && len(e.agent) > 0 {
+		// It is large: to encrypt it for each machine takes longer than to boot them.
+		m.Programs = map[string]string{render.AgentBinary: e.executable}
+	}
+	return m
 }
 
 func names(nodes []topology.Node) string {

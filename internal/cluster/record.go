@@ -26,7 +26,7 @@ func (e *env) recordWanted() error {
 // recordApplied records that the cluster is what its file says.
 func (e *env) recordApplied() error {
 	return e.Store.Update(func(r *store.Record) error {
-		r.Applied, r.Wanted = e.cluster, nil
+		r.Applied, r.Wanted, r.Versions = e.cluster, nil, e.versions()
 		for _, n := range e.cluster.Spec.Nodes {
 			if known := r.Node(n.Name); known != nil {
 				known.State = store.Active
@@ -36,6 +36,11 @@ func (e *env) recordApplied() error {
 		}
 		return nil
 	})
+}
+
+// versions are what the cluster runs from now on, until it is upgraded.
+func (e *env) versions() store.Versions {
+	return store.Versions{Image: e.image.Digest, ImageRoot: e.image.Root, Pause: e.images.Pause, CoreDNS: e.images.CoreDNS}
 }
 
 func recordOf(n spec.Node, state store.NodeState) store.Node {

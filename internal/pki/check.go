@@ -37,7 +37,7 @@ func Check(row Row, pair Pair, ca []byte, now time.Time) error {
 	if row.CA == "" {
 		return cert.CheckSignatureFrom(cert)
 	}
-	authority, err := parseCert(ca)
+	authority, err := ParseCertificate(ca)
 	if err != nil {
 		return fmt.Errorf("authority %s: %w", row.CA, err)
 	}
@@ -45,7 +45,7 @@ func Check(row Row, pair Pair, ca []byte, now time.Time) error {
 }
 
 func (p Pair) parse() (*x509.Certificate, crypto.Signer, error) {
-	cert, err := parseCert(p.Cert)
+	cert, err := ParseCertificate(p.Cert)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -62,7 +62,8 @@ func addresses(cert *x509.Certificate) []netip.Addr {
 	return out
 }
 
-func parseCert(data []byte) (*x509.Certificate, error) {
+// ParseCertificate reads the first certificate of a PEM text.
+func ParseCertificate(data []byte) (*x509.Certificate, error) {
 	block, _ := pem.Decode(data)
 	if block == nil || block.Type != "CERTIFICATE" {
 		return nil, errors.New("certificate is not PEM")

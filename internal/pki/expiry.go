@@ -17,7 +17,7 @@ type Expiry struct {
 func Expiring(rows []Row, have Bundle, now time.Time, within time.Duration) []Expiry {
 	var out []Expiry
 	for _, row := range rows {
-		cert, err := parseCert(have.Pairs[row.Name].Cert)
+		cert, err := ParseCertificate(have.Pairs[row.Name].Cert)
 		if err == nil && cert.NotAfter.Sub(now) <= within {
 			out = append(out, Expiry{Name: row.Name, Authority: row.CA == "", NotAfter: cert.NotAfter})
 		}

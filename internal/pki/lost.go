@@ -11,7 +11,7 @@ import (
 // lostAuthority tells which files of an authority cannot be used.
 func lostAuthority(name string, pair Pair, now time.Time) []Lost {
 	var lost []Lost
-	cert, certErr := parseCert(pair.Cert)
+	cert, certErr := ParseCertificate(pair.Cert)
 	if certErr != nil {
 		lost = append(lost, Lost{File: name + ".crt", Reason: missingOr(pair.Cert, certErr)})
 	}

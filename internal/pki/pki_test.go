@@ -41,7 +41,7 @@ func names(plan []Reissue) []string {
 
 func cert(t *testing.T, b Bundle, name string) *x509.Certificate {
 	t.Helper()
-	c, err := parseCert(b.Pairs[name].Cert)
+	c, err := ParseCertificate(b.Pairs[name].Cert)
 	if err != nil {
 		t.Fatalf("%s: %v", name, err)
 	}

@@ -77,7 +77,7 @@ func (p *planner) leaf(row Row) {
 	}
 	reason := p.differs(row)
 	if reason == "" {
-		cert, _ := parseCert(p.have.Pairs[row.Name].Cert)
+		cert, _ := ParseCertificate(p.have.Pairs[row.Name].Cert)
 		reason = renewal(cert, p.now)
 	}
 	if reason != "" {
@@ -114,7 +114,7 @@ func renewal(cert *x509.Certificate, now time.Time) string {
 
 func (p *planner) again(name, reason string) {
 	r := Reissue{Name: name, Reason: reason}
-	if cert, err := parseCert(p.have.Pairs[name].Cert); err == nil {
+	if cert, err := ParseCertificate(p.have.Pairs[name].Cert); err == nil {
 		r.OldSerial, r.NotAfter = cert.SerialNumber.Text(16), cert.NotAfter
 	}
 	p.reissue = append(p.reissue, r)

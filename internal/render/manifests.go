@@ -3,9 +3,11 @@ package render
 import (
 	"bytes"
 	"embed"
+	"fmt"
 	"text/template"
 
 	"github.com/haplane/haplane/internal/pki"
+	"github.com/haplane/haplane/internal/topology"
 )
 
 //go:embed manifests/rbac.yaml manifests/coredns.yaml
@@ -34,6 +36,16 @@ func CoreDNS(in Input) []byte {
 		// A machine that reaches nobody has no resolver to forward to.
 		"Forward": forward,
 	})
+}
+
+// NodeLabels is a manifest that labels nodes as those of the control plane, which
+// kubelets may not do themselves. Applied to one that is no Node yet, it would make one.
+func NodeLabels(nodes ...topology.Node) []byte {
+	var w bytes.Buffer
+	for _, n := range nodes {
+		fmt.Fprintf(&w, "---\napiVersion: v1\nkind: Node\nmetadata: {name: %s, labels: {%s: \"\"}}\n", n.Name, ControlPlaneTaint)
+	}
+	return w.Bytes()
 }
 
 func manifest(name string, values map[string]any) []byte {

@@ -53,5 +53,14 @@ func (s Store) SaveCluster(c *spec.Cluster) error {
 	return s.SaveClusterText(data)
 }
 
+// ClusterText is the cluster file as it was written.
+func (s Store) ClusterText() ([]byte, error) {
+	data, err := os.ReadFile(s.path(clusterFile))
+	if err != nil {
+		return nil, fmt.Errorf("read cluster file: %w", err)
+	}
+	return data, nil
+}
+
 // SaveClusterText keeps a cluster file as the user wrote it, with its comments.
 func (s Store) SaveClusterText(raw []byte) error { return s.save(clusterFile, raw, 0o644) }

@@ -69,6 +69,8 @@ type Change struct {
 	Holder  string       `json:"holder"`
 	Steps   []StepRecord `json:"steps,omitempty"`
 	Error   string       `json:"error,omitempty"`
+	// TextBefore is the cluster file before the change, to go back to.
+	TextBefore []byte `json:"textBefore,omitempty"`
 }
 
 // The states of steps.

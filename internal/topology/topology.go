@@ -70,10 +70,16 @@ func New(c *spec.Cluster) *Topology {
 		t.LBPorts = append(t.LBPorts, uint16(port))
 	}
 	for _, n := range s.Nodes {
-		addresses := parse(n.Address, netip.MustParseAddr)
-		t.Nodes = append(t.Nodes, Node{Name: n.Name, Role: n.Role, Address: addresses[0], Addresses: addresses})
+		t.Nodes = append(t.Nodes, NewNode(n.Name, n.Role, n.Address))
 	}
 	return t
+}
+
+// NewNode returns a node at an address, or two of different families with a comma
+// between them. It panics on one that spec.Validate refuses.
+func NewNode(name string, role spec.Role, address string) Node {
+	addresses := parse(address, netip.MustParseAddr)
+	return Node{Name: name, Role: role, Address: addresses[0], Addresses: addresses}
 }
 
 func parse[T any](value string, one func(string) T) []T {

@@ -4,13 +4,22 @@ import (
 	"fmt"
 	"io"
 	"path"
+	"strings"
 
+	"github.com/haplane/haplane/internal/change"
 	"github.com/haplane/haplane/internal/cluster"
 	"github.com/haplane/haplane/internal/kubeapi"
 )
 
 // Plan writes what a run would do.
 func Plan(w io.Writer, p *cluster.Plan) {
+	if p.Live() {
+		Steps(w, p)
+		certificates(w, p)
+		files(w, p)
+		objects(w, p)
+		return
+	}
 	fmt.Fprintln(w, "PHASES")
 	for _, phase := range p.Phases {
 		fmt.Fprintf(w, "  %-22s %s\n", phase.ID, state(phase))
@@ -19,19 +28,97 @@ func Plan(w io.Writer, p *cluster.Plan) {
 	for _, r := range p.Reissue {
 		fmt.Fprintf(w, "  %-30s %s\n", r.Name, r.Reason)
 	}
+	files(w, p)
+	objects(w, p)
+	if p.Nothing() {
+		fmt.Fprintln(w, "\nnothing to do")
+	}
+}
+
+// Steps writes the steps of a change, each with its reason and, where it is about
+// etcd, with the failures that are tolerated before and after.
+func Steps(w io.Writer, p *cluster.Plan) {
+	for _, warning := range p.Warnings {
+		fmt.Fprintln(w, "warning:", warning)
+	}
+	if p.Nothing() {
+		fmt.Fprintln(w, "nothing to do")
+		return
+	}
+	if e := p.Etcd; e != nil {
+		fmt.Fprintf(w, "ETCD NOW: %s\n", tolerance(*e))
+	}
+	fmt.Fprintf(w, "STEPS: %d\n", len(p.Steps))
+	for i, s := range p.Steps {
+		fmt.Fprintf(w, "%4d  %-36s %s\n", i+1, s.ID, strings.Join(about(s), "; "))
+		if s.Etcd != nil {
+			fmt.Fprintf(w, "%42s etcd: %s -> %s\n", "", tolerance(s.Etcd.Before), tolerance(s.Etcd.After))
+		}
+	}
+	fmt.Fprintln(w, certificatesLine(p))
+}
+
+// about says what a step is about, shortly.
+func about(s change.Step) []string {
+	var out []string
+	if len(s.Units) > 0 && s.Units[0] != "*" {
+		out = append(out, strings.Join(s.Units, ", "))
+	}
+	if len(s.Backends) > 0 {
+		out = append(out, "to "+strings.Join(s.Backends, ", "))
+	}
+	for _, r := range s.Why {
+		out = append(out, r.String())
+	}
+	return out
+}
+
+func tolerance(t change.Tolerance) string {
+	text := fmt.Sprintf("%d voters", t.Voters)
+	if t.Voters == 1 {
+		text = "1 voter"
+	}
+	if t.Healthy != t.Voters {
+		text += fmt.Sprintf(", %d healthy", t.Healthy)
+	}
+	return fmt.Sprintf("%s, tolerates %d", text, t.Tolerates)
+}
+
+func certificatesLine(p *cluster.Plan) string {
+	if len(p.Certificates) == 0 {
+		return "certificates reissued: none"
+	}
+	return fmt.Sprintf("certificates reissued: %d", len(p.Certificates))
+}
+
+func certificates(w io.Writer, p *cluster.Plan) {
+	fmt.Fprintf(w, "\nCERTIFICATES TO REISSUE: %d\n", len(p.Certificates))
+	for _, c := range p.Certificates {
+		fmt.Fprintf(w, "  %s: %s\n", c.Name, c.Reason)
+		if c.OldSerial != "" {
+			fmt.Fprintf(w, "    serial %s -> %s\n", c.OldSerial, c.NewSerial)
+		}
+	}
+}
+
+func files(w io.Writer, p *cluster.Plan) {
 	fmt.Fprintf(w, "\nFILES TO WRITE: %d\n", len(p.Files))
 	for _, f := range p.Files {
-		fmt.Fprintf(w, "  %s %s:%s\n", word(f.New, "new    ", "changed"), f.Node, f.Path)
+		kind := word(f.New, "new    ", "changed")
+		if f.Removed {
+			kind = "removed"
+		}
+		fmt.Fprintf(w, "  %s %s:%s\n", kind, f.Node, f.Path)
 		if f.Diff != "" {
 			fmt.Fprint(w, f.Diff)
 		}
 	}
+}
+
+func objects(w io.Writer, p *cluster.Plan) {
 	fmt.Fprintf(w, "\nOBJECTS TO APPLY: %d\n", len(p.Objects))
 	for _, o := range p.Objects {
 		fmt.Fprintf(w, "  %s %s %s\n", word(o.Change == kubeapi.Created, "new    ", "changed"), o.Kind, path.Join(o.Namespace, o.Name))
-	}
-	if p.Nothing() {
-		fmt.Fprintln(w, "\nnothing to do")
 	}
 }
 

@@ -1,0 +1,139 @@
+package apply
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/haplane/haplane/internal/access"
+	"github.com/haplane/haplane/internal/change"
+	"github.com/haplane/haplane/internal/haproxyapi"
+	"github.com/haplane/haplane/internal/look"
+	"github.com/haplane/haplane/internal/observed"
+	"github.com/haplane/haplane/internal/render"
+	"github.com/haplane/haplane/internal/runtime/systemd"
+	"github.com/haplane/haplane/internal/topology"
+	"github.com/haplane/haplane/spec"
+)
+
+// apiServers asks those behind a load balancer, but for one node's: one counts where
+// it is ready and a load balancer sends requests to it.
+func (r *Runner) apiServers(ctx context.Context, except string) map[string]observed.APIServer {
+	up := map[string]bool{}
+	for _, lb := range r.balancers() {
+		for node, is := range look.Balancer(ctx, r.Cluster.Balancer(lb)).Servers {
+			up[node] = up[node] || is
+		}
+	}
+	out := map[string]observed.APIServer{}
+	for _, n := range r.Nodes {
+		if n.Role != spec.RoleControlPlane || n.Name == except {
+			continue
+		}
+		switch err := r.Cluster.Ready(ctx, n); {
+		case err != nil:
+			out[n.Name] = observed.APIServer{Error: err.Error()}
+		case !up[n.Name]:
+			out[n.Name] = observed.APIServer{Error: "no load balancer sends requests to it"}
+		default:
+			out[n.Name] = observed.APIServer{Ready: true}
+		}
+	}
+	return out
+}
+
+func (r *Runner) balancers() []topology.Node {
+	var out []topology.Node
+	for _, n := range r.Nodes {
+		if n.Role == spec.RoleLoadBalancer {
+			out = append(out, n)
+		}
+	}
+	return out
+}
+
+func drainBackend(ctx context.Context, r *Runner, s change.Step) error {
+	return r.setServer(ctx, s, haproxyapi.Drain)
+}
+
+func restoreBackend(ctx context.Context, r *Runner, s change.Step) error {
+	return r.setServer(ctx, s, haproxyapi.Ready)
+}
+
+// setServer tells every load balancer what to do with the server of the step's node.
+// One that is not there any more needs no word.
+func (r *Runner) setServer(ctx context.Context, s change.Step, state haproxyapi.State) error {
+	for _, lb := range r.balancers() {
+		client := r.Cluster.Balancer(lb)
+		var missing *haproxyapi.NoServerError
+		err := client.SetState(ctx, render.LoadBalancerBackend, s.Node, state)
+		if err != nil && !errors.As(err, &missing) {
+			return fmt.Errorf("%s: %w", lb.Name, err)
+		}
+	}
+	return nil
+}
+
+// setBackends writes the configuration of a load balancer for the API servers of the
+// step, has it loaded, and waits until it sends requests to those that are ready.
+func setBackends(ctx context.Context, r *Runner, s change.Step) error {
+	m, want := r.Cluster.Machine(s.Node), r.Render(s.Backends)[s.Node]
+	var seen observed.Machine
+	if err := look.Machine(ctx, m, WantOf(want), &seen); err != nil {
+		return err
+	}
+	if err := write(ctx, m, want, seen); err != nil {
+		return err
+	}
+	for _, u := range want.Units {
+		var err error
+		switch state := seen.Units[u.Name]; {
+		case !state.Active:
+			err = systemd.Start(ctx, m, u.Name)
+		case state.Config != u.Config:
+			err = systemd.Restart(ctx, m, u.Name)
+		case u.Load != "" && state.Loaded != u.Load:
+			err = systemd.Reload(ctx, m, u.Name)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	lb := r.node(s)
+	return r.waitForUnit(ctx, lb, []string{"haproxy"}, func(ctx context.Context) error { return r.backendsServe(ctx, lb, s.Backends) })
+}
+
+// backendsServe returns nil when a load balancer has just these servers, and sends
+// requests to each that is ready.
+func (r *Runner) backendsServe(ctx context.Context, lb topology.Node, want []string) error {
+	seen := look.Balancer(ctx, r.Cluster.Balancer(lb))
+	if !seen.Seen {
+		return errors.New(seen.Error)
+	}
+	if len(seen.Servers) != len(want) {
+		return fmt.Errorf("%s has %d servers, %d wanted", lb.Name, len(seen.Servers), len(want))
+	}
+	for _, name := range want {
+		up, ok := seen.Servers[name]
+		if !ok {
+			return fmt.Errorf("%s does not have %s", lb.Name, name)
+		}
+		if !up && r.Cluster.Ready(ctx, r.Nodes[name]) == nil {
+			return fmt.Errorf("%s sends no requests to %s", lb.Name, name)
+		}
+	}
+	return nil
+}
+
+func balancerAnswers(ctx context.Context, r *Runner, lb topology.Node) error {
+	if seen := look.Balancer(ctx, r.Cluster.Balancer(lb)); !seen.Seen {
+		return errors.New(seen.Error)
+	}
+	client, err := r.Cluster.API()
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(ctx, access.RequestTimeout)
+	defer cancel()
+	return client.ReadyZ(ctx)
+}

@@ -1,0 +1,172 @@
+package apply
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/haplane/haplane/internal/change"
+	"github.com/haplane/haplane/internal/etcdapi"
+	"github.com/haplane/haplane/internal/look"
+	"github.com/haplane/haplane/internal/observed"
+	"github.com/haplane/haplane/internal/poll"
+	"github.com/haplane/haplane/internal/topology"
+)
+
+// etcd asks all members what they are now.
+func (r *Runner) etcd(ctx context.Context) observed.Etcd { return look.Etcd(ctx, r.Cluster, r.Members) }
+
+// withEtcd calls fn with a client of the members that are healthy, but for one node,
+// and with what was seen of them.
+func (r *Runner) withEtcd(ctx context.Context, except string, fn func(*etcdapi.Client, observed.Etcd) error) error {
+	seen := r.etcd(ctx)
+	var nodes []topology.Node
+	for _, n := range r.Members {
+		if m, ok := seen.Member(n.Name, n.EtcdPeerURL()); ok && m.Healthy && n.Name != except {
+			nodes = append(nodes, n)
+		}
+	}
+	if len(nodes) == 0 {
+		return errors.New("no other etcd member answers")
+	}
+	client, err := r.Cluster.Etcd(nodes)
+	if err != nil {
+		return err
+	}
+	defer client.Close()
+	return fn(client, seen)
+}
+
+func member(m observed.Member, n topology.Node) etcdapi.Member {
+	return etcdapi.Member{ID: m.ID, Name: m.Name, PeerURLs: m.PeerURLs, Learner: m.Learner, ClientURLs: []string{n.EtcdClientURL()}}
+}
+
+// memberAnswers is what a member that was started has to do: a voter sees a quorum,
+// a learner answers.
+func (r *Runner) memberAnswers(ctx context.Context, n topology.Node) error {
+	seen := r.etcd(ctx)
+	m, ok := seen.Member(n.Name, n.EtcdPeerURL())
+	switch {
+	case !seen.Seen:
+		return errors.New(seen.Error)
+	case !ok:
+		return fmt.Errorf("%s is no member of etcd", n.Name)
+	case m.Name == "":
+		return errors.New("its etcd member has not started yet")
+	case !m.Healthy:
+		return errors.New(m.Error)
+	}
+	return nil
+}
+
+// addMember adds a learner and tells the new machine whom to join: etcd compares
+// that with the members there are, so it is written after the member was added.
+func addMember(ctx context.Context, r *Runner, s change.Step) error {
+	n := r.node(s)
+	return r.withEtcd(ctx, n.Name, func(client *etcdapi.Client, _ observed.Etcd) error {
+		if _, err := client.AddLearner(ctx, n.EtcdPeerURL()); err != nil {
+			return err
+		}
+		members, err := client.Members(ctx)
+		if err != nil {
+			return err
+		}
+		var cluster []string
+		for _, m := range members {
+			name := m.Name
+			if slices.Contains(m.PeerURLs, n.EtcdPeerURL()) {
+				name = n.Name
+			}
+			for _, u := range m.PeerURLs {
+				if name != "" {
+					cluster = append(cluster, name+"="+u)
+				}
+			}
+		}
+		return r.Cluster.Machine(n.Name).Upload(ctx, r.Join(n, strings.Join(cluster, ",")))
+	})
+}
+
+func memberVotes(ctx context.Context, r *Runner, s change.Step) (bool, error) {
+	n := r.node(s)
+	m, ok := r.etcd(ctx).Member(n.Name, n.EtcdPeerURL())
+	return ok && !m.Learner && m.Healthy, nil
+}
+
+func promoteMember(ctx context.Context, r *Runner, s change.Step) error {
+	n := r.node(s)
+	return r.until(ctx, n.Name, memberTimeout, func(ctx context.Context) error {
+		return r.withEtcd(ctx, n.Name, func(client *etcdapi.Client, seen observed.Etcd) error {
+			m, ok := seen.Member(n.Name, n.EtcdPeerURL())
+			if !ok {
+				return poll.Stop(fmt.Errorf("%s is no member of etcd", n.Name))
+			}
+			return client.Promote(ctx, m.ID)
+		})
+	})
+}
+
+func leadsNot(ctx context.Context, r *Runner, s change.Step) (bool, error) {
+	n := r.node(s)
+	seen := r.etcd(ctx)
+	m, ok := seen.Member(n.Name, n.EtcdPeerURL())
+	return seen.Seen && (!ok || !m.Leader), nil
+}
+
+// moveLeader hands leadership to the healthy voter that is first by name, and waits
+// until all that are healthy follow one other.
+func moveLeader(ctx context.Context, r *Runner, s change.Step) error {
+	n := r.node(s)
+	return r.withEtcd(ctx, n.Name, func(client *etcdapi.Client, seen observed.Etcd) error {
+		from, _ := seen.Member(n.Name, n.EtcdPeerURL())
+		var to uint64
+		var all []etcdapi.Member
+		for _, other := range r.Members {
+			m, ok := seen.Member(other.Name, other.EtcdPeerURL())
+			if !ok || !m.Healthy {
+				continue
+			}
+			all = append(all, member(m, other))
+			if to == 0 && m.ID != from.ID && !m.Learner {
+				to = m.ID
+			}
+		}
+		if to == 0 {
+			return nil // it is the only one
+		}
+		if err := client.MoveLeader(ctx, member(from, n), to); err != nil {
+			return err
+		}
+		return r.until(ctx, n.Name, memberTimeout, func(ctx context.Context) error { return client.LeaderIsNot(ctx, from.ID, all) })
+	})
+}
+
+func memberGone(ctx context.Context, r *Runner, s change.Step) (bool, error) {
+	n := r.node(s)
+	seen := r.etcd(ctx)
+	_, ok := seen.Member(n.Name, n.EtcdPeerURL())
+	return seen.Quorum && !ok, nil
+}
+
+// removeMember removes a member and waits until the others know it.
+func removeMember(ctx context.Context, r *Runner, s change.Step) error {
+	n := r.node(s)
+	return r.withEtcd(ctx, n.Name, func(client *etcdapi.Client, seen observed.Etcd) error {
+		m, ok := seen.Member(n.Name, n.EtcdPeerURL())
+		if !ok {
+			return nil
+		}
+		if err := client.Remove(ctx, m.ID); err != nil {
+			return err
+		}
+		var others []etcdapi.Member
+		for _, other := range r.Members {
+			if o, ok := seen.Member(other.Name, other.EtcdPeerURL()); ok && o.Healthy && o.ID != m.ID {
+				others = append(others, member(o, other))
+			}
+		}
+		return r.until(ctx, n.Name, memberTimeout, func(ctx context.Context) error { return client.GoneOnAll(ctx, m.ID, others) })
+	})
+}

@@ -1,0 +1,153 @@
+package apply
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/haplane/haplane/internal/change"
+	"github.com/haplane/haplane/internal/fileset"
+	"github.com/haplane/haplane/internal/look"
+	"github.com/haplane/haplane/internal/machine"
+	"github.com/haplane/haplane/internal/observed"
+	"github.com/haplane/haplane/internal/poll"
+	"github.com/haplane/haplane/internal/render"
+	"github.com/haplane/haplane/internal/runtime/systemd"
+	"github.com/haplane/haplane/internal/topology"
+)
+
+func machineAnswers(ctx context.Context, r *Runner, s change.Step) (bool, error) {
+	_, running, err := r.Provider.Status(r.node(s))
+	if err != nil || !running {
+		return false, err
+	}
+	_, err = r.Cluster.Machine(s.Node).Run(ctx, machine.Cmd("true"))
+	return err == nil, nil
+}
+
+func createMachine(ctx context.Context, r *Runner, s change.Step) error {
+	if err := r.Journal.SetNode(r.node(s), change.Joining, false); err != nil {
+		return err
+	}
+	if err := r.Provider.Create(ctx, r.node(s)); err != nil {
+		return err
+	}
+	return r.waitForMachine(ctx, r.node(s))
+}
+
+func startMachine(ctx context.Context, r *Runner, s change.Step) error {
+	if err := r.Provider.Start(ctx, r.node(s)); err != nil {
+		return err
+	}
+	return r.waitForMachine(ctx, r.node(s))
+}
+
+// errOff means that a machine ended while it was waited for.
+var errOff = errors.New("the machine is off")
+
+func (r *Runner) waitForMachine(ctx context.Context, n topology.Node) error {
+	err := r.until(ctx, n.Name, bootTimeout, func(ctx context.Context) error {
+		_, err := r.Cluster.Machine(n.Name).Run(ctx, machine.Cmd("true"))
+		if err == nil {
+			return nil
+		}
+		if _, running, statusErr := r.Provider.Status(n); statusErr == nil && !running {
+			return poll.Stop(errOff)
+		}
+		return err
+	})
+	if err != nil {
+		return &MachineError{Node: n.Name, Err: fmt.Errorf("machine does not answer over SSH: %w", err)}
+	}
+	return nil
+}
+
+func machineGone(_ context.Context, r *Runner, s change.Step) (bool, error) {
+	made, running, err := r.Provider.Status(r.node(s))
+	return !made && !running, err
+}
+
+func removeMachine(ctx context.Context, r *Runner, s change.Step) error {
+	return r.Provider.Remove(ctx, r.node(s))
+}
+
+// seen looks at a machine with its files and programs.
+func (r *Runner) seen(ctx context.Context, s change.Step) (observed.Machine, error) {
+	var seen observed.Machine
+	err := look.Machine(ctx, r.Cluster.Machine(s.Node), WantOf(r.Desired[s.Node]), &seen)
+	return seen, err
+}
+
+// WantOf is what to look at on a machine that should be so.
+func WantOf(m render.Machine) look.Want {
+	return look.Want{Files: m.Files.Paths(), Programs: names(m.Units)}
+}
+
+func filesCurrent(ctx context.Context, r *Runner, s change.Step) (bool, error) {
+	seen, err := r.seen(ctx, s)
+	if err != nil {
+		return false, err
+	}
+	want := r.Desired[s.Node].Files
+	return len(want.Stale(seen.Files))+len(fileset.Unwanted(seen.Manifest, want)) == 0, nil
+}
+
+// writeFiles writes what differs, and removes what haplane put there and wants no more.
+func writeFiles(ctx context.Context, r *Runner, s change.Step) error {
+	seen, err := r.seen(ctx, s)
+	if err != nil {
+		return err
+	}
+	return write(ctx, r.Cluster.Machine(s.Node), r.Desired[s.Node], seen)
+}
+
+func write(ctx context.Context, m machine.Machine, want render.Machine, seen observed.Machine) error {
+	unwanted := fileset.Unwanted(seen.Manifest, want.Files)
+	var units []string
+	for _, path := range unwanted {
+		if name, ok := unitName(path); ok {
+			units = append(units, name)
+		}
+	}
+	if len(units) > 0 {
+		if err := systemd.Remove(ctx, m, units...); err != nil {
+			return err
+		}
+	}
+	if err := m.Upload(ctx, want.Files.Stale(seen.Files)); err != nil {
+		return err
+	}
+	if len(unwanted) == 0 {
+		return nil
+	}
+	if _, err := m.Run(ctx, machine.Cmd(append([]string{"rm", "-f", "--"}, unwanted...)...)); err != nil {
+		return fmt.Errorf("remove files that are no longer wanted: %w", err)
+	}
+	return nil
+}
+
+func unitName(path string) (string, bool) {
+	name, ok := strings.CutPrefix(path, topology.UnitDir+"/")
+	if !ok {
+		return "", false
+	}
+	return strings.CutSuffix(name, ".service")
+}
+
+func issueCertificates(_ context.Context, r *Runner, _ change.Step) error { return r.Journal.Issue() }
+
+func activate(_ context.Context, r *Runner, s change.Step) error {
+	return r.Journal.SetNode(r.node(s), change.Active, false)
+}
+
+func forget(_ context.Context, r *Runner, s change.Step) error { return r.Journal.Forget(r.node(s)) }
+
+// A MachineError is a machine that does not answer.
+type MachineError struct {
+	Node string
+	Err  error
+}
+
+func (e *MachineError) Error() string { return e.Err.Error() }
+func (e *MachineError) Unwrap() error { return e.Err }

@@ -1,0 +1,116 @@
+package apply
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/netip"
+
+	"github.com/haplane/haplane/internal/access"
+	"github.com/haplane/haplane/internal/change"
+	"github.com/haplane/haplane/internal/kubeapi"
+	"github.com/haplane/haplane/internal/pki"
+	"github.com/haplane/haplane/internal/poll"
+	"github.com/haplane/haplane/internal/render"
+	"github.com/haplane/haplane/internal/topology"
+	"github.com/haplane/haplane/spec"
+)
+
+// drainNode moves the pods of a node elsewhere, as their budgets allow it.
+func drainNode(ctx context.Context, r *Runner, s change.Step) error {
+	client, err := r.Cluster.API()
+	if err != nil {
+		return err
+	}
+	if err := client.Cordon(ctx, s.Node); kubeapi.IsNotFound(err) {
+		return nil
+	} else if err != nil {
+		return err
+	}
+	return client.Drain(ctx, s.Node, kubeapi.DrainOptions{Timeout: r.DrainTimeout, Report: func(text string) { r.detail(s, "%s", text) }})
+}
+
+func deleteNode(ctx context.Context, r *Runner, s change.Step) error {
+	client, err := r.Cluster.API()
+	if err != nil {
+		return err
+	}
+	return client.DeleteNode(ctx, s.Node)
+}
+
+// nodeReady waits until the node is Ready, and labels it: kubelets may not do that
+// themselves. A Node of an earlier machine of that name was deleted before.
+func nodeReady(ctx context.Context, r *Runner, s change.Step) error {
+	n := r.node(s)
+	client, err := r.Cluster.API()
+	if err != nil {
+		return err
+	}
+	err = r.waitForUnit(ctx, n, []string{"kubelet", "containerd"}, func(ctx context.Context) error {
+		nodes, err := client.Nodes(ctx)
+		if err != nil {
+			return err
+		}
+		return ready(nodes, n.Name)
+	})
+	if err != nil || n.Role != spec.RoleControlPlane {
+		return err
+	}
+	return r.apply(ctx, client, []byte(render.NodeLabels(n)))
+}
+
+func ready(nodes []kubeapi.Node, name string) error {
+	for _, n := range nodes {
+		if n.Name == name && !n.Ready {
+			return fmt.Errorf("is not ready: %s", n.Reason)
+		}
+		if n.Name == name {
+			return nil
+		}
+	}
+	return errors.New("has not registered")
+}
+
+func applyManifests(ctx context.Context, r *Runner, _ change.Step) error {
+	client, err := r.Cluster.API()
+	if err != nil {
+		return err
+	}
+	for _, m := range r.Manifests {
+		if err := r.apply(ctx, client, m); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// apply goes on after errors that pass.
+func (r *Runner) apply(ctx context.Context, client *kubeapi.Client, manifest []byte) error {
+	return r.until(ctx, "", readyTimeout, func(ctx context.Context) error {
+		_, err := client.Apply(ctx, manifest)
+		if err != nil && !kubeapi.IsTransient(err) {
+			return poll.Stop(err)
+		}
+		return err
+	})
+}
+
+// serveCertificate waits until the node's API server serves the certificate that was
+// written: it reads it again by itself.
+func serveCertificate(ctx context.Context, r *Runner, s change.Step) error {
+	n := r.node(s)
+	want, err := pki.ParseCertificate(r.Cluster.Keys.Pairs[pki.APIServer].Cert)
+	if err != nil {
+		return err
+	}
+	address := netip.AddrPortFrom(n.Address, topology.APIServerPort).String()
+	return r.until(ctx, n.Name, readyTimeout, func(ctx context.Context) error {
+		ctx, cancel := context.WithTimeout(ctx, access.RequestTimeout)
+		defer cancel()
+		got, err := kubeapi.ServingCertificate(ctx, address, topology.KubernetesName, r.Cluster.Keys.Pairs[pki.CA].Cert)
+		if err == nil && got.SerialNumber.Cmp(want.SerialNumber) != 0 {
+			err = fmt.Errorf("serves certificate %x still, not %x", got.SerialNumber, want.SerialNumber)
+		}
+		return err
+	})
+}

@@ -1,0 +1,150 @@
+// Package apply carries a change out: for each step it looks whether it is done
+// already, asks the step's guard, writes the journal, does it and verifies it. What
+// a step's verb does is a row of one table.
+package apply
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/haplane/haplane/internal/access"
+	"github.com/haplane/haplane/internal/change"
+	"github.com/haplane/haplane/internal/fileset"
+	"github.com/haplane/haplane/internal/observed"
+	"github.com/haplane/haplane/internal/phase"
+	"github.com/haplane/haplane/internal/poll"
+	"github.com/haplane/haplane/internal/render"
+	"github.com/haplane/haplane/internal/topology"
+)
+
+// A Provider makes, starts and removes machines, by the names of their nodes.
+type Provider interface {
+	Create(ctx context.Context, n topology.Node) error
+	Start(ctx context.Context, n topology.Node) error
+	Remove(ctx context.Context, n topology.Node) error
+	// Status tells whether the machine was made, and whether it runs.
+	Status(n topology.Node) (made, running bool, err error)
+}
+
+// A Journal remembers, durably, how far a change is and what became of nodes.
+type Journal interface {
+	// Note writes down that a step begins, is done or has failed.
+	Note(step change.Step, state string) error
+	// SetNode writes down the state of a node.
+	SetNode(n topology.Node, state change.State, rejoin bool) error
+	// Forget drops a node that is gone, with its keys.
+	Forget(n topology.Node) error
+	// Issue writes down the certificates of the change.
+	Issue() error
+}
+
+// A Runner is what a change is carried out on.
+type Runner struct {
+	Cluster  *access.Cluster           // with the wanted topology and the wanted keys
+	Nodes    map[string]topology.Node  // those wanted and those that leave
+	Desired  map[string]render.Machine // of the wanted nodes
+	Programs map[string][]string       // of all nodes, in the order in which they start
+	Render   func(backends []string) map[string]render.Machine
+	// Join is the file that tells a new etcd member whom to join.
+	Join      func(n topology.Node, initialCluster string) fileset.Set
+	Members   []topology.Node // nodes that run an etcd member, or did, or will
+	Manifests [][]byte
+	Provider  Provider
+	Journal   Journal
+
+	DrainTimeout time.Duration
+	Report       func(phase.Event)
+	Waiting      func(node, what string) // what is waited for; "" when that is over
+	Detail       func(step, text string)
+	Log          *slog.Logger
+}
+
+// Waits are bounded: what takes longer than this on a loaded machine is broken.
+const (
+	bootTimeout   = time.Minute
+	readyTimeout  = 3 * time.Minute
+	memberTimeout = 2 * time.Minute
+	pollEvery     = 200 * time.Millisecond
+)
+
+// A verb is how a kind of step is done.
+type verb struct {
+	// Done looks whether there is nothing to do; nil: there always is.
+	Done func(context.Context, *Runner, change.Step) (bool, error)
+	Do   func(context.Context, *Runner, change.Step) error
+}
+
+// Run carries the change out. It stops at the first step that fails, with the
+// cluster as that step left it: the same change planned again goes on from there.
+func (r *Runner) Run(ctx context.Context, c *change.Change) error {
+	var tasks []phase.Task
+	for _, s := range c.Steps {
+		tasks = append(tasks, phase.Task{ID: s.ID, Needs: s.Needs, Run: func(ctx context.Context) (phase.State, error) { return r.step(ctx, s) }})
+	}
+	return phase.RunGraph(ctx, tasks, r.Report)
+}
+
+func (r *Runner) step(ctx context.Context, s change.Step) (phase.State, error) {
+	v, ok := verbs[s.Verb]
+	if !ok {
+		panic("apply: no verb " + s.Verb)
+	}
+	if v.Done != nil {
+		if done, err := v.Done(ctx, r, s); err != nil {
+			return phase.Failed, err
+		} else if done {
+			return phase.Current, r.Journal.Note(s, "done")
+		}
+	}
+	if err := r.guard(ctx, s); err != nil {
+		return phase.Failed, err
+	}
+	if err := r.Journal.Note(s, "doing"); err != nil {
+		return phase.Failed, err
+	}
+	if err := v.Do(ctx, r, s); err != nil {
+		_ = r.Journal.Note(s, "failed")
+		return phase.Failed, err
+	}
+	return phase.Finished, r.Journal.Note(s, "done")
+}
+
+// guard looks anew at what the step must leave standing.
+func (r *Runner) guard(ctx context.Context, s change.Step) error {
+	var seen observed.State
+	if s.Guard.Etcd != "" {
+		seen.Etcd = r.etcd(ctx)
+	}
+	if s.Guard.OtherAPIServers {
+		seen.APIServers = r.apiServers(ctx, s.Node)
+	}
+	return change.Check(s, r.node(s), seen)
+}
+
+func (r *Runner) node(s change.Step) topology.Node {
+	n, ok := r.Nodes[s.Node]
+	if !ok {
+		panic("apply: no node " + s.Node)
+	}
+	return n
+}
+
+// until waits for fn, and tells what is waited for.
+func (r *Runner) until(ctx context.Context, node string, limit time.Duration, fn func(context.Context) error) error {
+	ctx, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
+	defer r.Waiting(node, "")
+	return poll.Until(ctx, pollEvery, func(ctx context.Context) error {
+		err := fn(ctx)
+		if err != nil {
+			r.Waiting(node, err.Error())
+		}
+		return err
+	})
+}
+
+func (r *Runner) detail(s change.Step, format string, args ...any) {
+	r.Detail(s.ID, fmt.Sprintf(format, args...))
+}

@@ -1,0 +1,34 @@
+package apply
+
+import "github.com/haplane/haplane/internal/change"
+
+// verbs are all that a step can be.
+var verbs map[string]verb
+
+func init() {
+	verbs = map[string]verb{
+		change.IssueCertificates: {Do: issueCertificates},
+		change.CreateMachine:     {Done: machineAnswers, Do: createMachine},
+		change.StartMachine:      {Done: machineAnswers, Do: startMachine},
+		change.RemoveMachine:     {Done: machineGone, Do: removeMachine},
+		change.WriteFiles:        {Done: filesCurrent, Do: writeFiles},
+		change.Start:             {Do: startPrograms},
+		change.Restart:           {Do: restartPrograms},
+		change.Reload:            {Do: reloadPrograms},
+		change.Stop:              {Do: stopPrograms},
+		change.AddMember:         {Do: addMember},
+		change.PromoteMember:     {Done: memberVotes, Do: promoteMember},
+		change.MoveLeader:        {Done: leadsNot, Do: moveLeader},
+		change.RemoveMember:      {Done: memberGone, Do: removeMember},
+		change.DrainBackend:      {Do: drainBackend},
+		change.RestoreBackend:    {Do: restoreBackend},
+		change.SetBackends:       {Do: setBackends},
+		change.DrainNode:         {Do: drainNode},
+		change.NodeReady:         {Do: nodeReady},
+		change.DeleteNode:        {Do: deleteNode},
+		change.ServeCertificate:  {Do: serveCertificate},
+		change.ApplyManifests:    {Do: applyManifests},
+		change.Activate:          {Do: activate},
+		change.Forget:            {Do: forget},
+	}
+}

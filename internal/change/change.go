@@ -1,0 +1,171 @@
+// Package change plans how a live cluster becomes what is wanted of it: the desired
+// state, what was observed and the record in, ordered steps out. It is pure: the
+// same input gives the same steps, and package apply walks through just these.
+package change
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/haplane/haplane/internal/observed"
+	"github.com/haplane/haplane/internal/render"
+	"github.com/haplane/haplane/internal/topology"
+	"github.com/haplane/haplane/spec"
+)
+
+// The verbs of steps. Each is a row of apply's table.
+const (
+	IssueCertificates = "issue-certificates"
+	CreateMachine     = "create-machine"
+	StartMachine      = "start-machine"
+	RemoveMachine     = "remove-machine"
+	WriteFiles        = "write-files"
+	Start             = "start"   // programs that do not run
+	Restart           = "restart" // programs that run with another configuration
+	Reload            = "reload"
+	Stop              = "stop"
+	AddMember         = "member-add"
+	PromoteMember     = "member-promote"
+	MoveLeader        = "move-leader"
+	RemoveMember      = "member-remove"
+	DrainBackend      = "lb-drain"
+	RestoreBackend    = "lb-restore"
+	SetBackends       = "lb-backends"
+	DrainNode         = "node-drain"
+	NodeReady         = "node-ready"
+	DeleteNode        = "node-delete"
+	ServeCertificate  = "serve-certificate"
+	ApplyManifests    = "apply-manifests"
+	Activate          = "activate"
+	Forget            = "forget"
+)
+
+// A Step is one thing that is done. Steps without an order between them run side by side.
+type Step struct {
+	// ID is stable: the key under which a resumed run finds the step, such as member-add@cp-4.
+	ID    string   `json:"id"`
+	Verb  string   `json:"verb"`
+	Node  string   `json:"node,omitempty"`
+	Why   []Reason `json:"why"`
+	Needs []string `json:"needs,omitempty"` // IDs of steps before it
+	Guard Guard    `json:"guard,omitzero"`
+	// Units are the programs that it is about, Backends the nodes behind the load
+	// balancers after it.
+	Units    []string `json:"units,omitempty"`
+	Backends []string `json:"backends,omitempty"`
+	// Etcd is what is expected of etcd before and after, of a step that changes it.
+	Etcd *EtcdEffect `json:"etcd,omitempty"`
+}
+
+// A Reason is why a step is there: something wanted or seen, before and after.
+type Reason struct {
+	What string `json:"what"`
+	Old  string `json:"old,omitempty"`
+	New  string `json:"new,omitempty"`
+}
+
+func (r Reason) String() string {
+	switch {
+	case r.Old != "" && r.New != "":
+		return fmt.Sprintf("%s: %s -> %s", r.What, r.Old, r.New)
+	case r.New != "":
+		return fmt.Sprintf("%s: %s", r.What, r.New)
+	case r.Old != "":
+		return fmt.Sprintf("%s: was %s", r.What, r.Old)
+	}
+	return r.What
+}
+
+// A Guard is what must stand right before a step, looked at anew.
+type Guard struct {
+	// Etcd is the operation on the member of the step's node that etcd must be able to take.
+	Etcd Operation `json:"etcd,omitempty"`
+	// OtherAPIServers wants one behind the load balancers beside the step's node.
+	OtherAPIServers bool `json:"otherAPIServers,omitempty"`
+}
+
+// Operation is what a step does to an etcd member.
+type Operation string
+
+// The operations on members.
+const (
+	OpStop    Operation = "stop"
+	OpRemove  Operation = "remove"
+	OpAdd     Operation = "add"
+	OpPromote Operation = "promote"
+)
+
+// An EtcdEffect is etcd's membership around a step.
+type EtcdEffect struct {
+	Before Tolerance `json:"before"`
+	After  Tolerance `json:"after"`
+}
+
+// A Tolerance is how many voters there are, and how many more may fail.
+type Tolerance struct {
+	Voters    int `json:"voters"`
+	Healthy   int `json:"healthy"`
+	Tolerates int `json:"tolerates"`
+}
+
+// State is what the record says of a node.
+type State string
+
+// The states of nodes.
+const (
+	Joining State = "joining"
+	Active  State = "active"
+	Leaving State = "leaving"
+)
+
+// A Node is a node of the record.
+type Node struct {
+	topology.Node
+	State  State
+	Rejoin bool // leaves to be made anew under its name
+}
+
+// Input is all that a change depends on.
+type Input struct {
+	Wanted  *topology.Topology
+	Record  []Node
+	Desired map[string]render.Machine // by name, of the wanted nodes
+	// Issued are certificates that are made for this change, with the reason.
+	Issued   []Reason
+	Objects  []Reason // of Kubernetes that its manifests would change
+	Observed observed.State
+	Replace  []string // nodes to be made anew
+}
+
+// A Change is the list of steps, in an order that fits what they need.
+type Change struct {
+	Steps []Step `json:"steps"`
+}
+
+// Nothing reports whether all is as it is wanted.
+func (c *Change) Nothing() bool { return len(c.Steps) == 0 }
+
+// Step returns the step of the given ID.
+func (c *Change) Step(id string) (Step, bool) {
+	i := slices.IndexFunc(c.Steps, func(s Step) bool { return s.ID == id })
+	if i < 0 {
+		return Step{}, false
+	}
+	return c.Steps[i], true
+}
+
+// id names a step; what tells two of one verb on a node apart comes after.
+func id(verb, node string, more ...string) string {
+	out := verb
+	if node != "" {
+		out += "@" + node
+	}
+	for _, m := range more {
+		out += "/" + m
+	}
+	return out
+}
+
+func isEtcdRole(t *topology.Topology, n topology.Node) bool {
+	return n.Role == spec.RoleEtcd || (n.Role == spec.RoleControlPlane && !t.ExternalEtcd())
+}

@@ -1,0 +1,132 @@
+package change
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/haplane/haplane/internal/fileset"
+	"github.com/haplane/haplane/internal/observed"
+	"github.com/haplane/haplane/internal/render"
+	"github.com/haplane/haplane/internal/topology"
+	"github.com/haplane/haplane/spec"
+)
+
+// wanted is the topology of nodes written as their names: cp-1, worker-2, etcd-1.
+func wanted(t *testing.T, names ...string) *topology.Topology {
+	t.Helper()
+	c := &spec.Cluster{APIVersion: spec.APIVersion, Kind: spec.Kind}
+	for _, name := range names {
+		c.Spec.Nodes = append(c.Spec.Nodes, nodeOf(name))
+	}
+	spec.SetDefaults(c)
+	if errs := spec.Validate(c); len(errs) > 0 {
+		t.Fatal(errs)
+	}
+	return topology.New(c)
+}
+
+func nodeOf(name string) spec.Node {
+	prefix, number, _ := strings.Cut(name, "-")
+	role := map[string]spec.Role{"cp": spec.RoleControlPlane, "worker": spec.RoleWorker, "etcd": spec.RoleEtcd, "lb": spec.RoleLoadBalancer}[prefix]
+	base := map[string]int{"cp": 11, "worker": 61, "etcd": 111, "lb": 3}[prefix]
+	var n int
+	fmt.Sscan(number, &n)
+	return spec.Node{Name: name, Role: role, Address: fmt.Sprintf("10.10.10.%d", base+n-1)}
+}
+
+// units are those that package render gives the roles, as far as they matter here.
+var units = map[spec.Role][]string{
+	spec.RoleControlPlane: {"etcd", "kube-apiserver", "kube-scheduler", "kubelet"},
+	spec.RoleWorker:       {"kubelet"}, spec.RoleEtcd: {"etcd"}, spec.RoleLoadBalancer: {"haproxy"},
+}
+
+func desired(t *topology.Topology) map[string]render.Machine {
+	out := map[string]render.Machine{}
+	for _, n := range t.Nodes {
+		m := render.Machine{Files: fileset.New(fileset.File{Path: "/etc/file", Mode: 0o644, Data: []byte("new")},
+			fileset.File{Path: servingCertificate, Mode: 0o644, Data: []byte("certificate")})}
+		for _, u := range units[n.Role] {
+			if u == "etcd" && !isEtcdRole(t, n) {
+				continue
+			}
+			m.Units = append(m.Units, render.Unit{Name: u, Config: "new"})
+		}
+		out[n.Name] = m
+	}
+	return out
+}
+
+// healthy is a cluster of a topology that lacks nothing, and its record.
+func healthy(t *topology.Topology) Input {
+	in := Input{Wanted: t, Desired: desired(t), Observed: observed.State{APISeen: true, Machines: map[string]observed.Machine{},
+		APIServers: map[string]observed.APIServer{}, Balancers: map[string]observed.Balancer{}, Nodes: map[string]observed.Node{}}}
+	in.Observed.Etcd = observed.Etcd{Seen: true, Quorum: true}
+	for _, n := range t.Nodes {
+		in.Record = append(in.Record, Node{Node: n, State: Active})
+		m := observed.Machine{Made: true, Running: true, Reachable: true, Files: map[string]fileset.State{}, Units: map[string]observed.Unit{}}
+		for path, f := range in.Desired[n.Name].Files {
+			m.Files[path] = fileset.State{Mode: f.Mode, Owner: "root", Sum: f.Sum()}
+		}
+		for _, u := range in.Desired[n.Name].Units {
+			m.Units[u.Name] = observed.Unit{Active: true, Config: u.Config}
+		}
+		in.Observed.Machines[n.Name] = m
+		if n.Role == spec.RoleControlPlane {
+			in.Observed.APIServers[n.Name] = observed.APIServer{Ready: true}
+		}
+	}
+	for i, n := range t.EtcdMembers() {
+		in.Observed.Etcd.Members = append(in.Observed.Etcd.Members, observed.Member{ID: uint64(i + 1), Name: n.Name,
+			PeerURLs: []string{n.EtcdPeerURL()}, Healthy: true, Leader: i == 0})
+	}
+	return in
+}
+
+// become is what makes a healthy cluster of some nodes one of others.
+func become(t *testing.T, from, to []string) Input {
+	t.Helper()
+	in, next := healthy(wanted(t, from...)), wanted(t, to...)
+	in.Wanted, in.Desired = next, desired(next)
+	return in
+}
+
+// dies takes a machine's power and all that ran there.
+func dies(in *Input, node string, gone bool) {
+	in.Observed.Machines[node] = observed.Machine{Made: !gone}
+	in.Observed.APIServers[node] = observed.APIServer{Error: "no route"}
+	for i := range in.Observed.Etcd.Members {
+		if m := &in.Observed.Etcd.Members[i]; m.Name == node {
+			m.Healthy, m.Leader, m.Error = false, false, "no route"
+		}
+	}
+}
+
+// ids are the steps of a plan in their order.
+func ids(c *Change) []string {
+	var out []string
+	for _, s := range c.Steps {
+		out = append(out, s.ID)
+	}
+	return out
+}
+
+// before fails the test unless every step is planned, and comes before the next.
+func before(t *testing.T, c *Change, order ...string) {
+	t.Helper()
+	for i, one := range order {
+		if _, ok := c.Step(one); !ok {
+			t.Fatalf("no step %s in\n%s", one, strings.Join(ids(c), "\n"))
+		}
+		if i > 0 && !reaches(c, one, order[i-1]) {
+			t.Errorf("%s does not wait for %s", one, order[i-1])
+		}
+	}
+}
+
+// reaches reports whether a step waits for another one, directly or not.
+func reaches(c *Change, from, to string) bool {
+	s, _ := c.Step(from)
+	return slices.ContainsFunc(s.Needs, func(need string) bool { return need == to || reaches(c, need, to) })
+}

@@ -1,0 +1,133 @@
+package change
+
+import (
+	"slices"
+
+	"github.com/haplane/haplane/internal/topology"
+	"github.com/haplane/haplane/spec"
+)
+
+// join makes machines side by side; etcd members join one after another, each as a
+// learner until it has caught up; API servers get traffic once they are ready.
+func (p *planner) join() {
+	var ready []string
+	for _, n := range p.joins {
+		ready = append(ready, p.joinNode(n)...)
+	}
+	p.addBackends(ready)
+	for _, n := range p.joins {
+		p.finishJoin(n)
+	}
+}
+
+// joinNode plans a node until its API server is ready, and returns that step.
+func (p *planner) joinNode(n topology.Node) (ready []string) {
+	why := []Reason{{What: "spec.nodes[" + n.Name + "]", New: string(n.Role)}}
+	made := p.has(id(RemoveMachine, n.Name))
+	if !p.alive(n.Name) || len(made) > 0 {
+		made = []string{p.add(Step{ID: id(CreateMachine, n.Name), Verb: CreateMachine, Node: n.Name, Why: why, Needs: append(made, p.has(id(Forget, n.Name))...)})}
+	}
+	written := []string{p.add(Step{ID: id(WriteFiles, n.Name), Verb: WriteFiles, Node: n.Name, Why: why, Needs: made})}
+	if isEtcdRole(p.Wanted, n) {
+		written = p.joinEtcd(n, why, written)
+	}
+	if n.Role != spec.RoleControlPlane {
+		return nil
+	}
+	return []string{p.add(Step{ID: id(Start, n.Name, "kube-apiserver"), Verb: Start, Node: n.Name, Why: why,
+		Units: []string{"kube-apiserver"}, Needs: written})}
+}
+
+func (p *planner) joinEtcd(n topology.Node, why []Reason, needs []string) []string {
+	member, there := p.Observed.Etcd.Member(n.Name, n.EtcdPeerURL())
+	anew := len(p.has(id(RemoveMember, n.Name))) > 0
+	needs = append(needs, p.tail...)
+	if there && !anew && !member.Learner && member.Name != "" {
+		return []string{p.add(Step{ID: id(Start, n.Name, "etcd"), Verb: Start, Node: n.Name, Why: why, Units: []string{"etcd"}, Needs: needs})}
+	}
+	added := p.add(Step{ID: id(AddMember, n.Name), Verb: AddMember, Node: n.Name, Why: why, Needs: needs, Guard: Guard{Etcd: OpAdd}})
+	started := p.add(Step{ID: id(Start, n.Name, "etcd"), Verb: Start, Node: n.Name, Why: why, Units: []string{"etcd"}, Needs: []string{added}})
+	promoted := p.add(Step{ID: id(PromoteMember, n.Name), Verb: PromoteMember, Node: n.Name, Why: why, Needs: []string{started}, Guard: Guard{Etcd: OpPromote}})
+	p.tail = []string{promoted}
+	return p.tail
+}
+
+// addBackends gives traffic to the API servers that joined, all at once.
+func (p *planner) addBackends(ready []string) {
+	before := len(p.backends)
+	for _, n := range p.joins {
+		known := func(b topology.Node) bool { return b.Name == n.Name }
+		if n.Role == spec.RoleControlPlane && !slices.ContainsFunc(p.backends, known) {
+			p.backends = append(p.backends, n)
+		}
+	}
+	if len(p.backends) > before {
+		p.setBackends("join", ready, Reason{What: "API servers that joined"})
+	}
+}
+
+// setBackends plans the backends as they are now, on every load balancer that stays.
+func (p *planner) setBackends(what string, needs []string, why ...Reason) {
+	var names, done []string
+	for _, n := range p.ordered() {
+		names = append(names, n.Name)
+	}
+	for _, lb := range p.stay {
+		if lb.Role == spec.RoleLoadBalancer {
+			done = append(done, p.add(Step{ID: id(SetBackends, lb.Name, what), Verb: SetBackends, Node: lb.Name, Why: why,
+				Backends: names, Needs: append(slices.Clone(needs), p.lastOf(SetBackends, lb.Name)...)}))
+		}
+	}
+	if len(done) > 0 {
+		p.tail = compact(append(slices.Clone(p.tail), done...))
+	}
+}
+
+// ordered are the backends in the order of the file, and those that leave behind them.
+func (p *planner) ordered() []topology.Node {
+	var out []topology.Node
+	in := func(list []topology.Node, n topology.Node) bool {
+		return slices.ContainsFunc(list, func(o topology.Node) bool { return o.Name == n.Name })
+	}
+	for _, n := range p.Wanted.ControlPlane() {
+		if in(p.backends, n) {
+			out = append(out, n)
+		}
+	}
+	for _, n := range p.backends {
+		if !in(out, n) {
+			out = append(out, n)
+		}
+	}
+	return out
+}
+
+// lastOf is the last step so far of a verb on a node.
+func (p *planner) lastOf(verb, node string) []string {
+	for _, s := range slices.Backward(p.steps) {
+		if s.Verb == verb && s.Node == node {
+			return []string{s.ID}
+		}
+	}
+	return nil
+}
+
+// finishJoin starts what needs the API, and writes down that the node is one of us.
+func (p *planner) finishJoin(n topology.Node) {
+	why := []Reason{{What: "spec.nodes[" + n.Name + "]", New: string(n.Role)}}
+	needs := append(p.has(id(WriteFiles, n.Name)), p.has(id(Start, n.Name, "kube-apiserver"))...)
+	needs = append(needs, p.has(id(PromoteMember, n.Name))...)
+	var rest []string
+	for _, u := range p.Desired[n.Name].Units {
+		if u.Name != "etcd" && u.Name != "kube-apiserver" {
+			rest = append(rest, u.Name)
+		}
+	}
+	if len(rest) > 0 {
+		needs = []string{p.add(Step{ID: id(Start, n.Name), Verb: Start, Node: n.Name, Why: why, Units: rest, Needs: needs})}
+	}
+	if p.Wanted.RunsKubelet(n) {
+		needs = []string{p.add(Step{ID: id(NodeReady, n.Name), Verb: NodeReady, Node: n.Name, Why: why, Needs: needs})}
+	}
+	p.add(Step{ID: id(Activate, n.Name), Verb: Activate, Node: n.Name, Why: why, Needs: needs})
+}

@@ -1,0 +1,97 @@
+package change
+
+import (
+	"slices"
+
+	"github.com/haplane/haplane/internal/topology"
+	"github.com/haplane/haplane/spec"
+)
+
+// leave takes nodes out of the cluster: etcd's and the control plane's one after
+// another, the others side by side.
+func (p *planner) leave(nodes []Node) {
+	for _, n := range nodes {
+		p.leaveNode(n)
+	}
+}
+
+func (p *planner) leaveNode(n Node) {
+	why := []Reason{{What: "spec.nodes[" + n.Name + "]", Old: string(n.Role)}}
+	if n.Rejoin {
+		why = []Reason{{What: n.Name + " is made anew"}}
+	}
+	alive, step := p.alive(n.Name), func(verb string) Step {
+		return Step{ID: id(verb, n.Name), Verb: verb, Node: n.Name, Why: why}
+	}
+	shared := n.Role == spec.RoleControlPlane || n.Role == spec.RoleEtcd
+	var needs []string
+	if shared {
+		needs = p.tail
+	}
+	then := func(s Step) {
+		s.Needs = needs
+		needs = []string{p.add(s)}
+	}
+	if alive && p.Wanted.RunsKubelet(n.Node) {
+		then(step(DrainNode))
+	}
+	if n.Role == spec.RoleControlPlane {
+		needs = p.leaveBalancer(n, why, needs, alive)
+	}
+	if isEtcdRole(p.Wanted, n.Node) {
+		needs = p.leaveEtcd(n, why, needs, alive)
+	}
+	if alive {
+		s := step(Stop)
+		s.Units = allUnits
+		then(s)
+	}
+	if shared {
+		p.tail = needs
+	}
+	if p.Wanted.RunsKubelet(n.Node) {
+		then(step(DeleteNode))
+	}
+	then(step(RemoveMachine))
+	if !n.Rejoin {
+		then(step(Forget))
+	}
+}
+
+// allUnits stands for every program of a machine.
+var allUnits = []string{"*"}
+
+func all(units []string) bool { return slices.Equal(units, allUnits) }
+
+// leaveBalancer drains the API server, stops it, and takes it from the load
+// balancers; one that comes back under its address stays there and is down meanwhile.
+func (p *planner) leaveBalancer(n Node, why []Reason, needs []string, alive bool) []string {
+	if alive {
+		needs = []string{p.add(Step{ID: id(DrainBackend, n.Name), Verb: DrainBackend, Node: n.Name, Why: why, Needs: needs,
+			Guard: Guard{OtherAPIServers: true}})}
+		needs = []string{p.add(Step{ID: id(Stop, n.Name, "kube-apiserver"), Verb: Stop, Node: n.Name, Why: why, Needs: needs,
+			Units: []string{"kube-scheduler", "kube-controller-manager", "haplane-agent", "kube-apiserver"},
+			Guard: Guard{OtherAPIServers: true}})}
+	}
+	if n.Rejoin {
+		if alive {
+			needs = []string{p.add(Step{ID: id(RestoreBackend, n.Name), Verb: RestoreBackend, Node: n.Name, Why: why, Needs: needs})}
+		}
+		return needs
+	}
+	p.backends = slices.DeleteFunc(p.backends, func(b topology.Node) bool { return b.Name == n.Name })
+	p.tail = needs
+	p.setBackends("without-"+n.Name, needs, Reason{What: n.Name + " leaves"})
+	return p.tail
+}
+
+func (p *planner) leaveEtcd(n Node, why []Reason, needs []string, alive bool) []string {
+	member, there := p.Observed.Etcd.Member(n.Name, n.EtcdPeerURL())
+	if !there && p.Observed.Etcd.Seen {
+		return needs
+	}
+	if alive && !member.Learner {
+		needs = []string{p.add(Step{ID: id(MoveLeader, n.Name), Verb: MoveLeader, Node: n.Name, Why: why, Needs: needs, Guard: Guard{Etcd: OpRemove}})}
+	}
+	return []string{p.add(Step{ID: id(RemoveMember, n.Name), Verb: RemoveMember, Node: n.Name, Why: why, Needs: needs, Guard: Guard{Etcd: OpRemove}})}
+}

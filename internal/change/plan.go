@@ -1,0 +1,191 @@
+package change
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/haplane/haplane/internal/topology"
+	"github.com/haplane/haplane/spec"
+)
+
+// A LostError names nodes that cannot be mended where they are, with the reasons:
+// they have to be made anew.
+type LostError struct{ Nodes, Why []string }
+
+func (e *LostError) Error() string { return strings.Join(e.Why, "\n") }
+
+// Plan returns the steps that lead to what is wanted. The error is a *LostError for
+// machines that are gone and not replaced, or a *Refused for a change that would
+// take quorum or the last API server; nothing needs to be undone then.
+func Plan(in Input) (*Change, error) {
+	p := newPlanner(in)
+	if lost := p.lost(); len(lost.Nodes) > 0 {
+		return nil, lost
+	}
+	p.certificates()
+	p.mend()
+	p.leave(p.early)
+	p.join()
+	p.roll()
+	p.leave(p.late)
+	p.manifests()
+	c := &Change{Steps: p.steps}
+	return c, p.project(c)
+}
+
+// A planner collects steps. Its fields sort the nodes by what becomes of them.
+type planner struct {
+	Input
+	steps []Step
+
+	stay  []topology.Node // wanted, and there
+	joins []topology.Node // wanted, and not there yet or not wholly
+	early []Node          // leave before others join: to be made anew, or dead
+	late  []Node          // leave at last
+
+	backends []topology.Node // API servers behind the load balancers, as the steps so far have it
+	tail     []string        // steps that whatever changes etcd or an API server next comes after
+	issued   []string        // the step that makes certificates
+}
+
+func newPlanner(in Input) *planner {
+	p := &planner{Input: in}
+	for _, n := range in.Record {
+		_, wanted := in.Wanted.Node(n.Name)
+		n.Rejoin = wanted && (n.Rejoin || slices.Contains(in.Replace, n.Name))
+		switch {
+		case n.Rejoin, n.State == Leaving, !wanted:
+			if n.State == Leaving && wanted {
+				n.Rejoin = true // it was going, and is wanted again
+			}
+			if n.Rejoin || p.dead(n.Node) {
+				p.early = append(p.early, n)
+			} else {
+				p.late = append(p.late, n)
+			}
+		case n.State == Active:
+			w, _ := in.Wanted.Node(n.Name)
+			p.stay = append(p.stay, w)
+		}
+		if n.Role == spec.RoleControlPlane && n.State != Joining {
+			p.backends = append(p.backends, n.Node)
+		}
+	}
+	for _, n := range in.Wanted.Nodes {
+		if !slices.ContainsFunc(p.stay, func(s topology.Node) bool { return s.Name == n.Name }) {
+			p.joins = append(p.joins, n)
+		}
+	}
+	return p
+}
+
+// dead reports whether nothing is to be saved on a node: nobody answers there, or
+// its etcd member does not.
+func (p *planner) dead(n topology.Node) bool {
+	m := p.Observed.Machines[n.Name]
+	if !m.Running || !m.Reachable {
+		return true
+	}
+	if !isEtcdRole(p.Wanted, n) || !p.Observed.Etcd.Seen {
+		return false
+	}
+	member, ok := p.Observed.Etcd.Member(n.Name, n.EtcdPeerURL())
+	return ok && !member.Healthy && !member.Learner
+}
+
+// alive reports whether the machine takes commands.
+func (p *planner) alive(node string) bool {
+	m := p.Observed.Machines[node]
+	return m.Running && m.Reachable
+}
+
+func (p *planner) lost() *LostError {
+	out := &LostError{}
+	for _, n := range p.stay {
+		why := ""
+		if !p.Observed.Machines[n.Name].Made {
+			why = fmt.Sprintf("the machine of %s is gone%s", n.Name, p.lostWith(n))
+		} else if _, ok := p.Observed.Etcd.Member(n.Name, n.EtcdPeerURL()); !ok && p.Observed.Etcd.Seen && isEtcdRole(p.Wanted, n) {
+			why = fmt.Sprintf("%s is no member of etcd any more: somebody removed it", n.Name)
+		}
+		if why != "" {
+			out.Nodes, out.Why = append(out.Nodes, n.Name), append(out.Why, why)
+		}
+	}
+	return out
+}
+
+// lostWith says what went with a machine.
+func (p *planner) lostWith(n topology.Node) string {
+	var with []string
+	if n.Role == spec.RoleControlPlane {
+		with = append(with, "its API server")
+	}
+	if isEtcdRole(p.Wanted, n) {
+		with = append(with, "its etcd member with its data")
+	}
+	if n.Role == spec.RoleLoadBalancer {
+		with = append(with, "the way to the API")
+	}
+	if len(with) == 0 {
+		return ""
+	}
+	return ", and with it " + strings.Join(with, " and ")
+}
+
+// add appends a step and returns its ID. One that is there already gains the needs.
+func (p *planner) add(s Step) string {
+	s.Needs = compact(append(slices.Clone(p.issued), s.Needs...))
+	if s.Verb == IssueCertificates {
+		s.Needs = nil
+	}
+	if s.Why == nil {
+		s.Why = []Reason{}
+	}
+	p.steps = append(p.steps, s)
+	return s.ID
+}
+
+// has returns the ID as a list where a step of that ID was planned.
+func (p *planner) has(id string) []string {
+	if slices.ContainsFunc(p.steps, func(s Step) bool { return s.ID == id }) {
+		return []string{id}
+	}
+	return nil
+}
+
+func compact(ids []string) []string {
+	var out []string
+	for _, one := range ids {
+		if one != "" && !slices.Contains(out, one) {
+			out = append(out, one)
+		}
+	}
+	return out
+}
+
+func (p *planner) certificates() {
+	if len(p.Issued) > 0 {
+		p.issued = []string{p.add(Step{ID: IssueCertificates, Verb: IssueCertificates, Why: p.Issued})}
+	}
+}
+
+func (p *planner) manifests() {
+	if len(p.Objects) > 0 {
+		p.add(Step{ID: ApplyManifests, Verb: ApplyManifests, Why: p.Objects, Needs: p.tail})
+	}
+}
+
+// node is one that is wanted or leaves.
+func (p *planner) node(name string) topology.Node {
+	if n, ok := p.Wanted.Node(name); ok {
+		return n
+	}
+	for _, n := range p.Record {
+		if n.Name == name {
+			return n.Node
+		}
+	}
+	return topology.Node{Name: name}
+}

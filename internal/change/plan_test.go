@@ -1,0 +1,228 @@
+package change
+
+import (
+	"errors"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/haplane/haplane/internal/observed"
+)
+
+var three = []string{"cp-1", "cp-2", "cp-3", "worker-1", "lb-1"}
+
+func with(names ...string) []string { return append(slices.Clone(three), names...) }
+
+func without(name string) []string {
+	return slices.DeleteFunc(slices.Clone(three), func(n string) bool { return n == name })
+}
+
+func plan(t *testing.T, in Input) *Change {
+	t.Helper()
+	c, err := Plan(in)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+func TestHealthyClusterNeedsNothing(t *testing.T) {
+	if c := plan(t, healthy(wanted(t, three...))); !c.Nothing() {
+		t.Errorf("steps %v", ids(c))
+	}
+}
+
+func TestJoinTwo(t *testing.T) {
+	c := plan(t, become(t, three, with("cp-4", "cp-5")))
+	before(t, c, "create-machine@cp-4", "write-files@cp-4", "member-add@cp-4", "start@cp-4/etcd", "member-promote@cp-4",
+		"member-add@cp-5", "start@cp-5/etcd", "member-promote@cp-5", "start@cp-5/kube-apiserver", "lb-backends@lb-1/join")
+	before(t, c, "start@cp-4/kube-apiserver", "lb-backends@lb-1/join")
+	before(t, c, "start@cp-4/kube-apiserver", "start@cp-4", "node-ready@cp-4", "activate@cp-4")
+	if reaches(c, "create-machine@cp-5", "create-machine@cp-4") {
+		t.Error("machines are not made side by side")
+	}
+	for _, s := range c.Steps { // nothing is done on the other machines but the load balancer
+		if s.Node != "cp-4" && s.Node != "cp-5" && s.Node != "lb-1" {
+			t.Errorf("step %s", s.ID)
+		}
+	}
+	s, _ := c.Step("lb-backends@lb-1/join")
+	if diff := cmp.Diff([]string{"cp-1", "cp-2", "cp-3", "cp-4", "cp-5"}, s.Backends); diff != "" {
+		t.Error(diff)
+	}
+	s, _ = c.Step("member-promote@cp-5")
+	if diff := cmp.Diff(&EtcdEffect{Before: Tolerance{4, 4, 1}, After: Tolerance{5, 5, 2}}, s.Etcd); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func TestLeaveTheFirst(t *testing.T) {
+	c := plan(t, become(t, three, without("cp-1")))
+	before(t, c, "node-drain@cp-1", "lb-drain@cp-1", "stop@cp-1/kube-apiserver", "lb-backends@lb-1/without-cp-1", "move-leader@cp-1",
+		"member-remove@cp-1", "stop@cp-1", "node-delete@cp-1", "remove-machine@cp-1", "forget@cp-1")
+	s, _ := c.Step("lb-backends@lb-1/without-cp-1")
+	if diff := cmp.Diff([]string{"cp-2", "cp-3"}, s.Backends); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func TestJoinBeforeLeave(t *testing.T) {
+	c := plan(t, become(t, three, append(without("cp-1"), "cp-4")))
+	before(t, c, "member-promote@cp-4", "lb-backends@lb-1/join", "lb-drain@cp-1", "member-remove@cp-1")
+}
+
+func TestTheDeadLeaveFirst(t *testing.T) {
+	in := become(t, three, append(without("cp-2"), "cp-4"))
+	dies(&in, "cp-2", true)
+	c := plan(t, in)
+	before(t, c, "lb-backends@lb-1/without-cp-2", "member-remove@cp-2", "member-add@cp-4")
+	for _, s := range c.Steps {
+		if s.Node == "cp-2" && slices.Contains([]string{Stop, DrainBackend, DrainNode, MoveLeader}, s.Verb) {
+			t.Errorf("step %s on a machine that is gone", s.ID)
+		}
+	}
+}
+
+func TestReplace(t *testing.T) {
+	for name, dead := range map[string]bool{"alive": false, "dead": true} {
+		t.Run(name, func(t *testing.T) {
+			in := healthy(wanted(t, three...))
+			in.Replace = []string{"cp-2"}
+			if dead {
+				dies(&in, "cp-2", true)
+			}
+			c := plan(t, in)
+			before(t, c, "member-remove@cp-2", "node-delete@cp-2", "remove-machine@cp-2", "create-machine@cp-2", "member-add@cp-2",
+				"member-promote@cp-2", "start@cp-2/kube-apiserver", "node-ready@cp-2", "activate@cp-2")
+			for _, s := range c.Steps {
+				if s.Verb == Forget || s.Verb == SetBackends {
+					t.Errorf("step %s: it comes back under its name and address", s.ID)
+				}
+			}
+		})
+	}
+}
+
+func TestReplaceIsRefusedWhileAnotherIsDown(t *testing.T) {
+	in := healthy(wanted(t, three...))
+	in.Replace = []string{"cp-2"}
+	dies(&in, "cp-3", false)
+	_, err := Plan(in)
+	var refused *Refused
+	if !errors.As(err, &refused) || !strings.Contains(err.Error(), "quorum") {
+		t.Fatalf("error %v", err)
+	}
+}
+
+func TestSurgeWhileAnotherIsDown(t *testing.T) {
+	in := become(t, three, append(without("cp-2"), "cp-4"))
+	dies(&in, "cp-3", false)
+	c := plan(t, in)
+	before(t, c, "start-machine@cp-3", "start@cp-3", "member-add@cp-4", "member-promote@cp-4", "member-remove@cp-2")
+}
+
+func TestLostMachineIsNamed(t *testing.T) {
+	in := healthy(wanted(t, three...))
+	dies(&in, "cp-2", true)
+	_, err := Plan(in)
+	var lost *LostError
+	if !errors.As(err, &lost) || !slices.Equal(lost.Nodes, []string{"cp-2"}) ||
+		err.Error() != "the machine of cp-2 is gone, and with it its API server and its etcd member with its data" {
+		t.Fatalf("error %v", err)
+	}
+}
+
+func TestTheSickAreMendedFirst(t *testing.T) {
+	in := healthy(wanted(t, three...))
+	for node, m := range in.Observed.Machines {
+		if strings.HasPrefix(node, "cp-") {
+			m.Units["kube-apiserver"] = observed.Unit{Active: true, Config: "old"}
+		}
+	}
+	in.Observed.APIServers["cp-2"] = observed.APIServer{Error: "refused"}
+	c := plan(t, in)
+	before(t, c, "start@cp-2", "lb-drain@cp-1", "restart@cp-1/kube-apiserver", "lb-restore@cp-1", "restart@cp-3/kube-apiserver")
+}
+
+func TestEtcdRestartsBehindAStoppedAPIServer(t *testing.T) {
+	in := healthy(wanted(t, three...))
+	for _, node := range []string{"cp-1", "cp-2", "cp-3"} {
+		in.Observed.Machines[node].Units["etcd"] = observed.Unit{Active: true, Config: "old"}
+	}
+	c := plan(t, in)
+	before(t, c, "lb-drain@cp-1", "stop@cp-1/kube-apiserver", "move-leader@cp-1", "restart@cp-1/etcd", "start@cp-1/kube-apiserver", "lb-restore@cp-1", "lb-drain@cp-2")
+}
+
+// With machines of etcd's own, the guard asks its members, not API servers.
+func TestExternalEtcdIsNotRestartedWithoutQuorum(t *testing.T) {
+	in := healthy(wanted(t, "cp-1", "cp-2", "cp-3", "worker-1", "lb-1", "etcd-1", "etcd-2", "etcd-3"))
+	for _, node := range []string{"etcd-1", "etcd-2"} {
+		in.Observed.Machines[node].Units["etcd"] = observed.Unit{Active: true, Config: "old"}
+	}
+	in.Observed.Etcd.Members[2].Healthy, in.Observed.Etcd.Members[2].Error = false, "its disk is full"
+	m := in.Observed.Machines["etcd-3"]
+	m.Units["etcd"] = observed.Unit{Active: true, Config: "new"}
+	c := plan(t, in) // etcd-3 is mended first, and may well be healthy then
+	before(t, c, "start@etcd-3", "restart@etcd-1/etcd", "restart@etcd-2/etcd")
+	s, _ := c.Step("restart@etcd-1/etcd")
+	n, _ := in.Wanted.Node("etcd-1")
+	if err := Check(s, n, in.Observed); err == nil || !strings.Contains(err.Error(), "quorum") {
+		t.Errorf("the guard right before the restart says %v", err)
+	}
+}
+
+func TestCertificateRollsOutWithoutARestart(t *testing.T) {
+	in := healthy(wanted(t, three...))
+	in.Issued = []Reason{{What: "certificate apiserver", Old: "no cp-4"}}
+	for _, node := range []string{"cp-1", "cp-2", "cp-3"} {
+		delete(in.Observed.Machines[node].Files, servingCertificate)
+	}
+	c := plan(t, in)
+	before(t, c, IssueCertificates, "write-files@cp-1", "serve-certificate@cp-1")
+	for _, s := range c.Steps {
+		if s.Verb == Restart || s.Verb == Stop {
+			t.Errorf("step %s", s.ID)
+		}
+	}
+}
+
+func TestInterruptedJoinGoesOn(t *testing.T) {
+	in := healthy(wanted(t, with("cp-4")...))
+	for i := range in.Record {
+		if in.Record[i].Name == "cp-4" {
+			in.Record[i].State = Joining
+		}
+	}
+	members := in.Observed.Etcd.Members
+	members[3] = observed.Member{ID: 4, PeerURLs: members[3].PeerURLs, Learner: true} // added, not started
+	c := plan(t, in)
+	if _, made := c.Step("create-machine@cp-4"); made {
+		t.Error("its machine is there")
+	}
+	before(t, c, "member-add@cp-4", "start@cp-4/etcd", "member-promote@cp-4", "activate@cp-4")
+}
+
+func TestWorkersSideBySide(t *testing.T) {
+	c := plan(t, become(t, with("worker-2", "worker-3"), three))
+	before(t, c, "node-drain@worker-2", "stop@worker-2", "node-delete@worker-2", "remove-machine@worker-2", "forget@worker-2")
+	if reaches(c, "node-drain@worker-3", "forget@worker-2") || reaches(c, "node-drain@worker-3", "node-drain@worker-2") {
+		t.Error("workers leave one after another")
+	}
+}
+
+func TestLastAPIServerIsGuarded(t *testing.T) {
+	in := become(t, three, without("cp-1"))
+	c := plan(t, in)
+	s, _ := c.Step("stop@cp-1/kube-apiserver")
+	n, _ := in.Wanted.Node("cp-2")
+	seen := observed.State{APIServers: map[string]observed.APIServer{"cp-1": {Ready: true}, "cp-2": {Error: "refused"}, "cp-3": {Error: "hangs"}}, Etcd: in.Observed.Etcd}
+	if err := Check(s, n, seen); err == nil || !strings.Contains(err.Error(), "cp-2: refused; cp-3: hangs") {
+		t.Errorf("error %v", err)
+	}
+	seen.APIServers["cp-3"] = observed.APIServer{Ready: true}
+	if err := Check(s, n, seen); err != nil {
+		t.Error(err)
+	}
+}

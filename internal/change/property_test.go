@@ -1,0 +1,262 @@
+package change
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"testing"
+
+	"pgregory.net/rapid"
+
+	"github.com/haplane/haplane/internal/observed"
+	"github.com/haplane/haplane/internal/topology"
+	"github.com/haplane/haplane/spec"
+)
+
+// A world carries the steps of a plan out in a model of etcd and of machines. Each
+// step first looks whether it is allowed, as apply does.
+type world struct {
+	in   Input
+	next uint64
+}
+
+func (w *world) member(name string) *observed.Member {
+	for i := range w.in.Observed.Etcd.Members {
+		m := &w.in.Observed.Etcd.Members[i]
+		n, ok := w.in.Wanted.Node(name)
+		if !ok {
+			n = nodeIn(w.in.Record, name)
+		}
+		if m.Name == name || slices.Contains(m.PeerURLs, n.EtcdPeerURL()) {
+			return m
+		}
+	}
+	return nil
+}
+
+func (w *world) do(s Step) {
+	n, _ := w.in.Wanted.Node(s.Node)
+	e := &w.in.Observed.Etcd
+	switch s.Verb {
+	case CreateMachine, StartMachine:
+		made := healthy(w.in.Wanted).Observed.Machines[s.Node]
+		if s.Verb == CreateMachine {
+			made.Files, made.Units = nil, nil
+			w.set(s.Node, Joining)
+		}
+		w.in.Observed.Machines[s.Node] = made
+	case RemoveMachine:
+		w.in.Observed.Machines[s.Node] = observed.Machine{}
+		if i := w.record(s.Node); w.in.Record[i].State != Joining {
+			w.in.Record[i].State, w.in.Record[i].Rejoin = Leaving, true
+		}
+	case WriteFiles, Restart, Reload, Start:
+		m := w.in.Observed.Machines[s.Node]
+		whole := healthy(w.in.Wanted).Observed.Machines[s.Node]
+		if s.Verb == WriteFiles {
+			m.Files = whole.Files
+		} else {
+			if m.Units == nil {
+				m.Units = map[string]observed.Unit{}
+			}
+			for name, u := range whole.Units {
+				if all(s.Units) || slices.Contains(s.Units, name) {
+					m.Units[name] = u
+				}
+			}
+			if member := w.member(s.Node); member != nil && (all(s.Units) || slices.Contains(s.Units, "etcd")) {
+				member.Name, member.Healthy, member.Error = s.Node, true, ""
+			}
+			if n.Role == spec.RoleControlPlane && (all(s.Units) || slices.Contains(s.Units, "kube-apiserver")) {
+				w.in.Observed.APIServers[s.Node] = observed.APIServer{Ready: true}
+			}
+		}
+		w.in.Observed.Machines[s.Node] = m
+	case AddMember:
+		if w.member(s.Node) == nil {
+			w.next++
+			e.Members = append(e.Members, observed.Member{ID: 100 + w.next, PeerURLs: []string{n.EtcdPeerURL()}, Learner: true})
+		}
+	case PromoteMember:
+		w.member(s.Node).Learner = false
+	case RemoveMember:
+		old := w.member(s.Node)
+		if old != nil {
+			id := old.ID
+			e.Members = slices.DeleteFunc(e.Members, func(m observed.Member) bool { return m.ID == id })
+		}
+	case Activate:
+		w.set(s.Node, Active)
+	case Forget:
+		w.in.Record = slices.DeleteFunc(w.in.Record, func(n Node) bool { return n.Name == s.Node })
+	}
+}
+
+func (w *world) record(name string) int {
+	return slices.IndexFunc(w.in.Record, func(n Node) bool { return n.Name == name })
+}
+
+func (w *world) set(name string, state State) {
+	if i := w.record(name); i >= 0 {
+		w.in.Record[i].State, w.in.Record[i].Rejoin = state, false
+		return
+	}
+	n, _ := w.in.Wanted.Node(name)
+	w.in.Record = append(w.in.Record, Node{Node: n, State: state})
+}
+
+// Whatever the cluster is like and whatever is wanted, no plan passes a state with
+// fewer healthy voters than quorum where it began with quorum; carried out, cut off
+// anywhere and planned again, it ends in what was wanted.
+func TestNoPlanLosesQuorum(t *testing.T) {
+	outer := t
+	rapid.Check(t, func(t *rapid.T) {
+		external := rapid.Bool().Draw(t, "external etcd")
+		from, to := drawNodes(t, external, "from"), drawNodes(t, external, "to")
+		in := become(outer, from, to)
+		for _, name := range from {
+			switch rapid.SampledFrom([]string{"well", "well", "well", "off", "gone", "unready", "learner", "nameless", "other flags"}).Draw(t, name) {
+			case "off":
+				dies(&in, name, false)
+			case "gone":
+				dies(&in, name, true)
+				in.Replace = append(in.Replace, name)
+			case "unready":
+				in.Observed.APIServers[name] = observed.APIServer{Error: "refused"}
+			case "learner":
+				if m := (&world{in: in}).member(name); m != nil {
+					m.Learner, m.Leader = true, false
+				}
+			case "nameless":
+				if m := (&world{in: in}).member(name); m != nil {
+					m.Name, m.Healthy = "", false
+				}
+			case "other flags":
+				for u, state := range in.Observed.Machines[name].Units {
+					state.Config = "old"
+					in.Observed.Machines[name].Units[u] = state
+				}
+			}
+		}
+		if rapid.Bool().Draw(t, "replace") {
+			in.Replace = append(in.Replace, rapid.SampledFrom(from).Draw(t, "replaced"))
+		}
+		w := &world{in: in}
+		began := in.Observed.Etcd.Voting().HasQuorum()
+		w.in.Observed.Etcd.Quorum = began
+		for range 5 { // each round is cut off somewhere, but the last
+			c, err := Plan(w.in)
+			var refused *Refused
+			var lost *LostError
+			if errors.As(err, &refused) || errors.As(err, &lost) {
+				return
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			if c.Nothing() && began {
+				w.arrived(t)
+			}
+			if c.Nothing() {
+				return
+			}
+			w.in.Replace = nil
+			stop := rapid.IntRange(1, 2*len(c.Steps)).Draw(t, "cut off")
+			w.walk(t, c, stop, began)
+		}
+		c, err := Plan(w.in)
+		if err == nil {
+			w.walk(t, c, len(c.Steps), began)
+		}
+		if err == nil && began {
+			w.arrived(t)
+		}
+	})
+}
+
+func drawNodes(t *rapid.T, external bool, label string) []string {
+	out := []string{"lb-1"}
+	add := func(prefix string, least, most int) {
+		for _, i := range rapid.SliceOfNDistinct(rapid.IntRange(1, 7), least, most, rapid.ID).Draw(t, label+" "+prefix) {
+			out = append(out, fmt.Sprintf("%s-%d", prefix, i))
+		}
+	}
+	add("cp", 1, 5)
+	add("worker", 1, 3)
+	if external {
+		add("etcd", 1, 5)
+	}
+	return out
+}
+
+// walk does the first steps of a plan, each only where its guard allows it.
+func (w *world) walk(t *rapid.T, c *Change, steps int, began bool) {
+	done := map[string]bool{}
+	for i, s := range c.Steps {
+		if i == steps {
+			return
+		}
+		for _, need := range s.Needs {
+			if !done[need] {
+				t.Fatalf("%s comes before %s, which it needs", s.ID, need)
+			}
+		}
+		n, _ := w.in.Wanted.Node(s.Node)
+		if n.Name == "" {
+			n = nodeIn(w.in.Record, s.Node)
+		}
+		if err := Check(Step{ID: s.ID, Node: s.Node, Guard: Guard{Etcd: s.Guard.Etcd}}, n, w.in.Observed); err != nil {
+			t.Fatalf("planned, and refused when it comes to it: %v", err)
+		}
+		if s.Guard.Etcd == OpStop && s.Verb == Restart {
+			id := w.member(s.Node).ID
+			if v := w.in.Observed.Etcd.Voting(); v.Voters() > 2 && began && !v.Stop(id).HasQuorum() {
+				t.Fatalf("%s takes quorum: %v", s.ID, v)
+			}
+		}
+		w.do(s)
+		done[s.ID] = true
+		if v := w.in.Observed.Etcd.Voting(); began && !v.HasQuorum() {
+			t.Fatalf("no quorum after %s: %v", s.ID, v)
+		}
+	}
+}
+
+func nodeIn(record []Node, name string) (out topology.Node) {
+	for _, n := range record {
+		if n.Name == name {
+			return n.Node
+		}
+	}
+	return out
+}
+
+// arrived fails the test unless the nodes and members are those that are wanted.
+func (w *world) arrived(t *rapid.T) {
+	var have, members []string
+	for _, n := range w.in.Record {
+		if n.State != Active {
+			t.Fatalf("%s is %s at the end", n.Name, n.State)
+		}
+		have = append(have, n.Name)
+	}
+	var want, wantMembers []string
+	for _, n := range w.in.Wanted.Nodes {
+		want = append(want, n.Name)
+	}
+	for _, n := range w.in.Wanted.EtcdMembers() {
+		wantMembers = append(wantMembers, n.Name)
+	}
+	for _, m := range w.in.Observed.Etcd.Members {
+		members = append(members, m.Name)
+		if m.Learner {
+			t.Fatalf("%s is a learner at the end", m.Name)
+		}
+	}
+	for _, list := range [][]string{have, want, members, wantMembers} {
+		slices.Sort(list)
+	}
+	if !slices.Equal(have, want) || !slices.Equal(members, wantMembers) {
+		t.Fatalf("nodes %v, want %v; members %v, want %v", have, want, members, wantMembers)
+	}
+}

@@ -1,0 +1,225 @@
+package change
+
+import (
+	"slices"
+	"strings"
+
+	"github.com/haplane/haplane/internal/fileset"
+	"github.com/haplane/haplane/internal/topology"
+	"github.com/haplane/haplane/spec"
+)
+
+// A difference is what a node that stays has otherwise than it is wanted.
+type difference struct {
+	files                  []string // to write
+	unwanted               []string // to remove
+	start, restart, reload []string // programs
+	unseen                 bool     // nobody could look: the machine is off
+}
+
+func (d difference) none() bool {
+	return len(d.files)+len(d.unwanted)+len(d.start)+len(d.restart)+len(d.reload) == 0 && !d.unseen
+}
+
+// diff compares a node with what it should be.
+func (p *planner) diff(n topology.Node) difference {
+	want, seen := p.Desired[n.Name], p.Observed.Machines[n.Name]
+	if !p.alive(n.Name) {
+		return difference{unseen: true}
+	}
+	d := difference{files: want.Files.Stale(seen.Files).Paths(), unwanted: fileset.Unwanted(seen.Manifest, want.Files)}
+	for _, u := range want.Units {
+		switch s := seen.Units[u.Name]; {
+		case !s.Active:
+			d.start = append(d.start, u.Name)
+		case s.Config != u.Config:
+			d.restart = append(d.restart, u.Name)
+		case u.Load != "" && s.Loaded != u.Load:
+			d.reload = append(d.reload, u.Name)
+		}
+	}
+	return d
+}
+
+func (d difference) why() []Reason {
+	if d.unseen {
+		return []Reason{{What: "the machine is off"}}
+	}
+	var out []Reason
+	for _, part := range []struct {
+		what  string
+		names []string
+	}{{"other files", d.files}, {"files that are no longer wanted", d.unwanted}, {"does not run", d.start},
+		{"runs with another configuration", d.restart}, {"has another configuration loaded", d.reload}} {
+		if len(part.names) > 0 {
+			out = append(out, Reason{What: part.what, New: strings.Join(part.names, ", ")})
+		}
+	}
+	return out
+}
+
+// sick reports whether a node does not do its part already, so that mending it
+// takes nothing away.
+func (p *planner) sick(n topology.Node) bool {
+	if !p.alive(n.Name) {
+		return true
+	}
+	if n.Role == spec.RoleControlPlane && !p.Observed.APIServers[n.Name].Ready {
+		return true
+	}
+	if isEtcdRole(p.Wanted, n) {
+		m, ok := p.Observed.Etcd.Member(n.Name, n.EtcdPeerURL())
+		return !ok || !m.Healthy
+	}
+	return n.Role == spec.RoleLoadBalancer && !p.Observed.Machines[n.Name].Units["haproxy"].Active
+}
+
+// mend plans the nodes that are sick, before anything that is healthy is touched.
+// Machines that are off start all at once; what runs there with another
+// configuration restarts beside that, because nobody relies on it.
+func (p *planner) mend() {
+	var mended []string
+	for _, n := range p.stay {
+		if !p.sick(n) {
+			continue
+		}
+		d := p.diff(n)
+		var needs []string
+		if d.unseen {
+			needs = []string{p.add(Step{ID: id(StartMachine, n.Name), Verb: StartMachine, Node: n.Name, Why: d.why()})}
+		}
+		if d.unseen || len(d.files)+len(d.unwanted) > 0 {
+			needs = []string{p.add(Step{ID: id(WriteFiles, n.Name), Verb: WriteFiles, Node: n.Name, Why: d.why(), Needs: needs})}
+		}
+		mended = append(mended, p.add(Step{ID: id(Start, n.Name), Verb: Start, Node: n.Name, Units: allUnits,
+			Why: append(d.why(), p.sickness(n)...), Needs: needs}))
+	}
+	p.tail = append(p.tail, mended...)
+	p.promote()
+}
+
+// promote makes voters of learners that were left behind.
+func (p *planner) promote() {
+	for _, n := range p.stay {
+		m, ok := p.Observed.Etcd.Member(n.Name, n.EtcdPeerURL())
+		if !ok || !m.Learner || !isEtcdRole(p.Wanted, n) || !p.Observed.Etcd.Quorum {
+			continue
+		}
+		p.tail = []string{p.add(Step{ID: id(PromoteMember, n.Name), Verb: PromoteMember, Node: n.Name, Needs: p.tail,
+			Why: []Reason{{What: "its etcd member is a learner still"}}, Guard: Guard{Etcd: OpPromote}})}
+	}
+}
+
+func (p *planner) sickness(n topology.Node) []Reason {
+	if a := p.Observed.APIServers[n.Name]; n.Role == spec.RoleControlPlane && !a.Ready && p.alive(n.Name) {
+		return []Reason{{What: "its API server is not ready", New: a.Error}}
+	}
+	return nil
+}
+
+// roll plans what differs on healthy nodes: those of etcd and the control plane one
+// after another, load balancers by a reload, the others side by side.
+func (p *planner) roll() {
+	for _, n := range p.stay {
+		d := p.diff(n)
+		if p.sick(n) || d.none() {
+			continue
+		}
+		switch n.Role {
+		case spec.RoleLoadBalancer:
+			if len(p.lastOf(SetBackends, n.Name)) == 0 && !p.laterBackends() {
+				p.setBackends("configuration", p.tail, d.why()...)
+			}
+		case spec.RoleControlPlane, spec.RoleEtcd:
+			p.rollShared(n, d)
+		default:
+			p.rollAlone(n, d)
+		}
+	}
+}
+
+// laterBackends reports whether the load balancers are written later, because a
+// control-plane node leaves.
+func (p *planner) laterBackends() bool {
+	return slices.ContainsFunc(p.late, func(n Node) bool { return n.Role == spec.RoleControlPlane })
+}
+
+func (p *planner) rollAlone(n topology.Node, d difference) {
+	var needs []string
+	if len(d.files)+len(d.unwanted) > 0 {
+		needs = []string{p.add(Step{ID: id(WriteFiles, n.Name), Verb: WriteFiles, Node: n.Name, Why: d.why()})}
+	}
+	p.programs(n, d, needs, nil)
+}
+
+// programs plans starts, reloads and restarts of a node's programs but those that are done.
+func (p *planner) programs(n topology.Node, d difference, needs, done []string) []string {
+	for _, part := range []struct {
+		verb  string
+		units []string
+	}{{Restart, d.restart}, {Reload, d.reload}, {Start, d.start}} {
+		units := slices.DeleteFunc(slices.Clone(part.units), func(u string) bool { return slices.Contains(done, u) })
+		if len(units) > 0 {
+			needs = []string{p.add(Step{ID: id(part.verb, n.Name), Verb: part.verb, Node: n.Name, Why: d.why(), Units: units, Needs: needs})}
+		}
+	}
+	return needs
+}
+
+// servingCertificate is the file that API servers read again by themselves.
+const servingCertificate = topology.PKIDir + "/apiserver.crt"
+
+func (p *planner) rollShared(n topology.Node, d difference) {
+	etcd, api := slices.Contains(d.restart, "etcd"), slices.Contains(d.restart, "kube-apiserver")
+	needs := []string(nil)
+	if etcd || api {
+		needs = p.tail
+	}
+	if len(d.files)+len(d.unwanted) > 0 {
+		needs = []string{p.add(Step{ID: id(WriteFiles, n.Name), Verb: WriteFiles, Node: n.Name, Why: d.why(), Needs: needs})}
+	}
+	if slices.Contains(d.files, servingCertificate) && !api && !etcd {
+		needs = []string{p.add(Step{ID: id(ServeCertificate, n.Name), Verb: ServeCertificate, Node: n.Name, Needs: needs,
+			Why: []Reason{{What: "the API server reads its certificate again by itself"}}})}
+	}
+	if etcd || api {
+		needs = p.restartShared(n, d, needs, etcd)
+		p.tail = needs
+	}
+	if rest := p.programs(n, d, needs, []string{"etcd", "kube-apiserver"}); etcd || api {
+		p.tail = rest
+	}
+}
+
+// restartShared restarts etcd and the API server of a node. The API server beside a
+// member is stopped first, in good order: it could answer nothing meanwhile.
+func (p *planner) restartShared(n topology.Node, d difference, needs []string, etcd bool) []string {
+	api, why := n.Role == spec.RoleControlPlane, d.why()
+	others := len(p.backends) > 1
+	then := func(s Step) {
+		s.Node, s.Why, s.Needs = n.Name, why, needs
+		needs = []string{p.add(s)}
+	}
+	if api {
+		then(Step{ID: id(DrainBackend, n.Name), Verb: DrainBackend, Guard: Guard{OtherAPIServers: others}})
+	}
+	switch {
+	case etcd:
+		if api {
+			then(Step{ID: id(Stop, n.Name, "kube-apiserver"), Verb: Stop, Units: []string{"kube-apiserver"}, Guard: Guard{OtherAPIServers: others, Etcd: OpStop}})
+		}
+		if len(p.Observed.Etcd.Voting()) > 1 {
+			then(Step{ID: id(MoveLeader, n.Name), Verb: MoveLeader, Guard: Guard{Etcd: OpStop}})
+		}
+		then(Step{ID: id(Restart, n.Name, "etcd"), Verb: Restart, Units: []string{"etcd"}, Guard: Guard{Etcd: OpStop}})
+		if api {
+			then(Step{ID: id(Start, n.Name, "kube-apiserver"), Verb: Start, Units: []string{"kube-apiserver"}})
+		}
+	default:
+		then(Step{ID: id(Restart, n.Name, "kube-apiserver"), Verb: Restart, Units: []string{"kube-apiserver"}, Guard: Guard{OtherAPIServers: others}})
+	}
+	if api {
+		then(Step{ID: id(RestoreBackend, n.Name), Verb: RestoreBackend})
+	}
+	return needs
+}

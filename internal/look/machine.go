@@ -1,0 +1,66 @@
+package look
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/haplane/haplane/internal/fileset"
+	"github.com/haplane/haplane/internal/machine"
+	"github.com/haplane/haplane/internal/observed"
+	"github.com/haplane/haplane/internal/runtime/systemd"
+	"github.com/haplane/haplane/internal/topology"
+)
+
+// machineTimeout bounds a look at one machine, files and programs included.
+const machineTimeout = 15 * time.Second
+
+func (c *collector) machine(ctx context.Context, n topology.Node, made, running bool) {
+	seen := observed.Machine{Made: made, Running: running}
+	if running {
+		ctx, cancel := context.WithTimeout(ctx, machineTimeout)
+		defer cancel()
+		if err := Machine(ctx, c.Cluster.Machine(n.Name), c.Wanted[n.Name], &seen); err != nil {
+			seen.Error = err.Error()
+		}
+	}
+	put(c, c.state.Machines, n.Name, seen)
+}
+
+// Machine looks at files and programs of one machine.
+func Machine(ctx context.Context, m machine.Machine, want Want, seen *observed.Machine) error {
+	if len(want.Files) == 0 {
+		_, err := m.Run(ctx, machine.Cmd("true"))
+		seen.Reachable = err == nil
+		return err
+	}
+	var err error
+	if seen.Files, err = m.Stat(ctx, want.Files); err != nil {
+		return err
+	}
+	seen.Reachable = true
+	if seen.Manifest, err = manifest(ctx, m); err != nil {
+		return err
+	}
+	seen.Units, err = Programs(ctx, m, want.Programs)
+	return err
+}
+
+// manifest reads the list of the files that haplane put there.
+func manifest(ctx context.Context, m machine.Machine) (string, error) {
+	result, err := m.Run(ctx, machine.Cmd("sh", "-c", `[ ! -e "$1" ] || exec cat -- "$1"`, "sh", fileset.ManifestPath))
+	if err != nil {
+		return "", fmt.Errorf("read the list of files: %w", err)
+	}
+	return result.Stdout, nil
+}
+
+// Programs looks at programs of one machine.
+func Programs(ctx context.Context, m machine.Machine, names []string) (map[string]observed.Unit, error) {
+	states, err := systemd.Observe(ctx, m, names)
+	out := map[string]observed.Unit{}
+	for name, s := range states {
+		out[name] = observed.Unit{Active: s.Active, Config: s.Config, Loaded: s.Loaded}
+	}
+	return out, err
+}
