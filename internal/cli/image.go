@@ -58,8 +58,8 @@ what they are made of; haplane up does the same when it needs to.`,
 	}
 }
 
-// images tells where the images are, and which clusters use them.
-func images() (cache string, inUse map[string][]string, err error) {
+// images tells where the images are, and how to ask which clusters use them.
+func images() (cache string, users image.UsersFunc, err error) {
 	if cache, err = cluster.CacheDir(); err != nil {
 		return "", nil, err
 	}
@@ -67,7 +67,21 @@ func images() (cache string, inUse map[string][]string, err error) {
 	if err != nil {
 		return "", nil, err
 	}
-	inUse, err = image.Users(home)
+	return cache, func() (map[string][]string, error) { return image.Users(cache, home) }, nil
+}
+
+// imagesInUse is for who only looks: a machine of which nobody can tell what it is
+// made from is no reason to show nothing.
+func (a *app) imagesInUse() (cache string, inUse map[string][]string, err error) {
+	cache, users, err := images()
+	if err != nil {
+		return "", nil, err
+	}
+	inUse, err = users()
+	if err != nil && inUse != nil {
+		fmt.Fprintf(a.Err, "warning: %v\n", err)
+		err = nil
+	}
 	return cache, inUse, err
 }
 
@@ -86,11 +100,11 @@ func digests(check cobra.PositionalArgs) cobra.PositionalArgs {
 // completeDigests completes up to max arguments with the images there are.
 func completeDigests(max int) cobra.CompletionFunc {
 	return func(_ *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
-		cache, inUse, err := images()
+		cache, _, err := images()
 		if err != nil || len(args) >= max {
 			return nil, cobra.ShellCompDirectiveNoFileComp
 		}
-		list, _ := image.Summaries(cache, inUse)
+		list, _ := image.Summaries(cache, nil)
 		var out []string
 		for _, s := range list {
 			if short := s.Digest[:min(12, len(s.Digest))]; !slices.Contains(args, short) {
@@ -106,6 +120,8 @@ func hintImages(err error) error {
 	switch {
 	case errors.Is(err, image.ErrNone):
 		return &cluster.HintedError{Err: err, Hint: "haplane image list shows those there are, haplane image build makes one"}
+	case errors.Is(err, image.ErrUnknown):
+		return &cluster.HintedError{Err: err, Hint: "haplane up or haplane down of that cluster mends it"}
 	case errors.Is(err, image.ErrInUse):
 		return &cluster.HintedError{Err: err, Hint: "haplane down removes a cluster with its machines"}
 	}

@@ -21,7 +21,7 @@ func (a *app) imageList() *cobra.Command {
 			if err := checkOutput(output); err != nil {
 				return err
 			}
-			cache, inUse, err := images()
+			cache, inUse, err := a.imagesInUse()
 			if err != nil {
 				return err
 			}
@@ -59,7 +59,7 @@ container images. Without a digest it shows the newest image.`,
 			if err := checkOutput(output); err != nil {
 				return err
 			}
-			details, err := imageDetails(args)
+			details, err := a.imageDetails(args)
 			if err != nil {
 				return hintImages(err)
 			}
@@ -73,8 +73,8 @@ container images. Without a digest it shows the newest image.`,
 	return cmd
 }
 
-func imageDetails(args []string) (image.Details, error) {
-	cache, inUse, err := images()
+func (a *app) imageDetails(args []string) (image.Details, error) {
+	cache, inUse, err := a.imagesInUse()
 	if err != nil {
 		return image.Details{}, err
 	}

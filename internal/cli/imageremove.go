@@ -29,11 +29,11 @@ stay: haplane image prune removes those that nothing needs.`,
 			if err := checkOutput(output); err != nil {
 				return err
 			}
-			cache, inUse, err := images()
+			cache, users, err := images()
 			if err != nil {
 				return err
 			}
-			list, err := image.Remove(cache, args, inUse)
+			list, err := image.Remove(cache, args, users)
 			return a.showRemoved(view.NewRemoved(list, false), output, hintImages(err))
 		},
 	}
@@ -60,7 +60,7 @@ building it takes long. While another haplane builds, nothing is removed.`,
 				return err
 			}
 			list, err := a.prune(cmd.Context(), dryRun)
-			return a.showRemoved(view.NewRemoved(list, dryRun), output, err)
+			return a.showRemoved(view.NewRemoved(list, dryRun), output, hintImages(err))
 		},
 	}
 	cmd.Flags().BoolVar(&dryRun, "dry-run", false, "only show what would be removed")
@@ -69,11 +69,11 @@ building it takes long. While another haplane builds, nothing is removed.`,
 }
 
 func (a *app) prune(ctx context.Context, dryRun bool) ([]image.Removal, error) {
-	cache, inUse, err := images()
+	cache, users, err := images()
 	if err != nil {
 		return nil, err
 	}
-	return image.Prune(image.PruneOptions{Cache: cache, InUse: inUse, Keep: a.keptEntries(ctx), DryRun: dryRun})
+	return image.Prune(image.PruneOptions{Cache: cache, InUse: users, Keep: a.keptEntries(ctx), DryRun: dryRun})
 }
 
 // keptEntries are the components that the next build would take. Where that

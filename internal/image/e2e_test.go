@@ -66,8 +66,7 @@ func TestImageOfReadyMadePrograms(t *testing.T) {
 	if whole.Digest == img.Digest {
 		t.Error("the image of built programs has the same digest")
 	}
-	inUse := map[string][]string{img.Digest: {"demo"}}
-	list, err := Prune(PruneOptions{Cache: cache, InUse: inUse, Keep: func(component.Entry) bool { return false }})
+	list, err := Prune(PruneOptions{Cache: cache, InUse: inUse(map[string][]string{img.Digest: {"demo"}}), Keep: func(component.Entry) bool { return false }})
 	if err != nil || len(list) != 1 || list[0].Name != whole.Digest {
 		t.Errorf("prune removed %+v, %v; want the image of built programs", list, err)
 	}

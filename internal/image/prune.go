@@ -13,7 +13,7 @@ import (
 // PruneOptions tell what must stay.
 type PruneOptions struct {
 	Cache  string
-	InUse  map[string][]string        // as Users returns it: these images stay
+	InUse  UsersFunc                  // these images stay; asked once nothing can be made from another any more
 	Keep   func(component.Entry) bool // entries of components that stay although no image has them
 	DryRun bool                       // only tell
 }
@@ -28,6 +28,15 @@ func Prune(o PruneOptions) ([]Removal, error) {
 		return nil, err
 	}
 	defer release()
+	inUse, err := o.InUse()
+	if err != nil {
+		return nil, err
+	}
+	if !o.DryRun {
+		if _, err := uses(o.Cache, true); err != nil {
+			return nil, err
+		}
+	}
 	images, err := List(o.Cache)
 	if err != nil {
 		return nil, err
@@ -38,7 +47,7 @@ func Prune(o PruneOptions) ([]Removal, error) {
 	}
 	var left []Image
 	for _, img := range images {
-		if len(o.InUse[img.Digest]) > 0 {
+		if len(inUse[img.Digest]) > 0 {
 			left = append(left, img)
 			continue
 		}

@@ -24,13 +24,18 @@ type Removal struct {
 }
 
 // Remove removes images by their digests, or beginnings of them. It removes
-// none if one of them is not there or in use; inUse is what Users returns.
-func Remove(cache string, digests []string, inUse map[string][]string) ([]Removal, error) {
+// none if one of them is not there or in use, which is asked once nothing can be
+// made from them any more.
+func Remove(cache string, digests []string, users UsersFunc) ([]Removal, error) {
 	release, err := component.HoldAlone(cache)
 	if err != nil {
 		return nil, err
 	}
 	defer release()
+	inUse, err := users()
+	if err != nil {
+		return nil, err
+	}
 	var chosen []Image
 	var errs []error
 	for _, digest := range digests {

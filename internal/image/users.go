@@ -7,40 +7,109 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 )
 
-// Users tells which clusters have machines made from which image: names of
-// clusters by digest. home is the folder of the clusters' stores. What cannot be
-// read is an error, lest an image be taken for unused.
-func Users(home string) (map[string][]string, error) {
-	clusters, err := folders(home)
+// ErrUnknown means that the record of a machine cannot be read, so that any image may be its.
+var ErrUnknown = errors.New("not known which image")
+
+// A UsersFunc tells which clusters have machines made from which image: names of clusters by digest.
+type UsersFunc func() (map[string][]string, error)
+
+// Users tells which clusters have machines made from which image of the cache:
+// those of home, the folder of the clusters' stores, by name, others with the folder
+// that theirs is in. Beside an error for records that cannot be read it tells of all others;
+// nothing may be removed then.
+func Users(cache, home string) (map[string][]string, error) {
+	noted, err := uses(cache, false)
 	if err != nil {
 		return nil, err
 	}
-	users := map[string][]string{}
-	for _, cluster := range clusters {
-		machines, err := folders(filepath.Join(home, cluster, "machines"))
-		if err != nil {
-			return nil, err
+	out := users{}
+	known := map[string]bool{}
+	for digest, records := range noted {
+		for _, record := range records {
+			known[record] = true
+			out.add(digest, owner(record, home))
 		}
+	}
+	unread := out.addHome(home, known)
+	mounts, err := os.ReadFile("/proc/self/mountinfo")
+	out.addMounts(string(mounts), imagesDir(cache))
+	for _, names := range out {
+		slices.Sort(names)
+	}
+	return out, errors.Join(unread, err)
+}
+
+type users map[string][]string
+
+func (u users) add(digest, user string) {
+	if !slices.Contains(u[digest], user) {
+		u[digest] = append(u[digest], user)
+	}
+}
+
+// owner names the cluster whose record that is.
+func owner(record, home string) string {
+	machines := filepath.Dir(filepath.Dir(record))
+	store := filepath.Dir(machines)
+	switch {
+	case filepath.Base(machines) != machinesFolder:
+		return "machines in " + machines
+	case filepath.Dir(store) == home:
+		return filepath.Base(store)
+	}
+	return filepath.Base(store) + " in " + filepath.Dir(store)
+}
+
+const machinesFolder = "machines"
+
+// addHome adds what the records in a home say: machines of an older haplane are not noted in the cache.
+func (u users) addHome(home string, known map[string]bool) error {
+	clusters, err := folders(home)
+	if err != nil {
+		return err
+	}
+	var errs []error
+	for _, cluster := range clusters {
+		machines, err := folders(filepath.Join(home, cluster, machinesFolder))
+		errs = append(errs, err)
 		for _, machine := range machines {
-			var record struct {
-				Image string `json:"image"` // DIGEST/root
-			}
-			err := readJSON(filepath.Join(home, cluster, "machines", machine, "machine.json"), &record)
-			if errors.Is(err, fs.ErrNotExist) {
-				continue
-			}
-			if err != nil {
-				return nil, err
-			}
-			digest := filepath.Base(filepath.Dir(record.Image))
-			if !slices.Contains(users[digest], cluster) {
-				users[digest] = append(users[digest], cluster)
+			record := filepath.Join(home, cluster, machinesFolder, machine, "machine.json")
+			switch digest, err := imageOf(record); {
+			case err == nil:
+				u.add(digest, cluster)
+			case !known[record] && !errors.Is(err, fs.ErrNotExist):
+				errs = append(errs, fmt.Errorf("%w machine %s of cluster %s is made from: %w", ErrUnknown, machine, cluster, err))
 			}
 		}
 	}
-	return users, nil
+	return errors.Join(errs...)
+}
+
+// addMounts adds what is mounted, by the lines of proc_pid_mountinfo(5): a machine of an
+// older haplane in another home. Its mount is named haplane.CLUSTER.MACHINE.
+func (u users) addMounts(mountinfo, images string) {
+	for line := range strings.Lines(mountinfo) {
+		_, after, _ := strings.Cut(line, " - ")
+		fields := strings.Fields(after) // type, source, options of the file system
+		if len(fields) < 3 || fields[0] != "overlay" {
+			continue
+		}
+		for option := range strings.SplitSeq(fields[2], ",") {
+			root, found := strings.CutPrefix(option, "lowerdir=")
+			digest := filepath.Base(filepath.Dir(root))
+			if !found || filepath.Dir(filepath.Dir(root)) != images || len(u[digest]) > 0 {
+				continue
+			}
+			user := fields[1]
+			if parts := strings.Split(user, "."); len(parts) == 3 {
+				user = parts[1]
+			}
+			u.add(digest, user)
+		}
+	}
 }
 
 // folders lists the folders in one that may be missing.

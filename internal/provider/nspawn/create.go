@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+
+	"github.com/haplane/haplane/internal/image"
 )
 
 // Create makes the machines that are missing and starts those that do not run,
@@ -94,6 +96,7 @@ func (p *Provider) makeAnew(ctx context.Context, m Machine, files func() error) 
 		func() error { return p.copyPrograms(m) },
 		func() error { return p.mountRoot(rec) },
 		files,
+		func() error { return image.Use(rec.Image, p.dir(m.Name, recordFile)) }, // before it is relied on
 		func() error { return p.writeRecord(rec) },
 	)
 }

@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"github.com/haplane/haplane/internal/durable"
+	"github.com/haplane/haplane/internal/image"
 )
 
 // Destroy removes the machines, their files and the network, and says what it
@@ -69,6 +70,7 @@ func (p *Provider) removeMachine(ctx context.Context, name string) ([]string, er
 	if !label.MatchString(name) {
 		return nil, fmt.Errorf("name %q is not a DNS label", name)
 	}
+	rec, unknown := p.readRecord(name) // then its image is known to be free when somebody looks
 	removed, err := p.release(ctx, name)
 	if err != nil {
 		return removed, err
@@ -88,7 +90,10 @@ func (p *Provider) removeMachine(ctx context.Context, name string) ([]string, er
 	if err := durable.SyncDir(p.StateDir); err != nil {
 		return removed, err
 	}
-	return append(removed, "folder "+dir), os.RemoveAll(gone)
+	if err := os.RemoveAll(gone); err != nil || unknown != nil {
+		return append(removed, "folder "+dir), err
+	}
+	return append(removed, "folder "+dir), image.Unuse(rec.Image, p.dir(name, recordFile))
 }
 
 // removing ends the name of a machine's folder that is being removed. No machine has a dot in its name.

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"time"
+
+	"github.com/haplane/haplane/internal/image"
 )
 
 // stopGrace is how long a machine may take to shut down by itself.
@@ -44,6 +46,10 @@ func (p *Provider) Start(ctx context.Context, names ...string) error {
 // before it boots.
 func (p *Provider) start(ctx context.Context, r record, files func() error) error {
 	if err := p.validateMachines([]Machine{{Name: r.Name, Addresses: r.Addresses}}); err != nil {
+		return err
+	}
+	// One that an older haplane made is not noted yet.
+	if err := image.Use(r.Image, p.dir(r.Name, recordFile)); err != nil {
 		return err
 	}
 	if proc, err := p.readProcess(r.Name); err == nil && proc.alive() {
