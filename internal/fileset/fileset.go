@@ -21,6 +21,8 @@ type File struct {
 	Mode  fs.FileMode // permission bits only; 0600 for keys
 	Owner string      // user and group of the same name; empty is root
 	Data  []byte
+	// Keep is set for a file that is written where it is missing, and otherwise left as it is.
+	Keep bool
 }
 
 // Sum is the SHA-256 of the content in hexadecimal.
@@ -115,6 +117,9 @@ type State struct {
 
 // Current reports whether the state is that of the file.
 func (f File) Current(s State) bool {
+	if f.Keep {
+		return true
+	}
 	return s.Mode.Perm() == f.Mode.Perm() && s.Owner == f.OwnerName() && s.Sum == f.Sum()
 }
 

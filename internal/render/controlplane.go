@@ -50,6 +50,19 @@ resources:
 //go:embed manifests/audit-policy.yaml
 var auditPolicy string
 
+// apiServerRereads are the flags whose files a running API server reads again, in Kubernetes
+// v1.37.2. The files of all others it reads when it starts: those of etcd-cafile,
+// kubelet-certificate-authority, service-account-*, audit-policy-file; without
+// --encryption-provider-config-automatic-reload that of encryption-provider-config; and
+// authentication-config, of which it refuses to change the anonymous part, all that ours has.
+var apiServerRereads = []string{
+	"tls-cert-file", "tls-private-key-file", // apiserver/pkg/server/options/serving.go: a DynamicCertKeyPairContent
+	"client-ca-file", "requestheader-client-ca-file", // .../options/authentication.go: DynamicFileCAContent
+	"proxy-client-cert-file", "proxy-client-key-file", // kube-aggregator/pkg/apiserver/apiserver.go
+	"kubelet-client-certificate", "kubelet-client-key", // client-go/transport/transport.go: ReloadTLSFiles
+	"etcd-certfile", "etcd-keyfile", // etcd/client/pkg/transport/listener.go: GetClientCertificate
+}
+
 func (b *builder) apiServer() {
 	t := b.Topology
 	b.addCert(pkiPath("ca.crt"), pki.CA)
@@ -120,12 +133,7 @@ func (b *builder) apiServer() {
 		// As for etcd: notify would make starting wait for readiness.
 		service: []string{"Type=exec", fmt.Sprintf("TimeoutStopSec=%d", stopTimeout),
 			"LogsDirectory=kubernetes", "LogsDirectoryMode=0700"},
-		reads: []string{pkiPath("ca.crt"), pkiPath("apiserver.crt"), pkiPath("apiserver.key"),
-			pkiPath("apiserver-kubelet-client.crt"), pkiPath("apiserver-kubelet-client.key"),
-			pkiPath("apiserver-etcd-client.crt"), pkiPath("apiserver-etcd-client.key"), pkiPath("etcd/ca.crt"),
-			pkiPath("front-proxy-ca.crt"), pkiPath("front-proxy-client.crt"), pkiPath("front-proxy-client.key"),
-			pkiPath("sa.key"), pkiPath("sa.pub"), "/etc/kubernetes/authentication.yaml",
-			"/etc/kubernetes/encryption.yaml", "/etc/kubernetes/audit-policy.yaml"},
+		self: apiServerRereads,
 	})
 }
 
@@ -151,6 +159,13 @@ func (b *builder) anyAddress() string {
 		return "::"
 	}
 	return "0.0.0.0"
+}
+
+// controllerManagerRereads is apiServerRereads of the controller manager. ca.crt is also the
+// file of root-ca-file, which it reads once.
+var controllerManagerRereads = []string{
+	"client-ca-file", "requestheader-client-ca-file", // apiserver/pkg/server/options/authentication.go
+	"cluster-signing-cert-file", "cluster-signing-key-file", // kubernetes/pkg/controller/certificates/signer/ca_provider.go
 }
 
 func (b *builder) controllerManager() {
@@ -182,7 +197,7 @@ func (b *builder) controllerManager() {
 			[2]string{"use-service-account-credentials", "true"},
 		),
 		service: []string{"Type=exec", "TimeoutStopSec=30"},
-		reads:   []string{conf, pkiPath("ca.crt"), pkiPath("ca.key"), pkiPath("sa.key"), pkiPath("front-proxy-ca.crt")},
+		self:    controllerManagerRereads,
 	})
 }
 
@@ -200,7 +215,6 @@ func (b *builder) scheduler() {
 			[2]string{"profiling", "false"},
 		),
 		service: []string{"Type=exec", "TimeoutStopSec=30"},
-		reads:   []string{conf},
 	})
 }
 
@@ -217,7 +231,6 @@ func (b *builder) agent() {
 			"--endpoint=" + b.Topology.LoadBalancer.String(), "--listen=" + AgentListen},
 		service: []string{"Type=exec", "NoNewPrivileges=yes", "CapabilityBoundingSet=", "ProtectSystem=strict",
 			"ProtectHome=yes", "PrivateTmp=yes", "TimeoutStopSec=10"},
-		reads: []string{conf},
 	})
 }
 

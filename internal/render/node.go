@@ -47,7 +47,6 @@ func (b *builder) containerd() {
 			"TimeoutStartSec=120",
 			// The images that every cluster needs come with the machine; kubelet starts after this.
 			"ExecStartPost=" + importer},
-		reads: []string{conf, importer},
 	})
 }
 
@@ -83,7 +82,8 @@ func (b *builder) kubelet() {
 			[2]string{"node-ip", topology.Join(b.node.Addresses)},
 		),
 		service: []string{"Type=exec", "KillMode=process", "TimeoutStopSec=30"},
-		reads:   []string{conf, kubeconfig, pair + ".crt", pair + ".key", pkiPath("ca.crt")},
+		// Since v1.31, by ReloadKubeletServerCertificateFile; clientCAFile only since v1.36.
+		self: []string{"tlsCertFile", "tlsPrivateKeyFile"},
 	})
 }
 
@@ -151,7 +151,6 @@ healthzBindAddress: 127.0.0.1:10256
 			[2]string{"hostname-override", b.node.Name},
 		),
 		service: []string{"Type=exec", "TimeoutStopSec=10"},
-		reads:   []string{conf, kubeconfig},
 	})
 }
 
@@ -187,6 +186,5 @@ func (b *builder) flannel() {
 			[2]string{"cni-conf", topology.CNIConfigDir + "/10-flannel.conflist"},
 		)...),
 		service: []string{"Type=exec", "TimeoutStopSec=10", "ExecStartPre=/usr/sbin/sysctl --quiet --load=" + sysctls},
-		reads:   []string{conf, kubeconfig, sysctls},
 	})
 }

@@ -4,8 +4,7 @@
 package render
 
 import (
-	"crypto/sha256"
-	"encoding/hex"
+	"cmp"
 	"fmt"
 	"maps"
 	"path"
@@ -37,14 +36,32 @@ type Input struct {
 	Keys      pki.Bundle
 	Images    Images
 	Platforms map[string]Platform // by node name
+	// Join is how members of etcd begin, by node name. Those that are not in it begin a new
+	// cluster of all members together.
+	Join map[string]Join
+	// Programs are the digests of programs that can change under their path, by path.
+	Programs map[string]string
+}
+
+// A Join is how an etcd member that has no data yet comes to its cluster.
+type Join struct {
+	InitialCluster string // NAME=URL of every member, itself included
+	Existing       bool   // a cluster that is there, of which it is a member or learner already
 }
 
 // A Unit is a systemd service that haplane runs on a machine.
 type Unit struct {
 	Name string // without .service
-	// Config is the digest of all that the unit is configured by. A running unit
-	// tells the one that it was started with in its environment, see program.ConfigVariable.
+	// Config is the digest of all for which the unit takes a restart. A running one tells
+	// the digest that it was started with in its environment, see program.ConfigVariable.
 	Config string
+	// Load is the digest of the files for which it takes a reload; "" where there are none.
+	// A running one tells what it has loaded in a file, see program.LoadedDir.
+	Load string
+	// OnChange is what takes the change of a file, Files those that it reads, the ones
+	// included that it reads again by itself when they change.
+	OnChange program.OnChange
+	Files    []string
 }
 
 // A Machine is what one machine gets. Units are in the order in which they start.
@@ -52,6 +69,10 @@ type Machine struct {
 	Files fileset.Set
 	Units []Unit
 }
+
+// ManifestPath is where a machine keeps the list of the files that haplane put there.
+// haplane's own program is none of them: its image has it too.
+const ManifestPath = "/var/lib/haplane/files"
 
 // Render returns the machines of a cluster by node name.
 func Render(in Input) map[string]Machine {
@@ -71,6 +92,7 @@ func Render(in Input) map[string]Machine {
 		case spec.RoleLoadBalancer:
 			b.loadBalancer()
 		}
+		b.files.AddManifest(ManifestPath)
 		out[n.Name] = Machine{Files: b.files, Units: b.units}
 	}
 	return out
@@ -137,12 +159,13 @@ type service struct {
 	name, description string
 	argv              []string
 	after             []string
-	unit              []string // further lines of the [Unit] section
-	service           []string // further lines of the [Service] section
-	reads             []string // files and folders that configure it
+	unit              []string         // further lines of the [Unit] section
+	service           []string         // further lines of the [Service] section
+	onChange          program.OnChange // Restart where it is empty
+	self              []string         // see program.Program.Self
 }
 
-// addService writes the unit file of a service.
+// addService writes the unit file of a service. The files that it reads have to be there.
 func (b *builder) addService(s service) {
 	var w strings.Builder
 	fmt.Fprintf(&w, "[Unit]\nDescription=%s\n", s.description)
@@ -151,10 +174,21 @@ func (b *builder) addService(s service) {
 	writeLines(&w, s.unit)
 	fmt.Fprintf(&w, "\n[Service]\nExecStart=%s\nRestart=always\nRestartSec=1\nLimitNOFILE=65536\n", strings.Join(words(s.argv), " \\\n  "))
 	writeLines(&w, s.service)
-	config := b.digest(w.String(), s.reads)
-	fmt.Fprintf(&w, "Environment=%s=%s\n\n[Install]\nWantedBy=multi-user.target\n", program.ConfigVariable, config)
+	state := program.Program{Text: w.String(), OnChange: s.onChange, Self: s.self, Binary: b.Programs[s.argv[0]]}.State(b.files)
+	if len(state.Reloading) > 0 {
+		writeLines(&w, reloadLines(s.name, state.Reloading))
+	}
+	fmt.Fprintf(&w, "Environment=%s=%s\n\n[Install]\nWantedBy=multi-user.target\n", program.ConfigVariable, state.Config)
 	b.add(path.Join(topology.UnitDir, s.name+".service"), w.String())
-	b.units = append(b.units, Unit{Name: s.name, Config: config})
+	b.units = append(b.units, Unit{Name: s.name, Config: state.Config, Load: state.Load, OnChange: cmp.Or(s.onChange, program.Restart),
+		Files: slices.Sorted(slices.Values(slices.Concat(state.Restarting, state.Reloading, state.Self)))})
+}
+
+// reloadLines note what is loaded whenever it is, see program.NoteLoaded; the last one
+// reloads.
+func reloadLines(name string, files []string) []string {
+	note := "/bin/sh -c '" + program.NoteLoaded(program.LoadedDir, name, files) + "'"
+	return []string{"ExecStartPre=" + note, "ExecReload=" + note, "ExecReload=/bin/kill -USR2 $MAINPID"}
 }
 
 // words writes arguments as systemd.service(5) reads them.
@@ -175,20 +209,14 @@ func writeLines(w *strings.Builder, lines []string) {
 	}
 }
 
-// digest sums up the text of a unit and the files below reads.
-func (b *builder) digest(text string, reads []string) string {
-	h := sha256.New()
-	fmt.Fprintln(h, text)
-	files := b.files.Under(reads...)
-	for _, p := range files.Paths() {
-		fmt.Fprintln(h, p, files[p].Mode, files[p].OwnerName(), files[p].Sum())
-	}
-	return hex.EncodeToString(h.Sum(nil))[:16]
-}
-
 // flags turns "name", "value" into arguments --name=value in the given order,
 // with what the cluster file has for the program in place of them or behind.
 func (b *builder) flags(program string, pairs ...[2]string) []string {
+	return b.flagsWithout(nil, program, pairs...)
+}
+
+// flagsWithout leaves out flags of the cluster file that have their place elsewhere.
+func (b *builder) flagsWithout(elsewhere []string, program string, pairs ...[2]string) []string {
 	argv, extra := []string{path.Join(topology.BinDir, program)}, b.Topology.ExtraArgs[program]
 	for _, p := range pairs {
 		if _, replaced := extra[p[0]]; !replaced {
@@ -196,7 +224,9 @@ func (b *builder) flags(program string, pairs ...[2]string) []string {
 		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(extra)) {
-		argv = append(argv, "--"+name+"="+extra[name])
+		if !slices.Contains(elsewhere, name) {
+			argv = append(argv, "--"+name+"="+extra[name])
+		}
 	}
 	return argv
 }
