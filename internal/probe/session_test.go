@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -117,10 +118,10 @@ func TestOutages(t *testing.T) {
 
 // Half of the requests take 10 ms, and two of a hundred take a second.
 func TestPercentiles(t *testing.T) {
-	n := 0
+	var count atomic.Int64
 	synctest.Test(t, func(t *testing.T) {
 		s, err := Start(t.Context(), []Lane{{Name: "it", Rate: 10, Send: func(context.Context) error {
-			switch n++; {
+			switch n := count.Add(1); {
 			case n%100 < 2:
 				time.Sleep(time.Second)
 			case n%2 == 0:
@@ -144,12 +145,11 @@ func TestPercentiles(t *testing.T) {
 // With all places taken by requests that hang, what is due is late and says so.
 func TestInFlight(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		most, now := 0, 0
+		var most, now atomic.Int64
 		s, err := Start(t.Context(), []Lane{{Name: "it", Send: func(context.Context) error {
-			now++
-			most = max(most, now)
+			most.Store(max(most.Load(), now.Add(1)))
 			time.Sleep(100 * time.Millisecond)
-			now--
+			now.Add(-1)
 			return nil
 		}}}, Options{InFlight: 2, Timeout: time.Minute})
 		if err != nil {
@@ -158,17 +158,18 @@ func TestInFlight(t *testing.T) {
 		time.Sleep(time.Second - time.Millisecond)
 		l := s.Stop().Lanes[0]
 		// Two at once, each 100 ms: 20 in a second, the last due at 380 ms and answered after a second.
-		if most != 2 || l.Requests != 20 || l.Max != 640 {
-			t.Errorf("%d at once, %d requests, max %v", most, l.Requests, l.Max)
+		if most.Load() != 2 || l.Requests != 20 || l.Max != 640 {
+			t.Errorf("%d at once, %d requests, max %v", most.Load(), l.Requests, l.Max)
 		}
 	})
 }
 
 func TestLanesComeAndGo(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		began, closed := time.Now(), 0
+		began := time.Now()
+		var closed atomic.Int64
 		up := func(name string) Lane {
-			return Lane{Name: name, Send: func(context.Context) error { return nil }, Close: func() { closed++ }}
+			return Lane{Name: name, Send: func(context.Context) error { return nil }, Close: func() { closed.Add(1) }}
 		}
 		s, err := Start(t.Context(), []Lane{up("cp-1"), up("cp-2")}, Options{})
 		if err != nil {
@@ -204,8 +205,8 @@ func TestLanesComeAndGo(t *testing.T) {
 		if d := cmp.Diff([]Mark{{began.Add(999 * time.Millisecond), "remove cp-1"}}, report.Marks); d != "" {
 			t.Error(d)
 		}
-		if closed != 3 || report.Failed() || report.Seconds != 1.998 || report.Cost.RequestsPerSecond < 100 {
-			t.Errorf("%d closed, %+v", closed, report)
+		if closed.Load() != 3 || report.Failed() || report.Seconds != 1.998 || report.Cost.RequestsPerSecond < 100 {
+			t.Errorf("%d closed, %+v", closed.Load(), report)
 		}
 		if again := s.Stop(); again.Seconds != report.Seconds {
 			t.Errorf("stopped twice: %+v", again)

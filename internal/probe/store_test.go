@@ -117,7 +117,7 @@ func TestWritesAndWatch(t *testing.T) {
 		Over       bool
 		FirstError string
 	}
-	second := func(n float64) time.Duration { return time.Duration(n*1000) * time.Millisecond }
+	after := func(ms int) time.Duration { return time.Duration(ms) * time.Millisecond }
 	for name, test := range map[string]struct {
 		happens func(*store) // after a second of four
 		lost    []string
@@ -129,25 +129,29 @@ func TestWritesAndWatch(t *testing.T) {
 		failed  bool
 	}{
 		"nothing": {happens: func(*store) {}},
-		"a write is lost": {happens: func(s *store) { s.lost = "w10" },
+		"a write is lost": {happens: func(s *store) { s.set(func() { s.lost = "w10" }) },
 			lost: []string{"w10"}, failed: true},
 		"the watch is cut": {happens: func(s *store) { close(s.cut); s.set(func() { s.cut = make(chan struct{}) }) },
-			resumed: 1, longest: 50, gaps: []gap{{second(1.01), second(1.06), true, "EOF"}}},
-		"the watch is cut and refused for a second": {happens: func(s *store) { s.out = second(1); close(s.cut); s.set(func() { s.cut = make(chan struct{}) }) },
-			resumed: 1, longest: 1000, gaps: []gap{{second(1.01), second(2.01), true, "EOF"}}},
+			resumed: 1, longest: 50, gaps: []gap{{after(1010), after(1060), true, "EOF"}}},
+		"the watch is cut and refused for a second": {happens: func(s *store) {
+			s.set(func() { s.out = after(1000) })
+			close(s.cut)
+			s.set(func() { s.cut = make(chan struct{}) })
+		},
+			resumed: 1, longest: 1000, gaps: []gap{{after(1010), after(2010), true, "EOF"}}},
 		"the version is too old": {happens: func(s *store) {
 			s.set(func() { s.oldest = 10_000 })
 			close(s.cut)
 			s.set(func() { s.cut = make(chan struct{}) })
-		}, relists: 1, longest: 100, gaps: []gap{{second(1.01), second(1.11), true, "EOF"}}},
+		}, relists: 1, longest: 100, gaps: []gap{{after(1010), after(1110), true, "EOF"}}},
 		"the watch is silent": {happens: func(s *store) {
 			s.set(func() { s.silent = true })
 			time.Sleep(2 * time.Second)
 			s.set(func() { s.silent = false; s.wake() })
-		}, longest: 1990, gaps: []gap{{second(1.02), second(3.01), true, ""}}, failed: true},
+		}, longest: 1990, gaps: []gap{{after(1020), after(3010), true, ""}}, failed: true},
 		// The lanes end after 4 s, and the watch has the time of a request, 5 s, for what is left.
 		"the watch is silent for good": {happens: func(s *store) { s.set(func() { s.silent = true }) },
-			missed: 150, longest: 7990, gaps: []gap{{second(1.02), second(9.01), false, ""}}, failed: true},
+			missed: 150, longest: 7990, gaps: []gap{{after(1020), after(9010), false, ""}}, failed: true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -156,9 +160,9 @@ func TestWritesAndWatch(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				time.Sleep(second(1.01))
+				time.Sleep(after(1010))
 				test.happens(st)
-				time.Sleep(time.Until(st.began.Add(second(4.01))))
+				time.Sleep(time.Until(st.began.Add(after(4010))))
 				r := s.Stop()
 				if r.Writes.Acknowledged != 201 || !r.Writes.Checked || r.Writes.Lost != len(test.lost) || st.removed != 1 {
 					t.Errorf("%+v, removed %d times", r.Writes, st.removed)
