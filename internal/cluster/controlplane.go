@@ -54,7 +54,7 @@ func (e *env) planned(ctx context.Context, which func(render.Unit) bool) (bool, 
 }
 
 // execute carries the plan out: units that do not run start everywhere at once;
-// those that run with an older configuration restart on one machine after another.
+// those that run with an older configuration reload or restart on one machine after another.
 func (e *env) execute(ctx context.Context) error {
 	err := onNodes(ctx, e.topology.Nodes, func(ctx context.Context, n topology.Node) error {
 		units := e.plan[n.Name].start
@@ -68,6 +68,12 @@ func (e *env) execute(ctx context.Context) error {
 		return err
 	}
 	for _, n := range e.topology.Nodes {
+		if units := e.plan[n.Name].reload; len(units) > 0 {
+			e.changes.add(fmt.Sprintf("reloaded on %s: %s", n.Name, strings.Join(units, ", ")))
+			if err := systemd.Reload(ctx, e.machine(n), units...); err != nil {
+				return fmt.Errorf("%s: %w", n.Name, err)
+			}
+		}
 		if err := e.restart(ctx, n, e.plan[n.Name].restart); err != nil {
 			return fmt.Errorf("%s: %w", n.Name, err)
 		}

@@ -73,6 +73,7 @@ type env struct {
 	ssh        store.SSHKeys
 	rendered   map[string]render.Machine
 	agent      fileset.Set            // this program, for the control-plane nodes
+	agentSum   string                 // its digest
 	executable string                 // the file of it
 	stale      map[string]fileset.Set // files to write, by node
 	plan       map[string]unitPlan    // units to start, by node

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"os"
 
-	"github.com/haplane/haplane/internal/fileset"
 	"github.com/haplane/haplane/internal/image"
 	"github.com/haplane/haplane/internal/machine"
 	"github.com/haplane/haplane/internal/machine/ssh"
@@ -90,32 +89,5 @@ func (e *env) waitForMachines(ctx context.Context) error {
 			return e.withConsole(n, fmt.Errorf("machine does not answer over SSH: %w", err))
 		}
 		return nil
-	})
-}
-
-// filesCurrent compares every file of every machine with what it should be.
-func filesCurrent(ctx context.Context, e *env) (bool, error) {
-	var err error
-	e.stale, err = gather(ctx, e.topology.Nodes, func(ctx context.Context, n topology.Node) (fileset.Set, error) {
-		files := e.rendered[n.Name].Files
-		seen, err := e.machine(n).Stat(ctx, files.Paths())
-		return files.Stale(seen), err
-	})
-	for _, files := range e.stale {
-		if len(files) > 0 {
-			return false, err
-		}
-	}
-	return true, err
-}
-
-func writeFiles(ctx context.Context, e *env) error {
-	return onNodes(ctx, e.topology.Nodes, func(ctx context.Context, n topology.Node) error {
-		stale := e.stale[n.Name]
-		if len(stale) == 0 {
-			return nil
-		}
-		e.changes.add(fmt.Sprintf("wrote %d files on %s", len(stale), n.Name))
-		return e.machine(n).Upload(ctx, stale)
 	})
 }

@@ -8,9 +8,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/haplane/haplane/internal/fileset"
 	"github.com/haplane/haplane/internal/kubeapi"
-	"github.com/haplane/haplane/internal/machine"
 	"github.com/haplane/haplane/internal/poll"
 	"github.com/haplane/haplane/internal/render"
 	"github.com/haplane/haplane/internal/topology"
@@ -46,49 +44,10 @@ func (e *env) apply(ctx context.Context, client *kubeapi.Client, manifest []byte
 
 func (e *env) manifests() [][]byte { return [][]byte{render.RBAC(), render.CoreDNS(e.input())} }
 
-// nodesStarted looks at the units that need the API, and at the program of haplane agent.
-func nodesStarted(ctx context.Context, e *env) (bool, error) {
-	started, err := e.planned(ctx, isNodeUnit)
-	if err != nil {
-		return false, err
-	}
-	e.stale, err = gather(ctx, e.agentNodes(), func(ctx context.Context, n topology.Node) (fileset.Set, error) {
-		seen, err := e.machine(n).Stat(ctx, e.agent.Paths())
-		return e.agent.Stale(seen), err
-	})
-	for _, files := range e.stale {
-		started = started && len(files) == 0
-	}
-	return started, err
-}
+// nodesStarted looks at the units that need the API.
+func nodesStarted(ctx context.Context, e *env) (bool, error) { return e.planned(ctx, isNodeUnit) }
 
-func (e *env) agentNodes() []topology.Node {
-	if len(e.agent) == 0 {
-		return nil
-	}
-	return e.topology.ControlPlane()
-}
-
-func startNodes(ctx context.Context, e *env) error {
-	if err := onNodes(ctx, e.agentNodes(), e.uploadAgent); err != nil {
-		return err
-	}
-	return e.execute(ctx)
-}
-
-// uploadAgent brings this program to a node where it is another one, and sees to
-// it that the agent that runs there starts anew.
-func (e *env) uploadAgent(ctx context.Context, n topology.Node) error {
-	if len(e.stale[n.Name]) == 0 {
-		return nil
-	}
-	e.changes.add("installed haplane on " + n.Name)
-	if err := e.machine(n).Upload(ctx, e.agent); err != nil {
-		return err
-	}
-	_, err := e.machine(n).Run(ctx, machine.Cmd("systemctl", "try-restart", "haplane-agent.service"))
-	return err
-}
+func startNodes(ctx context.Context, e *env) error { return e.execute(ctx) }
 
 // waitForNodes waits until all nodes are there and ready, and labels those of
 // the control plane: kubelets may not do that themselves.

@@ -69,11 +69,6 @@ func DryRun(ctx context.Context, c *spec.Cluster, o Options) (*Plan, error) {
 	for _, r := range reissue {
 		plan.Keys, plan.Reissue = append(plan.Keys, r.Name), append(plan.Reissue, r)
 	}
-	if e.topology.OwnsEndpoints() {
-		if err := e.addAgent(); err != nil {
-			return nil, err
-		}
-	}
 	running, err := e.allRunning()
 	if err != nil {
 		return nil, err
@@ -114,8 +109,7 @@ func (e *env) renderOnly() (issued []pki.Reissue, err error) {
 	if issued, err = e.completeKeys(time.Now()); err != nil {
 		return nil, err
 	}
-	e.rendered = render.Render(e.input())
-	return issued, nil
+	return issued, e.render()
 }
 
 func (p *Plan) onNothing(e *env) *Plan {
@@ -190,7 +184,7 @@ func (e *env) fileChange(ctx context.Context, n topology.Node, f fileset.File) (
 	}
 	_, there := seen[f.Path]
 	change.New = !there
-	if change.New || f.Secret() {
+	if change.New || f.Secret() || f.Path == render.AgentBinary {
 		return change, nil
 	}
 	have, err := e.machine(n).Run(ctx, machine.Cmd("cat", "--", f.Path))

@@ -87,16 +87,23 @@ func makeKeys(_ context.Context, e *env) error {
 	if err := errors.Join(e.recordWanted(), e.Store.SaveCluster(e.cluster)); err != nil {
 		return err
 	}
-	e.rendered = render.Render(e.input())
+	return e.render()
+}
+
+// render makes every file of every machine, in memory.
+func (e *env) render() error {
 	if e.topology.OwnsEndpoints() {
-		return e.addAgent()
+		if err := e.addAgent(); err != nil {
+			return err
+		}
 	}
+	e.rendered = render.Render(e.input())
 	return nil
 }
 
 func (e *env) input() render.Input {
 	in := render.Input{Topology: e.topology, Keys: e.keys, Platforms: map[string]render.Platform{},
-		Images: e.images}
+		Programs: map[string]string{render.AgentBinary: e.agentSum}, Images: e.images}
 	for _, n := range e.topology.Nodes {
 		in.Platforms[n.Name] = platform()
 	}
@@ -134,7 +141,8 @@ func (e *env) addAgent() error {
 		return fmt.Errorf("read own program: %w", err)
 	}
 	e.executable = file
-	e.agent = fileset.New(fileset.File{Path: render.AgentBinary, Mode: 0o755, Data: data})
+	agent := fileset.File{Path: render.AgentBinary, Mode: 0o755, Data: data}
+	e.agent, e.agentSum = fileset.New(agent), agent.Sum()
 	return nil
 }
 

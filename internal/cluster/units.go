@@ -9,9 +9,10 @@ import (
 type unitPlan struct {
 	start   []string // not running
 	restart []string // running with another configuration
+	reload  []string // running with files that it has not loaded
 }
 
-func (p unitPlan) empty() bool { return len(p.start)+len(p.restart) == 0 }
+func (p unitPlan) empty() bool { return len(p.start)+len(p.restart)+len(p.reload) == 0 }
 
 func planUnits(units []render.Unit, seen map[string]systemd.State) unitPlan {
 	var p unitPlan
@@ -21,6 +22,8 @@ func planUnits(units []render.Unit, seen map[string]systemd.State) unitPlan {
 			p.start = append(p.start, u.Name)
 		case s.Config != u.Config:
 			p.restart = append(p.restart, u.Name)
+		case s.Loaded != u.Load:
+			p.reload = append(p.reload, u.Name)
 		}
 	}
 	return p

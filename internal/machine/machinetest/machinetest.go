@@ -22,6 +22,7 @@ type Recorder struct {
 	mu       sync.Mutex
 	commands [][]string
 	files    fileset.Set
+	uploads  [][]string
 }
 
 var _ machine.Machine = (*Recorder)(nil)
@@ -49,6 +50,9 @@ func (r *Recorder) Upload(_ context.Context, files fileset.Set) error {
 		r.files = fileset.Set{}
 	}
 	maps.Copy(r.files, files)
+	if len(files) > 0 {
+		r.uploads = append(r.uploads, files.Paths())
+	}
 	return nil
 }
 
@@ -88,4 +92,11 @@ func (r *Recorder) Files() fileset.Set {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return maps.Clone(r.files)
+}
+
+// Uploads lists the paths of each upload so far.
+func (r *Recorder) Uploads() [][]string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return slices.Clone(r.uploads)
 }

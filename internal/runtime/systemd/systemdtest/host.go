@@ -38,7 +38,7 @@ func (h *Host) Did() []string {
 
 // verb tells what package systemd wants with a command, and of which units.
 func verb(argv []string) (string, []string) {
-	if len(argv) < 4 || argv[0] != "sh" || argv[1] != "-c" {
+	if len(argv) < 5 || argv[0] != "sh" || argv[1] != "-c" {
 		return "", nil
 	}
 	var names []string
