@@ -65,9 +65,8 @@ func restoreBackend(ctx context.Context, r *Runner, s change.Step) error {
 func (r *Runner) setServer(ctx context.Context, s change.Step, state haproxyapi.State) error {
 	for _, lb := range r.balancers() {
 		client := r.Cluster.Balancer(lb)
-		var missing *haproxyapi.NoServerError
 		err := client.SetState(ctx, render.LoadBalancerBackend, s.Node, state)
-		if err != nil && !errors.As(err, &missing) {
+		if err != nil && !errors.Is(err, haproxyapi.ErrNoServer) {
 			return fmt.Errorf("%s: %w", lb.Name, err)
 		}
 	}
@@ -82,7 +81,7 @@ func setBackends(ctx context.Context, r *Runner, s change.Step) error {
 	if err := look.Machine(ctx, m, WantOf(want), &seen); err != nil {
 		return err
 	}
-	if err := write(ctx, m, want, seen); err != nil {
+	if err := Write(ctx, m, want.Files, seen); err != nil {
 		return err
 	}
 	for _, u := range want.Units {

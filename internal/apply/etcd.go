@@ -85,7 +85,7 @@ func addMember(ctx context.Context, r *Runner, s change.Step) error {
 				}
 			}
 		}
-		return r.Cluster.Machine(n.Name).Upload(ctx, r.Join(n, strings.Join(cluster, ",")))
+		return r.Cluster.Machine(n.Name).Upload(ctx, r.Join(strings.Join(cluster, ",")))
 	})
 }
 

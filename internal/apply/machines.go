@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strings"
 
 	"github.com/haplane/haplane/internal/change"
 	"github.com/haplane/haplane/internal/fileset"
@@ -13,7 +12,6 @@ import (
 	"github.com/haplane/haplane/internal/observed"
 	"github.com/haplane/haplane/internal/poll"
 	"github.com/haplane/haplane/internal/render"
-	"github.com/haplane/haplane/internal/runtime/systemd"
 	"github.com/haplane/haplane/internal/topology"
 )
 
@@ -81,7 +79,7 @@ func (r *Runner) seen(ctx context.Context, s change.Step) (observed.Machine, err
 
 // WantOf is what to look at on a machine that should be so.
 func WantOf(m render.Machine) look.Want {
-	return look.Want{Files: m.Files.Paths(), Programs: names(m.Units)}
+	return look.Want{Files: m.Files.Paths(), Programs: names(m.Units), Manifest: render.ManifestPath}
 }
 
 func filesCurrent(ctx context.Context, r *Runner, s change.Step) (bool, error) {
@@ -93,46 +91,12 @@ func filesCurrent(ctx context.Context, r *Runner, s change.Step) (bool, error) {
 	return len(want.Stale(seen.Files))+len(fileset.Unwanted(seen.Manifest, want)) == 0, nil
 }
 
-// writeFiles writes what differs, and removes what haplane put there and wants no more.
 func writeFiles(ctx context.Context, r *Runner, s change.Step) error {
 	seen, err := r.seen(ctx, s)
 	if err != nil {
 		return err
 	}
-	return write(ctx, r.Cluster.Machine(s.Node), r.Desired[s.Node], seen)
-}
-
-func write(ctx context.Context, m machine.Machine, want render.Machine, seen observed.Machine) error {
-	unwanted := fileset.Unwanted(seen.Manifest, want.Files)
-	var units []string
-	for _, path := range unwanted {
-		if name, ok := unitName(path); ok {
-			units = append(units, name)
-		}
-	}
-	if len(units) > 0 {
-		if err := systemd.Remove(ctx, m, units...); err != nil {
-			return err
-		}
-	}
-	if err := m.Upload(ctx, want.Files.Stale(seen.Files)); err != nil {
-		return err
-	}
-	if len(unwanted) == 0 {
-		return nil
-	}
-	if _, err := m.Run(ctx, machine.Cmd(append([]string{"rm", "-f", "--"}, unwanted...)...)); err != nil {
-		return fmt.Errorf("remove files that are no longer wanted: %w", err)
-	}
-	return nil
-}
-
-func unitName(path string) (string, bool) {
-	name, ok := strings.CutPrefix(path, topology.UnitDir+"/")
-	if !ok {
-		return "", false
-	}
-	return strings.CutSuffix(name, ".service")
+	return Write(ctx, r.Cluster.Machine(s.Node), r.Desired[s.Node].Files, seen)
 }
 
 func issueCertificates(_ context.Context, r *Runner, _ change.Step) error { return r.Journal.Issue() }

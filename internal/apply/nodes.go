@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"net/netip"
 
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+
 	"github.com/haplane/haplane/internal/access"
 	"github.com/haplane/haplane/internal/change"
 	"github.com/haplane/haplane/internal/kubeapi"
@@ -22,12 +24,11 @@ func drainNode(ctx context.Context, r *Runner, s change.Step) error {
 	if err != nil {
 		return err
 	}
-	if err := client.Cordon(ctx, s.Node); kubeapi.IsNotFound(err) {
+	err = client.Drain(ctx, s.Node, kubeapi.DrainOptions{Timeout: r.DrainTimeout, Force: r.Force, Report: func(text string) { r.detail(s, "%s", text) }})
+	if apierrors.IsNotFound(err) { // it has no Node any more, or never had one
 		return nil
-	} else if err != nil {
-		return err
 	}
-	return client.Drain(ctx, s.Node, kubeapi.DrainOptions{Timeout: r.DrainTimeout, Report: func(text string) { r.detail(s, "%s", text) }})
+	return err
 }
 
 func deleteNode(ctx context.Context, r *Runner, s change.Step) error {

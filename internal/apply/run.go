@@ -48,13 +48,14 @@ type Runner struct {
 	Programs map[string][]string       // of all nodes, in the order in which they start
 	Render   func(backends []string) map[string]render.Machine
 	// Join is the file that tells a new etcd member whom to join.
-	Join      func(n topology.Node, initialCluster string) fileset.Set
+	Join      func(initialCluster string) fileset.Set
 	Members   []topology.Node // nodes that run an etcd member, or did, or will
 	Manifests [][]byte
 	Provider  Provider
 	Journal   Journal
 
 	DrainTimeout time.Duration
+	Force        bool // let pods go that nothing makes anew
 	Report       func(phase.Event)
 	Waiting      func(node, what string) // what is waited for; "" when that is over
 	Detail       func(step, text string)

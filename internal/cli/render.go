@@ -25,15 +25,15 @@ keys and certificates differ; for a cluster that exists its own are written.`,
 			if dir == "" {
 				return usageError{fmt.Errorf("--output is required; see '%s --help'", cmd.CommandPath())}
 			}
-			c, err := a.readCluster(cmd.Flags().Changed("cluster"))
+			q, err := a.readRequest(cmd.Flags().Changed("cluster"))
 			if err != nil {
 				return err
 			}
-			s, err := store.Open(c.Metadata.Name)
+			s, err := store.Open(q.Wanted.Metadata.Name)
 			if err != nil {
 				return err
 			}
-			count, err := cluster.Render(c, cluster.Options{Store: s}, dir)
+			count, err := cluster.Render(q.Wanted, cluster.Options{Store: s}, dir)
 			if err != nil {
 				return err
 			}

@@ -12,6 +12,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/haplane/haplane/internal/change"
 	"github.com/haplane/haplane/internal/cluster"
 	"github.com/haplane/haplane/internal/store"
 	"github.com/haplane/haplane/internal/view"
@@ -20,9 +21,10 @@ import (
 
 // Exit codes.
 const (
-	exitOK     = 0
-	exitFailed = 1
-	exitUsage  = 2 // usage, or a bad cluster file
+	exitOK      = 0
+	exitFailed  = 1
+	exitUsage   = 2 // usage, or a bad cluster file
+	exitRefused = 4 // would take quorum or data; nothing was touched
 )
 
 // Streams are the standard streams. They are files, so that a terminal is seen as one.
@@ -81,7 +83,7 @@ func storeHint(err error) string {
 }
 
 // resumed are the commands that go on from where they were interrupted.
-var resumed = []string{"up", "down", "start", "stop", "build"}
+var resumed = []string{"up", "apply", "add", "remove", "replace", "down", "start", "stop", "build"}
 
 // exitError is a status to exit with where the user has seen why: that of a program
 // that a command ran for them, or what a report comes to.
@@ -99,6 +101,10 @@ func exitCode(err error) int {
 	var file *spec.FileError
 	if errors.As(err, &usage) || errors.As(err, &file) || errors.Is(err, store.ErrBadName) {
 		return exitUsage
+	}
+	var refused *change.Refused
+	if errors.As(err, &refused) {
+		return exitRefused
 	}
 	return exitFailed
 }
@@ -124,7 +130,7 @@ behind a load balancer, and removes them again.`,
 	root.PersistentFlags().BoolVarP(&a.verbose, "verbose", "v", false, "show everything that goes to the log file as well")
 	root.PersistentFlags().BoolVarP(&a.quiet, "quiet", "q", false, "show no progress, only results and errors")
 	root.MarkFlagsMutuallyExclusive("verbose", "quiet")
-	root.AddCommand(a.up(), a.down(), a.stop(), a.start(), a.status(), a.xray(), a.initFile(), a.schema(), a.render(), a.kubeconfig(), a.kubectl(), a.ssh(), a.logs(), a.image(), a.agent(), a.version())
+	root.AddCommand(a.up(), a.plan(), a.apply(), a.node(), a.down(), a.stop(), a.start(), a.status(), a.xray(), a.initFile(), a.schema(), a.render(), a.kubeconfig(), a.kubectl(), a.ssh(), a.logs(), a.image(), a.agent(), a.version())
 	return root
 }
 

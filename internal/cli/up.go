@@ -1,11 +1,9 @@
 package cli
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"io"
-	"log/slog"
 	"os"
 
 	"github.com/spf13/cobra"
@@ -32,17 +30,15 @@ nodes, one worker node and a load balancer in the shared identity.`,
   haplane up -f blue.yaml --dry-run`,
 		Args: usage(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			c, err := a.readCluster(cmd.Flags().Changed("cluster"))
+			q, err := a.readRequest(cmd.Flags().Changed("cluster"))
 			if err != nil {
 				return err
 			}
-			for _, warning := range spec.Warnings(c) {
-				fmt.Fprintln(a.Err, "warning:", warning)
-			}
 			if dryRun {
-				return a.dryRun(cmd.Context(), c, output)
+				a.warn(q.Wanted)
+				return a.showPlan(cmd.Context(), q, output)
 			}
-			return a.runUp(cmd, c, merge)
+			return a.runUp(cmd, q, merge)
 		},
 	}
 	a.addClusterFlag(cmd)
@@ -59,70 +55,61 @@ func (a *app) addFileFlag(cmd *cobra.Command) {
 	_ = cmd.MarkFlagFilename("file", "yaml", "yml")
 }
 
-func (a *app) dryRun(ctx context.Context, c *spec.Cluster, output string) error {
-	if err := checkOutput(output); err != nil {
-		return err
+// warn tells of what is allowed and still not wise.
+func (a *app) warn(c *spec.Cluster) {
+	for _, warning := range spec.Warnings(c) {
+		fmt.Fprintln(a.Err, "warning:", warning)
 	}
-	s, err := store.Open(c.Metadata.Name)
-	if err != nil {
-		return err
-	}
-	cache, err := cluster.CacheDir()
-	if err != nil {
-		return err
-	}
-	plan, err := cluster.DryRun(ctx, c, cluster.Options{Store: s, Cache: cache, Log: slog.New(slog.DiscardHandler)})
-	if err != nil {
-		return err
-	}
-	if output == "json" {
-		return view.JSON(a.Out, plan)
-	}
-	view.Plan(a.Out, plan)
-	return nil
 }
 
-func (a *app) runUp(cmd *cobra.Command, c *spec.Cluster, merge bool) error {
-	o, done, err := a.options(c.Metadata.Name, "up")
+func (a *app) runUp(cmd *cobra.Command, q cluster.Request, merge bool) error {
+	a.warn(q.Wanted)
+	name := q.Wanted.Metadata.Name
+	o, done, err := a.options(name, "up")
 	if err != nil {
 		return err
 	}
-	changes, err := cluster.Up(cmd.Context(), c, o)
+	q.Command, q.Measure = commandLine(cmd), true
+	outcome, err := cluster.Up(cmd.Context(), q, o)
 	done()
+	if outcome != nil {
+		view.Outcome(a.Out, outcome)
+	}
 	if err != nil {
 		return err
 	}
 	if merge {
-		if err := a.mergeKubeconfig(cmd.Context(), c.Metadata.Name); err != nil {
+		if err := a.mergeKubeconfig(cmd.Context(), name); err != nil {
 			return err
 		}
 	}
-	if len(changes) == 0 {
-		fmt.Fprintf(a.Out, "cluster %s is up; nothing changed\n", c.Metadata.Name)
+	if outcome.Nothing() {
+		fmt.Fprintf(a.Out, "cluster %s is up; nothing changed\n", name)
 		return nil
 	}
-	fmt.Fprintf(a.Out, "cluster %s is up; kubectl context: %s\n", c.Metadata.Name, kubeconfig.Entry(c.Metadata.Name))
+	fmt.Fprintf(a.Out, "cluster %s is up; kubectl context: %s\n", name, kubeconfig.Entry(name))
 	return nil
 }
 
-// readCluster reads the cluster file, or takes the defaults. --cluster names the
-// cluster where the file does not, and must not contradict it.
-func (a *app) readCluster(named bool) (*spec.Cluster, error) {
+// readRequest reads the cluster file, else takes the one that the cluster was made
+// from, else the defaults. --cluster names the cluster where the file does not, and must
+// not contradict it.
+func (a *app) readRequest(named bool) (cluster.Request, error) {
 	if a.file == "" {
 		if made, err := madeFrom(a.cluster); made != nil || err != nil {
-			return made, err
+			return cluster.Request{Wanted: made}, err
 		}
 		c := spec.Default(a.cluster)
 		if errs := spec.Validate(c); len(errs) > 0 {
-			return nil, usageError{fmt.Errorf("--cluster: %w", errs.ToAggregate())}
+			return cluster.Request{}, usageError{fmt.Errorf("--cluster: %w", errs.ToAggregate())}
 		}
-		return c, nil
+		return cluster.Request{Wanted: c}, nil
 	}
 	name, data, err := a.readFile()
 	if err != nil {
-		return nil, usageError{err}
+		return cluster.Request{}, usageError{err}
 	}
-	return parseCluster(name, data, a.cluster, named)
+	return a.request(name, data, named)
 }
 
 // madeFrom returns the cluster as it was made, or nil where there is none.

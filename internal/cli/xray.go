@@ -105,7 +105,7 @@ func (x *xrayRun) addWays(cmd *cobra.Command) {
 	f.StringVar(&x.kubeconfig, "kubeconfig", "", "kubeconfig to ask the API with")
 	f.StringVar(&x.context, "context", "", "context of the kubeconfig (default: its current one)")
 	f.StringVar(&x.dir, "dir", "", "folder with copies of files of the machines")
-	f.DurationVar(&x.timeout, "timeout", 10*time.Second, "how long each source may take")
+	f.DurationVar(&x.timeout, "timeout", xrayTimeout, "how long each source may take")
 	_ = cmd.MarkFlagDirname("dir")
 	x.complete(cmd, "context", x.contexts)
 }
@@ -133,3 +133,6 @@ func (x *xrayRun) addOutputs(cmd *cobra.Command) {
 	x.complete(cmd, "output", words(outputs...))
 	x.complete(cmd, "color", words(colors...))
 }
+
+// xrayTimeout is how long each source of an x-ray may take by default.
+const xrayTimeout = 10 * time.Second

@@ -60,6 +60,7 @@ func CacheDir() (string, error) {
 type env struct {
 	Options
 	cluster  *spec.Cluster
+	text     []byte // of its file as the user wrote it; nil where there is none
 	topology *topology.Topology
 	rows     []pki.Row
 	// reach returns a machine by its name, once connect was called.
@@ -72,12 +73,13 @@ type env struct {
 	keys       pki.Bundle
 	ssh        store.SSHKeys
 	rendered   map[string]render.Machine
-	agent      fileset.Set            // this program, for the control-plane nodes
-	agentSum   string                 // its digest
-	executable string                 // the file of it
-	stale      map[string]fileset.Set // files to write, by node
-	plan       map[string]unitPlan    // units to start, by node
-	started    map[string]time.Time   // when this run started a machine, by node
+	agent      fileset.Set                         // this program, for the control-plane nodes
+	agentSum   string                              // its digest
+	executable string                              // the file of it
+	stat       map[string]map[string]fileset.State // files as they are, by node
+	stale      map[string]fileset.Set              // files to write, by node
+	plan       map[string]unitPlan                 // units to start, by node
+	started    map[string]time.Time                // when this run started a machine, by node
 	changes    changes
 }
 

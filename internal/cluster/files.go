@@ -4,13 +4,12 @@ import (
 	"context"
 	"fmt"
 	"maps"
-	"path"
-	"strings"
 
+	"github.com/haplane/haplane/internal/apply"
 	"github.com/haplane/haplane/internal/fileset"
-	"github.com/haplane/haplane/internal/machine"
+	"github.com/haplane/haplane/internal/look"
+	"github.com/haplane/haplane/internal/observed"
 	"github.com/haplane/haplane/internal/render"
-	"github.com/haplane/haplane/internal/runtime/systemd"
 	"github.com/haplane/haplane/internal/topology"
 	"github.com/haplane/haplane/spec"
 )
@@ -18,17 +17,19 @@ import (
 // filesCurrent compares every file of every machine with what it should be.
 func filesCurrent(ctx context.Context, e *env) (bool, error) {
 	var err error
-	e.stale, err = gather(ctx, e.topology.Nodes, func(ctx context.Context, n topology.Node) (fileset.Set, error) {
-		files := e.files(n)
-		seen, err := e.machine(n).Stat(ctx, files.Paths())
-		return files.Stale(seen), err
+	e.stat, err = gather(ctx, e.topology.Nodes, func(ctx context.Context, n topology.Node) (map[string]fileset.State, error) {
+		return e.machine(n).Stat(ctx, e.files(n).Paths())
 	})
-	for _, files := range e.stale {
-		if len(files) > 0 {
-			return false, err
-		}
+	if err != nil {
+		return false, err
 	}
-	return true, err
+	e.stale = map[string]fileset.Set{}
+	current := true
+	for _, n := range e.topology.Nodes {
+		e.stale[n.Name] = e.files(n).Stale(e.stat[n.Name])
+		current = current && len(e.stale[n.Name]) == 0
+	}
+	return current, nil
 }
 
 // files are those of a node, haplane's own program among them where it runs.
@@ -46,69 +47,14 @@ func writeFiles(ctx context.Context, e *env) error {
 		if len(stale) == 0 {
 			return nil
 		}
-		if err := e.uploadAgent(ctx, n, stale); err != nil {
-			return err
+		seen := observed.Machine{Files: e.stat[n.Name]}
+		if _, changes := stale[render.ManifestPath]; changes {
+			var err error
+			if seen.Manifest, err = look.Manifest(ctx, e.machine(n), render.ManifestPath); err != nil {
+				return err
+			}
 		}
-		if err := e.removeUnwanted(ctx, n, stale); err != nil {
-			return err
-		}
-		if len(stale) > 0 {
-			e.changes.add(fmt.Sprintf("wrote %d files on %s", len(stale), n.Name))
-		}
-		return e.machine(n).Upload(ctx, stale)
+		e.changes.add(fmt.Sprintf("wrote %d files on %s", len(stale), n.Name))
+		return apply.Write(ctx, e.machine(n), e.files(n), seen)
 	})
-}
-
-// uploadAgent takes haplane's own program out of the stale files of a node and brings it
-// there. It comes before the unit that has its digest: so a unit of the new digest never
-// runs the old program, however this ends.
-func (e *env) uploadAgent(ctx context.Context, n topology.Node, stale fileset.Set) error {
-	agent := stale.Under(render.AgentBinary)
-	if len(agent) == 0 {
-		return nil
-	}
-	e.changes.add("installed haplane on " + n.Name)
-	delete(stale, render.AgentBinary)
-	return e.machine(n).Upload(ctx, agent)
-}
-
-// removeUnwanted removes what haplane put on the machine and wants there no more. The
-// machine's list of files is written afterwards, so what this leaves behind when it is cut
-// off is removed by the next run.
-func (e *env) removeUnwanted(ctx context.Context, n topology.Node, stale fileset.Set) error {
-	if _, changes := stale[render.ManifestPath]; !changes {
-		return nil
-	}
-	result, err := e.machine(n).Run(ctx, machine.Cmd("sh", "-c", `[ ! -e "$1" ] || exec cat -- "$1"`, "sh", render.ManifestPath))
-	if err != nil {
-		return err
-	}
-	unwanted := fileset.Unwanted(result.Stdout, e.files(n))
-	if len(unwanted) == 0 {
-		return nil
-	}
-	e.changes.add(fmt.Sprintf("removed %d files on %s", len(unwanted), n.Name))
-	units := unitsOf(unwanted)
-	if err := systemd.Remove(ctx, e.machine(n), units...); err != nil {
-		return err
-	}
-	if _, err := e.machine(n).Run(ctx, machine.Cmd(append([]string{"rm", "-f", "--"}, unwanted...)...)); err != nil {
-		return fmt.Errorf("remove files: %w", err)
-	}
-	if len(units) == 0 {
-		return nil
-	}
-	_, err = e.machine(n).Run(ctx, machine.Cmd("systemctl", "daemon-reload"))
-	return err
-}
-
-// unitsOf are the names of the units whose files are among the paths.
-func unitsOf(paths []string) []string {
-	var out []string
-	for _, p := range paths {
-		if name, ok := strings.CutSuffix(path.Base(p), ".service"); ok && path.Dir(p) == topology.UnitDir {
-			out = append(out, name)
-		}
-	}
-	return out
 }

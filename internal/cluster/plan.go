@@ -10,6 +10,7 @@ import (
 
 	"github.com/pmezard/go-difflib/difflib"
 
+	"github.com/haplane/haplane/internal/change"
 	"github.com/haplane/haplane/internal/component"
 	"github.com/haplane/haplane/internal/fileset"
 	"github.com/haplane/haplane/internal/kubeapi"
@@ -21,20 +22,30 @@ import (
 	"github.com/haplane/haplane/spec"
 )
 
-// A Plan is what Up would do. Nothing was touched to make it.
+// A Plan is what Up or Apply would do: the phases of a bring-up, or the steps that
+// change a cluster that exists. Nothing was touched to make it.
 type Plan struct {
-	Phases  []PlannedPhase    `json:"phases"`
-	Files   []FileChange      `json:"files"`
-	Keys    []string          `json:"keys"`    // keys and certificates to make
-	Reissue []pki.Reissue     `json:"reissue"` // the same, and why
-	Objects []kubeapi.Applied `json:"objects"` // of Kubernetes, to make or change; none while its API does not answer
+	Phases   []PlannedPhase    `json:"phases"`
+	Steps    []change.Step     `json:"steps"`
+	Etcd     *change.Tolerance `json:"etcd,omitempty"` // now
+	Warnings []string          `json:"warnings"`
+	Files    []FileChange      `json:"files"`
+	Keys     []string          `json:"keys"`    // keys and certificates to make
+	Reissue  []pki.Reissue     `json:"reissue"` // the same, and why
+	Objects  []kubeapi.Applied `json:"objects"` // of Kubernetes, to make or change; none while its API does not answer
 }
 
 // Nothing reports whether a run would find that all is right already.
 func (p *Plan) Nothing() bool {
+	if p.Live() {
+		return len(p.Steps) == 0
+	}
 	toRun := func(one PlannedPhase) bool { return one.Looks && !one.Done }
 	return len(p.Files)+len(p.Keys)+len(p.Objects) == 0 && !slices.ContainsFunc(p.Phases, toRun)
 }
+
+// Live reports whether it is about a cluster that was brought up once.
+func (p *Plan) Live() bool { return len(p.Phases) == 0 }
 
 // A PlannedPhase is a step of Up. Done says that there is nothing to do, of those
 // that look whether there is before they begin. The others always run, and
@@ -50,6 +61,8 @@ type FileChange struct {
 	Node string `json:"node"`
 	Path string `json:"path"`
 	New  bool   `json:"new"`
+	// Removed is set for a file that is no longer wanted.
+	Removed bool `json:"removed,omitempty"`
 	// Diff is in the unified format; empty for new files, secrets and programs.
 	Diff string `json:"diff,omitempty"`
 }
@@ -61,7 +74,7 @@ func DryRun(ctx context.Context, c *spec.Cluster, o Options) (*Plan, error) {
 	}
 	e := newEnv(c, o)
 	defer e.close()
-	plan := &Plan{Files: []FileChange{}, Keys: []string{}, Reissue: []pki.Reissue{}, Objects: []kubeapi.Applied{}}
+	plan := &Plan{Steps: []change.Step{}, Warnings: []string{}, Files: []FileChange{}, Keys: []string{}, Reissue: []pki.Reissue{}, Objects: []kubeapi.Applied{}}
 	reissue, err := e.renderOnly()
 	if err != nil {
 		return nil, err

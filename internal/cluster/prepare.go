@@ -84,7 +84,11 @@ func makeKeys(_ context.Context, e *env) error {
 	if e.ssh, err = e.Store.PrepareSSH(hosts); err != nil {
 		return err
 	}
-	if err := errors.Join(e.recordWanted(), e.Store.SaveCluster(e.cluster)); err != nil {
+	save := func() error { return e.Store.SaveCluster(e.cluster) }
+	if e.text != nil {
+		save = func() error { return e.Store.SaveClusterText(e.text) }
+	}
+	if err := errors.Join(e.recordWanted(), save()); err != nil {
 		return err
 	}
 	return e.render()

@@ -40,9 +40,23 @@ var buildOnly = []phase.Phase[*env]{
 	{ID: "build-image", Run: buildImage},
 }
 
-// Up brings the cluster to what its file says and returns what it changed, a
-// line each; none means that all was right already.
-func Up(ctx context.Context, c *spec.Cluster, o Options) ([]string, error) {
+// Up brings the cluster to what its file says. One that was up once is changed as
+// Apply does it.
+func Up(ctx context.Context, q Request, o Options) (*Outcome, error) {
+	exists, err := isLive(o.Store)
+	if err != nil {
+		return nil, err
+	}
+	if exists {
+		return Apply(ctx, q, o)
+	}
+	changes, err := bringUpNew(ctx, q, o)
+	return &Outcome{fresh: len(changes) > 0}, err
+}
+
+// bringUpNew runs all phases and returns what it changed, a line each.
+func bringUpNew(ctx context.Context, q Request, o Options) ([]string, error) {
+	c := q.Wanted
 	unlock, err := o.Store.Lock()
 	if err != nil {
 		return nil, err
@@ -57,6 +71,7 @@ func Up(ctx context.Context, c *spec.Cluster, o Options) ([]string, error) {
 	}
 	defer release()
 	e := newEnv(c, o)
+	e.text = q.Text
 	defer e.close()
 	if err = phase.Run(ctx, e, bringUp, e.report); err == nil {
 		err = e.recordApplied()

@@ -1,7 +1,6 @@
 package kubeapi
 
 import (
-	"cmp"
 	"context"
 	"fmt"
 	"net"
@@ -11,7 +10,6 @@ import (
 	"time"
 
 	coordinationv1 "k8s.io/api/coordination/v1"
-	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -37,36 +35,6 @@ func failedChecks(body []byte) []string {
 		}
 	}
 	return failed
-}
-
-// A Node is a Node object's readiness.
-type Node struct {
-	Name   string `json:"name"`
-	Ready  bool   `json:"ready"`
-	Reason string `json:"reason"` // of the condition Ready, such as KubeletReady or NodeStatusUnknown
-	// Reported is when the node's kubelet last said so, by its own clock, in whole seconds.
-	Reported time.Time `json:"reported,omitzero"`
-}
-
-// Nodes returns all nodes by name.
-func (c *Client) Nodes(ctx context.Context) ([]Node, error) {
-	list, err := c.typed.CoreV1().Nodes().List(ctx, metav1.ListOptions{})
-	if err != nil {
-		return nil, c.errorf("list nodes", err)
-	}
-	nodes := make([]Node, 0, len(list.Items))
-	for _, item := range list.Items {
-		node := Node{Name: item.Name, Reason: "no Ready condition"}
-		for _, condition := range item.Status.Conditions {
-			if condition.Type == corev1.NodeReady {
-				node.Ready, node.Reason = condition.Status == corev1.ConditionTrue, condition.Reason
-				node.Reported = condition.LastHeartbeatTime.Time
-			}
-		}
-		nodes = append(nodes, node)
-	}
-	slices.SortFunc(nodes, func(a, b Node) int { return cmp.Compare(a.Name, b.Name) })
-	return nodes, nil
 }
 
 // KubernetesEndpoints returns the ready endpoints of default/kubernetes, each as

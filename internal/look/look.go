@@ -16,8 +16,12 @@ import (
 // Power tells of machines: those that were made, and whether each runs.
 type Power func() (made map[string]bool, err error)
 
-// A Want is what to look at on a machine: files by their paths, programs by their names.
-type Want struct{ Files, Programs []string }
+// A Want is what to look at on a machine: files by their paths, programs by their
+// names, and the file that lists what haplane put there.
+type Want struct {
+	Files, Programs []string
+	Manifest        string
+}
 
 // A Looker is what is looked at.
 type Looker struct {

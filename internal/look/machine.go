@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/haplane/haplane/internal/fileset"
 	"github.com/haplane/haplane/internal/machine"
 	"github.com/haplane/haplane/internal/observed"
 	"github.com/haplane/haplane/internal/runtime/systemd"
@@ -39,16 +38,16 @@ func Machine(ctx context.Context, m machine.Machine, want Want, seen *observed.M
 		return err
 	}
 	seen.Reachable = true
-	if seen.Manifest, err = manifest(ctx, m); err != nil {
+	if seen.Manifest, err = Manifest(ctx, m, want.Manifest); err != nil {
 		return err
 	}
 	seen.Units, err = Programs(ctx, m, want.Programs)
 	return err
 }
 
-// manifest reads the list of the files that haplane put there.
-func manifest(ctx context.Context, m machine.Machine) (string, error) {
-	result, err := m.Run(ctx, machine.Cmd("sh", "-c", `[ ! -e "$1" ] || exec cat -- "$1"`, "sh", fileset.ManifestPath))
+// Manifest reads the list of the files that haplane put there; "" where there is none.
+func Manifest(ctx context.Context, m machine.Machine, path string) (string, error) {
+	result, err := m.Run(ctx, machine.Cmd("sh", "-c", `[ ! -e "$1" ] || exec cat -- "$1"`, "sh", path))
 	if err != nil {
 		return "", fmt.Errorf("read the list of files: %w", err)
 	}

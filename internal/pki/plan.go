@@ -22,6 +22,8 @@ type Reissue struct {
 	// the place of, where there is one that can be read.
 	OldSerial string    `json:"oldSerial,omitempty"`
 	NotAfter  time.Time `json:"notAfter,omitzero"`
+	// NewSerial is that of the certificate that was made, once it is; hexadecimal.
+	NewSerial string `json:"newSerial,omitempty"`
 }
 
 // A Lost secret cannot be made anew: what depends on it would no longer work.

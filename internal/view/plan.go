@@ -85,18 +85,18 @@ func tolerance(t change.Tolerance) string {
 }
 
 func certificatesLine(p *cluster.Plan) string {
-	if len(p.Certificates) == 0 {
+	if len(p.Reissue) == 0 {
 		return "certificates reissued: none"
 	}
-	return fmt.Sprintf("certificates reissued: %d", len(p.Certificates))
+	return fmt.Sprintf("certificates reissued: %d", len(p.Reissue))
 }
 
 func certificates(w io.Writer, p *cluster.Plan) {
-	fmt.Fprintf(w, "\nCERTIFICATES TO REISSUE: %d\n", len(p.Certificates))
-	for _, c := range p.Certificates {
-		fmt.Fprintf(w, "  %s: %s\n", c.Name, c.Reason)
+	fmt.Fprintf(w, "\nCERTIFICATES TO REISSUE: %d\n", len(p.Reissue))
+	for _, c := range p.Reissue {
+		fmt.Fprintf(w, "  %-30s %s\n", c.Name, c.Reason)
 		if c.OldSerial != "" {
-			fmt.Fprintf(w, "    serial %s -> %s\n", c.OldSerial, c.NewSerial)
+			fmt.Fprintf(w, "  %-30s serial %s -> %s\n", "", c.OldSerial, c.NewSerial)
 		}
 	}
 }

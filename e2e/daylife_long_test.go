@@ -1,0 +1,394 @@
+//go:build e2e
+
+package e2e
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+)
+
+// outcome is what scripts may rely on in what a change prints with -o json.
+type outcome struct {
+	Plan struct {
+		Steps []struct{ ID, Verb, Node string }
+	}
+	Certificates []struct{ Node, Path string }
+	Report       *struct {
+		Lanes []struct {
+			Name             string
+			Requests, Failed int
+			LongestGapMs     float64
+			Outages          []any
+		}
+		Writes *struct{ Acknowledged, Lost int }
+		Watch  *struct{ LongestGapMs float64 }
+		Errors []string
+	}
+}
+
+// TestLongDayInTheLife takes one cluster through what happens to clusters: it grows,
+// its first node goes, a node dies and is replaced, another is replaced before it
+// leaves, workers come and go, and haplane is killed at every step. Requests of all
+// kinds run beside each change, and an x-ray looks at it after each.
+func TestLongDayInTheLife(t *testing.T) {
+	r := newRig(t)
+	c := newCluster(t, r, "e2e-day", 14)
+	before := lookAtHost(r)
+	must(t, 0, c.Up(background(t)))
+	for _, part := range []struct {
+		name string
+		run  func(*testing.T)
+	}{
+		{"refusals", c.dayRefusals},
+		{"add-two", c.dayAddTwo},
+		{"remove-the-first", c.dayRemoveFirst},
+		{"replace-dead", c.dayReplaceDead},
+		{"replace-with-surge", c.daySurge},
+		{"workers", c.dayWorkers},
+		{"killed-at-every-step", c.dayKilled},
+		{"machine-dies-in-a-change", c.dayMachineDies},
+		{"lock", c.dayLock},
+		{"back-to-one", c.dayOne},
+	} {
+		if !t.Run(part.name, part.run) {
+			return
+		}
+	}
+	must(t, 0, c.Down(background(t)))
+	before.left(t, lookAtHost(r))
+}
+
+// change runs a command that changes the cluster and returns what it printed.
+func (c *cluster) change(t *testing.T, args ...string) outcome {
+	t.Helper()
+	args = append(args, "--cluster", c.Name, "--yes", "-o", "json")
+	began := time.Now()
+	result := must(t, 0, c.Run(background(t), args...))
+	var out outcome
+	if err := json.Unmarshal([]byte(result.Stdout), &out); err != nil {
+		t.Fatalf("%v:\n%s", err, result)
+	}
+	t.Logf("%s: %.1f s", strings.Join(args, " "), time.Since(began).Seconds())
+	return out
+}
+
+// unnoticed fails the test unless no client noticed anything.
+func unnoticed(t *testing.T, o outcome) {
+	t.Helper()
+	if o.Report == nil {
+		t.Fatal("nothing was measured")
+	}
+	for _, l := range o.Report.Lanes {
+		t.Logf("  lane %-12s %5d requests, %d failed, longest gap %.0f ms", l.Name, l.Requests, l.Failed, l.LongestGapMs)
+		if l.Failed > 0 || l.Requests == 0 && l.Name != "watch" {
+			t.Errorf("lane %s: %d of %d requests failed: %v", l.Name, l.Failed, l.Requests, l.Outages)
+		}
+	}
+	if len(o.Report.Errors) > 0 {
+		t.Errorf("could not be measured: %v", o.Report.Errors)
+	}
+	if w := o.Report.Writes; w == nil || w.Acknowledged == 0 || w.Lost > 0 {
+		t.Errorf("writes: %+v", w)
+	}
+}
+
+// wellAgain looks at the cluster from all sides after a change.
+func (c *cluster) wellAgain(t *testing.T, controlPlane, workers []string) {
+	t.Helper()
+	s, err := c.Status(background(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var nodes, members, backends []string
+	for _, n := range s.Nodes {
+		nodes = append(nodes, n.Name)
+		if n.Ready == nil || !*n.Ready {
+			t.Errorf("node %s is not ready", n.Name)
+		}
+	}
+	for _, m := range s.Etcd.Members {
+		members = append(members, m.Name)
+		if !*m.Healthy || *m.Learner {
+			t.Errorf("etcd member %s: healthy %v, learner %v", m.Name, *m.Healthy, *m.Learner)
+		}
+	}
+	for _, b := range s.LoadBalancers[0].Backends {
+		backends = append(backends, b.Node)
+		if !*b.Up {
+			t.Errorf("the load balancer has %s down", b.Node)
+		}
+	}
+	all := append(slices.Concat(controlPlane, workers), "lb-1")
+	for what, lists := range map[string][2][]string{"nodes": {nodes, all}, "etcd members": {members, controlPlane}, "backends": {backends, controlPlane}} {
+		if !same(lists[0], lists[1]) {
+			t.Errorf("%s are %v, want %v", what, lists[0], lists[1])
+		}
+	}
+	kubectl := strings.Fields(must(t, 0, c.Kubectl(background(t), "get", "nodes", "-o", "jsonpath={.items[*].metadata.name}")).Stdout)
+	if !same(kubectl, slices.Concat(controlPlane, workers)) {
+		t.Errorf("Kubernetes has nodes %v", kubectl)
+	}
+	xray := c.Run(background(t), "xray", "--cluster", c.Name)
+	if xray.Code != 0 {
+		t.Errorf("x-ray:\n%s", xray)
+	}
+	contains(t, "apply", must(t, 0, c.Run(background(t), "apply", "--cluster", c.Name, "--yes")).Stdout, "nothing to do")
+}
+
+func (c *cluster) dayAddTwo(t *testing.T) {
+	o := c.change(t, "node", "add", "--role", "control-plane", "cp-4", "cp-5")
+	unnoticed(t, o)
+	want(t, "number of certificates that changed on other nodes", len(o.Certificates), 0)
+	c.wellAgain(t, []string{"cp-1", "cp-2", "cp-3", "cp-4", "cp-5"}, []string{"worker-1"})
+}
+
+func (c *cluster) dayRemoveFirst(t *testing.T) {
+	o := c.change(t, "node", "remove", "cp-1")
+	unnoticed(t, o)
+	want(t, "number of certificates that changed on other nodes", len(o.Certificates), 0)
+	c.wellAgain(t, []string{"cp-2", "cp-3", "cp-4", "cp-5"}, []string{"worker-1"})
+	for _, left := range []string{"pki/kubelet@cp-1.key", "ssh/host-keys/cp-1", "machines/cp-1"} {
+		if _, err := os.Stat(filepath.Join(c.Store(), left)); !os.IsNotExist(err) {
+			t.Errorf("%s is left: %v", left, err)
+		}
+	}
+}
+
+// dayReplaceDead destroys a machine with its disk. Up names what is lost and how to
+// replace it, and touches nothing.
+func (c *cluster) dayReplaceDead(t *testing.T) {
+	if _, err := c.provider().Remove(background(t), "cp-2"); err != nil {
+		t.Fatal(err)
+	}
+	up := must(t, 1, c.Run(background(t), "up", "--cluster", c.Name))
+	contains(t, "what up says of a machine that is gone", up.Stderr, "the machine of cp-2 is gone, and with it its API server and its etcd member with its data",
+		"haplane node replace cp-2 --cluster "+c.Name)
+	o := c.change(t, "node", "replace", "cp-2")
+	unnoticed(t, o)
+	c.wellAgain(t, []string{"cp-2", "cp-3", "cp-4", "cp-5"}, []string{"worker-1"})
+}
+
+func (c *cluster) daySurge(t *testing.T) {
+	o := c.change(t, "node", "replace", "cp-3", "--with", "cp-7")
+	unnoticed(t, o)
+	c.wellAgain(t, []string{"cp-2", "cp-4", "cp-5", "cp-7"}, []string{"worker-1"})
+	o = c.change(t, "node", "replace", "cp-4") // alive, under its name
+	unnoticed(t, o)
+	c.wellAgain(t, []string{"cp-2", "cp-4", "cp-5", "cp-7"}, []string{"worker-1"})
+}
+
+const budget = `apiVersion: apps/v1
+kind: Deployment
+metadata: {name: guarded, namespace: default}
+spec:
+  replicas: 1
+  selector: {matchLabels: {app: guarded}}
+  template:
+    metadata: {labels: {app: guarded}}
+    spec:
+      nodeName: worker-2
+      terminationGracePeriodSeconds: 0
+      containers:
+      - {name: web, image: "%s", imagePullPolicy: Never}
+---
+apiVersion: policy/v1
+kind: PodDisruptionBudget
+metadata: {name: keep-one, namespace: default}
+spec:
+  minAvailable: 1
+  selector: {matchLabels: {app: guarded}}
+`
+
+// dayWorkers adds workers and takes them away. A pod whose budget does not let it go
+// is named, and the cluster serves on.
+func (c *cluster) dayWorkers(t *testing.T) {
+	unnoticed(t, c.change(t, "node", "add", "worker-2", "worker-3"))
+	c.wellAgain(t, []string{"cp-2", "cp-4", "cp-5", "cp-7"}, []string{"worker-1", "worker-2", "worker-3"})
+	c.applyText(t, fmt.Sprintf(budget, webImage))
+	c.waitRunningPod(t, "app=guarded")
+	stuck := must(t, 1, c.Run(background(t), "node", "remove", "worker-2", "--cluster", c.Name, "--yes", "--drain-timeout", "3s", "--no-probe"))
+	contains(t, "what stands in the way of a drain", stuck.Stderr, "keep-one", "guarded-")
+	must(t, 0, c.Kubectl(background(t), "delete", "pdb", "keep-one"))
+	must(t, 0, c.Kubectl(background(t), "delete", "deployment", "guarded"))
+	unnoticed(t, c.change(t, "node", "remove", "worker-2", "worker-3"))
+	c.wellAgain(t, []string{"cp-2", "cp-4", "cp-5", "cp-7"}, []string{"worker-1"})
+}
+
+// dayRefusals asks for what would take quorum, or makes no sense. Nothing is touched.
+func (c *cluster) dayRefusals(t *testing.T) {
+	nodes := func(args ...string) []string {
+		return append(append([]string{"node"}, args...), "--cluster", c.Name, "--yes")
+	}
+	record := func() string {
+		data, err := os.ReadFile(filepath.Join(c.Store(), "record.json"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(data)
+	}
+	was := record()
+	for _, try := range []struct {
+		args []string
+		code int
+		says string
+	}{
+		{nodes("remove", "cp-9"), 2, `"cp-9"`},
+		{nodes("remove", "cp-2", "cp-2"), 2, "cp-2"},
+		{nodes("remove", "cp-1", "cp-2", "cp-3"), 2, "control-plane"},
+		{nodes("add", "cp-2", "--role", "control-plane"), 2, "cp-2"},
+		{nodes("replace", "cp-9"), 2, `"cp-9"`},
+		{nodes("add", "--role", "load-balancer"), 2, "--role"},
+	} {
+		contains(t, strings.Join(try.args, " "), must(t, try.code, c.Run(background(t), try.args...)).Stderr, "error: ", try.says)
+	}
+	// Three members, one of them down: another one must not go.
+	if err := c.provider().Kill(background(t), "cp-3"); err != nil {
+		t.Fatal(err)
+	}
+	for _, args := range [][]string{nodes("replace", "cp-2"), nodes("remove", "cp-1")} {
+		refused := must(t, 4, c.Run(background(t), args...))
+		contains(t, "a change that would take quorum", refused.Stderr, "refused", "quorum")
+	}
+	want(t, "the record after all that was refused", record(), was)
+	must(t, 0, c.Run(background(t), "up", "--cluster", c.Name))
+	c.wellAgain(t, []string{"cp-1", "cp-2", "cp-3"}, []string{"worker-1"})
+}
+
+// dayKilled kills haplane as each step of a replacement begins; the same command
+// goes on, until there is none left to kill it at.
+func (c *cluster) dayKilled(t *testing.T) {
+	seen := map[string]bool{}
+	for {
+		cmd, stderr := c.start(t, "node", "replace", "cp-5", "--cluster", c.Name, "--yes", "--no-probe")
+		step, ended, done := c.nextStep(t, cmd, seen)
+		if ended {
+			if !cmd.ProcessState.Success() {
+				t.Fatalf("after kills at %d steps: %v\n%s", len(seen), cmd.ProcessState, stderr)
+			}
+			break
+		}
+		_ = cmd.Process.Kill()
+		<-done
+		t.Logf("killed at %s", step)
+		contains(t, "status after that", c.Run(background(t), "status", "--cluster", c.Name).Stdout, "cut off", "node replace cp-5")
+	}
+	if len(seen) < 10 {
+		t.Errorf("killed at %d steps only", len(seen))
+	}
+	c.wellAgain(t, []string{"cp-2", "cp-4", "cp-5", "cp-7"}, []string{"worker-1"})
+}
+
+// dayMachineDies cuts the power of a machine that is joining: the change stops, names
+// it, and can be taken back.
+func (c *cluster) dayMachineDies(t *testing.T) {
+	cmd, stderr := c.start(t, "node", "add", "--role", "control-plane", "cp-8", "--cluster", c.Name, "--yes", "--no-probe")
+	c.waitStep(t, cmd, "start@cp-8/etcd")
+	if err := c.provider().Kill(background(t), "cp-8"); err != nil {
+		t.Fatal(err)
+	}
+	_ = cmd.Wait()
+	want(t, "exit code", cmd.ProcessState.ExitCode(), 1)
+	contains(t, "error", stderr.String(), "cp-8")
+	must(t, 0, c.Run(background(t), "apply", "--abort", "--cluster", c.Name, "--yes"))
+	c.wellAgain(t, []string{"cp-2", "cp-4", "cp-5", "cp-7"}, []string{"worker-1"})
+}
+
+// dayLock begins two changes at once, with records of their own: the second one is told
+// who is at it.
+func (c *cluster) dayLock(t *testing.T) {
+	home := t.TempDir()
+	if out, err := exec.Command("cp", "--archive", c.Store(), home+"/").CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	cmd, stderr := c.start(t, "node", "add", "worker-4", "--cluster", c.Name, "--yes", "--no-probe")
+	c.waitStep(t, cmd, "write-files@worker-4")
+	second := c.Command(background(t), "node", "add", "worker-5", "--cluster", c.Name, "--yes", "--no-probe")
+	second.Env = append(second.Env, "HAPLANE_HOME="+home)
+	text, err := second.CombinedOutput()
+	if err == nil {
+		t.Errorf("two changes at once:\n%s", text)
+	}
+	contains(t, "what the second is told", string(text), fmt.Sprintf("pid %d", cmd.Process.Pid), "node add worker-4")
+	if err := cmd.Wait(); err != nil {
+		t.Fatalf("%v\n%s", err, stderr)
+	}
+	unnoticed(t, c.change(t, "node", "remove", "worker-4"))
+}
+
+// dayOne takes the control plane down to one node, and up to three again.
+func (c *cluster) dayOne(t *testing.T) {
+	unnoticed(t, c.change(t, "node", "remove", "cp-4", "cp-5", "cp-7"))
+	c.wellAgain(t, []string{"cp-2"}, []string{"worker-1"})
+	unnoticed(t, c.change(t, "node", "add", "cp-1", "cp-3", "--role", "control-plane"))
+	c.wellAgain(t, []string{"cp-1", "cp-2", "cp-3"}, []string{"worker-1"})
+}
+
+// step is a step of the change under way, as the record has it.
+type step struct{ ID, State string }
+
+func (c *cluster) steps() []step {
+	data, _ := os.ReadFile(filepath.Join(c.Store(), "record.json"))
+	var record struct{ Change *struct{ Steps []step } }
+	if json.Unmarshal(data, &record) != nil || record.Change == nil {
+		return nil
+	}
+	return record.Change.Steps
+}
+
+// nextStep waits until a step begins at which nothing was killed yet, or the command ends.
+func (c *cluster) nextStep(t *testing.T, cmd *exec.Cmd, seen map[string]bool) (id string, ended bool, done chan struct{}) {
+	t.Helper()
+	done = make(chan struct{})
+	go func() { _ = cmd.Wait(); close(done) }()
+	ticker := time.NewTicker(2 * time.Millisecond)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-done:
+			return "", true, done
+		case <-background(t).Done():
+			t.Fatal(background(t).Err())
+		case <-ticker.C:
+		}
+		for _, s := range c.steps() {
+			if !seen[s.ID] {
+				seen[s.ID] = true
+				return s.ID, false, done
+			}
+		}
+	}
+}
+
+// waitStep waits until a step of a running change has begun.
+func (c *cluster) waitStep(t *testing.T, cmd *exec.Cmd, id string) {
+	t.Helper()
+	wait(t, 2*time.Minute, id+" to begin", func(context.Context) error {
+		if !slices.ContainsFunc(c.steps(), func(s step) bool { return s.ID == id }) {
+			return fmt.Errorf("steps so far: %v", c.steps())
+		}
+		return nil
+	})
+}
+
+// applyText applies manifests.
+func (c *cluster) applyText(t *testing.T, text string) {
+	t.Helper()
+	file := filepath.Join(t.TempDir(), "manifest.yaml")
+	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	must(t, 0, c.Kubectl(background(t), "apply", "-f", file))
+}
+
+func (c *cluster) waitRunningPod(t *testing.T, selector string) {
+	t.Helper()
+	must(t, 0, c.Kubectl(background(t), "wait", "pod", "--for=condition=Ready", "--timeout=60s", "-l", selector))
+}

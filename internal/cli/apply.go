@@ -1,0 +1,171 @@
+package cli
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/term"
+
+	"github.com/haplane/haplane/internal/cluster"
+	"github.com/haplane/haplane/internal/view"
+	"github.com/haplane/haplane/internal/xray"
+	"github.com/haplane/haplane/spec"
+)
+
+// changeFlags are those of every command that changes a live cluster.
+type changeFlags struct {
+	yes, takeOver, noProbe, force bool
+	drainTimeout                  time.Duration
+	output                        string
+}
+
+func (a *app) addChangeFlags(cmd *cobra.Command) *changeFlags {
+	f := &changeFlags{}
+	a.addClusterFlag(cmd)
+	cmd.Flags().BoolVarP(&f.yes, "yes", "y", false, "do not ask")
+	cmd.Flags().BoolVar(&f.takeOver, "take-over", false, "take the lock on the machines from another haplane that holds it")
+	cmd.Flags().BoolVar(&f.noProbe, "no-probe", false, "do not measure the cluster while it changes")
+	cmd.Flags().DurationVar(&f.drainTimeout, "drain-timeout", 5*time.Minute, "how long the pods of a node that leaves may take to go")
+	cmd.Flags().BoolVar(&f.force, "force", false, "let pods of a node that leaves go although nothing would make them anew")
+	cmd.Flags().StringVarP(&f.output, "output", "o", "text", "text or json")
+	return f
+}
+
+func (a *app) apply() *cobra.Command {
+	var f *changeFlags
+	var abort bool
+	cmd := &cobra.Command{
+		Use:   "apply",
+		Short: "Make a live cluster match its file, measured while it changes",
+		Long: `Shows the plan, asks, and walks through its steps while requests of all kinds measure
+the cluster. It stops at the first step that fails, with the cluster serving; run again, it
+goes on from there. It ends with what changed, what the requests saw, and which certificates
+changed.`,
+		Example: `  haplane apply -f blue.yaml
+  haplane apply --yes                # finish a change that was cut off
+  haplane apply --abort              # go back instead, as far as that is possible`,
+		Args: usage(cobra.NoArgs),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			q, err := a.wanted(cmd.Flags().Changed("cluster"))
+			if err != nil {
+				return err
+			}
+			if abort {
+				if q, err = cluster.AbortRequest(q.Wanted.Metadata.Name); err != nil {
+					return err
+				}
+			}
+			return a.runChange(cmd, "apply", q, f)
+		},
+	}
+	f = a.addChangeFlags(cmd)
+	a.addFileFlag(cmd)
+	cmd.Flags().BoolVar(&abort, "abort", false, "go back to what the cluster was before the change that was cut off")
+	return cmd
+}
+
+// wanted is readRequest of a cluster that exists.
+func (a *app) wanted(named bool) (cluster.Request, error) {
+	if a.file != "" {
+		return a.readRequest(named)
+	}
+	h, err := a.open()
+	if err != nil {
+		return cluster.Request{}, err
+	}
+	return h.Request(), nil
+}
+
+// request is what a cluster file asks for, of a cluster that may exist.
+func (a *app) request(file string, data []byte, named bool) (cluster.Request, error) {
+	c, err := parseCluster(file, data, a.cluster, named)
+	if err != nil {
+		return cluster.Request{}, err
+	}
+	known, err := cluster.Known(c.Metadata.Name)
+	if err != nil {
+		return cluster.Request{}, err
+	}
+	if c, err = spec.ParseFor(file, data, known); err != nil {
+		return cluster.Request{}, err
+	}
+	return cluster.Request{Wanted: c, Text: data}, nil
+}
+
+// runChange shows the plan, asks, changes the cluster and tells how that went.
+func (a *app) runChange(cmd *cobra.Command, command string, q cluster.Request, f *changeFlags) error {
+	if err := checkOutput(f.output); err != nil {
+		return err
+	}
+	o, done, err := a.options(q.Wanted.Metadata.Name, command)
+	if err != nil {
+		return err
+	}
+	q.Command, q.DrainTimeout, q.TakeOver = commandLine(cmd), f.drainTimeout, f.takeOver
+	q.Confirm, q.Measure, q.Force = a.agree(f.yes), !f.noProbe, f.force
+	name := q.Wanted.Metadata.Name
+	q.Judge = func(ctx context.Context) ([]string, error) { return a.failing(ctx, name) }
+	a.warn(q.Wanted)
+	outcome, err := cluster.Apply(cmd.Context(), q, o)
+	done()
+	if outcome == nil {
+		return err
+	}
+	if f.output == "json" {
+		return errors.Join(err, view.JSON(a.Out, outcome))
+	}
+	view.Outcome(a.Out, outcome)
+	if err == nil && outcome.Nothing() {
+		fmt.Fprintf(a.Out, "cluster %s is as its file says; nothing to do\n", name)
+	} else if err == nil {
+		fmt.Fprintf(a.Out, "cluster %s is as its file says: %d steps, %.1f s\n", name, len(outcome.Plan.Steps), outcome.Elapsed.Seconds())
+	}
+	return err
+}
+
+// failing x-rays a cluster and returns what fails, in words.
+func (a *app) failing(ctx context.Context, name string) ([]string, error) {
+	quiet := *a
+	quiet.quiet, quiet.cluster = true, name
+	report, err := (&xrayRun{app: &quiet, own: true, timeout: xrayTimeout}).look(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("x-ray: %w", err)
+	}
+	var out []string
+	for _, f := range report.Findings {
+		if f.Status == xray.Fail {
+			out = append(out, fmt.Sprintf("%s on %s: expected %s, observed %s", f.Check, f.Node, f.Expected, f.Observed))
+		}
+	}
+	return out, nil
+}
+
+// commandLine is the command as the user gave it, for the record of the change.
+func commandLine(cmd *cobra.Command) string {
+	return strings.TrimSpace(cmd.CommandPath() + " " + strings.Join(cmd.Flags().Args(), " "))
+}
+
+// agree shows a plan and asks for a yes; without a terminal there is nobody to ask.
+func (a *app) agree(yes bool) func(*cluster.Plan) (bool, error) {
+	return func(p *cluster.Plan) (bool, error) {
+		view.Steps(a.Err, p)
+		if yes {
+			return true, nil
+		}
+		if !term.IsTerminal(int(a.In.Fd())) {
+			return false, usageError{fmt.Errorf("there is no terminal to ask on; --yes does not ask")}
+		}
+		fmt.Fprint(a.Err, "\ncarry this out? [y/N] ")
+		answer, err := bufio.NewReader(a.In).ReadString('\n')
+		if err != nil {
+			return false, nil
+		}
+		answer = strings.ToLower(strings.TrimSpace(answer))
+		return answer == "y" || answer == "yes", nil
+	}
+}

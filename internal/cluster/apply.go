@@ -1,0 +1,329 @@
+package cluster
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/user"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/haplane/haplane/internal/apply"
+	"github.com/haplane/haplane/internal/change"
+	"github.com/haplane/haplane/internal/component"
+	"github.com/haplane/haplane/internal/fileset"
+	"github.com/haplane/haplane/internal/look"
+	"github.com/haplane/haplane/internal/phase"
+	"github.com/haplane/haplane/internal/probe"
+	"github.com/haplane/haplane/internal/render"
+	"github.com/haplane/haplane/internal/store"
+	"github.com/haplane/haplane/internal/topology"
+	"github.com/haplane/haplane/spec"
+)
+
+// ErrDeclined means that the user did not want what the plan says.
+var ErrDeclined = errors.New("declined; nothing was changed")
+
+// An Outcome is what a change did.
+type Outcome struct {
+	Plan *Plan `json:"plan"`
+	// Compared says that the certificates of before and after were. Certificates are those
+	// that are others than before, of nodes that were there before and after;
+	// CertificatesKept is how many are the same.
+	Compared         bool                     `json:"certificatesCompared"`
+	Certificates     []look.CertificateChange `json:"certificates"`
+	CertificatesKept int                      `json:"certificatesKept"`
+	Report           *probe.Report            `json:"report,omitempty"` // what was measured; nil where nothing was
+	// NewFailures are what an x-ray finds wrong that it did not find before.
+	NewFailures []string      `json:"newFailures"`
+	Elapsed     time.Duration `json:"-"`
+	Seconds     float64       `json:"seconds"`
+	fresh       bool          // brought up, not changed
+}
+
+// Nothing reports whether there was nothing to do.
+func (o *Outcome) Nothing() bool { return !o.fresh && (o.Plan == nil || o.Plan.Nothing()) }
+
+// compare holds the certificates of all nodes after the change against those before.
+func (o *Outcome) compare(before, after map[string][]look.Certificate) {
+	var leaving, joining []string
+	for node, list := range before {
+		if len(after[node]) == 0 && len(list) > 0 {
+			leaving = append(leaving, node)
+		}
+		o.CertificatesKept += len(list)
+	}
+	for node, list := range after {
+		if len(before[node]) == 0 && len(list) > 0 {
+			joining = append(joining, node)
+		}
+	}
+	for _, node := range leaving {
+		o.CertificatesKept -= len(before[node])
+	}
+	changed, added, removed := look.CompareCertificates(before, after, leaving, joining)
+	o.CertificatesKept -= len(changed) + len(removed)
+	o.Compared = true
+	o.Certificates = slices.Concat(changed, added, removed)
+}
+
+// drainTimeout is how long the pods of a node that leaves may take to go.
+const drainTimeout = 5 * time.Minute
+
+// Apply changes a cluster that exists to what is wanted, step by step as the plan
+// has it. The error wraps a *change.Refused where that would take quorum, and a
+// *change.LostError where a machine is gone; nothing was touched then.
+func Apply(ctx context.Context, q Request, o Options) (*Outcome, error) {
+	unlock, err := o.Store.Lock()
+	if err != nil {
+		return nil, err
+	}
+	defer unlock()
+	release, err := component.Hold(ctx, o.Cache) // nothing of the cache goes while this runs
+	if err != nil {
+		return nil, err
+	}
+	defer release()
+	began := time.Now()
+	var l *live
+	looked := []phase.Phase[*env]{{ID: "look", Run: func(ctx context.Context, _ *env) error {
+		if l, err = newLive(q, o); err != nil {
+			return err
+		}
+		return l.look(ctx)
+	}}}
+	if err := phase.Run(ctx, nil, looked, func(ev phase.Event) { o.Report(Progress{Event: ev}) }); err != nil {
+		return nil, bare(err)
+	}
+	defer l.close()
+	if err := l.plan(); err != nil {
+		return nil, err
+	}
+	out := &Outcome{Certificates: []look.CertificateChange{}, NewFailures: []string{}}
+	if out.Plan, err = l.show(ctx); err != nil {
+		return nil, err
+	}
+	if out.Plan.Nothing() && l.record.Change == nil {
+		return out, l.settle()
+	}
+	if q.Confirm != nil && !out.Plan.Nothing() {
+		if yes, err := q.Confirm(out.Plan); err != nil || !yes {
+			return nil, errors.Join(err, ErrDeclined)
+		}
+	}
+	err = l.carryOut(ctx, out)
+	out.Elapsed = time.Since(began)
+	out.Seconds = out.Elapsed.Seconds()
+	return out, l.explain(ctx, err)
+}
+
+// bare is the error without the name of the phase that looked.
+func bare(err error) error {
+	if inner := errors.Unwrap(err); inner != nil {
+		return inner
+	}
+	return err
+}
+
+// carryOut holds the lock on the machines, measures, and walks through the steps.
+func (l *live) carryOut(ctx context.Context, out *Outcome) error {
+	release, err := l.lockMachines(ctx)
+	if err != nil {
+		return err
+	}
+	defer release()
+	if err := l.begin(); err != nil {
+		return err
+	}
+	hosts, err := l.Store.Hosts(l.union())
+	if err != nil {
+		return err
+	}
+	if l.ssh, err = l.Store.PrepareSSH(hosts); err != nil {
+		return err
+	}
+	if err := l.needImage(ctx); err != nil {
+		return err
+	}
+	before, err := l.certificates(ctx)
+	if err != nil {
+		return err
+	}
+	failing, err := l.judge(ctx)
+	if err != nil {
+		return err
+	}
+	if l.Measure {
+		l.measured = l.measure(ctx)
+	}
+	err = l.runner().Run(ctx, l.change)
+	out.Report = l.measured.stop(ctx)
+	if err != nil {
+		return errors.Join(err, l.failed(err))
+	}
+	after, err := l.certificates(ctx)
+	if err != nil {
+		return err
+	}
+	out.compare(before, after)
+	if err := l.settle(); err != nil {
+		return err
+	}
+	failures, err := l.judge(ctx)
+	out.NewFailures = slices.DeleteFunc(failures, func(f string) bool { return slices.Contains(failing, f) })
+	if err == nil && len(out.NewFailures) > 0 {
+		err = fmt.Errorf("the cluster is as its file says, and an x-ray finds what it did not find before:\n%s", strings.Join(out.NewFailures, "\n"))
+	}
+	return err
+}
+
+// judge x-rays the cluster. One that does not answer has nothing to compare with.
+func (l *live) judge(ctx context.Context) ([]string, error) {
+	if l.Judge == nil || !l.seen.APISeen {
+		return nil, nil
+	}
+	return l.Judge(ctx)
+}
+
+// begin writes down what is about to happen, before it does.
+func (l *live) begin() error {
+	before, err := l.Store.ClusterText()
+	if err != nil {
+		return err
+	}
+	if c := l.record.Change; c != nil && c.TextBefore != nil {
+		before = c.TextBefore // of a change that was cut off, and goes on
+	}
+	if l.Text != nil {
+		if err := l.Store.SaveClusterText(l.Text); err != nil {
+			return err
+		}
+	}
+	return l.Store.Update(func(r *store.Record) error {
+		r.Wanted = l.Wanted
+		r.Versions = l.versions()
+		r.Change = &store.Change{ID: fmt.Sprintf("%x", time.Now().UnixNano()), Command: l.Command, Started: time.Now().UTC(), Holder: holder(), TextBefore: before}
+		for i := range r.Nodes {
+			n := &r.Nodes[i]
+			_, wanted := l.topology.Node(n.Name)
+			switch {
+			case slices.Contains(l.Replace, n.Name):
+				n.State, n.Rejoin = store.Leaving, true
+			case !wanted:
+				n.State = store.Leaving
+			}
+		}
+		for _, n := range l.topology.Nodes {
+			if !slices.ContainsFunc(r.Nodes, func(o store.Node) bool { return o.Name == n.Name }) {
+				r.Nodes = append(r.Nodes, store.Node{Name: n.Name, Role: n.Role, Address: topology.Join(n.Addresses), State: store.Joining, Image: l.image.Root})
+			}
+		}
+		return nil
+	})
+}
+
+// settle writes down that the cluster is what was wanted.
+func (l *live) settle() error {
+	if l.record.Change == nil && l.record.Wanted == nil && l.Text == nil && l.change.Nothing() {
+		return nil
+	}
+	if l.Text != nil {
+		if err := l.Store.SaveClusterText(l.Text); err != nil {
+			return err
+		}
+	}
+	return l.Store.Update(func(r *store.Record) error {
+		r.Applied, r.Wanted, r.Change = l.Wanted, nil, nil
+		return nil
+	})
+}
+
+func (l *live) failed(err error) error {
+	return l.Store.Update(func(r *store.Record) error {
+		if r.Change != nil {
+			r.Change.Error = err.Error()
+		}
+		return nil
+	})
+}
+
+func holder() string {
+	host, _ := os.Hostname()
+	name := "?"
+	if u, err := user.Current(); err == nil {
+		name = u.Username
+	}
+	return fmt.Sprintf("%s@%s pid %d", name, host, os.Getpid())
+}
+
+func (l *live) runner() *apply.Runner {
+	nodes := map[string]topology.Node{}
+	for _, n := range l.union().Nodes {
+		nodes[n.Name] = n
+	}
+	return &apply.Runner{
+		Cluster: l.access, Nodes: nodes, Desired: l.rendered, Render: l.withBackends, Join: l.joinFile, Members: l.members(),
+		Programs: l.programsOf(), Manifests: l.manifests(), Provider: &machines{live: l}, Journal: &journal{live: l},
+		DrainTimeout: cmp.Or(l.DrainTimeout, drainTimeout), Force: l.Force, Report: l.report, Waiting: l.waiting,
+		Detail: func(step, text string) { l.detail(step, "%s", text) }, Log: l.Log,
+	}
+}
+
+// joinFile tells a new etcd member whom to join.
+func (l *live) joinFile(initialCluster string) fileset.Set {
+	join := render.EtcdJoin(l.topology, render.Join{InitialCluster: initialCluster, Existing: true})
+	return fileset.New(fileset.File{Path: render.EtcdJoinPath, Mode: 0o644, Data: join})
+}
+
+// programsOf are the programs of each node, in the order in which they start.
+func (l *live) programsOf() map[string][]string {
+	out := map[string][]string{}
+	for name, m := range render.Render(render.Input{Topology: l.union()}) {
+		for _, u := range m.Units {
+			out[name] = append(out[name], u.Name)
+		}
+	}
+	return out
+}
+
+// marked tells the measurement of a step.
+func (l *live) marked(s change.Step, state string) {
+	n, _ := l.union().Node(s.Node)
+	touches := n.Role == spec.RoleControlPlane && slices.Contains(s.Units, "kube-apiserver")
+	switch {
+	case touches && state == store.Doing && (s.Verb == change.Stop || s.Verb == change.Restart):
+		l.measured.gone(n)
+	case touches && state == store.Done && (s.Verb == change.Start || s.Verb == change.Restart):
+		l.measured.up(n)
+	}
+	switch state {
+	case store.Doing:
+		l.measured.mark(s.ID)
+	case store.Failed:
+		l.measured.mark(s.ID + " failed")
+	}
+}
+
+// certificates are those of every node that takes commands.
+func (l *live) certificates(ctx context.Context) (map[string][]look.Certificate, error) {
+	var nodes []topology.Node
+	running, err := l.power()
+	if err != nil {
+		return nil, err
+	}
+	for _, n := range l.union().Nodes {
+		if running[n.Name] {
+			nodes = append(nodes, n)
+		}
+	}
+	return gather(ctx, nodes, func(ctx context.Context, n topology.Node) ([]look.Certificate, error) {
+		out, err := look.Certificates(ctx, l.reach(n.Name))
+		if err != nil { // a machine that does not answer is mended by the change, or leaves
+			l.Log.Warn("certificates not seen", "node", n.Name, "err", err)
+		}
+		return out, nil
+	})
+}

@@ -1,0 +1,230 @@
+package cluster
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/haplane/haplane/internal/access"
+	"github.com/haplane/haplane/internal/apply"
+	"github.com/haplane/haplane/internal/change"
+	"github.com/haplane/haplane/internal/kubeapi"
+	"github.com/haplane/haplane/internal/look"
+	"github.com/haplane/haplane/internal/machine"
+	"github.com/haplane/haplane/internal/observed"
+	"github.com/haplane/haplane/internal/pki"
+	"github.com/haplane/haplane/internal/render"
+	"github.com/haplane/haplane/internal/store"
+	"github.com/haplane/haplane/internal/topology"
+	"github.com/haplane/haplane/spec"
+)
+
+// A Request is what is wanted of a cluster that exists.
+type Request struct {
+	Command string        // as the user gave it, for the record
+	Wanted  *spec.Cluster // with the names and addresses that the nodes have
+	Text    []byte        // the cluster file as the user wrote it; nil: as it was
+	Replace []string      // nodes to be made anew under their names
+	// DrainTimeout bounds the wait for the pods of a node that leaves; 0 is five minutes.
+	DrainTimeout time.Duration
+	// Confirm is shown the plan before anything is done; nil is yes.
+	Confirm func(*Plan) (bool, error)
+	// Force lets pods of a node that leaves go although nothing makes them anew.
+	Force bool
+	// Judge x-rays the cluster and returns what fails, in words; nil does not.
+	Judge func(context.Context) ([]string, error)
+	// Measure sends requests of all kinds while the cluster changes.
+	Measure bool
+	// TakeOver takes the lock on the machines from another haplane that holds it.
+	TakeOver bool
+}
+
+// A live is a cluster that exists, with what is wanted of it and what was seen.
+type live struct {
+	*env
+	Request
+	record   *store.Record
+	old      *topology.Topology // as it was applied
+	nodes    []change.Node      // of the record
+	leaving  []topology.Node
+	access   *access.Cluster
+	issues   []pki.Reissue
+	objects  []kubeapi.Applied
+	seen     observed.State
+	change   *change.Change
+	measured *measurement
+}
+
+// isLive reports whether the cluster was brought up once, to its end.
+func isLive(s store.Store) (bool, error) {
+	r, err := s.Record()
+	if errors.Is(err, store.ErrNoCluster) {
+		return false, nil
+	}
+	return err == nil && r.Applied != nil, err
+}
+
+// newLive prepares a change without touching anything: what is wanted, rendered with
+// the keys that it will have.
+func newLive(q Request, o Options) (*live, error) {
+	record, err := o.Store.Record()
+	if err != nil {
+		return nil, err
+	}
+	if err := checkRequest(record, q); err != nil {
+		return nil, err
+	}
+	l := &live{env: newEnv(q.Wanted, o), Request: q, record: record, old: topology.New(record.Applied)}
+	l.sortNodes()
+	if err := l.planKeys(); err != nil {
+		return nil, err
+	}
+	if err := l.takeVersions(); err != nil {
+		return nil, err
+	}
+	if l.topology.OwnsEndpoints() {
+		if err := l.addAgent(); err != nil {
+			return nil, err
+		}
+	}
+	l.rendered = l.of(l.topology)
+	l.access = &access.Cluster{Topology: l.topology, Keys: l.keys, Machine: func(node string) machine.Machine { return l.reach(node) }}
+	return l, l.connect()
+}
+
+func checkRequest(r *store.Record, q Request) error {
+	var errs []error
+	errs = append(errs, spec.CheckLive(r.Applied, q.Wanted))
+	for _, name := range q.Replace {
+		if !slices.ContainsFunc(r.Nodes, func(n store.Node) bool { return n.Name == name }) {
+			errs = append(errs, fmt.Errorf("cluster %s has no node %q", q.Wanted.Metadata.Name, name))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// sortNodes reads the record's nodes, and which of them are not wanted any more.
+func (l *live) sortNodes() {
+	for _, n := range l.record.Nodes {
+		node := topology.NewNode(n.Name, n.Role, n.Address)
+		l.nodes = append(l.nodes, change.Node{Node: node, State: change.State(n.State), Rejoin: n.Rejoin})
+		if _, wanted := l.topology.Node(n.Name); !wanted {
+			l.leaving = append(l.leaving, node)
+		}
+	}
+}
+
+// union is the wanted topology with the nodes that leave behind it.
+func (l *live) union() *topology.Topology {
+	t := *l.topology
+	t.Nodes = slices.Concat(l.topology.Nodes, l.leaving)
+	return &t
+}
+
+// planKeys makes, in memory, the certificates that are missing or end soon.
+func (l *live) planKeys() error {
+	var err error
+	l.issues, err = l.completeKeys(time.Now())
+	for i := range l.issues {
+		l.issues[i].NewSerial = l.serial(l.issues[i].Name)
+	}
+	return err
+}
+
+// of makes the files of every machine of a topology, haplane's own program among them
+// where it runs.
+func (l *live) of(t *topology.Topology) map[string]render.Machine {
+	in := l.input()
+	in.Topology = t
+	for _, n := range t.Nodes {
+		in.Platforms[n.Name] = platform()
+	}
+	out := render.Render(in)
+	for _, n := range t.ControlPlane() {
+		for _, f := range l.agent {
+			out[n.Name].Files.Add(f)
+		}
+	}
+	return out
+}
+
+// withBackends renders the load balancers for some of the API servers.
+func (l *live) withBackends(names []string) map[string]render.Machine {
+	t := l.union()
+	var nodes []topology.Node
+	for _, n := range t.Nodes {
+		if n.Role != spec.RoleControlPlane {
+			nodes = append(nodes, n)
+		}
+	}
+	for _, name := range names {
+		if n, ok := t.Node(name); ok {
+			nodes = append(nodes, n)
+		}
+	}
+	t.Nodes = nodes
+	return l.of(t)
+}
+
+// look sees the cluster as it is.
+func (l *live) look(ctx context.Context) error {
+	all := l.union()
+	looker := look.Looker{Cluster: l.access, Nodes: all.Nodes, Members: l.members(), Power: l.power, Wanted: map[string]look.Want{}}
+	for name, m := range l.rendered {
+		looker.Wanted[name] = apply.WantOf(m)
+	}
+	var err error
+	if l.seen, err = looker.State(ctx); err != nil {
+		return err
+	}
+	if !l.seen.APISeen {
+		return nil
+	}
+	l.objects, err = l.compareObjects(ctx)
+	return err
+}
+
+// members are the nodes that run an etcd member, did, or will.
+func (l *live) members() []topology.Node {
+	out := slices.Clone(l.topology.EtcdMembers())
+	for _, n := range l.leaving {
+		if n.Role == spec.RoleEtcd || n.Role == spec.RoleControlPlane && !l.topology.ExternalEtcd() {
+			out = append(out, n)
+		}
+	}
+	return out
+}
+
+func (l *live) power() (map[string]bool, error) {
+	list, err := l.provider().List()
+	out := map[string]bool{}
+	for _, m := range list {
+		out[m.Name] = m.Running
+	}
+	return out, err
+}
+
+// plan makes the steps out of what was seen.
+func (l *live) plan() error {
+	in := change.Input{Wanted: l.topology, Record: l.nodes, Desired: l.rendered, Observed: l.seen, Replace: l.Replace}
+	for _, r := range l.issues {
+		in.Issued = append(in.Issued, change.Reason{What: "certificate " + r.Name, Old: r.OldSerial, New: r.Reason})
+	}
+	for _, o := range l.objects {
+		in.Objects = append(in.Objects, change.Reason{What: o.Kind + " " + o.Name, New: string(o.Change)})
+	}
+	var err error
+	l.change, err = change.Plan(in)
+	return l.explainPlan(err)
+}
+
+// explainPlan names the way on where there is no plan.
+func (l *live) explainPlan(err error) error {
+	var lost *change.LostError
+	if errors.As(err, &lost) {
+		return withHint(err, fmt.Sprintf("haplane node replace %s --cluster %s", joinNames(lost.Nodes), l.topology.Name))
+	}
+	return err
+}

@@ -1,0 +1,71 @@
+package cluster
+
+import (
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/haplane/haplane/internal/change"
+	"github.com/haplane/haplane/internal/store"
+	"github.com/haplane/haplane/internal/topology"
+)
+
+// A journal writes down in the store's record how far a change is.
+type journal struct {
+	live *live
+	mu   sync.Mutex // one write after another: each is checked against the last
+}
+
+func (j *journal) update(fn func(*store.Record)) error {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return j.live.Store.Update(func(r *store.Record) error { fn(r); return nil })
+}
+
+// Note writes down the state of a step, and tells the measurement.
+func (j *journal) Note(s change.Step, state string) error {
+	j.live.marked(s, state)
+	return j.update(func(r *store.Record) {
+		if r.Change == nil {
+			return
+		}
+		one := store.StepRecord{ID: s.ID, Verb: s.Verb, Node: s.Node, State: state, At: time.Now().UTC()}
+		if i := slices.IndexFunc(r.Change.Steps, func(o store.StepRecord) bool { return o.ID == s.ID }); i >= 0 {
+			r.Change.Steps[i] = one
+			return
+		}
+		r.Change.Steps = append(r.Change.Steps, one)
+	})
+}
+
+// SetNode writes down the state of a node; one that is new is added.
+func (j *journal) SetNode(n topology.Node, state change.State, rejoin bool) error {
+	return j.update(func(r *store.Record) {
+		i := slices.IndexFunc(r.Nodes, func(o store.Node) bool { return o.Name == n.Name })
+		if i < 0 {
+			i = len(r.Nodes)
+			r.Nodes = append(r.Nodes, store.Node{Name: n.Name, Role: n.Role, Address: topology.Join(n.Addresses), Image: j.live.image.Root})
+		}
+		r.Nodes[i].State, r.Nodes[i].Rejoin = store.NodeState(state), rejoin
+	})
+}
+
+// Forget drops a node that is gone.
+func (j *journal) Forget(n topology.Node) error {
+	err := j.update(func(r *store.Record) {
+		r.Nodes = slices.DeleteFunc(r.Nodes, func(o store.Node) bool { return o.Name == n.Name })
+	})
+	if err != nil {
+		return err
+	}
+	return j.live.Store.ForgetNode(n.Name)
+}
+
+// Issue keeps the certificates of the change.
+func (j *journal) Issue() error {
+	var names []string
+	for _, r := range j.live.issues {
+		names = append(names, r.Name)
+	}
+	return j.live.Store.SaveKeys(j.live.keys, names)
+}

@@ -1,0 +1,118 @@
+package cluster
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/haplane/haplane/internal/change"
+	"github.com/haplane/haplane/internal/fileset"
+	"github.com/haplane/haplane/internal/kubeapi"
+	"github.com/haplane/haplane/internal/pki"
+)
+
+// PlanFor returns what Apply would do with a cluster that exists, or what Up would
+// do where it was never brought up to its end. It changes nothing.
+func PlanFor(ctx context.Context, q Request, o Options) (*Plan, error) {
+	exists, err := isLive(o.Store)
+	if err != nil {
+		return nil, err
+	}
+	if !exists {
+		return DryRun(ctx, q.Wanted, o)
+	}
+	if o.Report == nil {
+		o.Report = func(Progress) {}
+	}
+	l, err := newLive(q, o)
+	if err != nil {
+		return nil, err
+	}
+	defer l.close()
+	if err := l.look(ctx); err != nil {
+		return nil, err
+	}
+	if err := l.plan(); err != nil {
+		return nil, err
+	}
+	return l.show(ctx)
+}
+
+// show writes the plan out for the user.
+func (l *live) show(ctx context.Context) (*Plan, error) {
+	p := &Plan{Steps: l.change.Steps, Phases: []PlannedPhase{}, Files: []FileChange{}, Keys: []string{}, Objects: []kubeapi.Applied{},
+		Reissue: append([]pki.Reissue{}, l.issues...), Warnings: l.warnings()}
+	for _, r := range l.issues {
+		p.Keys = append(p.Keys, r.Name)
+	}
+	for _, o := range l.objects {
+		if o.Change != kubeapi.Unchanged {
+			p.Objects = append(p.Objects, o)
+		}
+	}
+	if e := l.seen.Etcd; e.Seen {
+		v := e.Voting()
+		p.Etcd = &change.Tolerance{Voters: v.Voters(), Healthy: v.Healthy(), Tolerates: v.Tolerates()}
+	}
+	return p, l.showFiles(ctx, p)
+}
+
+// showFiles adds the files that are written on each machine, with their differences.
+func (l *live) showFiles(ctx context.Context, p *Plan) error {
+	for _, n := range l.topology.Nodes {
+		seen := l.seen.Machines[n.Name]
+		if !writes(p.Steps, n.Name) || !seen.Reachable && seen.Made {
+			continue
+		}
+		stale := l.rendered[n.Name].Files.Stale(seen.Files)
+		for _, path := range stale.Paths() {
+			one := FileChange{Node: n.Name, Path: path, New: true}
+			if _, there := seen.Files[path]; there {
+				var err error
+				if one, err = l.fileChange(ctx, n, stale[path]); err != nil {
+					return err
+				}
+			}
+			p.Files = append(p.Files, one)
+		}
+		for _, path := range fileset.Unwanted(seen.Manifest, l.rendered[n.Name].Files) {
+			p.Files = append(p.Files, FileChange{Node: n.Name, Path: path, Removed: true})
+		}
+	}
+	return nil
+}
+
+func writes(steps []change.Step, node string) bool {
+	return slices.ContainsFunc(steps, func(s change.Step) bool {
+		return s.Node == node && (s.Verb == change.WriteFiles || s.Verb == change.SetBackends)
+	})
+}
+
+func (l *live) warnings() []string {
+	out := []string{}
+	if c := l.record.Change; c != nil {
+		out = append(out, fmt.Sprintf("a change was cut off: %s, begun %s by %s; this plan has what is left of it",
+			c.Command, c.Started.Format("2006-01-02 15:04:05 MST"), c.Holder))
+	}
+	out = append(out, l.seen.Unseen...)
+	if least := l.leastTolerance(); least >= 0 && l.seen.Etcd.Seen {
+		if now := l.seen.Etcd.Voting().Tolerates(); least < now {
+			out = append(out, fmt.Sprintf("while it is carried out, etcd tolerates the failure of %d members for a time; now it is %d", least, now))
+		}
+	}
+	return out
+}
+
+// leastTolerance is the least that etcd tolerates between the steps; -1 where none is about it.
+func (l *live) leastTolerance() int {
+	least := -1
+	for _, s := range l.change.Steps {
+		if s.Etcd != nil && (least < 0 || s.Etcd.After.Tolerates < least) {
+			least = s.Etcd.After.Tolerates
+		}
+	}
+	return least
+}
+
+func joinNames(names []string) string { return strings.Join(names, " ") }

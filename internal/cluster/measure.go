@@ -1,0 +1,155 @@
+package cluster
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/haplane/haplane/internal/kubeprobe"
+	"github.com/haplane/haplane/internal/pki"
+	"github.com/haplane/haplane/internal/probe"
+	"github.com/haplane/haplane/internal/topology"
+	"github.com/haplane/haplane/spec"
+)
+
+// measureRate is how many requests a second each lane sends while a cluster changes.
+const measureRate = 20
+
+// Settle is how long the lanes go on after the last step: what goes wrong late counts.
+const measureAfter = time.Second
+
+// A measurement is the lanes that run while a cluster changes.
+type measurement struct {
+	target  *kubeprobe.Target
+	session *probe.Session
+
+	mu     sync.Mutex
+	errors []string
+}
+
+// measure begins to send requests of every kind. Of a cluster that does not answer
+// there is nothing to measure, and the lanes that cannot run are named.
+func (l *live) measure(ctx context.Context) *measurement {
+	m := &measurement{}
+	if !l.seen.APISeen {
+		m.errors = append(m.errors, "the API does not answer, so nothing is measured")
+		return m
+	}
+	data, err := l.kubeconfig(pki.SuperAdmin, l.topology.APIEndpoint(), "").Bytes()
+	if err == nil {
+		m.target, err = kubeprobe.NewTarget(data, l.serving())
+	}
+	if err == nil {
+		m.target.Node = l.worker()
+		err = m.start(ctx)
+	}
+	if err != nil {
+		m.trouble(err)
+	}
+	return m
+}
+
+// start begins the lanes from here, and beside them those that a pod walks.
+func (m *measurement) start(ctx context.Context) error {
+	lanes, err := m.target.Lanes(kubeprobe.LBNew, kubeprobe.LBReused, kubeprobe.Direct, kubeprobe.Write, kubeprobe.Watch)
+	if err != nil {
+		return err
+	}
+	if m.session, err = probe.Start(ctx, lanes, probe.Options{Rate: measureRate}); err != nil {
+		return err
+	}
+	if m.target.Node == "" {
+		m.trouble(fmt.Errorf("lanes %s, %s: no worker node stays throughout", kubeprobe.InCluster, kubeprobe.Worker))
+		return nil
+	}
+	var group sync.WaitGroup
+	for _, kind := range []string{kubeprobe.InCluster, kubeprobe.Worker} {
+		group.Go(func() {
+			lanes, err := m.target.Lanes(kind)
+			if err == nil {
+				err = m.session.Add(lanes[0])
+			}
+			if err != nil {
+				m.trouble(err)
+			}
+		})
+	}
+	group.Wait()
+	return nil
+}
+
+func (m *measurement) trouble(err error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.errors = append(m.errors, err.Error())
+}
+
+// serving are the API servers that are ready, by node.
+func (l *live) serving() map[string]string {
+	out := map[string]string{}
+	for _, n := range l.union().ControlPlane() {
+		if l.seen.APIServers[n.Name].Ready {
+			out[n.Name] = n.APIServer()
+		}
+	}
+	return out
+}
+
+// worker is a node for pods that measure: one that is Ready and stays as it is.
+func (l *live) worker() string {
+	for _, n := range l.topology.Nodes {
+		if n.Role == spec.RoleWorker && l.seen.Nodes[n.Name].Ready && !slices.Contains(l.Replace, n.Name) {
+			return n.Name
+		}
+	}
+	return ""
+}
+
+// mark writes a step on the time line.
+func (m *measurement) mark(text string) {
+	if m != nil && m.session != nil {
+		m.session.Mark(text)
+	}
+}
+
+// gone ends the lane straight to an API server before that is stopped.
+func (m *measurement) gone(n topology.Node) {
+	if m == nil || m.session == nil || !slices.Contains(m.session.Names(), kubeprobe.DirectPrefix+n.Name) {
+		return
+	}
+	if err := m.session.End(kubeprobe.DirectPrefix + n.Name); err != nil {
+		m.trouble(err)
+	}
+}
+
+// up begins the lane straight to an API server that is ready.
+func (m *measurement) up(n topology.Node) {
+	if m == nil || m.session == nil || slices.Contains(m.session.Names(), kubeprobe.DirectPrefix+n.Name) {
+		return
+	}
+	lane, err := m.target.Direct(n.Name, n.APIServer())
+	if err == nil {
+		err = m.session.Add(lane)
+	}
+	if err != nil {
+		m.trouble(err)
+	}
+}
+
+// stop ends the lanes and tells what they saw; nil where nothing was measured.
+func (m *measurement) stop(ctx context.Context) *probe.Report {
+	if m == nil || m.session == nil {
+		return nil
+	}
+	select {
+	case <-ctx.Done():
+	case <-time.After(measureAfter):
+	}
+	report := m.session.Stop()
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	report.Errors = append(report.Errors, m.errors...)
+	return &report
+}

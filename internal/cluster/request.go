@@ -1,0 +1,192 @@
+package cluster
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/haplane/haplane/internal/store"
+	"github.com/haplane/haplane/spec"
+)
+
+// A NodeNameError says what is wrong with the names of nodes that were given.
+type NodeNameError struct{ Err error }
+
+func (e *NodeNameError) Error() string { return e.Err.Error() }
+func (e *NodeNameError) Unwrap() error { return e.Err }
+
+// Known are the nodes that the cluster of a name has, with those that leave: a file
+// that names them means them. Of a cluster that does not exist there are none.
+func Known(name string) ([]spec.Node, error) {
+	s, err := store.Open(name)
+	if err != nil {
+		return nil, err
+	}
+	r, err := s.Record()
+	if errors.Is(err, store.ErrNoCluster) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	return known(r), nil
+}
+
+func known(r *store.Record) []spec.Node {
+	var stay, leave []spec.Node
+	for _, n := range r.Nodes {
+		one := spec.Node{Name: n.Name, Role: n.Role, Address: n.Address}
+		if n.State == store.Leaving && !n.Rejoin {
+			leave = append(leave, one)
+		} else {
+			stay = append(stay, one)
+		}
+	}
+	return slices.Concat(stay, leave) // entries without a name take them in this order
+}
+
+// Request is what the cluster's own file asks for, or a change that was cut off.
+func (h *Handle) Request() Request { return Request{Wanted: h.env.cluster} }
+
+// edited is the request of the cluster's file after an edit of its text.
+func (h *Handle) edited(edit func(text []byte) ([]byte, error)) (Request, error) {
+	record, err := h.env.Store.Record()
+	if err != nil {
+		return Request{}, err
+	}
+	text, err := h.env.Store.ClusterText()
+	if err != nil {
+		return Request{}, err
+	}
+	if text, err = edit(text); err != nil {
+		return Request{}, &NodeNameError{err}
+	}
+	c, err := spec.ParseFor("the cluster file", text, known(record))
+	if err != nil {
+		return Request{}, err
+	}
+	return Request{Wanted: c, Text: text}, nil
+}
+
+// AddNodes asks for further nodes of a role; without names for one, with a name by
+// default. Those that join already are finished.
+func (h *Handle) AddNodes(role spec.Role, names []string) (Request, error) {
+	record, err := h.env.Store.Record()
+	if err != nil {
+		return Request{}, err
+	}
+	if len(names) > 0 && allOf(names, func(name string) bool {
+		n := record.Node(name)
+		return n != nil && n.Role == role && n.State == store.Joining
+	}) {
+		return h.Request(), nil // cut off; go on
+	}
+	if len(names) == 0 {
+		names = []string{h.nextName(role, known(record))}
+	}
+	return h.edited(func(text []byte) ([]byte, error) {
+		var nodes []spec.Node
+		for _, name := range names {
+			nodes = append(nodes, spec.Node{Name: name, Role: role})
+		}
+		return spec.AddNodes(text, nodes, h.env.cluster)
+	})
+}
+
+// nextName is the name that a further node of a role has by default.
+func (h *Handle) nextName(role spec.Role, known []spec.Node) string {
+	c := *h.env.cluster
+	c.Spec.Nodes = append(slices.Clone(c.Spec.Nodes), spec.Node{Role: role})
+	spec.SetDefaultsFor(&c, known)
+	return c.Spec.Nodes[len(c.Spec.Nodes)-1].Name
+}
+
+func allOf(names []string, is func(string) bool) bool {
+	return !slices.ContainsFunc(names, func(n string) bool { return !is(n) })
+}
+
+// RemoveNodes asks for the cluster without some nodes. Those that leave already are finished.
+func (h *Handle) RemoveNodes(names []string) (Request, error) {
+	record, err := h.env.Store.Record()
+	if err != nil {
+		return Request{}, err
+	}
+	if allOf(names, func(name string) bool {
+		n := record.Node(name)
+		return n != nil && n.State == store.Leaving && !n.Rejoin && !slices.Contains(h.wantedNames(), name)
+	}) {
+		return h.Request(), nil
+	}
+	return h.edited(func(text []byte) ([]byte, error) { return spec.RemoveNodes(text, names, h.env.cluster) })
+}
+
+func (h *Handle) wantedNames() []string {
+	var out []string
+	for _, n := range h.env.cluster.Spec.Nodes {
+		out = append(out, n.Name)
+	}
+	return out
+}
+
+// ReplaceNode asks for a node to be made anew under its name and address.
+func (h *Handle) ReplaceNode(name string) (Request, error) {
+	if !slices.Contains(h.wantedNames(), name) {
+		return Request{}, &NodeNameError{fmt.Errorf("cluster %s has no node %q; it has %s", h.env.topology.Name, name, strings.Join(h.wantedNames(), ", "))}
+	}
+	q := h.Request()
+	record, err := h.env.Store.Record()
+	if err != nil {
+		return q, err
+	}
+	if n := record.Node(name); n != nil && n.State == store.Active {
+		q.Replace = []string{name}
+	} // else it is being replaced already; go on
+	return q, nil
+}
+
+// ReplaceNodeWith asks for a new node in the place of one; the new one joins before the
+// old one leaves. Without a name it has one by default.
+func (h *Handle) ReplaceNodeWith(name, with string) (Request, error) {
+	i := slices.IndexFunc(h.env.cluster.Spec.Nodes, func(n spec.Node) bool { return n.Name == name })
+	record, err := h.env.Store.Record()
+	if err != nil {
+		return Request{}, err
+	}
+	if n := record.Node(name); i < 0 && n != nil && n.State == store.Leaving {
+		return h.Request(), nil // cut off; go on
+	}
+	if i < 0 {
+		return Request{}, &NodeNameError{fmt.Errorf("cluster %s has no node %q; it has %s", h.env.topology.Name, name, strings.Join(h.wantedNames(), ", "))}
+	}
+	old := h.env.cluster.Spec.Nodes[i]
+	if old.Role == spec.RoleLoadBalancer {
+		return Request{}, &NodeNameError{fmt.Errorf("%s has the address that clients use, which a new node beside it cannot have; haplane node replace %s makes it anew", name, name)}
+	}
+	if with == "" {
+		with = h.nextName(old.Role, known(record))
+	}
+	return h.edited(func(text []byte) ([]byte, error) {
+		return spec.ReplaceNode(text, old, spec.Node{Name: with, Role: old.Role}, h.env.cluster)
+	})
+}
+
+// AbortRequest goes back to what the cluster was before the change that was cut off.
+func AbortRequest(name string) (Request, error) {
+	h, err := Open(name)
+	if err != nil {
+		return Request{}, err
+	}
+	record, err := h.env.Store.Record()
+	if err != nil {
+		return Request{}, err
+	}
+	if record.Change == nil || record.Applied == nil {
+		return Request{}, withHint(errors.New("no change was cut off: there is nothing to go back from"), "haplane status --cluster "+name)
+	}
+	q := Request{Wanted: record.Applied}
+	if record.Change.TextBefore != nil {
+		q.Text = record.Change.TextBefore
+	}
+	return q, nil
+}

@@ -1,0 +1,122 @@
+package kubeapi
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/fields"
+
+	"github.com/haplane/haplane/internal/poll"
+)
+
+// DrainOptions bound a drain.
+type DrainOptions struct {
+	// Timeout is for the whole of it; 0 leaves the bound to ctx.
+	Timeout time.Duration
+	// GracePeriod is what containers get to end, in whole seconds; 0 leaves each pod its own.
+	GracePeriod time.Duration
+	// Force evicts pods without a controller too, which nothing makes anew elsewhere.
+	// Without it they are an error before anything is evicted.
+	Force bool
+	// Report is told of every pod once it is being evicted, and of what is in the way
+	// when that changes. Nil is silence.
+	Report func(string)
+}
+
+// drainInterval is how often a drain looks at what is left, and tries again.
+const drainInterval = time.Second
+
+// Drain cordons a node and evicts its pods by the Eviction API, which honours
+// PodDisruptionBudgets: where one has no disruptions to give, it asks again until it has.
+// Pods of DaemonSets and mirror pods stay; emptyDir volumes are lost with their pods. It
+// returns when the last of the others is gone, and at the timeout a *DrainError. It can be
+// run again. The pods of a node whose kubelet is gone never end: leave it out and delete the Node.
+//
+// kubectl's drain package does the same, and brings 140 packages (kustomize among them); at its
+// timeout it does not know the budget that stands in the way.
+func (c *Client) Drain(ctx context.Context, node string, options DrainOptions) error {
+	if options.Timeout > 0 {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, options.Timeout)
+		defer cancel()
+	}
+	if err := c.Cordon(ctx, node); err != nil {
+		return err
+	}
+	d := &drain{client: c, node: node, options: options, evicted: map[string]bool{}}
+	return poll.Until(ctx, drainInterval, d.round)
+}
+
+// A drain is one that is under way.
+type drain struct {
+	client  *Client
+	node    string
+	options DrainOptions
+	evicted map[string]bool // by UID
+	said    string
+}
+
+// round evicts what can be evicted, and returns nil when nothing is left.
+func (d *drain) round(ctx context.Context) error {
+	pods, err := d.client.evictable(ctx, d.node)
+	if err != nil {
+		return d.unlessTransient(err)
+	}
+	if len(pods) == 0 {
+		return nil
+	}
+	if alone := withoutController(pods); len(alone) > 0 && !d.options.Force {
+		return poll.Stop(fmt.Errorf("drain node %s: nothing would make these pods anew: %s", d.node, strings.Join(alone, ", ")))
+	}
+	budgets, err := d.client.typed.PolicyV1().PodDisruptionBudgets(metav1.NamespaceAll).List(ctx, metav1.ListOptions{})
+	if err != nil {
+		return d.unlessTransient(d.client.errorf("list poddisruptionbudgets", err))
+	}
+	err = d.evictAll(ctx, pods, budgets.Items)
+	if said := err.Error(); d.options.Report != nil && said != d.said {
+		d.options.Report(said)
+		d.said = said
+	}
+	return err
+}
+
+// unlessTransient ends the drain at an error that waiting does not mend.
+func (d *drain) unlessTransient(err error) error {
+	if IsTransient(err) {
+		return err
+	}
+	return poll.Stop(err)
+}
+
+// evictable lists the pods of a node that a drain ends.
+func (c *Client) evictable(ctx context.Context, node string) ([]corev1.Pod, error) {
+	list, err := c.typed.CoreV1().Pods(metav1.NamespaceAll).List(ctx, metav1.ListOptions{
+		FieldSelector: fields.OneTermEqualSelector("spec.nodeName", node).String(),
+	})
+	if err != nil {
+		return nil, c.errorf("list pods of node "+node, err)
+	}
+	return slices.DeleteFunc(list.Items, func(pod corev1.Pod) bool {
+		owner := metav1.GetControllerOf(&pod)
+		return pod.Annotations[corev1.MirrorPodAnnotationKey] != "" || owner != nil && owner.Kind == "DaemonSet"
+	}), nil
+}
+
+func withoutController(pods []corev1.Pod) []string {
+	var alone []string
+	for _, pod := range pods {
+		if metav1.GetControllerOf(&pod) == nil && !finished(pod) && pod.DeletionTimestamp == nil {
+			alone = append(alone, pod.Namespace+"/"+pod.Name)
+		}
+	}
+	return alone
+}
+
+func finished(pod corev1.Pod) bool {
+	return pod.Status.Phase == corev1.PodSucceeded || pod.Status.Phase == corev1.PodFailed
+}
