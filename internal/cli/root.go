@@ -130,7 +130,7 @@ behind a load balancer, and removes them again.`,
 	root.PersistentFlags().BoolVarP(&a.verbose, "verbose", "v", false, "show everything that goes to the log file as well")
 	root.PersistentFlags().BoolVarP(&a.quiet, "quiet", "q", false, "show no progress, only results and errors")
 	root.MarkFlagsMutuallyExclusive("verbose", "quiet")
-	root.AddCommand(a.up(), a.plan(), a.apply(), a.node(), a.down(), a.stop(), a.start(), a.status(), a.xray(), a.initFile(), a.schema(), a.render(), a.kubeconfig(), a.kubectl(), a.ssh(), a.logs(), a.image(), a.agent(), a.version())
+	root.AddCommand(a.up(), a.plan(), a.apply(), a.node(), a.down(), a.stop(), a.start(), a.status(), a.xray(), a.initFile(), a.schema(), a.render(), a.kubeconfig(), a.kubectl(), a.probe(), a.ssh(), a.logs(), a.image(), a.agent(), a.version())
 	return root
 }
 

@@ -86,12 +86,14 @@ func (x *xrayRun) width() int {
 	return max(min(width, widest), narrowest)
 }
 
-// write writes to standard output or, all at once, to the file of --to.
-func (x *xrayRun) write(to func(io.Writer) error) error {
-	if x.to == "" {
-		return to(x.Out)
+func (x *xrayRun) write(to func(io.Writer) error) error { return x.writeTo(x.to, to) }
+
+// writeTo writes to standard output or, where one is named, all at once to a file.
+func (a *app) writeTo(file string, to func(io.Writer) error) error {
+	if file == "" {
+		return to(a.Out)
 	}
-	f, err := os.CreateTemp(filepath.Dir(x.to), "."+filepath.Base(x.to)+".*")
+	f, err := os.CreateTemp(filepath.Dir(file), "."+filepath.Base(file)+".*")
 	if err != nil {
 		return fmt.Errorf("write report: %w", err)
 	}
@@ -99,7 +101,7 @@ func (x *xrayRun) write(to func(io.Writer) error) error {
 	if err := errors.Join(to(f), f.Chmod(0o644), f.Close()); err != nil {
 		return fmt.Errorf("write report: %w", err)
 	}
-	return os.Rename(f.Name(), x.to)
+	return os.Rename(f.Name(), file)
 }
 
 // checkTarget tells why a report cannot be written to a file.

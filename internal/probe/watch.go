@@ -35,15 +35,15 @@ func (w *watcher) run(ctx context.Context, watch Watch, timeout time.Duration) {
 	version := ""
 	for ctx.Err() == nil {
 		stream, cancel, err := open(ctx, watch, version, timeout)
-		switch {
-		case err == nil:
+		if err == nil {
 			w.opened(version != "")
 			version, err = w.follow(stream, version)
 			stream.Close()
-		case errors.Is(err, ErrExpired):
-			version = ""
 		}
 		cancel()
+		if errors.Is(err, ErrExpired) {
+			version = ""
+		}
 		if ctx.Err() == nil {
 			w.cut(err)
 			sleep(ctx, reopen)

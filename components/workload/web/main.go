@@ -21,6 +21,8 @@ const usage = `usage: web [--listen ADDRESS]      serve /, /healthz and /kube[/P
        web get [--timeout D] URL   print the answer's status and body
        web resolve NAME            print the name's addresses
        web kube [PATH]             ask the API server as this pod's service account
+       web probe [--period D] [--timeout D]
+                                   ask it on a fixed schedule, and print what came of it as JSON
        web --version
 `
 
@@ -38,6 +40,7 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	fs.Usage = func() { fmt.Fprint(fs.Output(), usage) }
 	listen := fs.String("listen", ":8080", "")
 	timeout := fs.Duration("timeout", 5*time.Second, "")
+	period := fs.Duration("period", 20*time.Millisecond, "")
 	showVersion := fs.Bool("version", false, "")
 	command := ""
 	if len(args) > 0 && args[0] != "" && args[0][0] != '-' {
@@ -52,8 +55,11 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 		_, err := fmt.Fprintln(out, "web", version)
 		return err
 	}
-	if command == "" {
+	switch command {
+	case "":
 		return serve(ctx, *listen)
+	case "probe":
+		return probeKube(ctx, out, *period, *timeout)
 	}
 	ctx, cancel := context.WithTimeout(ctx, *timeout)
 	defer cancel()
