@@ -4,173 +4,76 @@ package e2e
 
 import (
 	"context"
-	"crypto/tls"
-	"errors"
 	"fmt"
-	"io"
-	"net/http"
-	"sync"
 	"testing"
 	"time"
 
-	"k8s.io/client-go/rest"
+	"github.com/haplane/haplane/internal/kubeprobe"
+	"github.com/haplane/haplane/internal/probe"
 )
-
-// pace is the time between two requests of a lane.
-const pace = 20 * time.Millisecond
-
-// A lane sends one request after another through the load balancer.
-type lane struct {
-	name   string
-	client *http.Client
-	url    string
-
-	mu       sync.Mutex
-	sent     int
-	deferred int // told to try again later, as an API server that stops may
-	failures []string
-	lastOK   time.Time
-	gap      time.Duration // the longest time without an answer
-}
 
 // traffic is what clients send while something happens to the cluster.
 type traffic struct {
-	lanes []*lane
-	stop  context.CancelFunc
-	done  sync.WaitGroup
+	session *probe.Session
+	from    time.Time // when the next report begins
 }
 
 // startTraffic sends requests by new connections and by one that is kept.
 func (c *cluster) startTraffic(t *testing.T) *traffic {
 	t.Helper()
-	config, err := rest.TLSConfigFor(c.config(t))
+	lanes, err := kubeprobe.ForConfig(c.config(t), nil).Lanes(kubeprobe.LBNew, kubeprobe.LBReused)
 	if err != nil {
 		t.Fatal(err)
 	}
-	ctx, stop := context.WithCancel(background(t))
-	tr := &traffic{stop: stop}
-	for name, transport := range map[string]*http.Transport{
-		"new connections":   {TLSClientConfig: config.Clone(), DisableKeepAlives: true},
-		"reused connection": {TLSClientConfig: withHTTP2(config.Clone()), ForceAttemptHTTP2: true},
-	} {
-		l := &lane{name: name, url: "https://" + c.endpoint() + "/api/v1/namespaces/default", lastOK: time.Now(),
-			client: &http.Client{Transport: transport, Timeout: 10 * time.Second}}
-		tr.lanes = append(tr.lanes, l)
-		tr.done.Go(func() { l.run(ctx) })
-	}
-	t.Cleanup(func() { stop(); tr.done.Wait() })
-	return tr
-}
-
-func withHTTP2(config *tls.Config) *tls.Config {
-	config.NextProtos = []string{"h2"}
-	return config
-}
-
-func (l *lane) run(ctx context.Context) {
-	ticker := time.NewTicker(pace)
-	defer ticker.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-ticker.C:
-		}
-		if err := l.send(ctx); ctx.Err() == nil {
-			l.note(time.Now(), err)
-		}
-	}
-}
-
-func (l *lane) send(ctx context.Context) error {
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, l.url, nil)
+	session, err := probe.Start(background(t), lanes, probe.Options{Timeout: 10 * time.Second})
 	if err != nil {
-		return err
+		t.Fatal(err)
 	}
-	response, err := l.client.Do(request)
-	if err != nil {
-		return err
-	}
-	defer response.Body.Close()
-	if _, err := io.Copy(io.Discard, response.Body); err != nil {
-		return err
-	}
-	if response.StatusCode == http.StatusTooManyRequests && response.Header.Get("Retry-After") != "" {
-		return errDeferred
-	}
-	if response.StatusCode != http.StatusOK {
-		return fmt.Errorf("status %s", response.Status)
-	}
-	return nil
-}
-
-// errDeferred is no failure: clients of Kubernetes send the request again by themselves.
-var errDeferred = errors.New("try again later")
-
-func (l *lane) note(now time.Time, err error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.sent++
-	if errors.Is(err, errDeferred) {
-		l.deferred++
-		return
-	}
-	if err != nil {
-		l.failures = append(l.failures, now.Format("15:04:05.000 ")+err.Error())
-		return
-	}
-	l.gap, l.lastOK = max(l.gap, now.Sub(l.lastOK)), now
-}
-
-// A tally is what a lane saw since the last one.
-type tally struct {
-	sent, deferred int
-	failures       []string
-	gap            time.Duration
-}
-
-func (l *lane) take() tally {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	out := tally{l.sent, l.deferred, l.failures, max(l.gap, time.Since(l.lastOK))}
-	l.sent, l.deferred, l.failures, l.gap, l.lastOK = 0, 0, nil, 0, time.Now()
-	return out
+	t.Cleanup(func() { session.Stop() })
+	return &traffic{session: session}
 }
 
 // report logs what each lane saw since the last report, and returns how many
 // requests failed in the worst.
 func (tr *traffic) report(t *testing.T, event string) int {
 	t.Helper()
+	until := time.Now()
+	if err := tr.session.Settle(background(t), until); err != nil {
+		t.Fatal(err)
+	}
 	failed := 0
-	for _, l := range tr.lanes {
-		seen := l.take()
-		failed = max(failed, len(seen.failures))
-		t.Logf("%s: %s: %d of %d requests failed, %d deferred, longest gap %s", event, l.name, len(seen.failures), seen.sent, seen.deferred, ms(seen.gap))
-		for _, f := range seen.failures[:min(5, len(seen.failures))] {
-			t.Logf("  %s", f)
+	for _, l := range tr.session.Between(tr.from, until).Lanes {
+		failed = max(failed, l.Failed)
+		t.Logf("%s: %s: %d of %d requests failed, %d deferred, longest gap %.0f ms", event, l.Name, l.Failed, l.Requests, l.Deferred, l.LongestGap)
+		for _, o := range l.Outages[:min(5, len(l.Outages))] {
+			t.Logf("  from %s for %s: %d failed, first: %s", o.Start.Format("15:04:05.000"), ms(o.End.Sub(o.Start)), o.Failed, o.FirstError)
 		}
-		if seen.sent < 50 {
-			t.Errorf("%s: %s: %d requests say nothing", event, l.name, seen.sent)
+		if l.Requests < 50 {
+			t.Errorf("%s: %s: %d requests say nothing", event, l.Name, l.Requests)
 		}
 	}
+	tr.from = until
 	return failed
 }
 
-// answers waits until every lane has had answers only for a second.
+// answers waits until every lane has had answers only for a second, to all that was due in it.
 func (tr *traffic) answers(t *testing.T, limit time.Duration) {
 	t.Helper()
-	for _, l := range tr.lanes {
-		since, sent, failed := time.Now(), 0, 0
-		wait(t, limit, l.name+" to be answered", func(context.Context) error {
-			l.mu.Lock()
-			defer l.mu.Unlock()
-			if len(l.failures) != failed {
-				since, sent, failed = time.Now(), l.sent, len(l.failures)
+	start := time.Now()
+	wait(t, limit, "all requests to be answered", func(ctx context.Context) error {
+		until := time.Now()
+		from := until.Add(-time.Second)
+		if from.Before(start) {
+			return fmt.Errorf("it has been asked for %s", ms(until.Sub(start)))
+		}
+		if err := tr.session.Settle(ctx, until); err != nil {
+			return err
+		}
+		for _, l := range tr.session.Between(from, until).Lanes {
+			if l.Failed > 0 || l.Requests < 10 {
+				return fmt.Errorf("%s: %d of %d requests failed in the last second", l.Name, l.Failed, l.Requests)
 			}
-			if time.Since(since) < time.Second || l.sent < sent+10 {
-				return fmt.Errorf("%d requests since the last failure", l.sent-sent)
-			}
-			return nil
-		})
-	}
+		}
+		return nil
+	})
 }

@@ -14,11 +14,7 @@ func cpu() time.Duration {
 	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }
 
-func cost(spent, elapsed time.Duration, lanes []LaneReport) Cost {
-	requests := 0
-	for _, l := range lanes {
-		requests += l.Requests
-	}
+func cost(spent, elapsed time.Duration, requests int) Cost {
 	seconds := max(elapsed.Seconds(), 0.001)
 	return Cost{CPUSeconds: round(spent.Seconds()), CPUShare: round(spent.Seconds() / seconds),
 		RequestsPerSecond: round(float64(requests) / seconds)}

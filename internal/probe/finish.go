@@ -14,7 +14,7 @@ const again = 50 * time.Millisecond
 func (s *Session) awaitEvents() {
 	ctx, cancel := context.WithTimeout(s.life, s.Timeout)
 	defer cancel()
-	for s.Report(time.Time{}).missing() && sleep(ctx, again) {
+	for s.Report().missing() && sleep(ctx, again) {
 	}
 }
 
@@ -53,34 +53,61 @@ func insist[T any](ctx context.Context, fn func(context.Context) (T, error)) (T,
 	}
 }
 
-// Report tells what was seen from a time on (from the beginning: the zero time) until
-// now, or until Stop. Requests under way, and lanes that are walked elsewhere until
-// they end, are not in it.
-func (s *Session) Report(from time.Time) Report {
+// Report tells what was seen until now, or until Stop. Requests under way are not in
+// it, and lanes that are walked elsewhere are not until they have ended.
+func (s *Session) Report() Report { return s.Between(time.Time{}, time.Time{}) }
+
+// Between is a Report of the requests that were due, and the writes that were acknowledged,
+// from a time until before another. The zero time is the beginning, or now. Settle
+// before, or requests under way are missing. Events and cost are those of the whole session.
+func (s *Session) Between(from, to time.Time) Report {
 	s.mu.Lock()
 	lanes, end, spent := slices.Clone(s.lanes), s.ended, s.spent
-	out := Report{Started: s.started, Marks: append([]Mark{}, s.marks...), Errors: append([]string{}, s.errs...), Writes: s.writes}
+	out := Report{Started: s.started, Marks: []Mark{}, Errors: append([]string{}, s.errs...), Writes: s.writes}
+	in := window{from, to}
+	for _, m := range s.marks {
+		if in.has(m.At) {
+			out.Marks = append(out.Marks, m)
+		}
+	}
 	s.mu.Unlock()
 	if end.IsZero() {
 		end, spent = time.Now(), cpu()-s.cpu
 	}
+	whole := end.Sub(s.started)
 	if from.After(out.Started) {
 		out.Started = from
-		out.Marks = slices.DeleteFunc(out.Marks, func(m Mark) bool { return m.At.Before(from) })
 	}
-	elapsed := end.Sub(out.Started)
-	out.Seconds, out.Lanes = round(elapsed.Seconds()), []LaneReport{}
+	if !to.IsZero() && to.Before(end) {
+		end = to
+	}
+	out.Seconds, out.Lanes = round(end.Sub(out.Started).Seconds()), []LaneReport{}
+	requests := 0
 	for _, l := range lanes {
 		if l.Watch == nil {
-			out.Lanes = append(out.Lanes, l.report(from))
+			out.Lanes = append(out.Lanes, l.report(in))
+			requests += l.count()
 		}
 	}
-	out.Watch = s.watch.report(from, time.Now())
-	if from.After(s.started) { // of the CPU no more is known than what was used in all
-		spent = time.Duration(float64(spent) * float64(elapsed) / float64(max(end.Sub(s.started), 1)))
-	}
-	out.Cost = cost(spent, elapsed, out.Lanes)
+	out.Watch = s.watch.report(in)
+	out.Cost = cost(spent, whole, requests)
 	return out
+}
+
+// Settle waits until all requests that were due before a time have ended, which is at
+// most their timeout after it.
+func (s *Session) Settle(ctx context.Context, at time.Time) error {
+	for {
+		s.mu.Lock()
+		settled := !slices.ContainsFunc(s.lanes, func(l *lane) bool { return !l.settled(at) })
+		s.mu.Unlock()
+		if settled {
+			return nil
+		}
+		if !sleep(ctx, again) {
+			return fmt.Errorf("wait for requests under way: %w", ctx.Err())
+		}
+	}
 }
 
 // Seen counts the requests so far that have ended, and those that failed.
@@ -88,10 +115,16 @@ func (s *Session) Seen() (requests, failed int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, l := range s.lanes {
+		requests += l.count()
 		l.mu.Lock()
-		requests += len(l.samples)
 		failed += l.failed
 		l.mu.Unlock()
 	}
 	return requests, failed
+}
+
+func (l *lane) count() int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return len(l.samples)
 }

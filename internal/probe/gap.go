@@ -15,13 +15,13 @@ type Gap struct {
 }
 
 // gaps joins the times of cuts and those of late events.
-func gaps(cuts []Gap, delays []delay, from, end time.Time) []Gap {
+func gaps(cuts []Gap, delays []delay, in window, end time.Time) []Gap {
 	var all []Gap
 	for _, g := range cuts {
 		if !g.Over {
 			g.End = end
 		}
-		if !g.End.Before(from) {
+		if !g.End.Before(in.from) && (in.to.IsZero() || g.Start.Before(in.to)) {
 			all = append(all, g)
 		}
 	}
@@ -54,21 +54,21 @@ func (g Gap) with(o Gap) Gap {
 }
 
 // report is nil where nothing was watched.
-func (w *watcher) report(from, now time.Time) *WatchReport {
+func (w *watcher) report(in window) *WatchReport {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.started.IsZero() {
 		return nil
 	}
-	end := now
+	end := time.Now()
 	if !w.ended.IsZero() {
 		end = w.ended
 	}
-	if w.started.After(from) {
-		from = w.started
+	if w.started.After(in.from) {
+		in.from = w.started
 	}
-	delays := w.ledger.delays(from, end)
-	out := &WatchReport{Events: w.events, Resumed: w.resumed, Relisted: w.relisted, Gaps: gaps(w.cuts, delays, from, end)}
+	delays := w.ledger.delays(in, end)
+	out := &WatchReport{Events: w.events, Resumed: w.resumed, Relisted: w.relisted, Gaps: gaps(w.cuts, delays, in, end)}
 	var late []time.Duration
 	for _, d := range delays {
 		if d.missed {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"strconv"
 	"sync"
 	"time"
@@ -23,6 +22,7 @@ type lane struct {
 	ended   time.Time
 	samples []Sample
 	failed  int
+	flying  map[time.Time]bool // when requests under way were due
 	written int
 }
 
@@ -34,7 +34,7 @@ func (l *lane) run(life, pace context.Context) {
 	defer close(l.done)
 	switch {
 	case l.sends():
-		w := &walker{Schedule: l.schedule, request: l.request(), slots: make(chan struct{}, l.session.InFlight), seen: l.see}
+		w := &walker{Schedule: l.schedule, request: l.request(), slots: make(chan struct{}, l.session.InFlight), began: l.begin, seen: l.see}
 		w.walk(life, pace)
 	case l.Watch != nil:
 		l.session.watch.run(pace, l.Watch, l.schedule.Timeout)
@@ -67,13 +67,35 @@ func (l *lane) request() func(context.Context) error {
 	}
 }
 
-func (l *lane) see(s Sample) {
+func (l *lane) begin(due time.Time) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	l.flying[due] = true
+}
+
+func (l *lane) see(s Sample, counts bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	delete(l.flying, s.Due)
+	if !counts {
+		return
+	}
 	l.samples = append(l.samples, s)
 	if s.Err != nil {
 		l.failed++
 	}
+}
+
+// settled reports whether all requests that were due before a time have ended.
+func (l *lane) settled(at time.Time) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for due := range l.flying {
+		if due.Before(at) {
+			return false
+		}
+	}
+	return true
 }
 
 // collect takes over what a remote lane saw.
@@ -88,39 +110,6 @@ func (l *lane) collect() {
 		l.session.trouble(fmt.Errorf("collect lane %s: %w", l.Name, err))
 	}
 	for _, s := range samples {
-		l.see(s)
+		l.see(s, true)
 	}
-}
-
-// report is of the requests that were due from a time on.
-func (l *lane) report(from time.Time) LaneReport {
-	l.mu.Lock()
-	samples := slices.DeleteFunc(slices.Clone(l.samples), func(s Sample) bool { return s.Due.Before(from) })
-	end := l.ended
-	l.mu.Unlock()
-	if end.IsZero() {
-		end = time.Now()
-	}
-	slices.SortFunc(samples, func(a, b Sample) int { return a.Due.Compare(b.Due) })
-	start := l.started
-	if from.After(start) {
-		start = from
-	}
-	if l.Remote != nil && len(samples) > 0 { // it has a clock of its own, and took time to start and to stop
-		last := samples[len(samples)-1]
-		start, end = samples[0].Due, last.Due.Add(max(last.Took, l.schedule.Period))
-	}
-	out := LaneReport{Name: l.Name, Start: start, End: end, Requests: len(samples), Outages: outages(samples, end),
-		LongestGap: milliseconds(longestGap(samples, start, end))}
-	var latencies []time.Duration
-	for _, s := range samples {
-		out.Deferred += s.Deferred
-		if s.Err != nil {
-			out.Failed++
-			continue
-		}
-		latencies = append(latencies, s.Took)
-	}
-	out.Percentiles = percentiles(latencies)
-	return out
 }

@@ -65,14 +65,14 @@ type delay struct {
 	missed   bool
 }
 
-// delays are those of what was acknowledged from a time on. An event that comes
+// delays are those of what was acknowledged within a time. An event that comes
 // before the acknowledgement has none.
-func (l *ledger) delays(from, now time.Time) []delay {
+func (l *ledger) delays(in window, now time.Time) []delay {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	var out []delay
 	for key, acked := range l.acked {
-		if acked.Before(from) {
+		if !in.has(acked) {
 			continue
 		}
 		told, ok := l.told[key]

@@ -56,7 +56,7 @@ func Start(ctx context.Context, lanes []Lane, o Options) (*Session, error) {
 
 // Add begins another lane. One of a name runs at a time.
 func (s *Session) Add(spec Lane) error {
-	l := &lane{Lane: spec, schedule: spec.scheduled(s.Options), session: s, done: make(chan struct{})}
+	l := &lane{Lane: spec, schedule: spec.scheduled(s.Options), session: s, done: make(chan struct{}), flying: map[time.Time]bool{}}
 	if !l.sends() && l.Watch == nil && l.Remote == nil {
 		return fmt.Errorf("add lane %s: it sends nothing", l.Name)
 	}
@@ -155,7 +155,7 @@ func (s *Session) Stop() Report {
 			s.check(l.Writes)
 		}
 	}
-	return s.Report(time.Time{})
+	return s.Report()
 }
 
 func (s *Session) stop(which func(*lane) bool) {

@@ -190,7 +190,8 @@ func TestLanesComeAndGo(t *testing.T) {
 			t.Error(d)
 		}
 		time.Sleep(999 * time.Millisecond)
-		since := s.Report(began.Add(999 * time.Millisecond))
+		since := s.Between(began.Add(999*time.Millisecond), time.Time{})
+		first := s.Between(time.Time{}, began.Add(999*time.Millisecond))
 		report := s.Stop()
 		counts := map[string]int{}
 		for _, l := range report.Lanes {
@@ -201,6 +202,9 @@ func TestLanesComeAndGo(t *testing.T) {
 		}
 		if since.Lanes[0].Requests != 0 || since.Lanes[1].Requests != 50 || len(since.Marks) != 1 {
 			t.Errorf("in the second second %+v", since)
+		}
+		if first.Lanes[0].Requests != 50 || first.Lanes[1].Requests != 50 || first.Lanes[2].Requests != 0 || len(first.Marks) != 0 || first.Seconds != 0.999 {
+			t.Errorf("in the first second %+v", first)
 		}
 		if d := cmp.Diff([]Mark{{began.Add(999 * time.Millisecond), "remove cp-1"}}, report.Marks); d != "" {
 			t.Error(d)
@@ -227,6 +231,33 @@ func TestInterrupted(t *testing.T) {
 		if r := s.Stop(); r.Lanes[0].Requests != 0 || r.Seconds != 1 {
 			t.Errorf("%+v", r)
 		}
+	})
+}
+
+// What happened in a time is known once requests that were due in it have ended.
+func TestSettle(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s, err := Start(t.Context(), []Lane{{Name: "it", Send: hang}}, Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(999 * time.Millisecond)
+		at := time.Now()
+		short, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		if err := s.Settle(short, at); !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("settled after a second: %v", err)
+		}
+		if l := s.Between(time.Time{}, at).Lanes[0]; l.Requests != 0 {
+			t.Errorf("%d requests before they ended", l.Requests)
+		}
+		if err := s.Settle(t.Context(), at); err != nil {
+			t.Fatal(err)
+		}
+		if l := s.Between(time.Time{}, at).Lanes[0]; l.Failed != 50 {
+			t.Errorf("%d failed, want 50", l.Failed)
+		}
+		s.Stop()
 	})
 }
 

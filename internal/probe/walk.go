@@ -13,12 +13,13 @@ type walker struct {
 	Schedule
 	request func(context.Context) error
 	slots   chan struct{}
-	seen    func(Sample)
+	seen    func(s Sample, counts bool)
+	began   func(due time.Time)
 	flying  sync.WaitGroup
 }
 
 // walk sends until pace ends, and then waits for the requests that are under way.
-// Those that are cut off by the end of life are not seen.
+// Those that are cut off by the end of life do not count.
 func (w *walker) walk(life, pace context.Context) {
 	defer w.flying.Wait()
 	start := time.Now()
@@ -27,16 +28,17 @@ func (w *walker) walk(life, pace context.Context) {
 		if !sleep(pace, time.Until(due)) {
 			return
 		}
+		w.began(due)
 		select {
 		case <-pace.Done():
+			w.seen(Sample{Due: due}, false)
 			return
 		case w.slots <- struct{}{}:
 		}
 		w.flying.Go(func() {
 			defer func() { <-w.slots }()
-			if s := w.send(life, due); life.Err() == nil || s.Err == nil {
-				w.seen(s)
-			}
+			s := w.send(life, due)
+			w.seen(s, life.Err() == nil || s.Err == nil)
 		})
 	}
 }
