@@ -13,7 +13,6 @@ import (
 	"github.com/google/go-cmp/cmp"
 	appsv1 "k8s.io/api/apps/v1"
 	coordinationv1 "k8s.io/api/coordination/v1"
-	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
@@ -109,26 +108,6 @@ func TestRequestsEndWithTheContext(t *testing.T) {
 		if err == nil || !strings.Contains(err.Error(), server.URL) {
 			t.Errorf("error %v, want one that names the server", err)
 		}
-	}
-}
-
-func TestNodes(t *testing.T) {
-	said := time.Unix(1e9, 0)
-	node := func(name string, conditions ...corev1.NodeCondition) *corev1.Node {
-		return &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: name}, Status: corev1.NodeStatus{Conditions: conditions}}
-	}
-	got, err := with(
-		node("w-1"),
-		node("cp-2", corev1.NodeCondition{Type: corev1.NodeReady, Status: corev1.ConditionUnknown, Reason: "NodeStatusUnknown"}),
-		node("cp-1", corev1.NodeCondition{Type: corev1.NodeDiskPressure, Status: corev1.ConditionFalse, Reason: "KubeletHasNoDiskPressure"},
-			corev1.NodeCondition{Type: corev1.NodeReady, Status: corev1.ConditionTrue, Reason: "KubeletReady", LastHeartbeatTime: metav1.NewTime(said)}),
-	).Nodes(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
-	want := []Node{{"cp-1", true, "KubeletReady", said}, {Name: "cp-2", Reason: "NodeStatusUnknown"}, {Name: "w-1", Reason: "no Ready condition"}}
-	if diff := cmp.Diff(want, got); diff != "" {
-		t.Error("-want +got\n" + diff)
 	}
 }
 
