@@ -1,0 +1,114 @@
+package oplock
+
+import (
+	"cmp"
+	"context"
+	"crypto/rand"
+	"errors"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/haplane/haplane/internal/machine"
+)
+
+// timing is how long things take; tests are less patient.
+type timing struct {
+	every  time.Duration // between heartbeats
+	answer time.Duration // one machine's, at most
+	expiry time.Duration // without a heartbeat, by the machine
+	lost   time.Duration // without a majority, by the holder: before others can take it
+}
+
+var patient = timing{every: 5 * time.Second, answer: 4 * time.Second, expiry: 30 * time.Second, lost: 15 * time.Second}
+
+// Acquire takes the lock on the machines and keeps it until Release. It does not wait: where
+// somebody else has it, on whichever machine, nothing is kept and the error is a *HeldError;
+// where too few machines can be reached, a *TooFewError. me says who, which command and which
+// cluster; see Me.
+func Acquire(ctx context.Context, machines []machine.Machine, me Holder) (*Lock, error) {
+	return acquire(ctx, machines, me, patient)
+}
+
+func acquire(ctx context.Context, machines []machine.Machine, me Holder, t timing) (*Lock, error) {
+	machines = slices.SortedFunc(slices.Values(machines), func(a, b machine.Machine) int { return cmp.Compare(a.Name(), b.Name()) })
+	me.Token, me.Since = rand.Text(), time.Now().UTC().Truncate(time.Second)
+	l := &Lock{machines: machines, me: me, timing: t, lost: make(chan struct{}), stopped: make(chan struct{})}
+	began := time.Now()
+	answers := l.takeInOrder(ctx)
+	if err := l.won(answers); err != nil {
+		// What an interrupted attempt left behind is not left to expire.
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), t.answer)
+		defer cancel()
+		return nil, errors.Join(err, l.giveBack(ctx))
+	}
+	l.start(context.WithoutCancel(ctx), began)
+	return l, nil
+}
+
+// takeInOrder takes the first machine that answers before all others: of two who come at the
+// same time one has it, and the other asks no further, so that not both go away without.
+func (l *Lock) takeInOrder(ctx context.Context) []answer {
+	var answers []answer
+	for i, m := range l.machines {
+		a := l.run(ctx, m, opTake)
+		answers = append(answers, a)
+		if a.state == isOther {
+			return answers
+		}
+		if a.err == nil {
+			return append(answers, l.everywhere(ctx, l.machines[i+1:], opTake)...)
+		}
+	}
+	return answers
+}
+
+// won returns nil when the answers make a majority and nobody else holds any machine.
+func (l *Lock) won(answers []answer) error {
+	got, causes := 0, []error{}
+	for _, a := range answers {
+		switch {
+		case a.state == isOther:
+			return &HeldError{Seen: together(answers, a.seen)}
+		case a.err != nil:
+			causes = append(causes, a.err)
+		case a.state == isMine:
+			got++
+		}
+	}
+	if needed := majority(len(l.machines)); got < needed {
+		return &TooFewError{Got: got, Needed: needed, Of: len(l.machines), Causes: errors.Join(causes...)}
+	}
+	return nil
+}
+
+func majority(n int) int { return n/2 + 1 }
+
+func (l *Lock) run(ctx context.Context, m machine.Machine, op string) answer {
+	ctx, cancel := context.WithTimeout(ctx, l.timing.answer)
+	defer cancel()
+	return run(ctx, m, op, l.me, l.timing.expiry)
+}
+
+func (l *Lock) everywhere(ctx context.Context, machines []machine.Machine, op string) []answer {
+	answers := make([]answer, len(machines))
+	var all sync.WaitGroup
+	for i, m := range machines {
+		all.Go(func() { answers[i] = l.run(ctx, m, op) })
+	}
+	all.Wait()
+	return answers
+}
+
+// giveBack removes the lock where it is ours. A machine that does not answer forgets by
+// itself, so those errors are of no use beside the one that led here.
+func (l *Lock) giveBack(ctx context.Context) error {
+	var failed []error
+	for _, a := range l.everywhere(ctx, l.machines, opRelease) {
+		var answered *machine.CommandError
+		if errors.As(a.err, &answered) {
+			failed = append(failed, a.err)
+		}
+	}
+	return errors.Join(failed...)
+}

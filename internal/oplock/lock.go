@@ -1,0 +1,121 @@
+package oplock
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/haplane/haplane/internal/machine"
+)
+
+// A Lock is held until Release, or until it is lost.
+type Lock struct {
+	machines []machine.Machine
+	me       Holder
+	timing   timing
+
+	stop    context.CancelFunc
+	stopped chan struct{}
+	lost    chan struct{}
+	once    sync.Once
+
+	mu        sync.Mutex
+	confirmed time.Time // when the last heartbeat began that a majority took
+}
+
+// Holder is what others see of the lock.
+func (l *Lock) Holder() Holder { return l.me }
+
+// Lost is closed when somebody else may have the lock: it was broken, or no majority has
+// been reached for 15 s. Whoever holds it stops then.
+func (l *Lock) Lost() <-chan struct{} { return l.lost }
+
+// Release gives the lock back. It can be called again, and after the lock was lost. Where
+// a machine does not answer, the error says so, and the lock is free there 30 s after the last heartbeat.
+func (l *Lock) Release(ctx context.Context) error {
+	l.stop()
+	<-l.stopped // or a heartbeat would put it back
+	var failed []error
+	for _, a := range l.everywhere(ctx, l.machines, opRelease) {
+		failed = append(failed, a.err)
+	}
+	return errors.Join(failed...)
+}
+
+// Held sends a heartbeat now and returns nil when a majority took it. For right before a
+// step that cannot be taken back: this process may have been stopped for a while without knowing it.
+func (l *Lock) Held(ctx context.Context) error {
+	select {
+	case <-l.lost:
+		return errors.New("the lock on the cluster was lost")
+	default:
+	}
+	return l.beat(ctx)
+}
+
+func (l *Lock) start(ctx context.Context, began time.Time) {
+	ctx, l.stop = context.WithCancel(ctx)
+	l.confirmed = began
+	go func() {
+		defer close(l.stopped)
+		ticker := time.NewTicker(l.timing.every)
+		defer ticker.Stop()
+		for {
+			select {
+			case <-ctx.Done():
+				return
+			case <-l.lost:
+				return
+			case <-ticker.C:
+				// A heartbeat that goes nowhere is bounded, and the next one is due anyway.
+				_ = l.beat(ctx)
+			}
+		}
+	}()
+}
+
+// beat renews the lock everywhere, also on machines that were away or were started anew.
+func (l *Lock) beat(ctx context.Context) error {
+	began := time.Now()
+	answers := l.everywhere(ctx, l.machines, opTake)
+	kept, refused := 0, 0
+	var causes []error
+	for _, a := range answers {
+		switch {
+		case a.err != nil:
+			causes = append(causes, a.err)
+		case a.state == isMine:
+			kept++
+		default:
+			refused++
+			causes = append(causes, fmt.Errorf("%s: it is %s", a.machine, refusal(a)))
+		}
+	}
+	return l.judge(began, kept, refused, errors.Join(causes...))
+}
+
+func refusal(a answer) string {
+	if a.state == isBroken {
+		return "broken by force"
+	}
+	return "held by " + a.seen.String()
+}
+
+// judge closes lost as soon as there can be no majority any more, and when there was none for too long.
+func (l *Lock) judge(began time.Time, kept, refused int, causes error) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	needed := majority(len(l.machines))
+	if kept >= needed {
+		if began.After(l.confirmed) {
+			l.confirmed = began
+		}
+		return nil
+	}
+	if len(l.machines)-refused < needed || time.Since(l.confirmed) > l.timing.lost {
+		l.once.Do(func() { close(l.lost) })
+	}
+	return fmt.Errorf("keep the lock on the cluster: %d of %d machines, %d needed: %w", kept, len(l.machines), needed, causes)
+}

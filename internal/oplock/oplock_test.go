@@ -1,0 +1,338 @@
+package oplock
+
+import (
+	"context"
+	"errors"
+	"math/rand/v2"
+	"os"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+)
+
+// still never beats by itself: what happens is what the test asks for.
+var still = timing{every: time.Hour, answer: 20 * time.Second, expiry: 30 * time.Second, lost: time.Hour}
+
+var (
+	ann = Holder{Who: "ann@laptop pid 7", Command: "haplane apply", Lineage: "l-1"}
+	bob = Holder{Who: "bob's@desk pid 9", Command: `haplane node add "cp-4"`, Lineage: "l-1"}
+)
+
+func take(t *testing.T, all []*shell, who Holder) *Lock {
+	t.Helper()
+	lock, err := acquire(t.Context(), machines(all), who, still)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = lock.Release(context.WithoutCancel(t.Context())) })
+	return lock
+}
+
+func awaitLost(t *testing.T, lock *Lock) {
+	t.Helper()
+	select {
+	case <-lock.Lost():
+	case <-time.After(30 * time.Second):
+		t.Error("the lock is not lost")
+	}
+}
+
+func TestAcquireAndRelease(t *testing.T) {
+	all := shells(t, "cp-1", "cp-2", "cp-3")
+	lock := take(t, all, ann)
+	_, err := acquire(t.Context(), machines(all), bob, still)
+	var held *HeldError
+	if !errors.As(err, &held) || held.Seen.Who != ann.Who || held.Seen.Command != ann.Command || held.Seen.Token != lock.Holder().Token {
+		t.Fatalf("error %v", err)
+	}
+	if !strings.Contains(err.Error(), "being changed by ann@laptop pid 7 (haplane apply) since "+lock.Holder().Since.Format(time.RFC3339)) {
+		t.Errorf("error %v", err)
+	}
+	seen, err := Read(t.Context(), machines(all))
+	if err != nil || seen == nil || seen.Who != ann.Who || seen.Expired || strings.Join(seen.On, " ") != "cp-1 cp-2 cp-3" {
+		t.Errorf("seen %+v, error %v", seen, err)
+	}
+	for range 2 {
+		if err := lock.Release(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if seen, err := Read(t.Context(), machines(all)); err != nil || seen != nil {
+		t.Errorf("after the release: %+v, error %v", seen, err)
+	}
+	take(t, all, bob)
+	seen, err = Read(t.Context(), machines(all))
+	if err != nil || seen == nil || seen.Who != bob.Who || seen.Command != bob.Command {
+		t.Errorf("seen %+v, error %v: quotes come through", seen, err)
+	}
+}
+
+func TestMajority(t *testing.T) {
+	tests := map[string]struct {
+		machines, off int
+		err           string
+	}{
+		"one of one":   {1, 0, ""},
+		"none of one":  {1, 1, "0 of 1 machines, 1 needed: take the lock of m-1: connect to m-1"},
+		"two of three": {3, 1, ""},
+		"one of three": {3, 2, "1 of 3 machines, 2 needed: take the lock of m-1: connect to m-1: no route to host; take the lock of m-2"},
+		"one of two":   {2, 1, "1 of 2 machines, 2 needed"},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			all := shells(t, []string{"m-1", "m-2", "m-3"}[:tt.machines]...)
+			for i := range tt.off {
+				all[i].off.Store(true)
+			}
+			lock, err := acquire(t.Context(), machines(all), ann, still)
+			if (err == nil) != (tt.err == "") || err != nil && !strings.Contains(err.Error(), tt.err) {
+				t.Fatalf("error %v, want one with %q", err, tt.err)
+			}
+			if err == nil {
+				defer lock.Release(t.Context())
+				return
+			}
+			var few *TooFewError
+			if !errors.As(err, &few) {
+				t.Errorf("error of type %T", err)
+			}
+			for _, s := range all {
+				if s.locked() {
+					t.Errorf("%s is left locked", s.name)
+				}
+			}
+		})
+	}
+}
+
+func TestAMinorityOfTheOtherIsRespected(t *testing.T) {
+	all := shells(t, "cp-1", "cp-2", "cp-3")
+	lock := take(t, all, ann)
+	// Two machines are started anew; the holder has not put it back yet.
+	all[0].reboots(t)
+	all[1].reboots(t)
+	_, err := acquire(t.Context(), machines(all), bob, still)
+	var held *HeldError
+	if !errors.As(err, &held) || held.Seen.Who != ann.Who {
+		t.Fatalf("error %v", err)
+	}
+	if all[0].locked() || all[1].locked() {
+		t.Error("what was taken in vain is not given back")
+	}
+	if err := lock.Held(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if !all[0].locked() || !all[1].locked() {
+		t.Error("a heartbeat does not put the lock back")
+	}
+}
+
+func TestExpiry(t *testing.T) {
+	tests := map[string]struct {
+		age  int
+		free bool
+	}{
+		"just now":             {0, false},
+		"a while ago":          {20, false},
+		"too long ago":         {40, true},
+		"before the last boot": {-100000, true}, // the machine is up for less than at the heartbeat
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			all := shells(t, "cp-1", "cp-2", "cp-3")
+			dead := take(t, all, ann)
+			for _, s := range all {
+				s.ages(t, tt.age)
+			}
+			seen, err := Read(t.Context(), machines(all))
+			if err != nil || seen == nil || seen.Who != ann.Who || seen.Expired != tt.free {
+				t.Errorf("seen %+v, error %v", seen, err)
+			}
+			lock, err := acquire(t.Context(), machines(all), bob, still)
+			if (err == nil) != tt.free {
+				t.Fatalf("error %v", err)
+			}
+			if !tt.free {
+				return
+			}
+			defer lock.Release(t.Context())
+			// The one that was thought dead learns of it, and takes nothing back.
+			if err := dead.Held(t.Context()); err == nil || !strings.Contains(err.Error(), "cp-1: it is held by bob's@desk") {
+				t.Errorf("error %v", err)
+			}
+			awaitLost(t, dead)
+			if err := dead.Release(t.Context()); err != nil {
+				t.Error(err)
+			}
+			if err := lock.Held(t.Context()); err != nil {
+				t.Errorf("the release of the dead took from the living: %v", err)
+			}
+		})
+	}
+}
+
+func TestBreak(t *testing.T) {
+	all := shells(t, "cp-1", "cp-2", "cp-3")
+	quick := still
+	quick.every = 20 * time.Millisecond
+	lock, err := acquire(t.Context(), machines(all), ann, quick)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer lock.Release(t.Context())
+	broken, err := Break(t.Context(), machines(all))
+	if err != nil || broken == nil || broken.Who != ann.Who {
+		t.Fatalf("broke %+v, error %v", broken, err)
+	}
+	awaitLost(t, lock) // by its own heartbeat, which does not put it back
+	if err := lock.Held(t.Context()); err == nil || !strings.Contains(err.Error(), "was lost") {
+		t.Errorf("error %v", err)
+	}
+	if seen, err := Read(t.Context(), machines(all)); err != nil || seen != nil {
+		t.Errorf("seen %+v, error %v", seen, err)
+	}
+	if broken, err := Break(t.Context(), machines(all)); err != nil || broken != nil {
+		t.Errorf("broke again %+v, error %v", broken, err)
+	}
+	take(t, all, bob)
+	all[2].off.Store(true)
+	broken, err = Break(t.Context(), machines(all))
+	if broken == nil || broken.Who != bob.Who || err == nil || !strings.Contains(err.Error(), "break the lock of cp-3: connect to cp-3") {
+		t.Errorf("broke %+v, error %v", broken, err)
+	}
+}
+
+func TestLostWithoutAMajority(t *testing.T) {
+	all := shells(t, "cp-1", "cp-2", "cp-3")
+	lock := take(t, all, ann)
+	all[0].off.Store(true)
+	if err := lock.Held(t.Context()); err != nil {
+		t.Errorf("one is off: %v", err)
+	}
+	all[1].off.Store(true)
+	if err := lock.Held(t.Context()); err == nil || !strings.Contains(err.Error(), "1 of 3 machines, 2 needed") {
+		t.Errorf("error %v", err)
+	}
+	select {
+	case <-lock.Lost():
+		t.Error("lost at once")
+	default:
+	}
+	lock.timing.lost = 0
+	if err := lock.Held(t.Context()); err == nil {
+		t.Error("held by one of three")
+	}
+	awaitLost(t, lock)
+}
+
+func TestDamage(t *testing.T) {
+	tests := map[string]struct {
+		text string
+		who  string // "" is taken over
+	}{
+		"empty":           {"", ""},
+		"a token alone":   {"t\n", ""},
+		"not a number":    {"t\nsoon\n{\"holder\":\"x\"}\n", ""},
+		"not ours at all": {"hello", ""},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			all := shells(t, "cp-1")
+			_ = take(t, all, ann).Release(t.Context())
+			all[0].write(t, tt.text)
+			lock := take(t, all, bob)
+			if err := lock.Held(t.Context()); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	t.Run("unreadable holder", func(t *testing.T) {
+		all := shells(t, "cp-1")
+		lines := func() []string { take(t, all, ann); return all[0].lines(t) }()
+		all[0].write(t, lines[0]+"\n"+lines[1]+"\nscribble\n")
+		_, err := acquire(t.Context(), machines(all), bob, still)
+		var held *HeldError
+		if !errors.As(err, &held) || held.Seen.Who != "unknown" || !strings.Contains(err.Error(), "scribble") {
+			t.Errorf("error %v", err)
+		}
+	})
+	t.Run("not a folder", func(t *testing.T) {
+		all := shells(t, "cp-1")
+		all[0].dir = os.DevNull
+		_, err := acquire(t.Context(), machines(all), bob, still)
+		var few *TooFewError
+		if !errors.As(err, &few) || strings.Contains(err.Error(), "umask") {
+			t.Errorf("error %v", err)
+		}
+	})
+}
+
+// TestNeverTwoHolders has contenders who come at once and machines that come and go.
+func TestNeverTwoHolders(t *testing.T) {
+	all := shells(t, "cp-1", "cp-2", "cp-3")
+	const contenders, rounds = 3, 12
+	var holders, won atomic.Int32
+	var group sync.WaitGroup
+	for c := range contenders {
+		random := rand.New(rand.NewPCG(uint64(c), 11))
+		group.Go(func() {
+			for range rounds {
+				if c == 0 { // one at most is off: the others are a majority
+					away := all[random.IntN(3)]
+					away.off.Store(true)
+					defer away.off.Store(false)
+				}
+				lock, err := acquire(t.Context(), machines(all), Holder{Who: string(rune('a' + c))}, still)
+				if err == nil {
+					if n := holders.Add(1); n != 1 {
+						t.Errorf("%d holders", n)
+					}
+					won.Add(1)
+					if err := lock.Held(t.Context()); err != nil && !strings.Contains(err.Error(), "no route to host") {
+						t.Errorf("held and not: %v", err)
+					}
+					holders.Add(-1)
+					_ = lock.Release(t.Context())
+				}
+				for _, s := range all {
+					if c == 0 {
+						s.off.Store(false)
+					}
+				}
+			}
+		})
+	}
+	group.Wait()
+	if won.Load() == 0 {
+		t.Error("nobody ever won")
+	}
+}
+
+// TestOneOfTwoWins has two who come at the same time while nothing fails: one of them has it.
+func TestOneOfTwoWins(t *testing.T) {
+	for range 10 {
+		all := shells(t, "cp-1", "cp-2", "cp-3")
+		var group sync.WaitGroup
+		var locks [2]*Lock
+		var errs [2]error
+		for i := range locks {
+			group.Go(func() {
+				locks[i], errs[i] = acquire(t.Context(), machines(all), Holder{Who: string(rune('a' + i))}, still)
+			})
+		}
+		group.Wait()
+		if (errs[0] == nil) == (errs[1] == nil) {
+			t.Fatalf("errors %v and %v", errs[0], errs[1])
+		}
+		for i, err := range errs {
+			var held *HeldError
+			if err == nil {
+				_ = locks[i].Release(t.Context())
+			} else if !errors.As(err, &held) {
+				t.Errorf("error %v", err)
+			}
+		}
+	}
+}
