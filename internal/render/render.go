@@ -86,6 +86,8 @@ func Render(in Input) map[string]Machine {
 			b.controlPlane()
 			if in.Topology.KubeletOnCP {
 				b.kubernetesNode()
+			} else {
+				b.fence() // API servers call webhooks and aggregated APIs by their Services
 			}
 		case spec.RoleWorker:
 			b.kubernetesNode()
@@ -124,6 +126,7 @@ func (b *builder) controlPlane() {
 
 func (b *builder) kubernetesNode() {
 	b.addCert(path.Join(topology.PKIDir, "ca.crt"), pki.CA)
+	b.fence()
 	b.containerd()
 	b.kubelet()
 	b.kubeProxy()
