@@ -54,6 +54,10 @@ type Runner struct {
 	Provider  Provider
 	Journal   Journal
 
+	// Held tells, right before a step that cannot be taken back, whether the lock on the
+	// cluster is still ours; nil where there is none.
+	Held func(context.Context) error
+
 	DrainTimeout time.Duration
 	Force        bool // let pods go that nothing makes anew
 	Report       func(phase.Event)
@@ -75,6 +79,8 @@ type verb struct {
 	// Done looks whether there is nothing to do; nil: there always is.
 	Done func(context.Context, *Runner, change.Step) (bool, error)
 	Do   func(context.Context, *Runner, change.Step) error
+	// Final says that it cannot be taken back.
+	Final bool
 }
 
 // Run carries the change out. It stops at the first step that fails, with the
@@ -97,6 +103,11 @@ func (r *Runner) step(ctx context.Context, s change.Step) (phase.State, error) {
 			return phase.Failed, err
 		} else if done {
 			return phase.Current, r.Journal.Note(s, "done")
+		}
+	}
+	if v.Final && r.Held != nil {
+		if err := r.Held(ctx); err != nil {
+			return phase.Failed, err
 		}
 	}
 	if err := r.guard(ctx, s); err != nil {

@@ -5,8 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
-	"os/user"
 	"slices"
 	"strings"
 	"time"
@@ -16,6 +14,7 @@ import (
 	"github.com/haplane/haplane/internal/component"
 	"github.com/haplane/haplane/internal/fileset"
 	"github.com/haplane/haplane/internal/look"
+	"github.com/haplane/haplane/internal/oplock"
 	"github.com/haplane/haplane/internal/phase"
 	"github.com/haplane/haplane/internal/probe"
 	"github.com/haplane/haplane/internal/render"
@@ -130,7 +129,7 @@ func bare(err error) error {
 
 // carryOut holds the lock on the machines, measures, and walks through the steps.
 func (l *live) carryOut(ctx context.Context, out *Outcome) error {
-	release, err := l.lockMachines(ctx)
+	ctx, release, err := l.lockMachines(ctx)
 	if err != nil {
 		return err
 	}
@@ -161,6 +160,9 @@ func (l *live) carryOut(ctx context.Context, out *Outcome) error {
 	}
 	err = l.runner().Run(ctx, l.change)
 	out.Report = l.measured.stop(ctx)
+	if cause := context.Cause(ctx); err != nil && cause != nil && !errors.Is(cause, context.Canceled) {
+		err = errors.Join(cause, err)
+	}
 	if err != nil {
 		return errors.Join(err, l.failed(err))
 	}
@@ -205,7 +207,7 @@ func (l *live) begin() error {
 	return l.Store.Update(func(r *store.Record) error {
 		r.Wanted = l.Wanted
 		r.Versions = l.versions()
-		r.Change = &store.Change{ID: fmt.Sprintf("%x", time.Now().UnixNano()), Command: l.Command, Started: time.Now().UTC(), Holder: holder(), TextBefore: before}
+		r.Change = &store.Change{ID: fmt.Sprintf("%x", time.Now().UnixNano()), Command: l.Command, Started: time.Now().UTC(), Holder: oplock.Me("", "").Who, TextBefore: before}
 		for i := range r.Nodes {
 			n := &r.Nodes[i]
 			_, wanted := l.topology.Node(n.Name)
@@ -250,15 +252,6 @@ func (l *live) failed(err error) error {
 	})
 }
 
-func holder() string {
-	host, _ := os.Hostname()
-	name := "?"
-	if u, err := user.Current(); err == nil {
-		name = u.Username
-	}
-	return fmt.Sprintf("%s@%s pid %d", name, host, os.Getpid())
-}
-
 func (l *live) runner() *apply.Runner {
 	nodes := map[string]topology.Node{}
 	for _, n := range l.union().Nodes {
@@ -266,7 +259,7 @@ func (l *live) runner() *apply.Runner {
 	}
 	return &apply.Runner{
 		Cluster: l.access, Nodes: nodes, Desired: l.rendered, Render: l.withBackends, Join: l.joinFile, Members: l.members(),
-		Programs: l.programsOf(), Manifests: l.manifests(), Provider: &machines{live: l}, Journal: &journal{live: l},
+		Programs: l.programsOf(), Manifests: l.manifests(), Provider: &machines{live: l}, Journal: &journal{live: l}, Held: l.held,
 		DrainTimeout: cmp.Or(l.DrainTimeout, drainTimeout), Force: l.Force, Report: l.report, Waiting: l.waiting,
 		Detail: func(step, text string) { l.detail(step, "%s", text) }, Log: l.Log,
 	}

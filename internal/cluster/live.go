@@ -55,6 +55,7 @@ type live struct {
 	seen     observed.State
 	change   *change.Change
 	measured *measurement
+	held     func(context.Context) error // whether the lock on the machines is still ours
 }
 
 // isLive reports whether the cluster was brought up once, to its end.

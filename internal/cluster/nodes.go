@@ -132,15 +132,19 @@ func (e *env) addApplied(objects []kubeapi.Applied) {
 }
 
 func (e *env) labelNodes(ctx context.Context, client *kubeapi.Client) error {
+	return e.apply(ctx, client, nodeLabels(e.topology))
+}
+
+// nodeLabels are those of the nodes of the control plane that have a kubelet.
+func nodeLabels(t *topology.Topology) []byte {
 	var nodes []topology.Node
-	for _, n := range e.topology.ControlPlane() {
-		if e.topology.RunsKubelet(n) {
+	for _, n := range t.ControlPlane() {
+		if t.RunsKubelet(n) {
 			nodes = append(nodes, n)
 		}
 	}
-	return e.apply(ctx, client, render.NodeLabels(nodes...))
+	return render.NodeLabels(nodes...)
 }
-
 func waitForDNS(ctx context.Context, e *env) error {
 	client, err := e.api()
 	if err != nil {

@@ -151,11 +151,11 @@ func TestOneNodesErrorNamesIt(t *testing.T) {
 
 func TestOnlyNodesWithAKubeletAreLabelled(t *testing.T) {
 	c := spec.Default("demo")
-	if got := nodeLabels(topology.New(c)); strings.Count(got, "kind: Node") != 3 || strings.Contains(got, "worker-1") {
+	if got := string(nodeLabels(topology.New(c))); strings.Count(got, "kind: Node") != 3 || strings.Contains(got, "worker-1") {
 		t.Error(got)
 	}
 	c.Spec.ControlPlane.Kubelet = new(false)
-	if got := nodeLabels(topology.New(c)); got != "" {
+	if got := string(nodeLabels(topology.New(c))); got != "" {
 		t.Error(got)
 	}
 }

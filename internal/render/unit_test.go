@@ -80,9 +80,10 @@ func TestFilesOfUnits(t *testing.T) {
 		"containerd":     {"/etc/containerd/config.toml", "/usr/local/lib/haplane/import-images"},
 		"kubelet": {"/etc/kubernetes/kubelet.conf", "/etc/kubernetes/pki/ca.crt", "/var/lib/kubelet/config.yaml",
 			"/var/lib/kubelet/pki/kubelet.crt", "/var/lib/kubelet/pki/kubelet.key"},
-		"kube-proxy": {"/etc/kubernetes/kube-proxy.conf", "/var/lib/kube-proxy/config.conf"},
-		"flanneld":   {"/etc/kube-flannel/net-conf.json", "/etc/kubernetes/flannel.conf", "/etc/sysctl.d/90-kubernetes.conf"},
-		"haproxy":    {"/etc/haproxy/haproxy.cfg", "/etc/haproxy/kubernetes-ca.crt"},
+		"kube-proxy":    {"/etc/kubernetes/kube-proxy.conf", "/var/lib/kube-proxy/config.conf"},
+		"flanneld":      {"/etc/kube-flannel/net-conf.json", "/etc/kubernetes/flannel.conf", "/etc/sysctl.d/90-kubernetes.conf"},
+		"haplane-fence": {"/usr/local/lib/haplane/fence"},
+		"haproxy":       {"/etc/haproxy/haproxy.cfg", "/etc/haproxy/kubernetes-ca.crt"},
 	}
 	got := map[string][]string{}
 	machines := Render(input(spec.Default("demo"), Platform{}))

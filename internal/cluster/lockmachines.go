@@ -1,0 +1,71 @@
+package cluster
+
+import (
+	"context"
+	"errors"
+	"slices"
+
+	"github.com/haplane/haplane/internal/change"
+	"github.com/haplane/haplane/internal/machine"
+	"github.com/haplane/haplane/internal/oplock"
+	"github.com/haplane/haplane/spec"
+)
+
+// lockMachines keeps other operators, with a record of their own, from changing the
+// cluster: the lock lives on machines that stay, so that it works while the API is
+// down. Where none of them runs there is nobody to keep away. The context ends when
+// the lock is lost.
+func (l *live) lockMachines(ctx context.Context) (locked context.Context, release func(), err error) {
+	machines := l.staying()
+	if len(machines) == 0 {
+		return ctx, func() {}, nil
+	}
+	if l.TakeOver {
+		if _, err := oplock.Break(ctx, machines); err != nil {
+			return nil, nil, err
+		}
+	}
+	lock, err := oplock.Acquire(ctx, machines, oplock.Me(l.Command, l.record.Lineage))
+	var held *oplock.HeldError
+	if errors.As(err, &held) {
+		return nil, nil, withHint(err, "wait until it has ended; one that died lets go after 30 s; --take-over takes the lock at once")
+	}
+	if err != nil {
+		return nil, nil, err
+	}
+	l.held = lock.Held
+	locked, lose := context.WithCancelCause(ctx)
+	go func() {
+		select {
+		case <-lock.Lost():
+			lose(errors.New("the lock on the machines was lost: another haplane may be changing the cluster"))
+		case <-locked.Done():
+		}
+	}()
+	return locked, func() {
+		lose(nil)
+		if err := lock.Release(context.WithoutCancel(ctx)); err != nil {
+			l.Log.Warn("release lock", "err", err)
+		}
+	}, nil
+}
+
+// staying are machines that run and are there throughout: those of the control plane or,
+// where none of these stays, all that do.
+func (l *live) staying() []machine.Machine {
+	var first, all []machine.Machine
+	for _, n := range l.nodes {
+		_, wanted := l.topology.Node(n.Name)
+		if !wanted || n.State != change.Active || slices.Contains(l.Replace, n.Name) || !l.seen.Machines[n.Name].Running {
+			continue
+		}
+		all = append(all, l.reach(n.Name))
+		if n.Role == spec.RoleControlPlane {
+			first = append(first, l.reach(n.Name))
+		}
+	}
+	if len(first) > 0 {
+		return first
+	}
+	return all
+}
