@@ -109,14 +109,55 @@ func Apply(ctx context.Context, q Request, o Options) (*Outcome, error) {
 		return out, l.settle()
 	}
 	if q.Confirm != nil && !out.Plan.Nothing() {
-		if yes, err := q.Confirm(out.Plan); err != nil || !yes {
-			return nil, errors.Join(err, ErrDeclined)
+		asked := time.Now()
+		if yes, err := q.Confirm(out.Plan); err != nil {
+			return nil, err
+		} else if !yes {
+			return nil, ErrDeclined
+		}
+		if err := l.stillTrue(ctx, asked); err != nil {
+			return nil, err
 		}
 	}
 	err = l.carryOut(ctx, out)
 	out.Elapsed = time.Since(began)
 	out.Seconds = out.Elapsed.Seconds()
 	return out, l.explain(ctx, err)
+}
+
+// fresh is how long a plan is taken for true without another look.
+const fresh = 2 * time.Second
+
+// stillTrue looks again after the user was asked: a plan that somebody else's change
+// has made stale is not carried out.
+func (l *live) stillTrue(ctx context.Context, since time.Time) error {
+	if time.Since(since) < fresh {
+		return nil
+	}
+	shown := l.change
+	if err := l.look(ctx); err != nil {
+		return err
+	}
+	if err := l.plan(); err != nil {
+		return err
+	}
+	gone, come := differ(shown.Steps, l.change.Steps), differ(l.change.Steps, shown.Steps)
+	if len(gone)+len(come) == 0 {
+		return nil
+	}
+	return withHint(fmt.Errorf("the cluster has changed since the plan was made: steps that are no longer needed: %s; steps that are needed now: %s",
+		cmp.Or(strings.Join(gone, ", "), "none"), cmp.Or(strings.Join(come, ", "), "none")), "look at the new plan: haplane plan --cluster "+l.topology.Name)
+}
+
+// differ are the IDs of the steps of a that b does not have.
+func differ(a, b []change.Step) []string {
+	var out []string
+	for _, s := range a {
+		if !slices.ContainsFunc(b, func(o change.Step) bool { return o.ID == s.ID }) {
+			out = append(out, s.ID)
+		}
+	}
+	return out
 }
 
 // bare is the error without the name of the phase that looked.
@@ -258,7 +299,7 @@ func (l *live) runner() *apply.Runner {
 		nodes[n.Name] = n
 	}
 	return &apply.Runner{
-		Cluster: l.access, Nodes: nodes, Desired: l.rendered, Render: l.withBackends, Join: l.joinFile, Members: l.members(),
+		Cluster: l.access(), Nodes: nodes, Desired: l.rendered, Render: l.withBackends, Join: l.joinFile, Members: l.members(),
 		Programs: l.programsOf(), Manifests: l.manifests(), Provider: &machines{live: l}, Journal: &journal{live: l}, Held: l.held,
 		DrainTimeout: cmp.Or(l.DrainTimeout, drainTimeout), Force: l.Force, Report: l.report, Waiting: l.waiting,
 		Detail: func(step, text string) { l.detail(step, "%s", text) }, Log: l.Log,

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/haplane/haplane/internal/apply"
 	"github.com/haplane/haplane/internal/poll"
 	"github.com/haplane/haplane/internal/render"
 	"github.com/haplane/haplane/internal/runtime/systemd"
@@ -167,18 +168,14 @@ func (e *env) waitForUnit(ctx context.Context, n topology.Node, units []string, 
 		return e.withConsole(n, err)
 	}
 	if err != nil {
-		return &UnitError{Node: n.Name, Unit: suspect, Err: err}
+		return &apply.UnitError{Node: n.Name, Unit: suspect, Err: err}
 	}
 	return nil
 }
 
 // apiServerReady asks the node's own API server, past the load balancer.
 func (e *env) apiServerReady(ctx context.Context, n topology.Node) error {
-	client, err := e.apiOf(n)
-	if err != nil {
-		return poll.Stop(err)
-	}
-	return bounded(ctx, client.ReadyZ)
+	return e.access().Ready(ctx, n)
 }
 
 func (e *env) loadBalancerReady(ctx context.Context) error {

@@ -11,6 +11,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/haplane/haplane/internal/access"
 	"github.com/haplane/haplane/internal/component"
 	"github.com/haplane/haplane/internal/fileset"
 	"github.com/haplane/haplane/internal/image"
@@ -99,6 +100,11 @@ func (e *env) close() {
 	}
 }
 
+// access is the way to every part of the cluster.
+func (e *env) access() *access.Cluster {
+	return &access.Cluster{Topology: e.topology, Keys: e.keys, Machine: func(node string) machine.Machine { return e.reach(node) }}
+}
+
 func (e *env) machine(n topology.Node) machine.Machine { return e.reach(n.Name) }
 
 func (e *env) provider() *nspawn.Provider {
@@ -113,25 +119,10 @@ func (e *env) provider() *nspawn.Provider {
 }
 
 // api returns a client of the API servers behind the load balancer, with all rights.
-func (e *env) api() (*kubeapi.Client, error) { return e.newClient(e.topology.APIEndpoint(), "") }
-
-// apiOf returns a client of one node's API server.
-func (e *env) apiOf(n topology.Node) (*kubeapi.Client, error) {
-	return e.newClient(n.APIServer(), topology.KubernetesName)
-}
-
-func (e *env) newClient(server, serverName string) (*kubeapi.Client, error) {
-	data, err := e.kubeconfig(pki.SuperAdmin, server, serverName).Bytes()
-	if err != nil {
-		return nil, err
-	}
-	return kubeapi.FromKubeconfig(data)
-}
+func (e *env) api() (*kubeapi.Client, error) { return e.access().API() }
 
 func (e *env) kubeconfig(user, server, serverName string) kubeconfig.Config {
-	client := e.keys.Pairs[user]
-	return kubeconfig.Config{Cluster: e.topology.Name, Server: server, TLSServerName: serverName,
-		CA: e.keys.Pairs[pki.CA].Cert, Cert: client.Cert, Key: client.Key}
+	return e.access().Kubeconfig(user, server, serverName)
 }
 
 // onNodes calls fn for all nodes at once; the error holds those of all, each with the node's name.

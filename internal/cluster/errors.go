@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/haplane/haplane/internal/apply"
 	"github.com/haplane/haplane/internal/machine"
 )
 
@@ -25,20 +26,17 @@ var errUnfinished = errors.New("bringing it up was cut off")
 
 func withHint(err error, hint string) error { return &HintedError{Err: err, Hint: hint} }
 
-// A UnitError is a unit that did not do what was waited for.
-type UnitError struct {
-	Node, Unit string
-	Err        error
-}
-
-func (e *UnitError) Error() string { return fmt.Sprintf("%s: %v", e.Unit, e.Err) }
-func (e *UnitError) Unwrap() error { return e.Err }
-
 const logLines = 8
 
 // explain adds to an error about a unit the end of its log, and where to read on.
 func (e *env) explain(ctx context.Context, err error) error {
-	var unit *UnitError
+	var off *apply.MachineError
+	if errors.As(err, &off) {
+		n, _ := e.topology.Node(off.Node)
+		n.Name = off.Node
+		return e.withConsole(n, err)
+	}
+	var unit *apply.UnitError
 	if !errors.As(err, &unit) || e.reach == nil || ctx.Err() != nil {
 		return err
 	}

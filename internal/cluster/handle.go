@@ -3,6 +3,7 @@ package cluster
 import (
 	"fmt"
 	"log/slog"
+	"slices"
 	"strings"
 
 	"github.com/haplane/haplane/internal/kubeconfig"
@@ -27,7 +28,25 @@ func Open(name string) (*Handle, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Handle{env: newEnv(c, Options{Store: s, Log: slog.New(slog.DiscardHandler)})}, nil
+	h := &Handle{env: newEnv(c, Options{Store: s, Log: slog.New(slog.DiscardHandler)})}
+	return h, h.addLeaving()
+}
+
+// addLeaving adds the nodes that leave: they are reached until they are gone.
+func (h *Handle) addLeaving() error {
+	r, err := h.env.Store.Record()
+	if err != nil {
+		return err
+	}
+	t := *h.env.topology
+	t.Nodes = slices.Clone(t.Nodes)
+	for _, n := range r.Nodes {
+		if _, wanted := t.Node(n.Name); !wanted {
+			t.Nodes = append(t.Nodes, topology.NewNode(n.Name, n.Role, n.Address))
+		}
+	}
+	h.env.topology = &t
+	return nil
 }
 
 // NodeNames lists the nodes in the order of the cluster file.

@@ -7,12 +7,10 @@ import (
 	"slices"
 	"time"
 
-	"github.com/haplane/haplane/internal/access"
 	"github.com/haplane/haplane/internal/apply"
 	"github.com/haplane/haplane/internal/change"
 	"github.com/haplane/haplane/internal/kubeapi"
 	"github.com/haplane/haplane/internal/look"
-	"github.com/haplane/haplane/internal/machine"
 	"github.com/haplane/haplane/internal/observed"
 	"github.com/haplane/haplane/internal/pki"
 	"github.com/haplane/haplane/internal/render"
@@ -49,7 +47,6 @@ type live struct {
 	old      *topology.Topology // as it was applied
 	nodes    []change.Node      // of the record
 	leaving  []topology.Node
-	access   *access.Cluster
 	issues   []pki.Reissue
 	objects  []kubeapi.Applied
 	seen     observed.State
@@ -91,7 +88,6 @@ func newLive(q Request, o Options) (*live, error) {
 		}
 	}
 	l.rendered = l.of(l.topology)
-	l.access = &access.Cluster{Topology: l.topology, Keys: l.keys, Machine: func(node string) machine.Machine { return l.reach(node) }}
 	return l, l.connect()
 }
 
@@ -172,7 +168,7 @@ func (l *live) withBackends(names []string) map[string]render.Machine {
 // look sees the cluster as it is.
 func (l *live) look(ctx context.Context) error {
 	all := l.union()
-	looker := look.Looker{Cluster: l.access, Nodes: all.Nodes, Members: l.members(), Power: l.power, Wanted: map[string]look.Want{}}
+	looker := look.Looker{Cluster: l.access(), Nodes: all.Nodes, Members: l.members(), Power: l.power, Wanted: map[string]look.Want{}}
 	for name, m := range l.rendered {
 		looker.Wanted[name] = apply.WantOf(m)
 	}

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/haplane/haplane/internal/apply"
 	"github.com/haplane/haplane/internal/kubeapi"
 	"github.com/haplane/haplane/internal/poll"
 	"github.com/haplane/haplane/internal/render"
@@ -58,7 +59,7 @@ func waitForNodes(ctx context.Context, e *env) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, nodesTimeout)
 	defer cancel()
-	var late *UnitError
+	var late *apply.UnitError
 	err = e.until(ctx, "", func(ctx context.Context) error {
 		return bounded(ctx, func(ctx context.Context) error {
 			nodes, err := client.Nodes(ctx)
@@ -74,7 +75,7 @@ func waitForNodes(ctx context.Context, e *env) error {
 		n, _ := e.topology.Node(late.Node)
 		return e.withConsole(n, fmt.Errorf("%s: %w", n.Name, err))
 	case err != nil && late != nil:
-		return &UnitError{Node: late.Node, Unit: late.Unit, Err: err}
+		return &apply.UnitError{Node: late.Node, Unit: late.Unit, Err: err}
 	case err != nil:
 		return err
 	}
@@ -83,7 +84,7 @@ func waitForNodes(ctx context.Context, e *env) error {
 
 // lateNodes tells what is waited for on each node. It returns the first that is not
 // ready, and all reasons in one error, which stops the wait where none can come to an end.
-func (e *env) lateNodes(nodes []kubeapi.Node) (first *UnitError, err error) {
+func (e *env) lateNodes(nodes []kubeapi.Node) (first *apply.UnitError, err error) {
 	var reasons []string
 	for _, n := range e.topology.KubeletNodes() {
 		reason := e.notReady(n, nodes)
@@ -91,7 +92,7 @@ func (e *env) lateNodes(nodes []kubeapi.Node) (first *UnitError, err error) {
 		if reason == "" {
 			continue
 		}
-		late := &UnitError{Node: n.Name, Unit: "kubelet"}
+		late := &apply.UnitError{Node: n.Name, Unit: "kubelet"}
 		if e.isOff(n) {
 			return late, poll.Stop(errMachineOff)
 		}

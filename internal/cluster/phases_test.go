@@ -10,6 +10,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/haplane/haplane/internal/apply"
 	"github.com/haplane/haplane/internal/fileset"
 	"github.com/haplane/haplane/internal/machine"
 	"github.com/haplane/haplane/internal/render"
@@ -112,7 +113,7 @@ func testWaitingEndsWhenAUnitCrashesOverAndOver(t *testing.T) {
 	cp1, _ := e.topology.Node("cp-1")
 	boom := errors.New("connection refused")
 	err := e.waitForUnit(t.Context(), cp1, []string{"kube-apiserver", "etcd"}, func(context.Context) error { return boom })
-	var unit *UnitError
+	var unit *apply.UnitError
 	if !errors.As(err, &unit) || unit.Unit != "etcd" || !errors.Is(err, boom) || !strings.Contains(err.Error(), "12 times") {
 		t.Error(err)
 	}
@@ -122,7 +123,7 @@ func TestExplainShowsTheUnitsLog(t *testing.T) {
 	e, hosts := recorded()
 	hosts["cp-2"].Answer = func([]string) (string, error) { return "first\nflag provided but not defined\n", nil }
 	ctx, cancel := context.WithCancel(t.Context())
-	err := e.explain(ctx, errors.Join(errors.New("other"), &UnitError{Node: "cp-2", Unit: "etcd", Err: errors.New("not ready")}))
+	err := e.explain(ctx, errors.Join(errors.New("other"), &apply.UnitError{Node: "cp-2", Unit: "etcd", Err: errors.New("not ready")}))
 	var hinted *HintedError
 	if !errors.As(err, &hinted) || hinted.Hint != "haplane logs cp-2 etcd --cluster demo" {
 		t.Errorf("hint of %v", err)
@@ -134,7 +135,7 @@ func TestExplainShowsTheUnitsLog(t *testing.T) {
 		t.Error("an error that is not about a unit changed")
 	}
 	cancel()
-	if cut := (&UnitError{Node: "cp-2", Unit: "etcd", Err: ctx.Err()}); e.explain(ctx, cut) != error(cut) {
+	if cut := (&apply.UnitError{Node: "cp-2", Unit: "etcd", Err: ctx.Err()}); e.explain(ctx, cut) != error(cut) {
 		t.Error("a unit is blamed for the user's interrupt")
 	}
 }

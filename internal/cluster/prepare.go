@@ -174,7 +174,7 @@ func nspawnMachines(e *env) []nspawn.Machine {
 
 func (e *env) nspawnMachine(n topology.Node) nspawn.Machine {
 	m := nspawn.Machine{Name: n.Name, Addresses: n.Addresses,
-		HostKey: e.ssh.HostKeys[n.Name], AuthorizedKey: e.ssh.AuthorizedKey}
+		HostKey: e.ssh.HostKeys[n.Name], AuthorizedKey: e.ssh.AuthorizedKey, Image: e.image.Root}
 	if n.Role == spec.RoleControlPlane && len(e.agent) > 0 {
 		// It is large: to encrypt it for each machine takes longer than to boot them.
 		m.Programs = map[string]string{render.AgentBinary: e.executable}

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/haplane/haplane/internal/haproxyapi"
+	"github.com/haplane/haplane/internal/look"
 	"github.com/haplane/haplane/internal/topology"
 	"github.com/haplane/haplane/spec"
 )
@@ -25,8 +26,21 @@ type Status struct {
 	LoadBalancers              []LBStatus        `json:"loadBalancers"`
 	// Warnings are about what is right still, and will not be: certificates that end soon.
 	Warnings []string `json:"warnings"`
+	// Change is one that is under way or was cut off; nil where there is none.
+	Change *ChangeStatus `json:"change,omitempty"`
 	// Errors are what could not be looked at, and why.
 	Errors []string `json:"errors"`
+}
+
+// ChangeStatus is a change of the cluster that is under way, or was cut off.
+type ChangeStatus struct {
+	Command string    `json:"command"`
+	Started time.Time `json:"started"`
+	Holder  string    `json:"holder"`          // user@host pid N
+	Running bool      `json:"running"`         // by a process of this host that has the lock; else it was cut off
+	Steps   int       `json:"steps"`           // that are done
+	Last    string    `json:"last,omitempty"`  // the step that was begun last
+	Error   string    `json:"error,omitempty"` // why it stopped
 }
 
 // NodeStatus is a machine of the cluster. Ready is what Kubernetes says of a node
@@ -86,6 +100,10 @@ func (h *Handle) Status(ctx context.Context) (*Status, error) {
 	s := &Status{Cluster: e.topology.Name, Identity: e.topology.Identity, Endpoint: e.topology.APIEndpoint(),
 		Leaders: map[string]string{}, KubernetesServiceEndpoints: []string{},
 		Warnings: certificateWarnings(e.rows, e.keys, time.Now()), Errors: []string{}}
+	var err error
+	if s.Change, err = e.changeStatus(); err != nil {
+		return nil, err
+	}
 	c := &collector{env: e, status: s}
 	var group sync.WaitGroup
 	for _, look := range []func(context.Context) error{c.nodes, c.apiServers, c.etcd, c.leaders, c.endpoints, c.loadBalancers} {
@@ -162,18 +180,18 @@ func (c *collector) apiServers(ctx context.Context) error {
 
 func (c *collector) etcd(ctx context.Context) error {
 	c.status.Etcd.Members = []MemberStatus{}
-	client, err := c.env.etcd()
-	if err != nil {
-		return fmt.Errorf("connect to etcd: %w", err)
+	seen := look.Etcd(ctx, c.env.access(), c.env.topology.EtcdMembers())
+	for _, m := range seen.Members {
+		c.status.Etcd.Members = append(c.status.Etcd.Members, MemberStatus{Name: m.Name, Leader: m.Leader,
+			Learner: m.Learner, Healthy: m.Healthy, Error: m.Error})
 	}
-	defer client.Close()
-	members, err := client.Members(ctx)
-	if err != nil {
-		return err
-	}
-	for _, s := range client.Statuses(ctx, members) {
-		c.status.Etcd.Members = append(c.status.Etcd.Members, MemberStatus{Name: s.Member.Name, Leader: s.Leader,
-			Learner: s.Member.Learner, Healthy: s.Healthy, Error: s.Error})
+	switch {
+	case !seen.Seen:
+		return fmt.Errorf("ask etcd: %s", seen.Error)
+	case !seen.Quorum:
+		v := seen.Voting()
+		return fmt.Errorf("etcd has no quorum: %d of %d voters are healthy, %d needed; the members are those that it remembers",
+			v.Healthy(), v.Voters(), v.Quorum())
 	}
 	return nil
 }

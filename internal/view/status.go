@@ -36,10 +36,28 @@ func Status(w io.Writer, s *cluster.Status) error {
 	if err := t.Flush(); err != nil {
 		return err
 	}
+	if s.Change != nil {
+		fmt.Fprintln(w, "\n"+underway(s.Change))
+	}
 	for _, line := range reasons(s) {
 		fmt.Fprintln(w, line)
 	}
 	return nil
+}
+
+// underway tells of a change that has not ended, and how to go on.
+func underway(c *cluster.ChangeStatus) string {
+	text := fmt.Sprintf("%s, begun %s by %s", c.Command, c.Started.Format("2006-01-02 15:04:05 MST"), c.Holder)
+	if c.Last != "" {
+		text += fmt.Sprintf(": %d steps done, the last begun is %s", c.Steps, c.Last)
+	}
+	if c.Running {
+		return "a change is under way: " + text
+	}
+	if c.Error != "" {
+		text += "\n  it stopped: " + c.Error
+	}
+	return "a change was cut off: " + text + "\n  haplane apply goes on with it, haplane apply --abort goes back"
 }
 
 func word(yes bool, ifYes, ifNo string) string {

@@ -1,0 +1,31 @@
+package cluster
+
+import (
+	"errors"
+
+	"github.com/haplane/haplane/internal/store"
+)
+
+// changeStatus tells of a change in the record that has not ended.
+func (e *env) changeStatus() (*ChangeStatus, error) {
+	r, err := e.Store.Record()
+	if errors.Is(err, store.ErrNoCluster) {
+		return nil, nil
+	}
+	if err != nil || r.Change == nil {
+		return nil, err
+	}
+	out := &ChangeStatus{Command: r.Change.Command, Started: r.Change.Started, Holder: r.Change.Holder, Error: r.Change.Error}
+	for _, s := range r.Change.Steps {
+		if s.State == store.Done {
+			out.Steps++
+		}
+		out.Last = s.ID
+	}
+	if unlock, err := e.Store.Lock(); err != nil {
+		out.Running = true
+	} else {
+		unlock()
+	}
+	return out, nil
+}
