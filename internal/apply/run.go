@@ -125,6 +125,9 @@ func (r *Runner) step(ctx context.Context, s change.Step) (phase.State, error) {
 
 // guard looks anew at what the step must leave standing.
 func (r *Runner) guard(ctx context.Context, s change.Step) error {
+	if s.Guard == (change.Guard{}) {
+		return nil
+	}
 	var seen observed.State
 	if s.Guard.Etcd != "" {
 		seen.Etcd = r.etcd(ctx)

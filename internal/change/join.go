@@ -112,22 +112,34 @@ func (p *planner) lastOf(verb, node string) []string {
 	return nil
 }
 
-// finishJoin starts what needs the API, and writes down that the node is one of us.
+// besideAPIServer are the programs that talk to the API server of their own node; all
+// others of a Kubernetes node go through the load balancers, and need not wait for it.
+var besideAPIServer = []string{"kube-controller-manager", "kube-scheduler", "haplane-agent"}
+
+// finishJoin starts all other programs, and writes down that the node is one of us.
 func (p *planner) finishJoin(n topology.Node) {
 	why := []Reason{{What: "spec.nodes[" + n.Name + "]", New: string(n.Role)}}
-	needs := append(p.has(id(WriteFiles, n.Name)), p.has(id(Start, n.Name, "kube-apiserver"))...)
-	needs = append(needs, p.has(id(PromoteMember, n.Name))...)
-	var rest []string
+	written := p.has(id(WriteFiles, n.Name))
+	ready := append(p.has(id(Start, n.Name, "kube-apiserver")), p.has(id(PromoteMember, n.Name))...)
+	var node, beside []string
 	for _, u := range p.Desired[n.Name].Units {
-		if u.Name != "etcd" && u.Name != "kube-apiserver" {
-			rest = append(rest, u.Name)
+		switch {
+		case u.Name == "etcd" || u.Name == "kube-apiserver":
+		case slices.Contains(besideAPIServer, u.Name):
+			beside = append(beside, u.Name)
+		default:
+			node = append(node, u.Name)
 		}
 	}
-	if len(rest) > 0 {
-		needs = []string{p.add(Step{ID: id(Start, n.Name), Verb: Start, Node: n.Name, Why: why, Units: rest, Needs: needs})}
+	all := slices.Concat(written, ready)
+	if len(node) > 0 {
+		all = append(all, p.add(Step{ID: id(Start, n.Name), Verb: Start, Node: n.Name, Why: why, Units: node, Needs: written}))
 	}
 	if p.Wanted.RunsKubelet(n) {
-		needs = []string{p.add(Step{ID: id(NodeReady, n.Name), Verb: NodeReady, Node: n.Name, Why: why, Needs: needs})}
+		all = append(all, p.add(Step{ID: id(NodeReady, n.Name), Verb: NodeReady, Node: n.Name, Why: why, Needs: p.has(id(Start, n.Name))}))
 	}
-	p.add(Step{ID: id(Activate, n.Name), Verb: Activate, Node: n.Name, Why: why, Needs: needs})
+	if len(beside) > 0 {
+		all = append(all, p.add(Step{ID: id(Start, n.Name, "controllers"), Verb: Start, Node: n.Name, Why: why, Units: beside, Needs: ready}))
+	}
+	p.add(Step{ID: id(Activate, n.Name), Verb: Activate, Node: n.Name, Why: why, Needs: all})
 }

@@ -39,7 +39,8 @@ func TestJoinTwo(t *testing.T) {
 	before(t, c, "create-machine@cp-4", "write-files@cp-4", "member-add@cp-4", "start@cp-4/etcd", "member-promote@cp-4",
 		"member-add@cp-5", "start@cp-5/etcd", "member-promote@cp-5", "start@cp-5/kube-apiserver", "lb-backends@lb-1/join")
 	before(t, c, "start@cp-4/kube-apiserver", "lb-backends@lb-1/join")
-	before(t, c, "start@cp-4/kube-apiserver", "start@cp-4", "node-ready@cp-4", "activate@cp-4")
+	before(t, c, "start@cp-4/kube-apiserver", "start@cp-4/controllers", "activate@cp-4")
+	before(t, c, "write-files@cp-4", "start@cp-4", "node-ready@cp-4", "activate@cp-4")
 	if reaches(c, "create-machine@cp-5", "create-machine@cp-4") {
 		t.Error("machines are not made side by side")
 	}
@@ -95,7 +96,8 @@ func TestReplace(t *testing.T) {
 			}
 			c := plan(t, in)
 			before(t, c, "member-remove@cp-2", "node-delete@cp-2", "remove-machine@cp-2", "create-machine@cp-2", "member-add@cp-2",
-				"member-promote@cp-2", "start@cp-2/kube-apiserver", "node-ready@cp-2", "activate@cp-2")
+				"member-promote@cp-2", "start@cp-2/kube-apiserver", "activate@cp-2")
+			before(t, c, "create-machine@cp-2", "node-ready@cp-2", "activate@cp-2")
 			for _, s := range c.Steps {
 				if s.Verb == Forget || s.Verb == SetBackends {
 					t.Errorf("step %s: it comes back under its name and address", s.ID)
