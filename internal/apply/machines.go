@@ -61,11 +61,7 @@ func (r *Runner) waitForMachine(ctx context.Context, n topology.Node) error {
 	return nil
 }
 
-func machineGone(_ context.Context, r *Runner, s change.Step) (bool, error) {
-	made, running, err := r.Provider.Status(r.node(s))
-	return !made && !running, err
-}
-
+// removeMachine takes away whatever is left of a machine, also of one that lost its record.
 func removeMachine(ctx context.Context, r *Runner, s change.Step) error {
 	return r.Provider.Remove(ctx, r.node(s))
 }
@@ -87,16 +83,14 @@ func filesCurrent(ctx context.Context, r *Runner, s change.Step) (bool, error) {
 	if err != nil {
 		return false, err
 	}
+	r.looked.Store(s.ID, seen)
 	want := r.Desired[s.Node].Files
 	return len(want.Stale(seen.Files))+len(fileset.Unwanted(seen.Manifest, want)) == 0, nil
 }
 
 func writeFiles(ctx context.Context, r *Runner, s change.Step) error {
-	seen, err := r.seen(ctx, s)
-	if err != nil {
-		return err
-	}
-	return Write(ctx, r.Cluster.Machine(s.Node), r.Desired[s.Node].Files, seen)
+	seen, _ := r.looked.Load(s.ID)
+	return Write(ctx, r.Cluster.Machine(s.Node), r.Desired[s.Node].Files, seen.(observed.Machine))
 }
 
 func issueCertificates(_ context.Context, r *Runner, _ change.Step) error { return r.Journal.Issue() }

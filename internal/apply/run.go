@@ -7,6 +7,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"sync"
 	"time"
 
 	"github.com/haplane/haplane/internal/access"
@@ -64,6 +65,8 @@ type Runner struct {
 	Waiting      func(node, what string) // what is waited for; "" when that is over
 	Detail       func(step, text string)
 	Log          *slog.Logger
+
+	looked sync.Map // what Done saw for Do, by the step's ID
 }
 
 // Waits are bounded: what takes longer than this on a loaded machine is broken.
@@ -152,9 +155,11 @@ func (r *Runner) until(ctx context.Context, node string, limit time.Duration, fn
 	defer cancel()
 	defer r.Waiting(node, "")
 	return poll.Until(ctx, pollEvery, func(ctx context.Context) error {
+		began := time.Now()
 		err := fn(ctx)
 		if err != nil {
 			r.Waiting(node, err.Error())
+			r.Log.Debug("waiting", "node", node, "took", time.Since(began), "err", err)
 		}
 		return err
 	})

@@ -10,7 +10,7 @@ func init() {
 		change.IssueCertificates: {Do: issueCertificates},
 		change.CreateMachine:     {Done: machineAnswers, Do: createMachine},
 		change.StartMachine:      {Done: machineAnswers, Do: startMachine},
-		change.RemoveMachine:     {Done: machineGone, Do: removeMachine, Final: true},
+		change.RemoveMachine:     {Do: removeMachine, Final: true},
 		change.WriteFiles:        {Done: filesCurrent, Do: writeFiles},
 		change.Start:             {Do: startPrograms},
 		change.Restart:           {Do: restartPrograms},

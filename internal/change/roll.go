@@ -172,7 +172,8 @@ const servingCertificate = topology.PKIDir + "/apiserver.crt"
 func (p *planner) rollShared(n topology.Node, d difference) {
 	etcd, api := slices.Contains(d.restart, "etcd"), slices.Contains(d.restart, "kube-apiserver")
 	needs := []string(nil)
-	if etcd || api {
+	turns := len(d.restart) > 0 // what is restarted takes turns, controllers that lead included
+	if turns {
 		needs = p.tail
 	}
 	if len(d.files)+len(d.unwanted) > 0 {
@@ -186,7 +187,7 @@ func (p *planner) rollShared(n topology.Node, d difference) {
 		needs = p.restartShared(n, d, needs, etcd)
 		p.tail = needs
 	}
-	if rest := p.programs(n, d, needs, []string{"etcd", "kube-apiserver"}); etcd || api {
+	if rest := p.programs(n, d, needs, []string{"etcd", "kube-apiserver"}); turns {
 		p.tail = rest
 	}
 }

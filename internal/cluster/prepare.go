@@ -146,7 +146,8 @@ func (e *env) addAgent() error {
 	}
 	e.executable = file
 	agent := fileset.File{Path: render.AgentBinary, Mode: 0o755, Data: data}
-	e.agent, e.agentSum = fileset.New(agent), agent.Sum()
+	agent.Digest = agent.Sum()
+	e.agent, e.agentSum = fileset.New(agent), agent.Digest
 	return nil
 }
 

@@ -21,12 +21,17 @@ type File struct {
 	Mode  fs.FileMode // permission bits only; 0600 for keys
 	Owner string      // user and group of the same name; empty is root
 	Data  []byte
+	// Digest is the SHA-256 of Data in hexadecimal where it is known already, of large files.
+	Digest string
 	// Keep is set for a file that is written where it is missing, and otherwise left as it is.
 	Keep bool
 }
 
 // Sum is the SHA-256 of the content in hexadecimal.
 func (f File) Sum() string {
+	if f.Digest != "" {
+		return f.Digest
+	}
 	sum := sha256.Sum256(f.Data)
 	return hex.EncodeToString(sum[:])
 }
