@@ -212,7 +212,8 @@ spec:
 func (c *cluster) dayWorkers(t *testing.T) {
 	unnoticed(t, c.change(t, "node", "add", "worker-2", "worker-3"))
 	c.wellAgain(t, []string{"cp-2", "cp-4", "cp-5", "cp-7"}, []string{"worker-1", "worker-2", "worker-3"})
-	c.applyText(t, fmt.Sprintf(budget, webImage))
+	image := c.on(t, "worker-1", "ctr --namespace k8s.io images list --quiet | grep ^haplane.local/web:")
+	c.applyText(t, fmt.Sprintf(budget, image))
 	c.waitRunningPod(t, "app=guarded")
 	stuck := must(t, 1, c.Run(background(t), "node", "remove", "worker-2", "--cluster", c.Name, "--yes", "--drain-timeout", "3s", "--no-probe"))
 	contains(t, "what stands in the way of a drain", stuck.Stderr, "keep-one", "guarded-")

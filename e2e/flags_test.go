@@ -19,6 +19,7 @@ type plan struct {
 		ID          string
 		Looks, Done bool
 	}
+	Steps []struct{ ID, Verb, Node string }
 	Files []struct {
 		Node, Path, Diff string
 		New              bool
@@ -53,7 +54,7 @@ func (c *cluster) checkFlags(t *testing.T) {
 	before := c.footprint(t)
 	c.checkPlan(t, flag)
 	text := must(t, 0, c.Run(background(t), append(c.UpArgs(), "--dry-run")...))
-	contains(t, "dry run", text.Stdout, "write-files            to run", "create-machines        nothing to do",
+	contains(t, "dry run", text.Stdout, "STEPS: 12\n", "restart@cp-2/kube-apiserver", "certificates reissued: none",
 		"FILES TO WRITE: 3\n", "changed cp-1:/etc/systemd/system/kube-apiserver.service\n", "\n+  "+flag)
 	if d := cmp.Diff(before, c.footprint(t)); d != "" {
 		t.Errorf("the dry run touched something (-before +after):\n%s", d)
@@ -87,12 +88,14 @@ func (c *cluster) checkPlan(t *testing.T, flag string) {
 			t.Errorf("%s: diff of the unit:\n%s", f.Node, d)
 		}
 	}
-	for _, one := range p.Phases {
-		if one.Looks && !one.Done {
-			run = append(run, one.ID)
-		}
+	for _, s := range p.Steps {
+		run = append(run, s.ID)
 	}
-	if !same(nodes, controlPlane) || !slices.Equal(run, []string{"write-files", "start-control-plane"}) || len(p.Keys)+len(p.Objects) > 0 {
+	var steps []string // one API server after another, each without new connections meanwhile
+	for _, node := range controlPlane {
+		steps = append(steps, "write-files@"+node, "lb-drain@"+node, "restart@"+node+"/kube-apiserver", "lb-restore@"+node)
+	}
+	if !same(nodes, controlPlane) || !slices.Equal(run, steps) || len(p.Phases)+len(p.Keys)+len(p.Objects) > 0 {
 		t.Errorf("the dry run wants to write on %v, run %v, make keys %v and apply %v", nodes, run, p.Keys, p.Objects)
 	}
 }

@@ -44,7 +44,7 @@ func (c *Cluster) UpArgs() []string { return []string{"up", "-f", c.File()} }
 func (c *Cluster) Down(ctx context.Context) Result {
 	cmd := c.Command(ctx, "down", "--cluster", c.Name, "--yes")
 	if _, err := os.Stat(filepath.Join(c.Store(), "cluster.yaml")); err != nil {
-		cmd.SysProcAttr.Cloneflags = syscall.CLONE_NEWNET
+		cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWNET}
 	}
 	return Finish(cmd)
 }
