@@ -44,14 +44,13 @@ const (
 type Step struct {
 	// ID is stable: the key under which a resumed run finds the step, such as member-add@cp-4.
 	ID    string   `json:"id"`
-	Verb  string   `json:"verb"`
-	Node  string   `json:"node,omitempty"`
+	Verb  string   `json:"verb"`           // what is done, such as member-add, restart, node-drain
+	Node  string   `json:"node,omitempty"` // the node it is done to; absent for the whole cluster
 	Why   []Reason `json:"why"`
 	Needs []string `json:"needs,omitempty"` // IDs of steps before it
-	Guard Guard    `json:"guard,omitzero"`
-	// Units are the programs that it is about, Backends the nodes behind the load
-	// balancers after it.
-	Units    []string `json:"units,omitempty"`
+	Guard Guard    `json:"guard,omitempty,omitzero"`
+	Units []string `json:"units,omitempty"` // programs that it is about; * is all of the node's
+	// Backends are the nodes behind the load balancers after it.
 	Backends []string `json:"backends,omitempty"`
 	// Etcd is what is expected of etcd before and after, of a step that changes it.
 	Etcd *EtcdEffect `json:"etcd,omitempty"`
@@ -59,9 +58,9 @@ type Step struct {
 
 // A Reason is why a step is there: something wanted or seen, before and after.
 type Reason struct {
-	What string `json:"what"`
-	Old  string `json:"old,omitempty"`
-	New  string `json:"new,omitempty"`
+	What string `json:"what"`          // a field of the cluster file, or a thing that was seen
+	Old  string `json:"old,omitempty"` // as it is
+	New  string `json:"new,omitempty"` // as it is to be
 }
 
 func (r Reason) String() string {
@@ -104,8 +103,8 @@ type EtcdEffect struct {
 // A Tolerance is how many voters there are, and how many more may fail.
 type Tolerance struct {
 	Voters    int `json:"voters"`
-	Healthy   int `json:"healthy"`
-	Tolerates int `json:"tolerates"`
+	Healthy   int `json:"healthy"`   // voters that answer
+	Tolerates int `json:"tolerates"` // further failures
 }
 
 // State is what the record says of a node.

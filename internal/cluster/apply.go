@@ -35,11 +35,11 @@ type Outcome struct {
 	Compared         bool                     `json:"certificatesCompared"`
 	Certificates     []look.CertificateChange `json:"certificates"`
 	CertificatesKept int                      `json:"certificatesKept"`
-	Report           *probe.Report            `json:"report,omitempty"` // what was measured; nil where nothing was
+	Report           *probe.Report            `json:"report,omitempty"` // what was measured; absent where nothing was
 	// NewFailures are what an x-ray finds wrong that it did not find before.
 	NewFailures []string      `json:"newFailures"`
 	Elapsed     time.Duration `json:"-"`
-	Seconds     float64       `json:"seconds"`
+	Seconds     float64       `json:"seconds"` // from the look at the cluster to the end, the time for an answer included
 	fresh       bool          // brought up, not changed
 }
 
@@ -66,7 +66,7 @@ func (o *Outcome) compare(before, after map[string][]look.Certificate) {
 	changed, added, removed := look.CompareCertificates(before, after, leaving, joining)
 	o.CertificatesKept -= len(changed) + len(removed)
 	o.Compared = true
-	o.Certificates = slices.Concat(changed, added, removed)
+	o.Certificates = append([]look.CertificateChange{}, slices.Concat(changed, added, removed)...)
 }
 
 // drainTimeout is how long the pods of a node that leaves may take to go.
@@ -216,7 +216,7 @@ func (l *live) carryOut(ctx context.Context, out *Outcome) error {
 		return err
 	}
 	failures, err := l.judge(ctx)
-	out.NewFailures = slices.DeleteFunc(failures, func(f string) bool { return slices.Contains(failing, f) })
+	out.NewFailures = append(out.NewFailures, slices.DeleteFunc(failures, func(f string) bool { return slices.Contains(failing, f) })...)
 	if err == nil && len(out.NewFailures) > 0 {
 		err = fmt.Errorf("the cluster is as its file says, and an x-ray finds what it did not find before:\n%s", strings.Join(out.NewFailures, "\n"))
 	}

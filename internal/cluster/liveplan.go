@@ -9,7 +9,6 @@ import (
 	"github.com/haplane/haplane/internal/change"
 	"github.com/haplane/haplane/internal/fileset"
 	"github.com/haplane/haplane/internal/kubeapi"
-	"github.com/haplane/haplane/internal/pki"
 )
 
 // PlanFor returns what Apply would do with a cluster that exists, or what Up would
@@ -41,8 +40,8 @@ func PlanFor(ctx context.Context, q Request, o Options) (*Plan, error) {
 
 // show writes the plan out for the user.
 func (l *live) show(ctx context.Context) (*Plan, error) {
-	p := &Plan{Steps: l.change.Steps, Phases: []PlannedPhase{}, Files: []FileChange{}, Keys: []string{}, Objects: []kubeapi.Applied{},
-		Reissue: append([]pki.Reissue{}, l.issues...), Warnings: l.warnings()}
+	p := newPlan()
+	p.Steps, p.Reissue, p.Warnings = append(p.Steps, l.change.Steps...), append(p.Reissue, l.issues...), l.warnings()
 	for _, r := range l.issues {
 		p.Keys = append(p.Keys, r.Name)
 	}

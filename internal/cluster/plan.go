@@ -25,14 +25,20 @@ import (
 // A Plan is what Up or Apply would do: the phases of a bring-up, or the steps that
 // change a cluster that exists. Nothing was touched to make it.
 type Plan struct {
-	Phases   []PlannedPhase    `json:"phases"`
-	Steps    []change.Step     `json:"steps"`
-	Etcd     *change.Tolerance `json:"etcd,omitempty"` // now
+	Phases   []PlannedPhase    `json:"phases"`         // of a bring-up; empty for a cluster that was brought up once
+	Steps    []change.Step     `json:"steps"`          // of a change, in their order; empty where nothing is to be done
+	Etcd     *change.Tolerance `json:"etcd,omitempty"` // as it is now; absent where it was not seen
 	Warnings []string          `json:"warnings"`
 	Files    []FileChange      `json:"files"`
-	Keys     []string          `json:"keys"`    // keys and certificates to make
+	Keys     []string          `json:"keys"`    // names of keys and certificates to make
 	Reissue  []pki.Reissue     `json:"reissue"` // the same, and why
-	Objects  []kubeapi.Applied `json:"objects"` // of Kubernetes, to make or change; none while its API does not answer
+	Objects  []kubeapi.Applied `json:"objects"` // of Kubernetes, to make or change; empty while its API does not answer
+}
+
+// newPlan has no list that is nil: scripts that read them need not know of null.
+func newPlan() *Plan {
+	return &Plan{Phases: []PlannedPhase{}, Steps: []change.Step{}, Warnings: []string{}, Files: []FileChange{},
+		Keys: []string{}, Reissue: []pki.Reissue{}, Objects: []kubeapi.Applied{}}
 }
 
 // Nothing reports whether a run would find that all is right already.
@@ -52,7 +58,7 @@ func (p *Plan) Live() bool { return len(p.Phases) == 0 }
 // find that out on their way.
 type PlannedPhase struct {
 	ID    string `json:"id"`
-	Looks bool   `json:"looks"`
+	Looks bool   `json:"looks"` // it can tell beforehand whether there is something to do
 	Done  bool   `json:"done"`
 }
 
@@ -60,7 +66,7 @@ type PlannedPhase struct {
 type FileChange struct {
 	Node string `json:"node"`
 	Path string `json:"path"`
-	New  bool   `json:"new"`
+	New  bool   `json:"new"` // it is not there yet
 	// Removed is set for a file that is no longer wanted.
 	Removed bool `json:"removed,omitempty"`
 	// Diff is in the unified format; empty for new files, secrets and programs.
@@ -74,7 +80,7 @@ func DryRun(ctx context.Context, c *spec.Cluster, o Options) (*Plan, error) {
 	}
 	e := newEnv(c, o)
 	defer e.close()
-	plan := &Plan{Steps: []change.Step{}, Warnings: []string{}, Files: []FileChange{}, Keys: []string{}, Reissue: []pki.Reissue{}, Objects: []kubeapi.Applied{}}
+	plan := newPlan()
 	reissue, err := e.renderOnly()
 	if err != nil {
 		return nil, err

@@ -8,8 +8,13 @@ import (
 // A CertificateChange is what lay in one place before and after. Before is zero
 // for one that was added, After for one that was removed.
 type CertificateChange struct {
-	Node, Path, Part string
-	Before, After    Certificate
+	Node string `json:"node"`
+	Path string `json:"path"`
+	// Part tells the certificates of one file apart: empty for its first one, else such
+	// as 2, client-certificate-data or certificate-authority-data 2.
+	Part   string      `json:"part,omitempty"`
+	Before Certificate `json:"before,omitempty,omitzero"`
+	After  Certificate `json:"after,omitempty,omitzero"`
 }
 
 type place struct{ node, path, part string }

@@ -24,17 +24,17 @@ var certificatesScript string
 
 // A Certificate is one that lies on a node. Node, Path and Part are where.
 type Certificate struct {
-	Node string
-	Path string
+	Node string `json:"-"`
+	Path string `json:"-"`
 	// Part is empty for a file's first certificate, and client-certificate-data or
 	// certificate-authority-data in a kubeconfig; those that follow the first one of
 	// these end in their number: "2", "client-certificate-data 2".
-	Part        string
-	Fingerprint string // SHA-256 of the DER form, in hexadecimal
-	Serial      string // in hexadecimal
-	Subject     string
-	Issuer      string
-	NotAfter    time.Time
+	Part        string    `json:"-"`
+	Fingerprint string    `json:"fingerprint"` // SHA-256 of the DER form, in hexadecimal
+	Serial      string    `json:"serial"`      // in hexadecimal
+	Subject     string    `json:"subject"`
+	Issuer      string    `json:"issuer"`
+	NotAfter    time.Time `json:"notAfter"`
 }
 
 // Certificates returns every certificate on a node that Kubernetes, etcd or HAProxy

@@ -16,12 +16,12 @@ const encryptionKeyLength = 32
 
 // A Reissue is a certificate or key that is to be made.
 type Reissue struct {
-	Name   string `json:"name"` // of a row, or ServiceAccount, or Encryption
+	Name   string `json:"name"` // of a certificate of the catalogue, or ServiceAccount, or Encryption
 	Reason string `json:"reason"`
 	// OldSerial (hexadecimal) and NotAfter are those of the certificate that it takes
 	// the place of, where there is one that can be read.
 	OldSerial string    `json:"oldSerial,omitempty"`
-	NotAfter  time.Time `json:"notAfter,omitzero"`
+	NotAfter  time.Time `json:"notAfter,omitempty,omitzero"`
 	// NewSerial is that of the certificate that was made, once it is; hexadecimal.
 	NewSerial string `json:"newSerial,omitempty"`
 }

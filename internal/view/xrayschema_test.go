@@ -11,6 +11,8 @@ import (
 	generate "github.com/invopop/jsonschema"
 	"github.com/santhosh-tekuri/jsonschema/v6"
 
+	"github.com/haplane/haplane/internal/change"
+	"github.com/haplane/haplane/internal/kubeapi"
 	"github.com/haplane/haplane/internal/xray"
 	"github.com/haplane/haplane/internal/xray/evidence"
 	"github.com/haplane/haplane/spec"
@@ -35,6 +37,9 @@ func enums(t reflect.Type) *generate.Schema {
 		reflect.TypeFor[xray.Status]():   {xray.Fail, xray.Error, xray.Warn, xray.Skip, xray.Pass},
 		reflect.TypeFor[evidence.Way]():  {evidence.Machines, evidence.API, evidence.Folder},
 		reflect.TypeFor[spec.Identity](): {spec.Shared, spec.PerNode, spec.SharedCertificate, xray.Mixed},
+
+		reflect.TypeFor[change.Operation](): {change.OpStop, change.OpRemove, change.OpAdd, change.OpPromote},
+		reflect.TypeFor[kubeapi.Change]():   {kubeapi.Created, kubeapi.Configured, kubeapi.Unchanged},
 	}
 	if values[t] == nil {
 		return nil
@@ -43,7 +48,7 @@ func enums(t reflect.Type) *generate.Schema {
 }
 
 func TestReportsFitTheSchema(t *testing.T) {
-	schema := compileSchema(t)
+	schema := compileSchema(t, xraySchema)
 	for name, c := range xrayCases {
 		t.Run(name, func(t *testing.T) {
 			if err := schema.Validate(asTree(t, c.report())); err != nil {
@@ -54,7 +59,7 @@ func TestReportsFitTheSchema(t *testing.T) {
 }
 
 func TestSchemaRefusesReports(t *testing.T) {
-	schema := compileSchema(t)
+	schema := compileSchema(t, xraySchema)
 	for name, spoil := range map[string]func(report map[string]any){
 		"no verdict":       func(r map[string]any) { delete(r, "verdict") },
 		"no summary":       func(r map[string]any) { delete(r["verdict"].(map[string]any), "summary") },
@@ -74,9 +79,9 @@ func TestSchemaRefusesReports(t *testing.T) {
 	}
 }
 
-func compileSchema(t *testing.T) *jsonschema.Schema {
+func compileSchema(t *testing.T, file string) *jsonschema.Schema {
 	t.Helper()
-	data, err := os.ReadFile(xraySchema)
+	data, err := os.ReadFile(file)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -96,7 +101,7 @@ func compileSchema(t *testing.T) *jsonschema.Schema {
 	return schema
 }
 
-func asTree(t *testing.T, r xray.Report) any {
+func asTree(t *testing.T, r any) any {
 	t.Helper()
 	data, err := json.Marshal(r)
 	if err != nil {
