@@ -14,7 +14,9 @@ import (
 // Plan writes what a run would do.
 func Plan(w io.Writer, p *cluster.Plan) {
 	if p.Live() {
-		Steps(w, p)
+		if Steps(w, p); p.Nothing() {
+			return
+		}
 		certificates(w, p)
 		files(w, p)
 		objects(w, p)
@@ -50,7 +52,7 @@ func Steps(w io.Writer, p *cluster.Plan) {
 	}
 	fmt.Fprintf(w, "STEPS: %d\n", len(p.Steps))
 	for i, s := range p.Steps {
-		fmt.Fprintf(w, "%4d  %-36s %s\n", i+1, s.ID, strings.Join(about(s), "; "))
+		fmt.Fprintln(w, strings.TrimRight(fmt.Sprintf("%4d  %-36s %s", i+1, s.ID, strings.Join(about(s), "; ")), " "))
 		if s.Etcd != nil {
 			fmt.Fprintf(w, "%42s etcd: %s -> %s\n", "", tolerance(s.Etcd.Before), tolerance(s.Etcd.After))
 		}
@@ -102,7 +104,14 @@ func certificates(w io.Writer, p *cluster.Plan) {
 }
 
 func files(w io.Writer, p *cluster.Plan) {
-	fmt.Fprintf(w, "\nFILES TO WRITE: %d\n", len(p.Files))
+	removed := 0
+	for _, f := range p.Files {
+		if f.Removed {
+			removed++
+		}
+	}
+	fmt.Fprintf(w, "\nFILES TO WRITE: %d", len(p.Files)-removed)
+	fmt.Fprintln(w, word(removed > 0, fmt.Sprintf(", TO REMOVE: %d", removed), ""))
 	for _, f := range p.Files {
 		kind := word(f.New, "new    ", "changed")
 		if f.Removed {
