@@ -15,6 +15,7 @@ type FieldChange struct {
 	// the way, and Instead what to do.
 	Live         bool
 	Why, Instead string
+	LosesData    bool // to follow would end etcd, and with it all data
 }
 
 // String is the change in a line.
@@ -38,6 +39,11 @@ func (e *NotLiveError) Error() string {
 		lines[i] = fmt.Sprintf("%s: not on a cluster that exists: %s; %s", c, c.Why, c.Instead)
 	}
 	return strings.Join(lines, "\n")
+}
+
+// LosesData reports whether following any of the changes would end etcd.
+func (e *NotLiveError) LosesData() bool {
+	return slices.ContainsFunc(e.Changes, func(c FieldChange) bool { return c.LosesData })
 }
 
 // Diff lists what differs between two clusters whose defaults are set, in the

@@ -63,19 +63,22 @@ func checkNames(s *Spec, names []string) error {
 }
 
 // A reason is why a node cannot come or go; its zero value is that it can.
-type reason struct{ why, instead string }
+type reason struct {
+	why, instead string
+	losesData    bool
+}
 
 func whyNotRemove(n Node, new *Spec) reason {
 	left := len(new.nodesOf(n.Role))
 	switch {
 	case n.Role == RoleLoadBalancer:
-		return reason{"clients reach the API servers through it", "keep it; its name stays"}
+		return reason{why: "clients reach the API servers through it", instead: "keep it under its name; `haplane node replace` makes it anew"}
 	case n.Role == RoleControlPlane && left == 0:
-		return reason{"no control-plane node would be left", "keep one, or end the cluster with `haplane down`"}
+		return reason{"no control-plane node would be left", "keep one, or end the cluster with `haplane down`", true}
 	case n.Role == RoleEtcd && left == 0:
-		return reason{"etcd, and with it all data, would move to the control-plane nodes", "keep one, or " + anew}
+		return reason{"etcd, and with it all data, would move to the control-plane nodes", "keep one, or " + anew, true}
 	case n.Role == RoleWorker && left == 0 && new.ControlPlane.Kubelet != nil && !*new.ControlPlane.Kubelet:
-		return reason{"no node would be left for pods, as spec.controlPlane.kubelet is false", "keep one, or add another worker"}
+		return reason{why: "no node would be left for pods, as spec.controlPlane.kubelet is false", instead: "keep one, or add another worker"}
 	}
 	return reason{}
 }
@@ -83,19 +86,19 @@ func whyNotRemove(n Node, new *Spec) reason {
 func whyNotAdd(n Node, old *Spec) reason {
 	switch {
 	case n.Role == RoleLoadBalancer:
-		return reason{"a cluster has one load balancer, which it keeps", "use its name: " + old.nodesOf(RoleLoadBalancer)[0].Name}
+		return reason{why: "a cluster has one load balancer, which it keeps", instead: "use its name: " + old.nodesOf(RoleLoadBalancer)[0].Name}
 	case n.Role == RoleEtcd && len(old.nodesOf(RoleEtcd)) == 0:
-		return reason{"etcd, and with it all data, would move from the control-plane nodes", anew}
+		return reason{"etcd, and with it all data, would move from the control-plane nodes", anew, true}
 	}
 	return reason{}
 }
 
 func nodeChange(n Node, old, new string, r reason) FieldChange {
-	return FieldChange{Field: "spec.nodes[" + n.Name + "]", Old: old, New: new, Live: r == reason{}, Why: r.why, Instead: r.instead}
+	return FieldChange{Field: "spec.nodes[" + n.Name + "]", Old: old, New: new, Live: r == reason{}, Why: r.why, Instead: r.instead, LosesData: r.losesData}
 }
 
 func placeChange(n Node, field, old, new string) FieldChange {
-	c := nodeChange(n, old, new, reason{"certificates and etcd know the node as it was", otherName(n)})
+	c := nodeChange(n, old, new, reason{why: "certificates and etcd know the node as it was", instead: otherName(n)})
 	c.Field += field
 	return c
 }

@@ -12,6 +12,7 @@ import (
 	"golang.org/x/term"
 
 	"github.com/haplane/haplane/internal/cluster"
+	"github.com/haplane/haplane/internal/store"
 	"github.com/haplane/haplane/internal/view"
 	"github.com/haplane/haplane/internal/xray"
 	"github.com/haplane/haplane/spec"
@@ -21,6 +22,7 @@ import (
 type changeFlags struct {
 	yes, takeOver, noProbe, force bool
 	drainTimeout                  time.Duration
+	probeRate                     float64
 	output                        string
 }
 
@@ -30,10 +32,22 @@ func (a *app) addChangeFlags(cmd *cobra.Command) *changeFlags {
 	cmd.Flags().BoolVarP(&f.yes, "yes", "y", false, "do not ask")
 	cmd.Flags().BoolVar(&f.takeOver, "take-over", false, "take the lock on the machines from another haplane that holds it")
 	cmd.Flags().BoolVar(&f.noProbe, "no-probe", false, "do not measure the cluster while it changes")
+	cmd.Flags().Float64Var(&f.probeRate, "probe-rate", cluster.ProbeRate, "requests a second in each lane while the cluster changes")
 	cmd.Flags().DurationVar(&f.drainTimeout, "drain-timeout", 5*time.Minute, "how long the pods of a node that leaves may take to go")
 	cmd.Flags().BoolVar(&f.force, "force", false, "let pods of a node that leaves go although nothing would make them anew")
 	cmd.Flags().StringVarP(&f.output, "output", "o", "text", "text or json")
 	return f
+}
+
+// check finds mistakes before anything is looked at.
+func (f *changeFlags) check() error {
+	switch {
+	case f.drainTimeout <= 0:
+		return usageError{errors.New("--drain-timeout must be more than 0")}
+	case !(f.probeRate > 0 && f.probeRate <= maxRate):
+		return usageError{fmt.Errorf("--probe-rate must be more than 0 and at most %d", maxRate)}
+	}
+	return checkOutput(f.output)
 }
 
 func (a *app) apply() *cobra.Command {
@@ -51,6 +65,9 @@ changed.`,
   haplane apply --abort              # go back instead, as far as that is possible`,
 		Args: usage(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := f.check(); err != nil {
+				return err
+			}
 			q, err := a.wanted(cmd.Flags().Changed("cluster"))
 			if err != nil {
 				return err
@@ -99,7 +116,7 @@ func (a *app) request(file string, data []byte, named bool) (cluster.Request, er
 
 // runChange shows the plan, asks, changes the cluster and tells how that went.
 func (a *app) runChange(cmd *cobra.Command, command string, q cluster.Request, f *changeFlags) error {
-	if err := checkOutput(f.output); err != nil {
+	if err := a.exists(q.Wanted.Metadata.Name); err != nil {
 		return err
 	}
 	o, done, err := a.options(q.Wanted.Metadata.Name, command)
@@ -107,7 +124,7 @@ func (a *app) runChange(cmd *cobra.Command, command string, q cluster.Request, f
 		return err
 	}
 	q.Command, q.DrainTimeout, q.TakeOver = commandLine(cmd), f.drainTimeout, f.takeOver
-	q.Confirm, q.Measure, q.Force = a.agree(f.yes), !f.noProbe, f.force
+	q.Confirm, q.Measure, q.ProbeRate, q.Force = a.agree(f.yes), !f.noProbe, f.probeRate, f.force
 	name := q.Wanted.Metadata.Name
 	q.Judge = func(ctx context.Context) ([]string, error) { return a.failing(ctx, name) }
 	a.warn(q.Wanted)
@@ -124,6 +141,15 @@ func (a *app) runChange(cmd *cobra.Command, command string, q cluster.Request, f
 		fmt.Fprintf(a.Out, "cluster %s is as its file says; nothing to do\n", name)
 	} else if err == nil {
 		fmt.Fprintf(a.Out, "cluster %s is as its file says: %d steps, %.1f s\n", name, len(outcome.Plan.Steps), outcome.Elapsed.Seconds())
+	}
+	return err
+}
+
+// exists tells where to begin with a cluster that there is not, before anything is made for it.
+func (a *app) exists(name string) error {
+	_, err := cluster.Open(name)
+	if errors.Is(err, store.ErrNoCluster) && a.file != "" {
+		return &cluster.HintedError{Err: err, Hint: "haplane up -f " + a.file + " makes it"}
 	}
 	return err
 }

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -39,7 +40,7 @@ other nodes but the backends of the load balancer.`,
   haplane node add --role etcd --yes`,
 		RunE: func(cmd *cobra.Command, names []string) error {
 			if !slices.Contains(roles, role) {
-				return usageError{fmt.Errorf("--role %q: must be one of %v", role, roles)}
+				return usageError{fmt.Errorf("--role %q: must be one of %s", role, strings.Join(roles, ", "))}
 			}
 			return a.editNodes(cmd, "node-add", f, func(h *cluster.Handle) (cluster.Request, error) {
 				return h.AddNodes(spec.Role(role), names)
@@ -87,6 +88,9 @@ address: meanwhile fewer failures are tolerated, and the plan says how many. Wit
 		Args:              usage(cobra.ExactArgs(1)),
 		ValidArgsFunction: a.completeNodes,
 		RunE: func(cmd *cobra.Command, names []string) error {
+			if surge && with != "" {
+				return usageError{errors.New("--surge and --with exclude each other: --with names the node that --surge would name itself")}
+			}
 			return a.editNodes(cmd, "node-replace", f, func(h *cluster.Handle) (cluster.Request, error) {
 				if surge || with != "" {
 					return h.ReplaceNodeWith(names[0], with)
@@ -98,12 +102,14 @@ address: meanwhile fewer failures are tolerated, and the plan says how many. Wit
 	f = a.addChangeFlags(cmd)
 	cmd.Flags().BoolVar(&surge, "surge", false, "let a new node join before the old one leaves")
 	cmd.Flags().StringVar(&with, "with", "", "name of the new node that joins before the old one leaves")
-	cmd.MarkFlagsMutuallyExclusive("surge", "with")
 	return cmd
 }
 
 // editNodes changes the cluster to what edit makes of its file.
 func (a *app) editNodes(cmd *cobra.Command, command string, f *changeFlags, edit func(*cluster.Handle) (cluster.Request, error)) error {
+	if err := f.check(); err != nil {
+		return err
+	}
 	h, err := a.open()
 	if err != nil {
 		return err

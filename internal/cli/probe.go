@@ -59,6 +59,9 @@ func (p *probeRun) command() *cobra.Command {
 	return cmd
 }
 
+// maxRate is the most requests a second in a lane: beyond, this side is the bottleneck.
+const maxRate = 1000
+
 var probeOutputs = []string{"text", "json", "html"}
 
 const probeLong = `Sends requests to a cluster in several lanes, each on a fixed schedule that does not wait
@@ -100,8 +103,8 @@ func (p *probeRun) check(cmd *cobra.Command, args []string) error {
 		return errors.New("--cluster and --kubeconfig exclude each other")
 	case p.lasts <= 0 || p.options.Timeout <= 0:
 		return errors.New("--for and --timeout must be more than 0")
-	case !(p.options.Rate > 0 && p.options.Rate <= 1000):
-		return errors.New("--rate must be more than 0 and at most 1000")
+	case !(p.options.Rate > 0 && p.options.Rate <= maxRate):
+		return fmt.Errorf("--rate must be more than 0 and at most %d", maxRate)
 	case !slices.Contains(probeOutputs, p.output):
 		return fmt.Errorf("--output must be %s, not %q", strings.Join(probeOutputs, ", "), p.output)
 	case changed("to"):

@@ -97,6 +97,10 @@ type usageError struct{ error }
 func (e usageError) Unwrap() error { return e.error }
 
 func exitCode(err error) int {
+	var fixed *spec.NotLiveError
+	if errors.As(err, &fixed) && fixed.LosesData() {
+		return exitRefused
+	}
 	var usage usageError
 	var file *spec.FileError
 	if errors.As(err, &usage) || errors.As(err, &file) || errors.Is(err, store.ErrBadName) {
@@ -129,7 +133,12 @@ behind a load balancer, and removes them again.`,
 	})
 	root.PersistentFlags().BoolVarP(&a.verbose, "verbose", "v", false, "show everything that goes to the log file as well")
 	root.PersistentFlags().BoolVarP(&a.quiet, "quiet", "q", false, "show no progress, only results and errors")
-	root.MarkFlagsMutuallyExclusive("verbose", "quiet")
+	root.PersistentPreRunE = func(*cobra.Command, []string) error {
+		if a.verbose && a.quiet {
+			return usageError{errors.New("--verbose and --quiet exclude each other")}
+		}
+		return nil
+	}
 	root.AddCommand(a.up(), a.plan(), a.apply(), a.node(), a.down(), a.stop(), a.start(), a.status(), a.xray(), a.initFile(), a.schema(), a.render(), a.kubeconfig(), a.kubectl(), a.probe(), a.ssh(), a.logs(), a.image(), a.agent(), a.version())
 	return root
 }

@@ -35,6 +35,8 @@ type Request struct {
 	Judge func(context.Context) ([]string, error)
 	// Measure sends requests of all kinds while the cluster changes.
 	Measure bool
+	// ProbeRate is how many of them a second in each lane; 0 is the constant of that name.
+	ProbeRate float64
 	// TakeOver takes the lock on the machines from another haplane that holds it.
 	TakeOver bool
 }
@@ -70,6 +72,10 @@ func newLive(q Request, o Options) (*live, error) {
 	record, err := o.Store.Record()
 	if err != nil {
 		return nil, err
+	}
+	if record.Applied == nil {
+		name := q.Wanted.Metadata.Name
+		return nil, withHint(fmt.Errorf("cluster %s was never brought up to its end, so it cannot be changed yet", name), "haplane up --cluster "+name+" finishes it")
 	}
 	if err := checkRequest(record, q); err != nil {
 		return nil, err

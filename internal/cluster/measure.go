@@ -1,6 +1,7 @@
 package cluster
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -14,16 +15,17 @@ import (
 	"github.com/haplane/haplane/spec"
 )
 
-// measureRate is how many requests a second each lane sends while a cluster changes.
-const measureRate = 20
+// ProbeRate is how many requests a second each lane sends by default while a cluster changes.
+const ProbeRate = 20
 
-// Settle is how long the lanes go on after the last step: what goes wrong late counts.
+// measureAfter is how long the lanes go on after the last step: what goes wrong late counts.
 const measureAfter = time.Second
 
 // A measurement is the lanes that run while a cluster changes.
 type measurement struct {
 	target  *kubeprobe.Target
 	session *probe.Session
+	rate    float64 // requests a second in each lane
 
 	mu     sync.Mutex
 	errors []string
@@ -32,7 +34,7 @@ type measurement struct {
 // measure begins to send requests of every kind. Of a cluster that does not answer
 // there is nothing to measure, and the lanes that cannot run are named.
 func (l *live) measure(ctx context.Context) *measurement {
-	m := &measurement{}
+	m := &measurement{rate: cmp.Or(l.ProbeRate, ProbeRate)}
 	if !l.seen.APISeen {
 		m.errors = append(m.errors, "the API does not answer, so nothing is measured")
 		return m
@@ -57,7 +59,7 @@ func (m *measurement) start(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if m.session, err = probe.Start(ctx, lanes, probe.Options{Rate: measureRate}); err != nil {
+	if m.session, err = probe.Start(ctx, lanes, probe.Options{Rate: m.rate}); err != nil {
 		return err
 	}
 	if m.target.Node == "" {
