@@ -148,6 +148,27 @@ func TestTheSickAreMendedFirst(t *testing.T) {
 	before(t, c, "start@cp-2", "lb-drain@cp-1", "restart@cp-1/kube-apiserver", "lb-restore@cp-1", "restart@cp-3/kube-apiserver")
 }
 
+// Two nodes are sick by their API servers alone: their members restart one after
+// another, and not where that takes quorum.
+func TestMendingIsGuardedWhereTheMemberIsHealthy(t *testing.T) {
+	in := healthy(wanted(t, three...))
+	for _, node := range []string{"cp-1", "cp-2"} {
+		in.Observed.Machines[node].Units["etcd"] = observed.Unit{Active: true, Config: "old"}
+		in.Observed.APIServers[node] = observed.APIServer{Error: "refused"}
+	}
+	c := plan(t, in)
+	before(t, c, "start@cp-1", "start@cp-2")
+	s, _ := c.Step("start@cp-2")
+	n, _ := in.Wanted.Node("cp-2")
+	if err := Check(s, n, in.Observed); err != nil {
+		t.Error(err)
+	}
+	in.Observed.Etcd.Members[0].Healthy = false
+	if err := Check(s, n, in.Observed); err == nil || !strings.Contains(err.Error(), "quorum") {
+		t.Errorf("with the first member down the guard says %v", err)
+	}
+}
+
 func TestEtcdRestartsBehindAStoppedAPIServer(t *testing.T) {
 	in := healthy(wanted(t, three...))
 	for _, node := range []string{"cp-1", "cp-2", "cp-3"} {

@@ -78,7 +78,7 @@ func (p *planner) sick(n topology.Node) bool {
 // Machines that are off start all at once; what runs there with another
 // configuration restarts beside that, because nobody relies on it.
 func (p *planner) mend() {
-	var mended []string
+	var mended, restarts []string
 	for _, n := range p.stay {
 		if !p.sick(n) {
 			continue
@@ -91,11 +91,21 @@ func (p *planner) mend() {
 		if d.unseen || len(d.files)+len(d.unwanted) > 0 {
 			needs = []string{p.add(Step{ID: id(WriteFiles, n.Name), Verb: WriteFiles, Node: n.Name, Why: d.why(), Needs: needs})}
 		}
-		mended = append(mended, p.add(Step{ID: id(Start, n.Name), Verb: Start, Node: n.Name, Units: allUnits,
-			Why: append(d.why(), p.sickness(n)...), Needs: needs}))
+		start := Step{ID: id(Start, n.Name), Verb: Start, Node: n.Name, Units: allUnits, Why: append(d.why(), p.sickness(n)...), Needs: needs}
+		if p.takesMember(n, d) { // the others rely on it, whatever else is sick there
+			start.Guard, start.Needs = Guard{Etcd: OpStop}, append(needs, restarts...)
+			restarts = []string{start.ID}
+		}
+		mended = append(mended, p.add(start))
 	}
 	p.tail = append(p.tail, mended...)
 	p.promote()
+}
+
+// takesMember reports whether an etcd member that is healthy restarts with the node's programs.
+func (p *planner) takesMember(n topology.Node, d difference) bool {
+	m, ok := p.Observed.Etcd.Member(n.Name, n.EtcdPeerURL())
+	return ok && m.Healthy && isEtcdRole(p.Wanted, n) && slices.Contains(d.restart, "etcd")
 }
 
 // promote makes voters of learners that were left behind.
