@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/haplane/haplane/internal/access"
 	"github.com/haplane/haplane/internal/change"
@@ -99,7 +100,25 @@ func setBackends(ctx context.Context, r *Runner, s change.Step) error {
 		}
 	}
 	lb := r.node(s)
+	if err := r.undrain(ctx, lb, s.Backends); err != nil {
+		return err
+	}
 	return r.waitForUnit(ctx, lb, []string{"haproxy"}, func(ctx context.Context) error { return r.backendsServe(ctx, lb, s.Backends) })
+}
+
+// undrain has a load balancer send requests to servers that a change drained before it
+// was cut off: none of those that a step is to have behind it drains meanwhile.
+func (r *Runner) undrain(ctx context.Context, lb topology.Node, want []string) error {
+	client := r.Cluster.Balancer(lb)
+	for name, draining := range look.Balancer(ctx, client).Draining {
+		if !draining || !slices.Contains(want, name) {
+			continue
+		}
+		if err := client.SetState(ctx, render.LoadBalancerBackend, name, haproxyapi.Ready); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // backendsServe returns nil when a load balancer has just these servers, and sends

@@ -148,6 +148,17 @@ func TestTheSickAreMendedFirst(t *testing.T) {
 	before(t, c, "start@cp-2", "lb-drain@cp-1", "restart@cp-1/kube-apiserver", "lb-restore@cp-1", "restart@cp-3/kube-apiserver")
 }
 
+// A restart was cut off between lb-drain and lb-restore.
+func TestDrainedServersGetTrafficAgain(t *testing.T) {
+	in := healthy(wanted(t, three...))
+	in.Observed.Balancers["lb-1"] = observed.Balancer{Seen: true, Draining: map[string]bool{"cp-1": true, "cp-2": false}}
+	if diff := cmp.Diff([]string{"lb-restore@cp-1/drained"}, ids(plan(t, in))); diff != "" {
+		t.Error(diff)
+	}
+	in.Observed.Machines["cp-2"].Units["kube-apiserver"] = observed.Unit{Active: true, Config: "old"}
+	before(t, plan(t, in), "lb-restore@cp-1/drained", "lb-drain@cp-2")
+}
+
 // Two nodes are sick by their API servers alone: their members restart one after
 // another, and not where that takes quorum.
 func TestMendingIsGuardedWhereTheMemberIsHealthy(t *testing.T) {

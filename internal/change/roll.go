@@ -1,10 +1,12 @@
 package change
 
 import (
+	"maps"
 	"slices"
 	"strings"
 
 	"github.com/haplane/haplane/internal/fileset"
+	"github.com/haplane/haplane/internal/observed"
 	"github.com/haplane/haplane/internal/topology"
 	"github.com/haplane/haplane/spec"
 )
@@ -99,7 +101,19 @@ func (p *planner) mend() {
 		mended = append(mended, p.add(start))
 	}
 	p.tail = append(p.tail, mended...)
+	p.undrain()
 	p.promote()
+}
+
+// undrain gives traffic back to API servers that a change drained before it was cut off.
+func (p *planner) undrain() {
+	for _, n := range p.stay {
+		drained := func(b observed.Balancer) bool { return b.Draining[n.Name] }
+		if n.Role == spec.RoleControlPlane && slices.ContainsFunc(slices.Collect(maps.Values(p.Observed.Balancers)), drained) {
+			p.tail = append(p.tail, p.add(Step{ID: id(RestoreBackend, n.Name, "drained"), Verb: RestoreBackend, Node: n.Name, Needs: p.has(id(Start, n.Name)),
+				Why: []Reason{{What: "the load balancer sends no new connections to it"}}}))
+		}
+	}
 }
 
 // takesMember reports whether an etcd member that is healthy restarts with the node's programs.
