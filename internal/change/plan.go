@@ -1,6 +1,7 @@
 package change
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -15,11 +16,20 @@ type LostError struct{ Nodes, Why []string }
 
 func (e *LostError) Error() string { return strings.Join(e.Why, "\n") }
 
+// An UnreachableError names nodes that stay, whose machines run and could not be looked at:
+// nobody knows what they lack.
+type UnreachableError struct{ Nodes, Why []string }
+
+func (e *UnreachableError) Error() string { return strings.Join(e.Why, "\n") }
+
 // Plan returns the steps that lead to what is wanted. The error is a *LostError for
-// machines that are gone and not replaced, or a *Refused for a change that would
+// machines that are gone and not replaced, an *UnreachableError for those that run and do not answer, or a *Refused for a change that would
 // take quorum or the last API server; nothing needs to be undone then.
 func Plan(in Input) (*Change, error) {
 	p := newPlanner(in)
+	if silent := p.unreachable(); len(silent.Nodes) > 0 {
+		return nil, silent
+	}
 	if lost := p.lost(); len(lost.Nodes) > 0 {
 		return nil, lost
 	}
@@ -98,6 +108,18 @@ func (p *planner) dead(n topology.Node) bool {
 func (p *planner) alive(node string) bool {
 	m := p.Observed.Machines[node]
 	return m.Running && m.Reachable
+}
+
+func (p *planner) unreachable() *UnreachableError {
+	out := &UnreachableError{}
+	for _, n := range p.stay {
+		m := p.Observed.Machines[n.Name]
+		if m.Running && (!m.Reachable || m.Error != "") {
+			out.Nodes = append(out.Nodes, n.Name)
+			out.Why = append(out.Why, fmt.Sprintf("the machine of %s runs and cannot be looked at: %s", n.Name, cmp.Or(m.Error, "it does not answer")))
+		}
+	}
+	return out
 }
 
 func (p *planner) lost() *LostError {

@@ -136,6 +136,25 @@ func TestLostMachineIsNamed(t *testing.T) {
 	}
 }
 
+func TestUnreachableMachineIsNamed(t *testing.T) {
+	for name, m := range map[string]observed.Machine{
+		"no answer": {Made: true, Running: true, Error: "connection timed out"},
+		"seen half": {Made: true, Running: true, Reachable: true, Error: "connection timed out"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			in := healthy(wanted(t, three...))
+			in.Observed.Machines["cp-2"] = m
+			_, err := Plan(in)
+			var silent *UnreachableError
+			if !errors.As(err, &silent) || err.Error() != "the machine of cp-2 runs and cannot be looked at: connection timed out" {
+				t.Fatalf("error %v", err)
+			}
+			in.Replace = []string{"cp-2"}
+			before(t, plan(t, in), "member-remove@cp-2", "remove-machine@cp-2", "create-machine@cp-2")
+		})
+	}
+}
+
 func TestTheSickAreMendedFirst(t *testing.T) {
 	in := healthy(wanted(t, three...))
 	for node, m := range in.Observed.Machines {

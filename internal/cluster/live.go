@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"path/filepath"
 	"slices"
 	"time"
 
@@ -228,6 +229,11 @@ func (l *live) explainPlan(err error) error {
 	var lost *change.LostError
 	if errors.As(err, &lost) {
 		return withHint(err, fmt.Sprintf("haplane node replace %s --cluster %s", joinNames(lost.Nodes), l.topology.Name))
+	}
+	var silent *change.UnreachableError
+	if errors.As(err, &silent) {
+		return withHint(err, fmt.Sprintf("its console is in %s; run the command again when it answers, or make it anew: haplane node replace %s --cluster %s",
+			filepath.Join(l.Store.Machines(), silent.Nodes[0], "console.log"), silent.Nodes[0], l.topology.Name))
 	}
 	return err
 }
