@@ -63,7 +63,7 @@ func newPlanner(in Input) *planner {
 	p := &planner{Input: in}
 	for _, n := range in.Record {
 		_, wanted := in.Wanted.Node(n.Name)
-		n.Rejoin = wanted && (n.Rejoin || slices.Contains(in.Replace, n.Name))
+		n.Rejoin = wanted && (n.Rejoin || slices.Contains(in.Replace, n.Name) || p.lostWhileJoining(n))
 		switch {
 		case n.Rejoin, n.State == Leaving, !wanted:
 			if n.State == Leaving && wanted {
@@ -88,6 +88,13 @@ func newPlanner(in Input) *planner {
 		}
 	}
 	return p
+}
+
+// lostWhileJoining reports whether a node that joins lost its machine after its etcd
+// member had begun: a new machine under that member would lack its data.
+func (p *planner) lostWhileJoining(n Node) bool {
+	m, ok := p.Observed.Etcd.Member(n.Name, n.EtcdPeerURL())
+	return n.State == Joining && ok && m.Name != "" && !p.Observed.Machines[n.Name].Made
 }
 
 // dead reports whether nothing is to be saved on a node: nobody answers there, or

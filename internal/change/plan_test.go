@@ -257,6 +257,19 @@ func TestInterruptedJoinGoesOn(t *testing.T) {
 	before(t, c, "member-add@cp-4", "start@cp-4/etcd", "member-promote@cp-4", "activate@cp-4")
 }
 
+// The machine was destroyed while it joined, its member had begun.
+func TestJoinOfALostMachineBeginsAnew(t *testing.T) {
+	in := healthy(wanted(t, with("cp-4")...))
+	for i := range in.Record {
+		if in.Record[i].Name == "cp-4" {
+			in.Record[i].State = Joining
+		}
+	}
+	dies(&in, "cp-4", true)
+	in.Observed.Etcd.Members[3].Learner = true
+	before(t, plan(t, in), "member-remove@cp-4", "create-machine@cp-4", "member-add@cp-4", "activate@cp-4")
+}
+
 func TestWorkersSideBySide(t *testing.T) {
 	c := plan(t, become(t, with("worker-2", "worker-3"), three))
 	before(t, c, "node-drain@worker-2", "stop@worker-2", "node-delete@worker-2", "remove-machine@worker-2", "forget@worker-2")
