@@ -1,6 +1,7 @@
 package change
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -29,8 +30,16 @@ func Check(s Step, n topology.Node, seen observed.State) error {
 	if !s.Guard.OtherAPIServers {
 		return nil
 	}
+	if err := s.others(seen.APIServers); err != nil {
+		return &Refused{Step: s.ID, Err: err}
+	}
+	return nil
+}
+
+// others wants an API server that is ready beside that of the step's node.
+func (s Step) others(seen map[string]observed.APIServer) error {
 	var why []string
-	for name, a := range seen.APIServers {
+	for name, a := range seen {
 		if a.Ready && name != s.Node {
 			return nil
 		}
@@ -39,7 +48,10 @@ func Check(s Step, n topology.Node, seen observed.State) error {
 		}
 	}
 	slices.Sort(why)
-	return &Refused{Step: s.ID, Err: fmt.Errorf("no other API server would serve meanwhile: %s", strings.Join(why, "; "))}
+	if len(why) == 0 {
+		return errors.New("there is no other API server")
+	}
+	return fmt.Errorf("no other API server would serve meanwhile: %s", strings.Join(why, "; "))
 }
 
 // allowed asks package quorum about the operation on the member of a node.

@@ -278,6 +278,21 @@ func TestWorkersSideBySide(t *testing.T) {
 	}
 }
 
+// With machines of etcd's own no guard of etcd's speaks for the only API server.
+func TestTheOnlyAPIServerIsNotReplaced(t *testing.T) {
+	in := healthy(wanted(t, "cp-1", "worker-1", "lb-1", "etcd-1"))
+	in.Replace = []string{"cp-1"}
+	_, err := Plan(in)
+	var refused *Refused
+	if !errors.As(err, &refused) || err.Error() != "lb-drain@cp-1: refused: there is no other API server" {
+		t.Fatalf("error %v", err)
+	}
+	dies(&in, "cp-1", true) // then there is nothing to lose
+	before(t, plan(t, in), "remove-machine@cp-1", "start@cp-1/kube-apiserver", "activate@cp-1")
+	in = become(t, []string{"cp-1", "cp-2", "worker-1", "lb-1", "etcd-1"}, []string{"cp-2", "worker-1", "lb-1", "etcd-1"})
+	before(t, plan(t, in), "lb-drain@cp-1", "forget@cp-1")
+}
+
 func TestLastAPIServerIsGuarded(t *testing.T) {
 	in := become(t, three, without("cp-1"))
 	c := plan(t, in)

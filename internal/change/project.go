@@ -2,22 +2,39 @@ package change
 
 import (
 	"errors"
+	"maps"
 	"slices"
 
 	"github.com/haplane/haplane/internal/observed"
 	"github.com/haplane/haplane/internal/quorum"
 	"github.com/haplane/haplane/internal/topology"
+	"github.com/haplane/haplane/spec"
 )
 
-// project walks through the steps with etcd's membership in mind, writes into each
-// what is expected, and refuses the change at the first that would take quorum.
+// project walks through the steps with etcd's membership and the API servers in mind,
+// writes into each what is expected, and refuses the change at the first that would
+// take quorum or the last API server.
 func (p *planner) project(c *Change) error {
 	// Membership changes count on what is healthy now; a restart may count on what
 	// was mended before it, for its guard asks again when it comes to that.
-	seen, hoped := p.Observed.Etcd, p.Observed.Etcd
+	seen, hoped, serving := p.Observed.Etcd, p.Observed.Etcd, map[string]observed.APIServer{}
+	maps.Copy(serving, p.Observed.APIServers)
 	for i := range c.Steps {
 		s := &c.Steps[i]
 		n := p.node(s.Node)
+		if s.Guard.OtherAPIServers {
+			if err := s.others(serving); err != nil {
+				return &Refused{Step: s.ID, Err: err}
+			}
+		}
+		if n.Role == spec.RoleControlPlane && (all(s.Units) || slices.Contains(s.Units, "kube-apiserver")) {
+			switch s.Verb {
+			case Start, Restart: // its guard asks again when it comes to that
+				serving[n.Name] = observed.APIServer{Ready: true}
+			case Stop:
+				serving[n.Name] = observed.APIServer{Error: "stopped"}
+			}
+		}
 		if s.Verb == Start && (all(s.Units) || slices.Contains(s.Units, "etcd")) {
 			hoped = started(hoped, n)
 			if slices.ContainsFunc(p.joins, func(j topology.Node) bool { return j.Name == n.Name }) {
