@@ -18,6 +18,7 @@ func (p *planner) join() {
 	for _, n := range p.joins {
 		p.finishJoin(n)
 	}
+	p.tail = append(p.tail, p.joined(spec.RoleLoadBalancer)...) // what drains asks it
 }
 
 // joinNode plans a node until its API server is ready, and returns that step.

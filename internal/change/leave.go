@@ -27,6 +27,8 @@ func (p *planner) leaveNode(n Node) {
 	var needs []string
 	if shared {
 		needs = p.tail
+	} else {
+		needs = p.joined(n.Role) // who comes for it is there first
 	}
 	then := func(s Step) {
 		s.Needs = needs
@@ -56,6 +58,17 @@ func (p *planner) leaveNode(n Node) {
 	if !n.Rejoin {
 		then(step(Forget))
 	}
+}
+
+// joined are the last steps of nodes of a role that join.
+func (p *planner) joined(role spec.Role) []string {
+	var out []string
+	for _, n := range p.joins {
+		if n.Role == role {
+			out = append(out, p.has(id(Activate, n.Name))...)
+		}
+	}
+	return out
 }
 
 // allUnits stands for every program of a machine.

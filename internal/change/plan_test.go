@@ -270,6 +270,17 @@ func TestJoinOfALostMachineBeginsAnew(t *testing.T) {
 	before(t, plan(t, in), "member-remove@cp-4", "create-machine@cp-4", "member-add@cp-4", "activate@cp-4")
 }
 
+func TestWorkerLeavesWhenItsReplacementIsThere(t *testing.T) {
+	before(t, plan(t, become(t, three, append(without("worker-1"), "worker-2"))), "node-ready@worker-2", "activate@worker-2", "node-drain@worker-1")
+}
+
+func TestRestartsWaitForANewLoadBalancer(t *testing.T) {
+	in := healthy(wanted(t, three...))
+	in.Replace = []string{"lb-1"}
+	in.Observed.Machines["cp-1"].Units["kube-apiserver"] = observed.Unit{Active: true, Config: "old"}
+	before(t, plan(t, in), "remove-machine@lb-1", "create-machine@lb-1", "activate@lb-1", "lb-drain@cp-1")
+}
+
 func TestWorkersSideBySide(t *testing.T) {
 	c := plan(t, become(t, with("worker-2", "worker-3"), three))
 	before(t, c, "node-drain@worker-2", "stop@worker-2", "node-delete@worker-2", "remove-machine@worker-2", "forget@worker-2")
