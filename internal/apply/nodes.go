@@ -31,6 +31,15 @@ func drainNode(ctx context.Context, r *Runner, s change.Step) error {
 	return err
 }
 
+// uncordonNode lets pods come to a node that was to leave, and stays.
+func uncordonNode(ctx context.Context, r *Runner, s change.Step) error {
+	client, err := r.Cluster.API()
+	if err != nil {
+		return err
+	}
+	return client.Uncordon(ctx, s.Node)
+}
+
 func deleteNode(ctx context.Context, r *Runner, s change.Step) error {
 	client, err := r.Cluster.API()
 	if err != nil {

@@ -25,6 +25,7 @@ func init() {
 		change.SetBackends:       {Do: setBackends},
 		change.DrainNode:         {Do: drainNode},
 		change.NodeReady:         {Do: nodeReady},
+		change.UncordonNode:      {Do: uncordonNode},
 		change.DeleteNode:        {Do: deleteNode, Final: true},
 		change.ServeCertificate:  {Do: serveCertificate},
 		change.ApplyManifests:    {Do: applyManifests},

@@ -33,6 +33,7 @@ const (
 	SetBackends       = "lb-backends"
 	DrainNode         = "node-drain"
 	NodeReady         = "node-ready"
+	UncordonNode      = "node-uncordon"
 	DeleteNode        = "node-delete"
 	ServeCertificate  = "serve-certificate"
 	ApplyManifests    = "apply-manifests"
@@ -134,6 +135,7 @@ type Input struct {
 	Objects  []Reason // of Kubernetes that its manifests would change
 	Observed observed.State
 	Replace  []string // nodes to be made anew
+	Back     bool     // nodes that leave and are wanted come back as they are, or there is no plan
 }
 
 // A Change is the list of steps, in an order that fits what they need.

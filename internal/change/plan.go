@@ -23,10 +23,13 @@ type UnreachableError struct{ Nodes, Why []string }
 func (e *UnreachableError) Error() string { return strings.Join(e.Why, "\n") }
 
 // Plan returns the steps that lead to what is wanted. The error is a *LostError for
-// machines that are gone and not replaced, an *UnreachableError for those that run and do not answer, or a *Refused for a change that would
+// machines that are gone and not replaced, a *GoneError for nodes that cannot come back, an *UnreachableError for those that run and do not answer, or a *Refused for a change that would
 // take quorum or the last API server; nothing needs to be undone then.
 func Plan(in Input) (*Change, error) {
 	p := newPlanner(in)
+	if gone := p.gone(); len(gone.Nodes) > 0 {
+		return nil, gone
+	}
 	if silent := p.unreachable(); len(silent.Nodes) > 0 {
 		return nil, silent
 	}
@@ -38,6 +41,7 @@ func Plan(in Input) (*Change, error) {
 	p.leave(p.early)
 	p.join()
 	p.roll()
+	p.comeBack()
 	p.leave(p.late)
 	p.manifests()
 	c := &Change{Steps: p.steps}
@@ -53,6 +57,7 @@ type planner struct {
 	joins []topology.Node // wanted, and not there yet or not wholly
 	early []Node          // leave before others join: to be made anew, or dead
 	late  []Node          // leave at last
+	back  []topology.Node // of those that stay: were to leave
 
 	backends []topology.Node // API servers behind the load balancers, as the steps so far have it
 	tail     []string        // steps that whatever changes etcd or an API server next comes after
@@ -63,11 +68,14 @@ func newPlanner(in Input) *planner {
 	p := &planner{Input: in}
 	for _, n := range in.Record {
 		_, wanted := in.Wanted.Node(n.Name)
+		w, _ := in.Wanted.Node(n.Name)
 		n.Rejoin = wanted && (n.Rejoin || slices.Contains(in.Replace, n.Name) || p.lostWhileJoining(n))
 		switch {
+		case n.State == Leaving && wanted && !n.Rejoin && p.missing(w) == "":
+			p.stay, p.back = append(p.stay, w), append(p.back, w)
 		case n.Rejoin, n.State == Leaving, !wanted:
 			if n.State == Leaving && wanted {
-				n.Rejoin = true // it was going, and is wanted again
+				n.Rejoin = true // it was going, is wanted again, and has lost what it was
 			}
 			if n.Rejoin || p.dead(n.Node) {
 				p.early = append(p.early, n)
@@ -75,7 +83,6 @@ func newPlanner(in Input) *planner {
 				p.late = append(p.late, n)
 			}
 		case n.State == Active:
-			w, _ := in.Wanted.Node(n.Name)
 			p.stay = append(p.stay, w)
 		}
 		if n.Role == spec.RoleControlPlane && n.State != Joining {

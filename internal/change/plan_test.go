@@ -257,6 +257,64 @@ func TestInterruptedJoinGoesOn(t *testing.T) {
 	before(t, c, "member-add@cp-4", "start@cp-4/etcd", "member-promote@cp-4", "activate@cp-4")
 }
 
+func leaving(in Input, node string, rejoin bool) Input {
+	for i := range in.Record {
+		if in.Record[i].Name == node {
+			in.Record[i].State, in.Record[i].Rejoin = Leaving, rejoin
+		}
+	}
+	return in
+}
+
+// A removal was cut off before anything that cannot be taken back, and is not wanted any more.
+func TestWhatWasToLeaveComesBack(t *testing.T) {
+	t.Run("control-plane node that was stopped", func(t *testing.T) {
+		in := leaving(healthy(wanted(t, three...)), "cp-1", false)
+		in.Back = true
+		in.Observed.APIServers["cp-1"] = observed.APIServer{Error: "refused"}
+		in.Observed.Balancers["lb-1"] = observed.Balancer{Seen: true, Draining: map[string]bool{"cp-1": true}}
+		c := plan(t, in)
+		before(t, c, "start@cp-1", "lb-restore@cp-1/drained", "node-ready@cp-1", "node-uncordon@cp-1", "activate@cp-1")
+		if len(c.Steps) != 5 {
+			t.Errorf("steps %v", ids(c))
+		}
+	})
+	t.Run("worker that was drained", func(t *testing.T) {
+		c := plan(t, leaving(healthy(wanted(t, three...)), "worker-1", false))
+		if diff := cmp.Diff([]string{"node-ready@worker-1", "node-uncordon@worker-1", "activate@worker-1"}, ids(c)); diff != "" {
+			t.Error(diff)
+		}
+	})
+}
+
+func TestWhatIsGoneDoesNotComeBack(t *testing.T) {
+	tests := map[string]struct {
+		lose func(*Input)
+		want string
+	}{
+		"machine": {func(in *Input) { dies(in, "cp-1", true) }, "cp-1 cannot come back as it was: its machine is gone"},
+		"member":  {func(in *Input) { in.Observed.Etcd.Members = in.Observed.Etcd.Members[1:] }, "cp-1 cannot come back as it was: its etcd member was removed"},
+		"all": {func(in *Input) {
+			dies(in, "cp-1", true)
+			in.Record, in.Observed.Etcd.Members = in.Record[1:], in.Observed.Etcd.Members[1:]
+		}, "cp-1 cannot come back as it was: it is gone"},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			in := leaving(healthy(wanted(t, three...)), "cp-1", false)
+			test.lose(&in)
+			in.Back = true
+			_, err := Plan(in)
+			var gone *GoneError
+			if !errors.As(err, &gone) || err.Error() != test.want {
+				t.Errorf("error %v, want %s", err, test.want)
+			}
+			in.Back = false // wanted again by another file: it is made anew
+			before(t, plan(t, in), "create-machine@cp-1", "member-add@cp-1", "activate@cp-1")
+		})
+	}
+}
+
 // The machine was destroyed while it joined, its member had begun.
 func TestJoinOfALostMachineBeginsAnew(t *testing.T) {
 	in := healthy(wanted(t, with("cp-4")...))

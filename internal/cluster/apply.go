@@ -257,6 +257,8 @@ func (l *live) begin() error {
 				n.State, n.Rejoin = store.Leaving, true
 			case !wanted:
 				n.State = store.Leaving
+			case l.Abort:
+				n.Rejoin = false
 			}
 		}
 		for _, n := range l.topology.Nodes {

@@ -26,6 +26,7 @@ type Request struct {
 	Wanted  *spec.Cluster // with the names and addresses that the nodes have
 	Text    []byte        // the cluster file as the user wrote it; nil: as it was
 	Replace []string      // nodes to be made anew under their names
+	Abort   bool          // back to what the cluster was: nodes that leave stay, as they are
 	// DrainTimeout bounds the wait for the pods of a node that leaves; 0 is five minutes.
 	DrainTimeout time.Duration
 	// Confirm is shown the plan before anything is done; nil is yes.
@@ -113,7 +114,7 @@ func checkRequest(r *store.Record, q Request) error {
 func (l *live) sortNodes() {
 	for _, n := range l.record.Nodes {
 		node := topology.NewNode(n.Name, n.Role, n.Address)
-		l.nodes = append(l.nodes, change.Node{Node: node, State: change.State(n.State), Rejoin: n.Rejoin})
+		l.nodes = append(l.nodes, change.Node{Node: node, State: change.State(n.State), Rejoin: n.Rejoin && !l.Abort})
 		if _, wanted := l.topology.Node(n.Name); !wanted {
 			l.leaving = append(l.leaving, node)
 		}
@@ -212,7 +213,7 @@ func (l *live) power() (map[string]bool, error) {
 
 // plan makes the steps out of what was seen.
 func (l *live) plan() error {
-	in := change.Input{Wanted: l.topology, Record: l.nodes, Desired: l.rendered, Observed: l.seen, Replace: l.Replace}
+	in := change.Input{Wanted: l.topology, Record: l.nodes, Desired: l.rendered, Observed: l.seen, Replace: l.Replace, Back: l.Abort}
 	for _, r := range l.issues {
 		in.Issued = append(in.Issued, change.Reason{What: "certificate " + r.Name, Old: r.OldSerial, New: r.Reason})
 	}
@@ -229,6 +230,10 @@ func (l *live) explainPlan(err error) error {
 	var lost *change.LostError
 	if errors.As(err, &lost) {
 		return withHint(err, fmt.Sprintf("haplane node replace %s --cluster %s", joinNames(lost.Nodes), l.topology.Name))
+	}
+	var gone *change.GoneError
+	if errors.As(err, &gone) {
+		return withHint(err, fmt.Sprintf("go on instead of back: haplane apply --cluster %s; then haplane node add what is wanted again", l.topology.Name))
 	}
 	var silent *change.UnreachableError
 	if errors.As(err, &silent) {

@@ -184,7 +184,7 @@ func AbortRequest(name string) (Request, error) {
 	if record.Change == nil || record.Applied == nil {
 		return Request{}, withHint(errors.New("no change was cut off: there is nothing to go back from"), "haplane status --cluster "+name)
 	}
-	q := Request{Wanted: record.Applied}
+	q := Request{Wanted: record.Applied, Abort: true}
 	if record.Change.TextBefore != nil {
 		q.Text = record.Change.TextBefore
 	}
