@@ -94,10 +94,13 @@ func Apply(ctx context.Context, q Request, o Options) (*Outcome, error) {
 		}
 		return l.look(ctx)
 	}}}
-	if err := phase.Run(ctx, nil, looked, func(ev phase.Event) { o.Report(Progress{Event: ev}) }); err != nil {
+	err = phase.Run(ctx, nil, looked, func(ev phase.Event) { o.Report(Progress{Event: ev}) })
+	if l != nil {
+		defer l.close()
+	}
+	if err != nil {
 		return nil, bare(err)
 	}
-	defer l.close()
 	if err := l.plan(); err != nil {
 		return nil, err
 	}
