@@ -76,8 +76,7 @@ func newLive(q Request, o Options) (*live, error) {
 		return nil, err
 	}
 	if record.Applied == nil {
-		name := q.Wanted.Metadata.Name
-		return nil, withHint(fmt.Errorf("cluster %s was never brought up to its end, so it cannot be changed yet", name), "haplane up --cluster "+name+" finishes it")
+		return nil, withHint(fmt.Errorf("cluster %s cannot be changed yet: %w", o.Store.Name(), errUnfinished), "haplane up --cluster "+o.Store.Name()+" finishes it")
 	}
 	if err := checkRequest(record, q); err != nil {
 		return nil, err
