@@ -178,16 +178,6 @@ func (l *live) carryOut(ctx context.Context, out *Outcome) error {
 		return err
 	}
 	defer release()
-	if err := l.begin(); err != nil {
-		return err
-	}
-	hosts, err := l.Store.Hosts(l.union())
-	if err != nil {
-		return err
-	}
-	if l.ssh, err = l.Store.PrepareSSH(hosts); err != nil {
-		return err
-	}
 	if err := l.needImage(ctx); err != nil {
 		return err
 	}
@@ -199,6 +189,16 @@ func (l *live) carryOut(ctx context.Context, out *Outcome) error {
 	if err != nil {
 		return err
 	}
+	hosts, err := l.Store.Hosts(l.union())
+	if err != nil {
+		return err
+	}
+	if l.ssh, err = l.Store.PrepareSSH(hosts); err != nil {
+		return err
+	}
+	if err := l.begin(); err != nil { // all that can fail without a trace was before
+		return err
+	}
 	if l.Measure {
 		l.measured = l.measure(ctx)
 	}
@@ -206,6 +206,9 @@ func (l *live) carryOut(ctx context.Context, out *Outcome) error {
 	out.Report = l.measured.stop(ctx)
 	if cause := context.Cause(ctx); err != nil && cause != nil && !errors.Is(cause, context.Canceled) {
 		err = errors.Join(cause, err)
+	}
+	if err != nil && l.record.Change == nil && !l.touched.Load() {
+		return errors.Join(err, l.putBack())
 	}
 	if err != nil {
 		return errors.Join(err, l.failed(err))
@@ -243,15 +246,12 @@ func (l *live) begin() error {
 	if c := l.record.Change; c != nil && c.TextBefore != nil {
 		before = c.TextBefore // of a change that was cut off, and goes on
 	}
-	if l.Text != nil {
-		if err := l.Store.SaveClusterText(l.Text); err != nil {
-			return err
-		}
-	}
-	return l.Store.Update(func(r *store.Record) error {
+	// The record first: it has both texts, so that whichever is in the file, the change goes on with the right one.
+	err = l.Store.Update(func(r *store.Record) error {
 		r.Wanted = l.Wanted
 		r.Versions = l.versions()
-		r.Change = &store.Change{ID: fmt.Sprintf("%x", time.Now().UnixNano()), Command: l.Command, Started: time.Now().UTC(), Holder: oplock.Me("", "").Who, TextBefore: before}
+		r.Change = &store.Change{ID: fmt.Sprintf("%x", time.Now().UnixNano()), Command: l.Command, Started: time.Now().UTC(), Holder: oplock.Me("", "").Who,
+			TextBefore: before, TextAfter: l.Text, Replace: l.replaced()}
 		for i := range r.Nodes {
 			n := &r.Nodes[i]
 			_, wanted := l.topology.Node(n.Name)
@@ -271,6 +271,36 @@ func (l *live) begin() error {
 		}
 		return nil
 	})
+	if err != nil || l.Text == nil {
+		return err
+	}
+	return l.Store.SaveClusterText(l.Text)
+}
+
+// putBack undoes begin, of a change that ended before it touched anything.
+func (l *live) putBack() error {
+	begun, err := l.Store.Record()
+	if err != nil {
+		return err
+	}
+	if l.Text != nil && begun.Change != nil {
+		if err := l.Store.SaveClusterText(begun.Change.TextBefore); err != nil {
+			return err
+		}
+	}
+	return l.Store.Update(func(r *store.Record) error {
+		r.Wanted, r.Change, r.Nodes, r.Versions = l.record.Wanted, nil, slices.Clone(l.record.Nodes), l.record.Versions
+		return nil
+	})
+}
+
+// replaced are the nodes that are made anew by this change, and by one that was cut off and goes on.
+func (l *live) replaced() []string {
+	out := slices.Clone(l.Replace)
+	if c := l.record.Change; c != nil && !l.Abort {
+		out = append(out, c.Replace...)
+	}
+	return out
 }
 
 // settle writes down that the cluster is what was wanted.

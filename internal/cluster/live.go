@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"path/filepath"
 	"slices"
+	"sync/atomic"
 	"time"
 
 	"github.com/haplane/haplane/internal/apply"
@@ -57,6 +58,7 @@ type live struct {
 	change   *change.Change
 	measured *measurement
 	held     func(context.Context) error // whether the lock on the machines is still ours
+	touched  atomic.Bool                 // whether a step was begun
 }
 
 // isLive reports whether the cluster was brought up once, to its end.
@@ -80,6 +82,9 @@ func newLive(q Request, o Options) (*live, error) {
 	}
 	if err := checkRequest(record, q); err != nil {
 		return nil, err
+	}
+	if c := record.Change; c != nil && q.Text == nil && !q.Abort {
+		q.Text = c.TextAfter // of the change that was cut off
 	}
 	l := &live{env: newEnv(q.Wanted, o), Request: q, record: record, old: topology.New(record.Applied)}
 	l.sortNodes()

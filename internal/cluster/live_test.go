@@ -3,7 +3,10 @@ package cluster
 import (
 	"errors"
 	"log/slog"
+	"slices"
 	"testing"
+
+	"github.com/google/go-cmp/cmp"
 
 	"github.com/haplane/haplane/internal/store"
 	"github.com/haplane/haplane/spec"
@@ -26,5 +29,116 @@ func TestUnfinishedClusterIsNotChanged(t *testing.T) {
 	var hinted *HintedError
 	if !errors.Is(err, errUnfinished) || !errors.As(err, &hinted) || hinted.Hint != "haplane up --cluster demo finishes it" {
 		t.Errorf("error %v", err)
+	}
+}
+
+// commented is a cluster file as a user writes one: the worker has no name.
+const commented = `# ours
+apiVersion: haplane/v1alpha1
+kind: Cluster
+metadata:
+  name: demo
+spec:
+  nodes:
+  - name: cp-1 # the first
+    role: control-plane
+  - name: cp-2
+    role: control-plane
+  - role: worker # for pods
+`
+
+// applied is the store of a cluster that was brought up from a file.
+func applied(t *testing.T, text string) store.Store {
+	t.Helper()
+	s := testStore(t)
+	c, err := spec.Parse("test", []byte(text))
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = errors.Join(s.SaveClusterText([]byte(text)), s.Update(func(r *store.Record) error {
+		r.Applied, r.Nodes = c, nil
+		for _, n := range c.Spec.Nodes {
+			r.Nodes = append(r.Nodes, recordOf(n, store.Active))
+		}
+		return nil
+	}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+// asked is a request as far as a change that is about to begin.
+func asked(t *testing.T, s store.Store, q Request) *live {
+	t.Helper()
+	r, err := s.Record()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &live{env: newEnv(q.Wanted, testOptions(t, s)), Request: q, record: r}
+}
+
+func opened(t *testing.T) *Handle {
+	t.Helper()
+	h, err := Open("demo")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return h
+}
+
+func must[T any](t *testing.T) func(T, error) T {
+	return func(v T, err error) T {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return v
+	}
+}
+
+// Killed between the record and the file, a change goes on with the text that it began with.
+func TestTextOfAChangeThatWasCutOff(t *testing.T) {
+	s := applied(t, commented)
+	q := must[Request](t)(opened(t).AddNodes(spec.RoleWorker, []string{"worker-2"}))
+	if err := asked(t, s, q).begin(); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.SaveClusterText([]byte(commented)); err != nil { // as if it had not come to that
+		t.Fatal(err)
+	}
+	more := must[Request](t)(opened(t).AddNodes(spec.RoleWorker, []string{"worker-3"}))
+	if names := nodeNames(more.Wanted); !slices.Equal(names, []string{"cp-1", "cp-2", "worker-1", "worker-2", "worker-3", "lb-1"}) {
+		t.Errorf("nodes %v", names)
+	}
+	r := must[*store.Record](t)(s.Record())
+	if string(r.Change.TextBefore) != commented || string(r.Change.TextAfter) != string(q.Text) {
+		t.Errorf("before:\n%s\nafter:\n%s", r.Change.TextBefore, r.Change.TextAfter)
+	}
+}
+
+func nodeNames(c *spec.Cluster) []string {
+	var out []string
+	for _, n := range c.Spec.Nodes {
+		out = append(out, n.Name)
+	}
+	return out
+}
+
+// A change whose first step was refused, say, has touched nothing.
+func TestPutBackLeavesNoTrace(t *testing.T) {
+	s := applied(t, commented)
+	was := must[*store.Record](t)(s.Record())
+	l := asked(t, s, must[Request](t)(opened(t).RemoveNodes([]string{"cp-2"})))
+	if err := errors.Join(l.begin(), l.putBack()); err != nil {
+		t.Fatal(err)
+	}
+	is := must[*store.Record](t)(s.Record())
+	is.Serial = was.Serial
+	if diff := cmp.Diff(was, is); diff != "" {
+		t.Error(diff)
+	}
+	if text := must[[]byte](t)(s.ClusterText()); string(text) != commented {
+		t.Errorf("text:\n%s", text)
 	}
 }

@@ -59,6 +59,9 @@ func (h *Handle) edited(edit func(text []byte) ([]byte, error)) (Request, error)
 	if err != nil {
 		return Request{}, err
 	}
+	if c := record.Change; c != nil && c.TextAfter != nil {
+		text = c.TextAfter // it may have been cut off before that was in the file
+	}
 	if text, err = edit(text); err != nil {
 		return Request{}, &NodeNameError{err}
 	}

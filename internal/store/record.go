@@ -71,6 +71,10 @@ type Change struct {
 	Error   string       `json:"error,omitempty"`
 	// TextBefore is the cluster file before the change, to go back to.
 	TextBefore []byte `json:"textBefore,omitempty"`
+	// TextAfter is what the cluster file becomes; nil where it stays.
+	TextAfter []byte `json:"textAfter,omitempty"`
+	// Replace are the nodes that are made anew under their names.
+	Replace []string `json:"replace,omitempty"`
 }
 
 // The states of steps.
