@@ -1,6 +1,7 @@
 package cluster
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -81,7 +82,7 @@ func newLive(q Request, o Options) (*live, error) {
 		return nil, withHint(fmt.Errorf("cluster %s cannot be changed yet: %w", o.Store.Name(), errUnfinished), "haplane up --cluster "+o.Store.Name()+" finishes it")
 	}
 	if err := checkRequest(record, q); err != nil {
-		return nil, err
+		return nil, cmp.Or(refusedData(err), err)
 	}
 	if c := record.Change; c != nil && q.Text == nil && !q.Abort {
 		q.Text = c.TextAfter // of the change that was cut off

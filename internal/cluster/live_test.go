@@ -117,14 +117,6 @@ func TestTextOfAChangeThatWasCutOff(t *testing.T) {
 	}
 }
 
-func nodeNames(c *spec.Cluster) []string {
-	var out []string
-	for _, n := range c.Spec.Nodes {
-		out = append(out, n.Name)
-	}
-	return out
-}
-
 // A change whose first step was refused, say, has touched nothing.
 func TestPutBackLeavesNoTrace(t *testing.T) {
 	s := applied(t, commented)

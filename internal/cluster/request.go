@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/haplane/haplane/internal/change"
 	"github.com/haplane/haplane/internal/store"
 	"github.com/haplane/haplane/spec"
 )
@@ -63,6 +64,9 @@ func (h *Handle) edited(edit func(text []byte) ([]byte, error)) (Request, error)
 		text = c.TextAfter // it may have been cut off before that was in the file
 	}
 	if text, err = edit(text); err != nil {
+		if refused := refusedData(err); refused != nil {
+			return Request{}, refused
+		}
 		return Request{}, &NodeNameError{err}
 	}
 	c, err := spec.ParseFor("the cluster file", text, known(record))
@@ -72,6 +76,21 @@ func (h *Handle) edited(edit func(text []byte) ([]byte, error)) (Request, error)
 	return Request{Wanted: c, Text: text}, nil
 }
 
+// refusedData is the refusal of a removal that would take all data with it, or nil.
+func refusedData(err error) error {
+	var not *spec.NotLiveError
+	if !errors.As(err, &not) {
+		return nil
+	}
+	for _, c := range not.Changes {
+		role, _, _ := strings.Cut(c.Old, " ")
+		if strings.HasPrefix(c.Field, "spec.nodes[") && c.New == "" && (role == string(spec.RoleControlPlane) || role == string(spec.RoleEtcd)) {
+			return &change.Refused{Step: "remove nodes", Err: err}
+		}
+	}
+	return nil
+}
+
 // AddNodes asks for further nodes of a role; without names for one, with a name by
 // default. Those that join already are finished.
 func (h *Handle) AddNodes(role spec.Role, names []string) (Request, error) {
@@ -79,10 +98,8 @@ func (h *Handle) AddNodes(role spec.Role, names []string) (Request, error) {
 	if err != nil {
 		return Request{}, err
 	}
-	if len(names) > 0 && allOf(names, func(name string) bool {
-		n := record.Node(name)
-		return n != nil && n.Role == role && n.State == store.Joining
-	}) {
+	added := h.added(record, role)
+	if len(added) > 0 && allOf(names, func(name string) bool { return slices.Contains(added, name) }) {
 		return h.Request(), nil // cut off; go on
 	}
 	if len(names) == 0 {
@@ -95,6 +112,25 @@ func (h *Handle) AddNodes(role spec.Role, names []string) (Request, error) {
 		}
 		return spec.AddNodes(text, nodes, h.env.cluster)
 	})
+}
+
+// added are the nodes of a role that a change which was cut off adds, whatever it has done of that.
+func (h *Handle) added(r *store.Record, role spec.Role) []string {
+	if r.Change == nil || r.Applied == nil {
+		return nil
+	}
+	var out []string
+	for _, n := range h.env.cluster.Spec.Nodes {
+		if n.Role == role && !slices.Contains(nodeNames(r.Applied), n.Name) {
+			out = append(out, n.Name)
+		}
+	}
+	return out
+}
+
+// removed reports whether a change that was cut off removes a node, also where the node is gone.
+func (h *Handle) removed(r *store.Record, name string) bool {
+	return r.Change != nil && r.Applied != nil && slices.Contains(nodeNames(r.Applied), name) && !slices.Contains(h.wantedNames(), name)
 }
 
 // nextName is the name that a further node of a role has by default.
@@ -115,18 +151,17 @@ func (h *Handle) RemoveNodes(names []string) (Request, error) {
 	if err != nil {
 		return Request{}, err
 	}
-	if allOf(names, func(name string) bool {
-		n := record.Node(name)
-		return n != nil && n.State == store.Leaving && !n.Rejoin && !slices.Contains(h.wantedNames(), name)
-	}) {
+	if allOf(names, func(name string) bool { return h.removed(record, name) }) {
 		return h.Request(), nil
 	}
 	return h.edited(func(text []byte) ([]byte, error) { return spec.RemoveNodes(text, names, h.env.cluster) })
 }
 
-func (h *Handle) wantedNames() []string {
+func (h *Handle) wantedNames() []string { return nodeNames(h.env.cluster) }
+
+func nodeNames(c *spec.Cluster) []string {
 	var out []string
-	for _, n := range h.env.cluster.Spec.Nodes {
+	for _, n := range c.Spec.Nodes {
 		out = append(out, n.Name)
 	}
 	return out
@@ -142,9 +177,12 @@ func (h *Handle) ReplaceNode(name string) (Request, error) {
 	if err != nil {
 		return q, err
 	}
+	if c := record.Change; c != nil && slices.Contains(c.Replace, name) {
+		return q, nil // cut off; go on
+	}
 	if n := record.Node(name); n != nil && n.State == store.Active {
 		q.Replace = []string{name}
-	} // else it is being replaced already; go on
+	} // else it joins still: what of that is lost is made anew
 	return q, nil
 }
 
@@ -156,7 +194,7 @@ func (h *Handle) ReplaceNodeWith(name, with string) (Request, error) {
 	if err != nil {
 		return Request{}, err
 	}
-	if n := record.Node(name); i < 0 && n != nil && n.State == store.Leaving {
+	if i < 0 && h.removed(record, name) {
 		return h.Request(), nil // cut off; go on
 	}
 	if i < 0 {
