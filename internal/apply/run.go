@@ -5,9 +5,11 @@ package apply
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/haplane/haplane/internal/access"
@@ -66,7 +68,8 @@ type Runner struct {
 	Detail       func(step, text string)
 	Log          *slog.Logger
 
-	looked sync.Map // what Done saw for Do, by the step's ID
+	begun  atomic.Bool // some step is or was under way
+	looked sync.Map    // what Done saw for Do, by the step's ID
 }
 
 // Waits are bounded: what takes longer than this on a loaded machine is broken.
@@ -74,6 +77,7 @@ const (
 	bootTimeout   = time.Minute
 	readyTimeout  = 3 * time.Minute
 	memberTimeout = 2 * time.Minute
+	guardTimeout  = 20 * time.Second
 	pollEvery     = 200 * time.Millisecond
 )
 
@@ -93,7 +97,12 @@ func (r *Runner) Run(ctx context.Context, c *change.Change) error {
 	for _, s := range c.Steps {
 		tasks = append(tasks, phase.Task{ID: s.ID, Needs: s.Needs, Run: func(ctx context.Context) (phase.State, error) { return r.step(ctx, s) }})
 	}
-	return phase.RunGraph(ctx, tasks, r.Report)
+	err := phase.RunGraph(ctx, tasks, r.Report)
+	var refused *change.Refused
+	if errors.As(err, &refused) && r.begun.Load() {
+		return errors.New(err.Error()) // it is no refusal of the whole: something was done
+	}
+	return err
 }
 
 func (r *Runner) step(ctx context.Context, s change.Step) (phase.State, error) {
@@ -116,6 +125,7 @@ func (r *Runner) step(ctx context.Context, s change.Step) (phase.State, error) {
 	if err := r.guard(ctx, s); err != nil {
 		return phase.Failed, err
 	}
+	r.begun.Store(true)
 	if err := r.Journal.Note(s, "doing"); err != nil {
 		return phase.Failed, err
 	}
@@ -126,11 +136,24 @@ func (r *Runner) step(ctx context.Context, s change.Step) (phase.State, error) {
 	return phase.Finished, r.Journal.Note(s, "done")
 }
 
-// guard looks anew at what the step must leave standing.
+// guard looks anew at what the step must leave standing. What is missing for a moment,
+// as on a machine that is busy, is waited for.
 func (r *Runner) guard(ctx context.Context, s change.Step) error {
 	if s.Guard == (change.Guard{}) {
 		return nil
 	}
+	var last error
+	err := r.until(ctx, s.Node, guardTimeout, func(ctx context.Context) error {
+		last = r.check(ctx, s)
+		return last
+	})
+	if err != nil && ctx.Err() == nil && last != nil {
+		return last
+	}
+	return err
+}
+
+func (r *Runner) check(ctx context.Context, s change.Step) error {
 	var seen observed.State
 	if s.Guard.Etcd != "" {
 		seen.Etcd = r.etcd(ctx)
