@@ -313,10 +313,26 @@ func (l *live) settle() error {
 			return err
 		}
 	}
+	if err := l.forgetGone(); err != nil {
+		return err
+	}
 	return l.Store.Update(func(r *store.Record) error {
 		r.Applied, r.Wanted, r.Change = l.Wanted, nil, nil
 		return nil
 	})
+}
+
+// forgetGone drops the keys of nodes that are gone: a change that was cut off may have left some.
+func (l *live) forgetGone() error {
+	for _, n := range l.record.Applied.Spec.Nodes {
+		if _, wanted := l.topology.Node(n.Name); wanted {
+			continue
+		}
+		if err := l.Store.ForgetNode(n.Name); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (l *live) failed(err error) error {

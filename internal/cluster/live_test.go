@@ -8,6 +8,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/haplane/haplane/internal/change"
+	"github.com/haplane/haplane/internal/pki"
 	"github.com/haplane/haplane/internal/store"
 	"github.com/haplane/haplane/spec"
 )
@@ -132,5 +134,25 @@ func TestPutBackLeavesNoTrace(t *testing.T) {
 	}
 	if text := must[[]byte](t)(s.ClusterText()); string(text) != commented {
 		t.Errorf("text:\n%s", text)
+	}
+}
+
+// Killed between the record and the keys, a node that is gone leaves none behind.
+func TestSettleForgetsWhoIsGone(t *testing.T) {
+	s := applied(t, commented)
+	l := asked(t, s, must[Request](t)(opened(t).RemoveNodes([]string{"cp-2"})))
+	l.change = &change.Change{}
+	name := pki.EtcdPeer("cp-2")
+	keys := pki.Bundle{Pairs: map[string]pki.Pair{name: {Cert: []byte("c"), Key: []byte("k")}}}
+	if err := errors.Join(s.SaveKeys(keys, []string{name}), l.begin(), l.settle()); err != nil {
+		t.Fatal(err)
+	}
+	have := must[pki.Bundle](t)(s.Keys([]pki.Row{{Name: name}}))
+	if len(have.Pairs) > 0 {
+		t.Errorf("kept %v", have.Pairs)
+	}
+	r := must[*store.Record](t)(s.Record())
+	if !slices.Equal(nodeNames(r.Applied), []string{"cp-1", "worker-1", "lb-1"}) || r.Wanted != nil || r.Change != nil {
+		t.Errorf("record %+v", r)
 	}
 }
