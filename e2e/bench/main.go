@@ -27,12 +27,47 @@ const cleanupTime = time.Minute
 // subjects are what can be measured, in the order within a run.
 var subjects = []string{"up", "floor", "kubeadm", "memory"}
 
+// A mode is measured after the runs, in rounds and on clusters of its own.
+type mode struct {
+	name    string
+	measure func(*bench, context.Context, roundOptions) error
+}
+
+var modes = []mode{
+	{"changes", (*bench).measureChanges},
+	{"identities", (*bench).measureIdentities},
+}
+
+// roundOptions are what modes are told.
+type roundOptions struct {
+	rounds, faultRounds int
+	rate                float64 // requests a second in each lane
+	samples             string  // a file for all numbers; those that are in it count too
+}
+
 func main() {
+	all := slices.Clone(subjects)
+	for _, m := range modes {
+		all = append(all, m.name)
+	}
+	var o roundOptions
 	runs := flag.Int("runs", 5, "how often to measure")
-	measure := flag.String("measure", strings.Join(subjects, ","), "what to measure; memory is looked at once, in the last run's up")
+	measure := flag.String("measure", strings.Join(all, ","), "what to measure; memory is looked at once, in the last run's up")
+	only := flag.String("only", "", "the same, for one")
+	flag.IntVar(&o.rounds, "rounds", 10, "how often each planned change is made")
+	flag.IntVar(&o.faultRounds, "fault-rounds", 3, "how often each fault happens in each identity")
+	flag.Float64Var(&o.rate, "rate", 100, "requests a second in each lane")
+	flag.StringVar(&o.samples, "samples", "", "with -only: a file for all numbers, in JSON; the rounds that are in it already count too")
 	flag.Parse()
+	wanted := strings.Split(*measure, ",")
+	if *only != "" {
+		wanted = []string{*only}
+	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	err := measureAll(ctx, *runs, strings.Split(*measure, ","))
+	err := check(*runs, wanted, all, o)
+	if err == nil {
+		err = measureAll(ctx, *runs, wanted, o)
+	}
 	stop()
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "error:", err)
@@ -52,16 +87,23 @@ type bench struct {
 
 func (b *bench) wants(subject string) bool { return slices.Contains(b.wanted, subject) }
 
-func measureAll(ctx context.Context, runs int, wanted []string) (err error) {
-	b := &bench{wanted: wanted, results: newResults()}
-	if runs < 1 {
-		return errors.New("-runs must be at least 1")
+func check(runs int, wanted, all []string, o roundOptions) error {
+	if runs < 1 || o.rounds < 1 || o.faultRounds < 1 {
+		return errors.New("-runs, -rounds and -fault-rounds must be at least 1")
+	}
+	if o.samples != "" && len(wanted) > 1 {
+		return errors.New("-samples is a file for one of the modes: choose it with -only")
 	}
 	for _, w := range wanted {
-		if !slices.Contains(subjects, w) {
-			return fmt.Errorf("-measure: %q is none of %s", w, strings.Join(subjects, ", "))
+		if !slices.Contains(all, w) {
+			return fmt.Errorf("%q cannot be measured; there are %s", w, strings.Join(all, ", "))
 		}
 	}
+	return nil
+}
+
+func measureAll(ctx context.Context, runs int, wanted []string, o roundOptions) (err error) {
+	b := &bench{wanted: wanted, results: newResults()}
 	if b.rig, err = rig.New(ctx, "haplane-bench"); err != nil {
 		return err
 	}
@@ -70,6 +112,23 @@ func measureAll(ctx context.Context, runs int, wanted []string) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, cleanUp(b.cluster)) }()
+	if slices.ContainsFunc(subjects, b.wants) {
+		if err := b.runs(ctx, runs); err != nil {
+			return err
+		}
+	}
+	for _, m := range modes {
+		if b.wants(m.name) {
+			if err := m.measure(b, ctx, o); err != nil {
+				return fmt.Errorf("measure %s: %w", m.name, err)
+			}
+		}
+	}
+	return nil
+}
+
+// runs measures each subject so many times, and prints.
+func (b *bench) runs(ctx context.Context, runs int) error {
 	for i := range runs {
 		fmt.Fprintf(os.Stderr, "run %d of %d\n", i+1, runs)
 		if err := b.once(ctx, i == runs-1); err != nil {

@@ -1,0 +1,199 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+
+	"github.com/haplane/haplane/e2e/bench/lanes"
+	"github.com/haplane/haplane/e2e/rig"
+)
+
+// changesFile has the flag that the changes of flags are about.
+const changesFile = `apiVersion: haplane/v1alpha1
+kind: Cluster
+metadata: {name: hpc}
+spec:
+  identity: %s
+  extraArgs:
+    kube-apiserver: {max-requests-inflight: "400"}
+  network: {machineCIDR: 10.78.0.0/24, nat: false}
+  nodes:
+  - {role: control-plane}
+  - {role: control-plane}
+  - {role: control-plane}
+  - {role: worker}
+  - {role: load-balancer}
+`
+
+// What is done to the cluster, in the words of the tables.
+const (
+	addOne    = "add a control-plane node"
+	removeOne = "remove one"
+	addTwo    = "add two at once"
+	removeTwo = "remove two"
+	replace   = "replace one, alive"
+	flags     = "a flag of all API servers"
+	rollOut   = "perNode: add one, certificate rolled out"
+	rollBack  = "perNode: remove one"
+)
+
+// leastRequests is how many each lane is to send over all rounds of a change.
+const leastRequests = 10_000
+
+// A planned change is a command, without what all of them have.
+type planned struct {
+	what string
+	args []string
+}
+
+// sharedChanges are those of a round in the identity shared, perNodeChanges in perNode.
+// Each round ends with the nodes that it began with.
+func sharedChanges(round int) []planned {
+	return []planned{
+		{addOne, []string{"node", "add", "--role", "control-plane", "cp-4"}},
+		{removeOne, []string{"node", "remove", "cp-4"}},
+		{addTwo, []string{"node", "add", "--role", "control-plane", "cp-4", "cp-5"}},
+		{removeTwo, []string{"node", "remove", "cp-4", "cp-5"}},
+		{replace, []string{"node", "replace", "cp-" + strconv.Itoa((round-1)%3+1)}},
+		{flags, []string{"apply"}},
+	}
+}
+
+func perNodeChanges(int) []planned {
+	return []planned{
+		{rollOut, []string{"node", "add", "--role", "control-plane", "cp-4"}},
+		{rollBack, []string{"node", "remove", "cp-4"}},
+	}
+}
+
+// A changing is what the rounds of changes share.
+type changing struct {
+	*rig.Cluster
+	rate    float64
+	file    string // of samples
+	samples []lanes.Sample
+}
+
+// measureChanges measures planned changes by what haplane says of them.
+func (b *bench) measureChanges(ctx context.Context, o roundOptions) error {
+	samples, err := lanes.Load(o.samples)
+	if err != nil {
+		return err
+	}
+	c := &changing{rate: o.rate, file: o.samples, samples: samples,
+		Cluster: &rig.Cluster{Rig: b.rig, Name: "hpc", Network: netip.MustParsePrefix("10.78.0.0/24")}}
+	err = c.rounds(ctx, o.rounds, "shared", sharedChanges)
+	if err == nil {
+		err = c.rounds(ctx, o.rounds, "perNode", perNodeChanges)
+	}
+	return errors.Join(err, printChanges(c.samples))
+}
+
+func printChanges(samples []lanes.Sample) error {
+	w := os.Stdout
+	return errors.Join(
+		lanes.Print(w, "planned change", samples),
+		lanes.PrintCommands(w, "planned change, to its end", samples, map[string]string{replace: "at most 25 s"}),
+		lanes.PrintRatio(w, samples, addTwo, addOne, "at most 1.3"),
+		lanes.PrintFew(w, samples, leastRequests))
+}
+
+// rounds brings a cluster up in an identity and changes it again and again.
+func (c *changing) rounds(ctx context.Context, rounds int, identity string, changes func(int) []planned) (err error) {
+	if err := os.WriteFile(c.File(), fmt.Appendf(nil, changesFile, identity), 0o644); err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, cleanUp(c.Cluster)) }()
+	if err := errors.Join(cleanUp(c.Cluster), ok(c.Up(ctx))); err != nil {
+		return err
+	}
+	first := nextRound(c.samples, changes(1)[0].what)
+	for round := first; round < first+rounds; round++ {
+		for _, one := range changes(round) {
+			if err := c.measure(ctx, round, one); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// nextRound is the one after those that the samples of a subject have.
+func nextRound(samples []lanes.Sample, what string) int {
+	last := 0
+	for _, s := range samples {
+		if s.What == what {
+			last = max(last, s.Round)
+		}
+	}
+	return last + 1
+}
+
+// measure makes one change. One that goes wrong counts, and is finished as a user would.
+func (c *changing) measure(ctx context.Context, round int, one planned) error {
+	args, err := c.args(round, one.args)
+	if err != nil {
+		return err
+	}
+	result := c.Run(ctx, args...)
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	sample := sampleOf(one.what, round, result)
+	fmt.Fprintln(os.Stderr, sample)
+	c.samples = append(c.samples, sample)
+	if err := lanes.Save(c.file, c.samples); err != nil || result.Code == 0 {
+		return err
+	}
+	if err := ok(c.Run(ctx, "apply", "--cluster", c.Name, "--yes")); err != nil {
+		return fmt.Errorf("finish %s: %w", one.what, err)
+	}
+	return nil
+}
+
+func (c *changing) args(round int, args []string) ([]string, error) {
+	args = append(args, "--cluster", c.Name, "--yes", "--quiet", "--output", "json", "--probe-rate", fmt.Sprint(c.rate))
+	if args[0] != "apply" {
+		return args, nil
+	}
+	text, err := os.ReadFile(filepath.Join(c.Store(), "cluster.yaml"))
+	if err != nil {
+		return nil, err
+	}
+	edited, err := otherFlag(string(text), 400+round)
+	if err != nil {
+		return nil, err
+	}
+	file := filepath.Join(c.Temp(), "changes.yaml")
+	return append(args, "--file", file), os.WriteFile(file, []byte(edited), 0o644)
+}
+
+var inflight = regexp.MustCompile(`max-requests-inflight: "\d+"`)
+
+// otherFlag gives the flag of all API servers another value.
+func otherFlag(text string, value int) (string, error) {
+	if len(inflight.FindAllString(text, -1)) != 1 {
+		return "", fmt.Errorf("find max-requests-inflight in the cluster file:\n%s", text)
+	}
+	return inflight.ReplaceAllString(text, fmt.Sprintf(`max-requests-inflight: "%d"`, value)), nil
+}
+
+func sampleOf(what string, round int, result rig.Result) lanes.Sample {
+	s := lanes.Sample{What: what, Round: round, Seconds: result.Elapsed.Seconds()}
+	outcome, err := lanes.ReadOutcome([]byte(result.Stdout))
+	s.Measured, s.Changing, s.Certificates, s.NewFailures = outcome.Measured, outcome.Seconds, outcome.Certificates, outcome.NewFailures
+	switch {
+	case result.Code != 0:
+		s.Error = fmt.Sprintf("exit code %d: %s", result.Code, strings.TrimSpace(result.Stderr))
+	case err != nil:
+		s.Error = err.Error()
+	}
+	return s
+}
