@@ -156,7 +156,9 @@ func (c *cluster) checkService(t *testing.T, pods map[string]corev1.Pod) {
 	for _, node := range []string{"worker-1", "cp-2"} {
 		asks := map[string]func() string{
 			"pod on " + node: func() string { return c.exec(t, pods[node], "/web", "get", "http://web/") },
-			node:             func() string { return c.on(t, node, "curl --silent --show-error --max-time 5 --retry 10 --retry-delay 1 --retry-connrefused "+url) },
+			node: func() string {
+				return c.on(t, node, "curl --silent --show-error --max-time 5 --retry 10 --retry-delay 1 --retry-connrefused "+url)
+			},
 		}
 		for who, ask := range asks {
 			wait(t, 30*time.Second, "a pod of another node to answer the "+who, func(context.Context) error {
