@@ -1,6 +1,7 @@
 package render
 
 import (
+	_ "embed"
 	"fmt"
 	"net/netip"
 	"strings"
@@ -14,15 +15,21 @@ import (
 const LoadBalancerBackend = "kube-apiserver"
 
 // The head of HAProxy's configuration. The timings are measured ones:
-//   - an API server that stops says so on /readyz and gets no new connections after
-//     two such checks, the second 100 ms after the first: at most 600 ms and far less
-//     than its shutdown delay. The connections that it has are left to it: it ends
-//     them in order. Cutting them here would fail the request under way on each;
-//   - one that is unready for another reason, or does not answer, is down as fast, and
-//     what hangs on it is cut, so that clients come back to another one;
-//   - one whose machine is gone is noticed in 2 s on connections that wait for it;
-//   - a connect that is refused, or takes more than 250 ms, goes to another server
-//     and marks the first one down, which cuts what else hangs on it;
+//   - checks are often and impatient, and one that fails is enough, because being down
+//     costs a server its new connections and nothing else: a frozen one is noticed
+//     after 50 to 200 ms. Checks that late are those of an overloaded machine too; where
+//     all servers are, all of them may be down, and those of last resort take over;
+//   - an API server that stops says so on /readyz and gets no new connections after the
+//     next check, far within its shutdown delay. The connections that it has are left to
+//     it: it ends them in order. Cutting them here would fail the request under way on each;
+//   - one that has been down for half a second beside a steady one is dead: what hangs
+//     on it is cut, by loadbalancer.lua, so that clients come back to another one;
+//   - one whose machine is gone is noticed in 2 s on connections that wait for it, at the latest;
+//   - a connect that is refused, or takes more than 100 ms, goes to another server at once:
+//     HAProxy waits before it tries again, except with round robin;
+//   - of a single server, 20 of these are 2 s in which it can be started again;
+//   - round robin, because connections live for hours: leastconn would send every new
+//     one to the server that came back last, until it has as many as the others;
 //   - idle connections outlast the 4 h of a kubelet's exec stream, and any watch;
 //   - after a reload the old process keeps its connections for hard-stop-after: cutting
 //     them sooner would fail what is under way. It does no health checks any more (seen
@@ -35,6 +42,7 @@ const haproxyHead = `global
     # Below half of the usual file limit of a container: a connection takes two.
     maxconn 9000
     stats socket %s mode 600 level admin
+    lua-load %s
     # A reload leaves open connections to the old process: their requests, watches and exec
     # streams go on in it. API servers move busy ones over soon (--goaway-chance).
     hard-stop-after 1h
@@ -49,24 +57,27 @@ defaults
     srvtcpka-idle 1s
     srvtcpka-intvl 1s
     srvtcpka-cnt 2
-    timeout connect 250ms
-    timeout check 1s
+    timeout connect 100ms
+    timeout check 300ms
     timeout client 5h
     timeout server 5h
-    retries 5
+    retries 20
     option redispatch 1
 
 frontend kube-apiserver
 %s    default_backend %s
 
 backend %s
-    balance leastconn
+    balance roundrobin
     option httpchk
     http-check send meth GET uri /readyz hdr Host %s
     http-check expect ! string "[-]shutdown failed" error-status L7OKC
     http-check expect status 200
-    default-server check check-ssl verify required ca-file %s verifyhost %s check-sni %s inter 500ms fastinter 100ms downinter 250ms fall 2 rise 1 tcp-ut 2s observe layer4 error-limit 1 on-error mark-down on-marked-down shutdown-sessions
+    default-server check check-ssl verify required ca-file %s verifyhost %s check-sni %s inter 100ms fall 1 rise 1 tcp-ut 2s
 `
+
+//go:embed loadbalancer.lua
+var cutDead string
 
 // binds has a line for each port; in IPv6 networks one socket takes both families.
 func (b *builder) binds() string {
@@ -84,11 +95,12 @@ func (b *builder) binds() string {
 // The servers of last resort have no check: they are used when all others are
 // down, because an API server that calls itself unready may still answer.
 func (b *builder) loadBalancer() {
-	const conf, ca = "/etc/haproxy/haproxy.cfg", "/etc/haproxy/kubernetes-ca.crt"
+	const conf, ca, lua = "/etc/haproxy/haproxy.cfg", "/etc/haproxy/kubernetes-ca.crt", "/etc/haproxy/loadbalancer.lua"
 	b.addCert(ca, pki.CA)
+	b.add(lua, cutDead)
 	var w strings.Builder
 	name := topology.KubernetesName
-	fmt.Fprintf(&w, haproxyHead, topology.HAProxySocket, b.binds(), LoadBalancerBackend,
+	fmt.Fprintf(&w, haproxyHead, topology.HAProxySocket, lua, b.binds(), LoadBalancerBackend,
 		LoadBalancerBackend, name, ca, name, name)
 	for _, n := range b.Topology.ControlPlane() {
 		fmt.Fprintf(&w, "    server %s %s\n", n.Name, netip.AddrPortFrom(n.Address, topology.APIServerPort))

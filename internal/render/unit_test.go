@@ -83,7 +83,7 @@ func TestFilesOfUnits(t *testing.T) {
 		"kube-proxy":    {"/etc/kubernetes/kube-proxy.conf", "/var/lib/kube-proxy/config.conf"},
 		"flanneld":      {"/etc/kube-flannel/net-conf.json", "/etc/kubernetes/flannel.conf", "/etc/sysctl.d/90-kubernetes.conf"},
 		"haplane-fence": {"/usr/local/lib/haplane/fence"},
-		"haproxy":       {"/etc/haproxy/haproxy.cfg", "/etc/haproxy/kubernetes-ca.crt"},
+		"haproxy":       {"/etc/haproxy/haproxy.cfg", "/etc/haproxy/kubernetes-ca.crt", "/etc/haproxy/loadbalancer.lua"},
 	}
 	got := map[string][]string{}
 	machines := Render(input(spec.Default("demo"), Platform{}))
