@@ -16,6 +16,7 @@ import (
 	"github.com/haplane/haplane/internal/look"
 	"github.com/haplane/haplane/internal/oplock"
 	"github.com/haplane/haplane/internal/phase"
+	"github.com/haplane/haplane/internal/poll"
 	"github.com/haplane/haplane/internal/probe"
 	"github.com/haplane/haplane/internal/render"
 	"github.com/haplane/haplane/internal/store"
@@ -221,9 +222,7 @@ func (l *live) carryOut(ctx context.Context, out *Outcome) error {
 	if err := l.settle(); err != nil {
 		return err
 	}
-	failures, err := l.judge(ctx)
-	out.NewFailures = append(out.NewFailures, slices.DeleteFunc(failures, func(f string) bool { return slices.Contains(failing, f) })...)
-	if err == nil && len(out.NewFailures) > 0 {
+	if out.NewFailures, err = l.newFailures(ctx, failing); err == nil && len(out.NewFailures) > 0 {
 		err = fmt.Errorf("the cluster is as its file says, and an x-ray finds what it did not find before:\n%s", strings.Join(out.NewFailures, "\n"))
 	}
 	return err
@@ -235,6 +234,32 @@ func (l *live) judge(ctx context.Context) ([]string, error) {
 		return nil, nil
 	}
 	return l.Judge(ctx)
+}
+
+// judgeTimeout is how long a new failure of an x-ray may take to go by itself.
+const judgeTimeout = 15 * time.Second
+
+// newFailures are what an x-ray finds that it did not find before the change, and
+// goes on finding: what has just been started may still be busy.
+func (l *live) newFailures(ctx context.Context, before []string) ([]string, error) {
+	ctx, cancel := context.WithTimeout(ctx, judgeTimeout)
+	defer cancel()
+	failures := []string{}
+	err := poll.Until(ctx, time.Second, func(ctx context.Context) error {
+		now, err := l.judge(ctx)
+		if err != nil {
+			return err
+		}
+		failures = append([]string{}, slices.DeleteFunc(now, func(f string) bool { return slices.Contains(before, f) })...)
+		if len(failures) > 0 {
+			return errors.New(failures[0])
+		}
+		return nil
+	})
+	if len(failures) > 0 {
+		return failures, nil
+	}
+	return failures, err
 }
 
 // begin writes down what is about to happen, before it does.

@@ -26,7 +26,7 @@ type Server struct {
 	Status     string        `json:"status"`
 	LastCheck  Check         `json:"lastCheck"`
 	Sessions   Sessions      `json:"sessions"`
-	LastChange time.Duration `json:"lastChange"` // since the status changed; whole seconds
+	LastChange time.Duration `json:"lastChange"` // since the status changed; whole seconds, negative where it is not told
 	Downtime   time.Duration `json:"downtime"`   // since HAProxy started; whole seconds
 }
 
@@ -123,7 +123,7 @@ func (r *statRow) addTo(b *Backend) {
 			Took: time.Duration(r.number("check_duration")) * time.Millisecond,
 		},
 		Sessions:   sessions,
-		LastChange: time.Duration(r.number("lastchg")) * time.Second,
+		LastChange: r.since("lastchg"),
 		Downtime:   time.Duration(r.number("downtime")) * time.Second,
 	})
 }
@@ -134,6 +134,14 @@ func (r *statRow) text(column string) string {
 		return ""
 	}
 	return r.fields[i]
+}
+
+// since is negative for an empty field.
+func (r *statRow) since(column string) time.Duration {
+	if r.text(column) == "" {
+		return -time.Second
+	}
+	return time.Duration(r.number(column)) * time.Second
 }
 
 // number is 0 for an empty field: HAProxy leaves out what does not apply.

@@ -69,6 +69,9 @@ var loadBalancerCases = []checkCase{
 	{check: "lb-backends", name: "one is down", status: Fail, node: "lb-1", says: "L7STS/500", change: withLB(func(lb *evidence.LoadBalancer) {
 		lb.State[1].Status, lb.State[1].Detail = "DOWN", "L7STS/500"
 	})},
+	{check: "lb-backends", name: "one is down since just now", status: Warn, node: "lb-1", says: "L6TOUT", change: withLB(func(lb *evidence.LoadBalancer) {
+		lb.State[1].Status, lb.State[1].Detail, lb.State[1].Just = "DOWN", "L6TOUT", true
+	})},
 	{check: "lb-backends", name: "one is in maintenance", status: Warn, node: "lb-1", says: "MAINT", change: withLB(func(lb *evidence.LoadBalancer) { lb.State[1].Status = "MAINT" })},
 	{check: "lb-backends", name: "a control-plane node died", status: Fail, node: "lb-1", says: "L4TOUT", change: func(e *evidence.Evidence) { evidencetest.Fail(e, "cp-3") }},
 	{check: "lb-backends", name: "its configuration cannot be read", status: Error, node: "lb-1", says: "permission denied", change: withLB(func(lb *evidence.LoadBalancer) { lb.Err = "permission denied" })},

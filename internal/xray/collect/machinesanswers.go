@@ -132,7 +132,8 @@ func balancerState(text, backend string, configured []evidence.Backend) ([]evide
 }
 
 func stateOf(s haproxyapi.Server, configured []evidence.Backend) evidence.Backend {
-	out := evidence.Backend{Name: s.Name, Address: s.Address, Status: s.Status, Detail: strings.TrimPrefix(s.LastCheck.Status, "* ")}
+	out := evidence.Backend{Name: s.Name, Address: s.Address, Status: s.Status, Detail: strings.TrimPrefix(s.LastCheck.Status, "* "),
+		Just: s.LastChange >= 0 && s.LastChange < 2*time.Second}
 	if s.LastCheck.Code != 0 && s.LastCheck.Code != 200 {
 		out.Detail += fmt.Sprintf(" %d", s.LastCheck.Code)
 	}

@@ -35,6 +35,7 @@ type Backend struct {
 	Checked bool   // has a health check
 	Status  string // UP, DOWN, MAINT, ... in LoadBalancer.State
 	Detail  string // of the last check
+	Just    bool   // its status changed within the last two seconds, as HAProxy tells
 }
 
 // Up reports whether the load balancer sends it new connections.
