@@ -3,7 +3,6 @@ package look
 import (
 	"context"
 	"fmt"
-	"strings"
 
 	"github.com/haplane/haplane/internal/access"
 	"github.com/haplane/haplane/internal/haproxyapi"
@@ -28,6 +27,15 @@ func Balancer(ctx context.Context, client *haproxyapi.Client) observed.Balancer 
 	if err != nil {
 		return observed.Balancer{Error: err.Error()}
 	}
+	// A server that drains and is down is just down by its status.
+	states, err := client.ServersState(ctx, "")
+	if err != nil {
+		return observed.Balancer{Error: err.Error()}
+	}
+	drained := map[string]bool{}
+	for _, s := range states {
+		drained[s.Backend+"/"+s.Name] = !s.Admin.Ready()
+	}
 	out := observed.Balancer{Seen: true, Servers: map[string]bool{}, Draining: map[string]bool{}}
 	for _, b := range backends {
 		for _, s := range b.Servers {
@@ -35,7 +43,7 @@ func Balancer(ctx context.Context, client *haproxyapi.Client) observed.Balancer 
 				continue
 			}
 			out.Servers[s.Name] = s.Up()
-			out.Draining[s.Name] = strings.HasPrefix(s.Status, "DRAIN") || strings.HasPrefix(s.Status, "MAINT")
+			out.Draining[s.Name] = drained[b.Name+"/"+s.Name]
 		}
 	}
 	return out
