@@ -18,13 +18,13 @@ import (
 // etcd asks all members what they are now.
 func (r *Runner) etcd(ctx context.Context) observed.Etcd { return look.Etcd(ctx, r.Cluster, r.Members) }
 
-// withEtcd calls fn with a client of the members that are healthy, but for one node,
-// and with what was seen of them.
+// withEtcd calls fn with a client of the voters that are healthy, but for one node, and
+// with what was seen of them: a learner refuses questions of membership.
 func (r *Runner) withEtcd(ctx context.Context, except string, fn func(*etcdapi.Client, observed.Etcd) error) error {
 	seen := r.etcd(ctx)
 	var nodes []topology.Node
 	for _, n := range r.Members {
-		if m, ok := seen.Member(n.Name, n.EtcdPeerURL()); ok && m.Healthy && n.Name != except {
+		if m, ok := seen.Member(n.Name, n.EtcdPeerURL()); ok && m.Healthy && !m.Learner && n.Name != except {
 			nodes = append(nodes, n)
 		}
 	}
