@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/haplane/haplane/internal/change"
 	"github.com/haplane/haplane/internal/fileset"
@@ -35,6 +36,7 @@ func createMachine(ctx context.Context, r *Runner, s change.Step) error {
 }
 
 func startMachine(ctx context.Context, r *Runner, s change.Step) error {
+	r.started.Store(s.Node, time.Now())
 	if err := r.Provider.Start(ctx, r.node(s)); err != nil {
 		return err
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 
@@ -40,12 +41,23 @@ func uncordonNode(ctx context.Context, r *Runner, s change.Step) error {
 	return client.Uncordon(ctx, s.Node)
 }
 
+// deleteNode deletes the Node, and the Leases by which it and its API server said that
+// they were alive: those of a machine that died would stay.
 func deleteNode(ctx context.Context, r *Runner, s change.Step) error {
 	client, err := r.Cluster.API()
 	if err != nil {
 		return err
 	}
-	return client.DeleteNode(ctx, s.Node)
+	if err := client.DeleteNode(ctx, s.Node); err != nil {
+		return err
+	}
+	if err := client.DeleteNodeLease(ctx, s.Node); err != nil {
+		return err
+	}
+	if r.node(s).Role != spec.RoleControlPlane {
+		return nil
+	}
+	return client.DeleteAPIServerLease(ctx, s.Node)
 }
 
 // nodeReady waits until the node is Ready, and labels it: kubelets may not do that
@@ -61,7 +73,7 @@ func nodeReady(ctx context.Context, r *Runner, s change.Step) error {
 		if err != nil {
 			return err
 		}
-		return ready(nodes, n.Name)
+		return r.ready(nodes, n.Name)
 	})
 	if err != nil || n.Role != spec.RoleControlPlane {
 		return err
@@ -69,8 +81,13 @@ func nodeReady(ctx context.Context, r *Runner, s change.Step) error {
 	return r.apply(ctx, client, []byte(render.NodeLabels(n)))
 }
 
-func ready(nodes []kubeapi.Node, name string) error {
+// ready says why a node is not, or nil. The API has a node for ready for 40 s after its
+// machine went off: what was said before this run started the machine says nothing of it.
+func (r *Runner) ready(nodes []kubeapi.Node, name string) error {
 	for _, n := range nodes {
+		if started, ok := r.started.Load(name); ok && n.Name == name && n.Reported.Before(started.(time.Time).Truncate(time.Second)) { // whole seconds, as the API has them
+			return errors.New("has not reported since its machine was started")
+		}
 		if n.Name == name && !n.Ready {
 			return fmt.Errorf("is not ready: %s", n.Reason)
 		}

@@ -68,8 +68,9 @@ type Runner struct {
 	Detail       func(step, text string)
 	Log          *slog.Logger
 
-	begun  atomic.Bool // some step is or was under way
-	looked sync.Map    // what Done saw for Do, by the step's ID
+	begun   atomic.Bool // some step is or was under way
+	looked  sync.Map    // what Done saw for Do, by the step's ID
+	started sync.Map    // when this run started a machine, by node
 }
 
 // Waits are bounded: what takes longer than this on a loaded machine is broken.

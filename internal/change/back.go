@@ -53,8 +53,12 @@ func (p *planner) comeBack() {
 	for _, n := range p.back {
 		why := []Reason{{What: n.Name + " was to leave, and stays"}}
 		needs := append(p.has(id(Start, n.Name)), p.has(id(RestoreBackend, n.Name, "drained"))...)
-		if p.Wanted.RunsKubelet(n) {
+		if ready := p.has(id(NodeReady, n.Name)); len(ready) > 0 {
+			needs = append(needs, ready...)
+		} else if p.Wanted.RunsKubelet(n) {
 			needs = []string{p.add(Step{ID: id(NodeReady, n.Name), Verb: NodeReady, Node: n.Name, Why: why, Needs: needs})}
+		}
+		if p.Wanted.RunsKubelet(n) {
 			needs = []string{p.add(Step{ID: id(UncordonNode, n.Name), Verb: UncordonNode, Node: n.Name, Why: why, Needs: needs})}
 		}
 		p.add(Step{ID: id(Activate, n.Name), Verb: Activate, Node: n.Name, Why: why, Needs: needs})

@@ -51,7 +51,7 @@ func (p *planner) leaveNode(n Node) {
 	if shared {
 		p.tail = needs
 	}
-	if p.Wanted.RunsKubelet(n.Node) {
+	if p.Wanted.RunsKubelet(n.Node) || n.Role == spec.RoleControlPlane { // an API server has a Lease too
 		then(step(DeleteNode))
 	}
 	then(step(RemoveMachine))

@@ -136,6 +136,20 @@ func TestLostMachineIsNamed(t *testing.T) {
 	}
 }
 
+// After a power cut the nodes are waited for, not only the API.
+func TestMachinesThatAreOffBecomeReadyNodes(t *testing.T) {
+	in := healthy(wanted(t, three...))
+	for _, node := range three {
+		dies(&in, node, false)
+	}
+	in.Observed.Etcd, in.Observed.APISeen = observed.Etcd{Error: "no member answers"}, false
+	c := plan(t, in)
+	for _, node := range []string{"cp-1", "cp-2", "cp-3", "worker-1"} {
+		before(t, c, "start-machine@"+node, "write-files@"+node, "start@"+node, "node-ready@"+node)
+	}
+	before(t, c, "start-machine@lb-1", "start@lb-1")
+}
+
 func TestUnreachableMachineIsNamed(t *testing.T) {
 	for name, m := range map[string]observed.Machine{
 		"no answer": {Made: true, Running: true, Error: "connection timed out"},

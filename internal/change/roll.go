@@ -99,6 +99,9 @@ func (p *planner) mend() {
 			restarts = []string{start.ID}
 		}
 		mended = append(mended, p.add(start))
+		if d.unseen && p.Wanted.RunsKubelet(n) {
+			p.add(Step{ID: id(NodeReady, n.Name), Verb: NodeReady, Node: n.Name, Why: d.why(), Needs: []string{start.ID}})
+		}
 	}
 	p.tail = append(p.tail, mended...)
 	p.undrain()
