@@ -211,7 +211,9 @@ func (l *live) power() (map[string]bool, error) {
 	list, err := l.provider().List()
 	out := map[string]bool{}
 	for _, m := range list {
-		out[m.Name] = m.Running
+		if !m.Lost || m.Running { // without its disk it is gone
+			out[m.Name] = m.Running
+		}
 	}
 	return out, err
 }

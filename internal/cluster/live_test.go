@@ -2,7 +2,10 @@ package cluster
 
 import (
 	"errors"
+	"fmt"
 	"log/slog"
+	"os"
+	"path/filepath"
 	"slices"
 	"testing"
 
@@ -154,5 +157,27 @@ func TestSettleForgetsWhoIsGone(t *testing.T) {
 	r := must[*store.Record](t)(s.Record())
 	if !slices.Equal(nodeNames(r.Applied), []string{"cp-1", "worker-1", "lb-1"}) || r.Wanted != nil || r.Change != nil {
 		t.Errorf("record %+v", r)
+	}
+}
+
+// A machine whose disk is gone is one that is to be made anew, not one that is off.
+func TestMachineWithoutADiskIsGone(t *testing.T) {
+	s := applied(t, commented)
+	l := asked(t, s, opened(t).Request())
+	for name, folders := range map[string][]string{"cp-1": {"upper", "data/etcd", "data/containerd", "data/kubelet"}, "cp-2": {"upper"}} {
+		dir := filepath.Join(s.Machines(), name)
+		for _, f := range folders {
+			if err := os.MkdirAll(filepath.Join(dir, f), 0o755); err != nil {
+				t.Fatal(err)
+			}
+		}
+		record := fmt.Sprintf(`{"name":%q,"addresses":["10.10.10.11"],"image":"/image"}`, name)
+		if err := errors.Join(os.WriteFile(filepath.Join(dir, "console.log"), nil, 0o600), os.WriteFile(filepath.Join(dir, "machine.json"), []byte(record), 0o600)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	made, err := l.power()
+	if diff := cmp.Diff(map[string]bool{"cp-1": false}, made); diff != "" || err != nil {
+		t.Error(diff, err)
 	}
 }

@@ -2,6 +2,7 @@ package cluster
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"sync"
 
@@ -30,7 +31,11 @@ func (m *machines) Create(ctx context.Context, n topology.Node) error {
 func (m *machines) Start(ctx context.Context, n topology.Node) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	return m.live.provider().Start(ctx, n.Name)
+	err := m.live.provider().Start(ctx, n.Name)
+	if errors.Is(err, nspawn.ErrDamaged) { // where its record alone is lost, that is given back
+		return m.live.provider().Create(ctx, []nspawn.Machine{m.live.nspawnMachine(n)})
+	}
+	return err
 }
 
 // Remove takes the machine away, and with it its record that it is to be made anew.

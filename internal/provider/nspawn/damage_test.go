@@ -80,10 +80,11 @@ func TestADamagedMachineDoesNotHideTheOthers(t *testing.T) {
 	p.StateDir = t.TempDir()
 	folder(t, p, "cp-1", whole(goodRecord))
 	folder(t, p, "cp-2", whole(""))
+	folder(t, p, "cp-4", without(whole(strings.ReplaceAll(goodRecord, "cp-1", "cp-4")), "upper/"))
 	folder(t, p, "half", map[string]string{"upper/": ""})
 	folder(t, p, "cp-3"+removing, whole(goodRecord))
 	list, err := p.List()
-	if err != nil || len(list) != 2 || list[0].Damaged != "" || len(list[0].Addresses) != 1 || !strings.Contains(list[1].Damaged, "cp-2") {
+	if err != nil || len(list) != 3 || list[1].Lost || !list[2].Lost || list[0].Damaged != "" || len(list[0].Addresses) != 1 || !strings.Contains(list[1].Damaged, "cp-2") {
 		t.Errorf("list %+v, %v", list, err)
 	}
 	records, err := p.records(nil)

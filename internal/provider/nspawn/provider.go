@@ -52,6 +52,7 @@ type Status struct {
 	Running   bool         `json:"running"`
 	PID       int          `json:"pid,omitempty"`     // of systemd-nspawn, while it runs
 	Damaged   string       `json:"damaged,omitempty"` // what it has lost, so that it cannot be started
+	Lost      bool         `json:"lost,omitempty"`    // of one that is damaged: more than its record, which Create gives back
 }
 
 // A Provider makes the machines of one cluster. Its methods need root. They can
@@ -83,7 +84,7 @@ func (p *Provider) List() ([]Status, error) {
 		s := Status{Name: name, Addresses: r.Addresses}
 		switch {
 		case errors.Is(err, ErrDamaged):
-			s.Damaged = err.Error()
+			s.Damaged, s.Lost = err.Error(), !errors.Is(err, errRecordLost)
 		case errors.Is(err, errNoRecord):
 			continue
 		case err != nil:
