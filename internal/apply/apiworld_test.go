@@ -1,0 +1,172 @@
+package apply
+
+import (
+	"crypto/tls"
+	"encoding/json"
+	"io"
+	"net"
+	"net/http"
+	"net/netip"
+	"slices"
+	"strings"
+
+	corev1 "k8s.io/api/core/v1"
+	policyv1 "k8s.io/api/policy/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/haplane/haplane/internal/machine"
+	"github.com/haplane/haplane/internal/pki"
+	"github.com/haplane/haplane/internal/topology"
+	"github.com/haplane/haplane/spec"
+)
+
+func readAll(cmd machine.Command) string {
+	data, _ := io.ReadAll(cmd.Stdin)
+	return string(data)
+}
+
+// An apiWorld is what the API servers of the world tell.
+type apiWorld struct {
+	cordoned map[string]bool
+	deleted  map[string]bool // Nodes whose kubelet was not started again since
+	pods     []corev1.Pod
+	budget   *policyv1.PodDisruptionBudget // allows no eviction, where there is one
+	leases   []string                      // that were deleted
+}
+
+// begin serves the API behind the load balancer, and on each control-plane node.
+func (a *apiWorld) begin(w *world, now *topology.Topology) {
+	w.t.Helper()
+	a.cordoned, a.deleted = map[string]bool{}, map[string]bool{}
+	for _, n := range w.all {
+		if n.Role == spec.RoleControlPlane || n.Role == spec.RoleLoadBalancer {
+			w.serve(n)
+		}
+	}
+}
+
+func (w *world) serve(n topology.Node) {
+	w.t.Helper()
+	pair := w.keys.Pairs[pki.APIServer]
+	cert, err := tls.X509KeyPair(pair.Cert, pair.Key)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	listener, err := net.Listen("tcp", netip.AddrPortFrom(n.Address, topology.APIServerPort).String())
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	server := &http.Server{Handler: http.HandlerFunc(func(out http.ResponseWriter, r *http.Request) {
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		if !w.serves(n) {
+			http.Error(out, "[-]nothing runs here failed", http.StatusServiceUnavailable)
+			return
+		}
+		w.answer(out, r)
+	})}
+	go func() {
+		_ = server.Serve(tls.NewListener(listener, &tls.Config{Certificates: []tls.Certificate{cert}, MinVersion: tls.VersionTLS12}))
+	}()
+	w.t.Cleanup(func() { _ = server.Close() })
+}
+
+// serves reports whether requests to a node's address come to an API server. The lock is held.
+func (w *world) serves(n topology.Node) bool {
+	if n.Role == spec.RoleControlPlane {
+		return w.runs(n.Name, "kube-apiserver")
+	}
+	up := func(name string) bool { return w.runs(name, "kube-apiserver") && !w.drained[name] }
+	return w.runs(n.Name, "haproxy") && slices.ContainsFunc(w.loaded, up)
+}
+
+func (w *world) answer(out http.ResponseWriter, r *http.Request) {
+	parts := strings.Split(strings.Trim(r.URL.Path, "/"), "/")
+	last := parts[len(parts)-1]
+	send := func(v any) {
+		out.Header().Set("Content-Type", "application/json")
+		_ = json.NewEncoder(out).Encode(v)
+	}
+	fail := func(err *apierrors.StatusError) {
+		out.Header().Set("Content-Type", "application/json")
+		out.WriteHeader(int(err.ErrStatus.Code))
+		_ = json.NewEncoder(out).Encode(err.ErrStatus)
+	}
+	switch {
+	case last == "readyz":
+	case r.Method == http.MethodGet && last == "nodes":
+		send(w.kubernetesNodes())
+	case strings.Contains(r.URL.Path, "/nodes/"):
+		if !slices.ContainsFunc(w.kubernetesNodes().Items, func(n corev1.Node) bool { return n.Name == last }) {
+			fail(apierrors.NewNotFound(schema.GroupResource{Resource: "nodes"}, last))
+			return
+		}
+		if r.Method == http.MethodDelete {
+			w.api.deleted[last] = true
+		} else {
+			body, _ := io.ReadAll(r.Body)
+			w.api.cordoned[last] = strings.Contains(string(body), "true")
+		}
+		send(corev1.Node{TypeMeta: metav1.TypeMeta{Kind: "Node", APIVersion: "v1"}})
+	case last == "pods":
+		node := strings.TrimPrefix(r.URL.Query().Get("fieldSelector"), "spec.nodeName=")
+		list := corev1.PodList{TypeMeta: metav1.TypeMeta{Kind: "PodList", APIVersion: "v1"}}
+		for _, p := range w.api.pods {
+			if p.Spec.NodeName == node {
+				list.Items = append(list.Items, p)
+			}
+		}
+		send(list)
+	case last == "eviction":
+		name := parts[len(parts)-2]
+		if w.api.budget != nil {
+			refused := apierrors.NewTooManyRequests("Cannot evict pod as it would violate the pod's disruption budget.", 0)
+			refused.ErrStatus.Details.Causes = []metav1.StatusCause{{Type: policyv1.DisruptionBudgetCause}}
+			fail(refused)
+			return
+		}
+		w.api.pods = slices.DeleteFunc(w.api.pods, func(p corev1.Pod) bool { return p.Name == name })
+		send(metav1.Status{TypeMeta: metav1.TypeMeta{Kind: "Status", APIVersion: "v1"}, Status: metav1.StatusSuccess})
+	case last == "poddisruptionbudgets":
+		list := policyv1.PodDisruptionBudgetList{TypeMeta: metav1.TypeMeta{Kind: "PodDisruptionBudgetList", APIVersion: "policy/v1"}}
+		if w.api.budget != nil {
+			list.Items = append(list.Items, *w.api.budget)
+		}
+		send(list)
+	case r.Method == http.MethodGet && last == "leases": // of API servers
+		send(map[string]any{"kind": "LeaseList", "apiVersion": "coordination.k8s.io/v1", "items": []any{}})
+	case r.Method == http.MethodDelete && parts[len(parts)-2] == "leases":
+		w.api.leases = append(w.api.leases, last)
+		send(metav1.Status{TypeMeta: metav1.TypeMeta{Kind: "Status", APIVersion: "v1"}, Status: metav1.StatusSuccess})
+	default:
+		w.t.Errorf("the API is asked for %s %s", r.Method, r.URL)
+		http.NotFound(out, r)
+	}
+}
+
+// kubernetesNodes are those whose kubelets have registered.
+func (w *world) kubernetesNodes() corev1.NodeList {
+	list := corev1.NodeList{TypeMeta: metav1.TypeMeta{Kind: "NodeList", APIVersion: "v1"}}
+	for _, n := range w.all {
+		if n.Role != spec.RoleWorker || w.hosts[n.Name] == nil || w.api.deleted[n.Name] {
+			continue
+		}
+		ready := corev1.ConditionFalse
+		if w.runs(n.Name, "kubelet") {
+			ready = corev1.ConditionTrue
+		}
+		list.Items = append(list.Items, corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: n.Name},
+			Status: corev1.NodeStatus{Conditions: []corev1.NodeCondition{{Type: corev1.NodeReady, Status: ready}}}})
+	}
+	return list
+}
+
+// pod is one of a Deployment on a node.
+func pod(name, node string) corev1.Pod {
+	controller := true
+	return corev1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: "default", Name: name, UID: types.UID(name), Labels: map[string]string{"app": "web"},
+		OwnerReferences: []metav1.OwnerReference{{Kind: "ReplicaSet", Name: "web", Controller: &controller}}}, Spec: corev1.PodSpec{NodeName: node}}
+}

@@ -1,0 +1,46 @@
+package apply
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/haplane/haplane/internal/fileset"
+	"github.com/haplane/haplane/internal/observed"
+	"github.com/haplane/haplane/internal/render"
+	"github.com/haplane/haplane/internal/runtime/systemd/systemdtest"
+	"github.com/haplane/haplane/internal/topology"
+)
+
+// haplane's own program comes first, then goes what is not wanted, and then comes the rest.
+func TestWriteRemovesWhatIsNotWantedFirst(t *testing.T) {
+	h := systemdtest.New("cp-1")
+	file := func(path string) fileset.File { return fileset.File{Path: path, Mode: 0o644, Data: []byte(path)} }
+	want := fileset.New(file("/etc/kept"), file("/etc/new"), file(render.AgentBinary))
+	want.AddManifest(render.ManifestPath)
+	var order []string
+	answer := h.Answer
+	h.Answer = func(argv []string) (string, error) {
+		order = append(order, strings.Join(argv[max(0, len(argv)-3):], " "))
+		if len(h.Files()) != 1 {
+			t.Errorf("at %v there are %v", argv, h.Files().Paths())
+		}
+		return answer(argv)
+	}
+	unit := topology.UnitDir + "/old.service"
+	seen := observed.Machine{Manifest: "/etc/gone\n" + "/etc/kept\n" + unit + "\n", Files: map[string]fileset.State{
+		"/etc/kept": {Mode: 0o644, Owner: "root", Sum: file("/etc/kept").Sum()}}}
+	if err := Write(t.Context(), h, want, seen); err != nil {
+		t.Fatal(err)
+	}
+	if len(order) != 3 || !strings.HasSuffix(order[0], "remove old.service") {
+		t.Errorf("commands %v", order)
+	}
+	if diff := cmp.Diff([]string{"-- /etc/gone " + unit, "systemctl daemon-reload"}, order[1:]); diff != "" {
+		t.Error(diff)
+	}
+	if diff := cmp.Diff([][]string{{render.AgentBinary}, {"/etc/new", render.ManifestPath}}, h.Uploads()); diff != "" {
+		t.Error(diff)
+	}
+}

@@ -1,0 +1,275 @@
+package apply
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	corev1 "k8s.io/api/core/v1"
+	policyv1 "k8s.io/api/policy/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/haplane/haplane/internal/change"
+	"github.com/haplane/haplane/internal/phase"
+	"github.com/haplane/haplane/internal/runtime/systemd"
+	"github.com/haplane/haplane/internal/topology"
+)
+
+var three = []string{"cp-1", "cp-2", "cp-3", "worker-1", "lb-1"}
+
+// arrived fails the test unless the world is wholly what is wanted.
+func (w *world) arrived(wanted *topology.Topology) {
+	w.t.Helper()
+	if c := w.plan(wanted); !c.Nothing() {
+		w.t.Errorf("there is still to do: %v", c.Steps)
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	var want, machines, record, members, voters []string
+	for _, n := range wanted.Nodes {
+		want = append(want, n.Name)
+	}
+	for name := range w.hosts {
+		machines = append(machines, name)
+	}
+	for _, n := range w.record {
+		record = append(record, n.Name)
+		if n.State != change.Active {
+			w.t.Errorf("%s is %s", n.Name, n.State)
+		}
+	}
+	for _, n := range wanted.EtcdMembers() {
+		voters = append(voters, n.Name)
+	}
+	for _, m := range w.etcd.members {
+		members = append(members, m.Name)
+		if m.IsLearner {
+			w.t.Errorf("%s is a learner", m.Name)
+		}
+	}
+	for _, list := range [][]string{want, machines, record, members, voters} {
+		slices.Sort(list)
+	}
+	if diff := cmp.Diff([][]string{want, want, voters}, [][]string{machines, record, members}); diff != "" {
+		w.t.Errorf("machines, record and members: %s", diff)
+	}
+	if diff := cmp.Diff(backends(wanted), w.loaded); diff != "" {
+		w.t.Errorf("backends: %s", diff)
+	}
+	for name, drained := range w.drained {
+		if drained {
+			w.t.Errorf("%s drains still", name)
+		}
+	}
+}
+
+// Whatever the step at which a run is cut off, the next one plans what is left, and arrives.
+func TestRunGoesOnWhereItWasCutOff(t *testing.T) {
+	tests := map[string]struct {
+		to      []string
+		replace []string
+		old     string // unit that runs with another configuration on all control-plane nodes
+	}{
+		"the first control-plane node leaves": {to: []string{"cp-2", "cp-3", "worker-1", "lb-1"}},
+		"a control-plane node comes":          {to: append(slices.Clone(three), "cp-4")},
+		"one is made anew":                    {to: three, replace: []string{"cp-2"}},
+		"etcd restarts":                       {to: three, old: "etcd"},
+		"a worker for another":                {to: []string{"cp-1", "cp-2", "cp-3", "worker-2", "lb-1"}},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			wanted := of(test.to...)
+			var steps []string
+			run := func(t *testing.T, cut string) {
+				w := newWorld(t, of(three...), "cp-4", "worker-2")
+				if test.old != "" {
+					for _, n := range of(three...).ControlPlane() {
+						w.hosts[n.Name].Running[test.old] = systemd.State{Active: true, Config: "old"}
+					}
+				}
+				c := w.plan(wanted, test.replace...)
+				w.begin(wanted, test.replace...)
+				if cut != "" {
+					ctx, cancel := context.WithCancel(t.Context())
+					defer cancel()
+					w.doing = func(id string) {
+						if id == cut {
+							cancel()
+						}
+					}
+					if err := w.runner(wanted).Run(ctx, c); err == nil && ctx.Err() != nil && cut != steps[len(steps)-1] {
+						t.Fatal("it went on")
+					}
+					w.doing = nil
+					c = w.plan(wanted)
+				}
+				if err := w.runner(wanted).Run(t.Context(), c); err != nil {
+					t.Fatal(err)
+				}
+				w.arrived(wanted)
+				steps = ids(c)
+			}
+			t.Run("not cut off", func(t *testing.T) { run(t, "") })
+			for _, cut := range slices.Clone(steps) {
+				t.Run(strings.ReplaceAll(cut, "/", "-"), func(t *testing.T) { run(t, cut) })
+			}
+		})
+	}
+}
+
+func ids(c *change.Change) []string {
+	var out []string
+	for _, s := range c.Steps {
+		out = append(out, s.ID)
+	}
+	return out
+}
+
+func TestDoneStepsAreSkippedAndNoted(t *testing.T) {
+	wanted := of(three...)
+	w := newWorld(t, wanted)
+	r := w.runner(wanted)
+	states := map[string]phase.State{}
+	r.Report = func(e phase.Event) { states[e.ID] = e.State }
+	steps := []change.Step{
+		{ID: "write-files@cp-1", Verb: change.WriteFiles, Node: "cp-1"},
+		{ID: "member-promote@cp-1", Verb: change.PromoteMember, Node: "cp-1", Needs: []string{"write-files@cp-1"}},
+		{ID: "move-leader@cp-2", Verb: change.MoveLeader, Node: "cp-2", Needs: []string{"member-promote@cp-1"}},
+	}
+	if err := r.Run(t.Context(), &change.Change{Steps: steps}); err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff([]string{"write-files@cp-1", "member-promote@cp-1", "move-leader@cp-2"}, w.noted("done")); diff != "" {
+		t.Error(diff)
+	}
+	if begun := w.noted("doing"); len(begun) > 0 {
+		t.Errorf("begun %v", begun)
+	}
+	for id, state := range states {
+		if state != phase.Current {
+			t.Errorf("%s is %s", id, state)
+		}
+	}
+}
+
+// A guard that refuses ends the run before the journal says that the step begins.
+func TestRefusedStepsDoNotBegin(t *testing.T) {
+	tests := map[string]struct {
+		step change.Step
+		down map[string]string // a unit that does not run, by node
+		want string
+	}{
+		"the last API server": {change.Step{ID: "stop@cp-1", Verb: change.Stop, Node: "cp-1", Units: []string{"kube-apiserver"}, Guard: change.Guard{OtherAPIServers: true}},
+			map[string]string{"cp-2": "kube-apiserver", "cp-3": "kube-apiserver"}, "no other API server would serve meanwhile: cp-2: "},
+		"the only one with requests": {change.Step{ID: "stop@cp-1", Verb: change.Stop, Node: "cp-1", Units: []string{"kube-apiserver"}, Guard: change.Guard{OtherAPIServers: true}},
+			map[string]string{"lb-1": "haproxy"}, "cp-2: no load balancer sends requests to it"},
+		"restart of one too many": {change.Step{ID: "restart@cp-1", Verb: change.Restart, Node: "cp-1", Units: []string{"etcd"}, Guard: change.Guard{Etcd: change.OpStop}},
+			map[string]string{"cp-2": "etcd"}, "after it 3 voters of which 1 is healthy, quorum 2"},
+		"removal of one too many": {change.Step{ID: "member-remove@cp-1", Verb: change.RemoveMember, Node: "cp-1", Guard: change.Guard{Etcd: change.OpRemove}},
+			map[string]string{"cp-2": "etcd"}, "after it 2 voters of which 1 is healthy, quorum 2"},
+		"a learner without quorum": {change.Step{ID: "member-add@cp-4", Verb: change.AddMember, Node: "cp-4", Guard: change.Guard{Etcd: change.OpAdd}},
+			map[string]string{"cp-1": "etcd", "cp-2": "etcd"}, "without quorum no membership changes"},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t, of(three...), "cp-4")
+			for node, unit := range test.down {
+				delete(w.hosts[node].Running, unit)
+				if unit == "haproxy" {
+					w.loaded = []string{"cp-1"}
+				}
+			}
+			ctx, cancel := context.WithCancel(t.Context())
+			defer cancel()
+			r := w.runner(of(append(slices.Clone(three), "cp-4")...))
+			r.Waiting = func(_, what string) {
+				if what != "" {
+					cancel() // else it would wait for that to pass
+				}
+			}
+			err := r.Run(ctx, &change.Change{Steps: []change.Step{test.step}})
+			var refused *change.Refused
+			if !errors.As(err, &refused) || !strings.Contains(err.Error(), test.want) {
+				t.Errorf("error %v", err)
+			}
+			if len(w.notes) > 0 || len(w.hosts["cp-1"].Did()) > 0 || len(w.etcd.members) != 3 {
+				t.Errorf("it has begun: %v, %v", w.notes, w.hosts["cp-1"].Did())
+			}
+		})
+	}
+}
+
+// A lock that was lost ends the run before what cannot be taken back.
+func TestNothingFinalWithoutTheLock(t *testing.T) {
+	wanted := of(three...)
+	w := newWorld(t, wanted)
+	r := w.runner(wanted)
+	r.Held = func(context.Context) error { return errors.New("somebody else has the lock") }
+	err := r.Run(t.Context(), &change.Change{Steps: []change.Step{{ID: "remove-machine@worker-1", Verb: change.RemoveMachine, Node: "worker-1"}}})
+	if err == nil || err.Error() != "remove-machine@worker-1: somebody else has the lock" || len(w.notes) > 0 || w.hosts["worker-1"] == nil {
+		t.Errorf("error %v, notes %v", err, w.notes)
+	}
+}
+
+// The first step that fails is noted, and no other begins.
+func TestAFailureStopsTheOthers(t *testing.T) {
+	wanted := of(three...)
+	w := newWorld(t, wanted)
+	delete(w.hosts, "worker-1")
+	err := w.runner(wanted).Run(t.Context(), &change.Change{Steps: []change.Step{
+		{ID: "reload@worker-1", Verb: change.Reload, Node: "worker-1", Units: []string{"kubelet"}},
+		{ID: "restart@cp-1", Verb: change.Restart, Node: "cp-1", Units: []string{"kube-scheduler"}, Needs: []string{"reload@worker-1"}},
+	}})
+	if err == nil || err.Error() != "reload@worker-1: reload kubelet: connect to worker-1: no route to host" {
+		t.Errorf("error %v", err)
+	}
+	if diff := cmp.Diff([]string{"doing reload@worker-1", "failed reload@worker-1"}, w.notes); diff != "" {
+		t.Error(diff)
+	}
+	if did := w.hosts["cp-1"].Did(); len(did) > 0 {
+		t.Errorf("cp-1 was told %v", did)
+	}
+}
+
+func TestDrainNamesWhatStandsInTheWay(t *testing.T) {
+	wanted := of(three...)
+	w := newWorld(t, wanted)
+	w.api.pods = []corev1.Pod{pod("web-1", "worker-1"), pod("other-1", "elsewhere")}
+	w.api.budget = &policyv1.PodDisruptionBudget{ObjectMeta: metav1.ObjectMeta{Namespace: "default", Name: "web"},
+		Spec:   policyv1.PodDisruptionBudgetSpec{Selector: &metav1.LabelSelector{MatchLabels: map[string]string{"app": "web"}}},
+		Status: policyv1.PodDisruptionBudgetStatus{CurrentHealthy: 1, DesiredHealthy: 1}}
+	drain := &change.Change{Steps: []change.Step{{ID: "node-drain@worker-1", Verb: change.DrainNode, Node: "worker-1"}}}
+	err := w.runner(wanted).Run(t.Context(), drain)
+	const want = "pod default/web-1: PodDisruptionBudget web allows 0 disruptions (1 healthy, 1 needed)"
+	if err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "other-1") || !w.api.cordoned["worker-1"] {
+		t.Errorf("error %v", err)
+	}
+	w.api.budget = nil
+	r := w.runner(wanted)
+	r.DrainTimeout = time.Minute
+	if err := r.Run(t.Context(), drain); err != nil || len(w.api.pods) != 1 {
+		t.Errorf("error %v, left %d pods", err, len(w.api.pods))
+	}
+}
+
+// A node that is gone leaves no Lease behind.
+func TestDeletedNodesHaveNoLease(t *testing.T) {
+	wanted := of(three...)
+	w := newWorld(t, wanted)
+	var steps []change.Step
+	for _, name := range []string{"worker-1", "cp-1"} {
+		steps = append(steps, change.Step{ID: fmt.Sprint("node-delete@", name), Verb: change.DeleteNode, Node: name})
+	}
+	if err := w.runner(wanted).Run(t.Context(), &change.Change{Steps: steps}); err != nil {
+		t.Fatal(err)
+	}
+	slices.Sort(w.api.leases)
+	if diff := cmp.Diff([]string{"cp-1", "worker-1"}, w.api.leases); diff != "" || !w.api.deleted["worker-1"] {
+		t.Error(diff)
+	}
+}
