@@ -122,6 +122,54 @@ func TestRunGoesOnWhereItWasCutOff(t *testing.T) {
 	}
 }
 
+// A removal that was cut off goes back, until something is gone: then it says what.
+func TestAbortGoesBackOrSaysWhyNot(t *testing.T) {
+	for name, last := range map[string]string{"cp-1": "member-remove@cp-1", "worker-1": "remove-machine@worker-1"} {
+		t.Run(name, func(t *testing.T) {
+			was, wanted := of(three...), of(slices.DeleteFunc(slices.Clone(three), func(n string) bool { return n == name })...)
+			var steps []string
+			t.Run("plan", func(t *testing.T) { steps = ids(newWorld(t, was).plan(wanted)) })
+			gone := false
+			for _, cut := range steps {
+				t.Run(strings.ReplaceAll(cut, "/", "-"), func(t *testing.T) {
+					w := newWorld(t, was)
+					w.begin(wanted)
+					ctx, cancel := context.WithCancel(t.Context())
+					defer cancel()
+					w.doing = func(id string) {
+						if id == cut {
+							cancel()
+						}
+					}
+					_ = w.runner(wanted).Run(ctx, w.plan(wanted))
+					w.doing = nil
+					in := w.input(was)
+					in.Back = true
+					c, err := change.Plan(in)
+					var lost *change.GoneError
+					if gone {
+						if !errors.As(err, &lost) || !strings.HasPrefix(err.Error(), name+" cannot come back as it was: ") {
+							t.Errorf("error %v", err)
+						}
+						return
+					}
+					if err != nil {
+						t.Fatal(err)
+					}
+					if err := w.runner(was).Run(t.Context(), c); err != nil {
+						t.Fatal(err)
+					}
+					w.arrived(was)
+					if w.api.cordoned[name] {
+						t.Error("it is cordoned still")
+					}
+				})
+				gone = gone || cut == last
+			}
+		})
+	}
+}
+
 func ids(c *change.Change) []string {
 	var out []string
 	for _, s := range c.Steps {

@@ -19,7 +19,6 @@ import (
 	"github.com/haplane/haplane/internal/fileset"
 	"github.com/haplane/haplane/internal/look"
 	"github.com/haplane/haplane/internal/machine"
-	"github.com/haplane/haplane/internal/observed"
 	"github.com/haplane/haplane/internal/phase"
 	"github.com/haplane/haplane/internal/pki"
 	"github.com/haplane/haplane/internal/render"
@@ -193,7 +192,11 @@ func (r reach) Run(ctx context.Context, cmd machine.Command) (machine.Result, er
 		h.Next.Loaded = config.Sum()
 	}
 	result, err := h.Run(ctx, cmd)
-	if verb := cmd.Argv[min(3, len(cmd.Argv)-1)]; r.name == "lb-1" && (verb == "reload" || verb == "start") {
+	verb := cmd.Argv[min(3, len(cmd.Argv)-1)]
+	if verb == "start" { // then a kubelet registers
+		delete(r.world.api.deleted, r.name)
+	}
+	if r.name == "lb-1" && (verb == "reload" || verb == "start") {
 		r.world.loaded, r.world.drained = strings.Fields(string(h.Files()[configPath].Data)), map[string]bool{}
 	}
 	return result, err
@@ -275,7 +278,9 @@ func (w *world) Start(context.Context, topology.Node) error {
 func (w *world) Remove(ctx context.Context, n topology.Node) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	delete(w.hosts, n.Name)
+	if ctx.Err() == nil {
+		delete(w.hosts, n.Name)
+	}
 	return ctx.Err()
 }
 
@@ -362,6 +367,17 @@ func (w *world) runner(wanted *topology.Topology) *Runner {
 // plan looks at the world and plans what leads to what is wanted.
 func (w *world) plan(wanted *topology.Topology, replace ...string) *change.Change {
 	w.t.Helper()
+	in := w.input(wanted)
+	in.Replace = replace
+	c, err := change.Plan(in)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return c
+}
+
+func (w *world) input(wanted *topology.Topology) change.Input {
+	w.t.Helper()
 	looker := look.Looker{Cluster: w.access(wanted), Nodes: w.nodes(wanted), Members: w.members(wanted), Wanted: map[string]look.Want{},
 		Power: func() (map[string]bool, error) {
 			w.mu.Lock()
@@ -376,16 +392,11 @@ func (w *world) plan(wanted *topology.Topology, replace ...string) *change.Chang
 	for name, m := range want {
 		looker.Wanted[name] = WantOf(m)
 	}
-	var seen observed.State
-	var err error
-	if seen, err = looker.State(w.t.Context()); err != nil {
-		w.t.Fatal(err)
-	}
-	c, err := change.Plan(change.Input{Wanted: wanted, Record: slices.Clone(w.record), Desired: want, Observed: seen, Replace: replace})
+	seen, err := looker.State(w.t.Context())
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	return c
+	return change.Input{Wanted: wanted, Record: slices.Clone(w.record), Desired: want, Observed: seen}
 }
 
 // begin writes down which nodes leave, as whoever applies a change does first.
