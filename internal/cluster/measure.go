@@ -16,7 +16,7 @@ import (
 )
 
 // ProbeRate is how many requests a second each lane sends by default while a cluster changes.
-const ProbeRate = 20
+const ProbeRate = 10
 
 // measureAfter is how long the lanes go on after the last step: what goes wrong late counts.
 const measureAfter = time.Second
