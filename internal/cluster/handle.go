@@ -15,7 +15,10 @@ import (
 )
 
 // A Handle is a cluster that was made before.
-type Handle struct{ env *env }
+type Handle struct {
+	env    *env
+	serial uint64 // of the record that it was opened with
+}
 
 // Open returns the cluster of the given name. The error wraps store.ErrNoCluster where
 // there is none.
@@ -38,6 +41,7 @@ func (h *Handle) addLeaving() error {
 	if err != nil {
 		return err
 	}
+	h.serial = r.Serial
 	t := *h.env.topology
 	t.Nodes = slices.Clone(t.Nodes)
 	for _, n := range r.Nodes {

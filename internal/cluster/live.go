@@ -28,7 +28,9 @@ type Request struct {
 	Wanted  *spec.Cluster // with the names and addresses that the nodes have
 	Text    []byte        // the cluster file as the user wrote it; nil: as it was
 	Replace []string      // nodes to be made anew under their names
-	Abort   bool          // back to what the cluster was: nodes that leave stay, as they are
+	// Serial is that of the record that Wanted was made of: one of before another change would undo it. 0 is any.
+	Serial uint64
+	Abort  bool // back to what the cluster was: nodes that leave stay, as they are
 	// DrainTimeout bounds the wait for the pods of a node that leaves; 0 is five minutes.
 	DrainTimeout time.Duration
 	// Confirm is shown the plan before anything is done; nil is yes.
@@ -80,6 +82,9 @@ func newLive(q Request, o Options) (*live, error) {
 	}
 	if record.Applied == nil {
 		return nil, withHint(fmt.Errorf("cluster %s cannot be changed yet: %w", o.Store.Name(), errUnfinished), "haplane up --cluster "+o.Store.Name()+" finishes it")
+	}
+	if q.Serial > 0 && q.Serial != record.Serial {
+		return nil, withHint(fmt.Errorf("cluster %s was changed by another haplane just now", o.Store.Name()), "run it again: it begins with what the cluster is now")
 	}
 	if err := checkRequest(record, q); err != nil {
 		return nil, cmp.Or(refusedData(err), err)

@@ -181,3 +181,19 @@ func TestMachineWithoutADiskIsGone(t *testing.T) {
 		t.Error(diff, err)
 	}
 }
+
+// Two commands began at the same time: the one that comes second would undo the first.
+func TestRequestOfBeforeAnotherChangeIsRefused(t *testing.T) {
+	s := applied(t, commented)
+	first := must[Request](t)(opened(t).AddNodes(spec.RoleWorker, []string{"worker-2"}))
+	second := must[Request](t)(opened(t).AddNodes(spec.RoleWorker, []string{"worker-3"}))
+	l := asked(t, s, first)
+	l.change = &change.Change{}
+	if err := errors.Join(l.begin(), l.settle()); err != nil {
+		t.Fatal(err)
+	}
+	_, err := Apply(t.Context(), second, testOptions(t, s))
+	if err == nil || err.Error() != "cluster demo was changed by another haplane just now" {
+		t.Errorf("error %v", err)
+	}
+}

@@ -48,7 +48,7 @@ func known(r *store.Record) []spec.Node {
 }
 
 // Request is what the cluster's own file asks for, or a change that was cut off.
-func (h *Handle) Request() Request { return Request{Wanted: h.env.cluster} }
+func (h *Handle) Request() Request { return Request{Wanted: h.env.cluster, Serial: h.serial} }
 
 // edited is the request of the cluster's file after an edit of its text.
 func (h *Handle) edited(edit func(text []byte) ([]byte, error)) (Request, error) {
@@ -73,7 +73,7 @@ func (h *Handle) edited(edit func(text []byte) ([]byte, error)) (Request, error)
 	if err != nil {
 		return Request{}, err
 	}
-	return Request{Wanted: c, Text: text}, nil
+	return Request{Wanted: c, Text: text, Serial: h.serial}, nil
 }
 
 // refusedData is the refusal of a removal that would take all data with it, or nil.
@@ -225,7 +225,7 @@ func AbortRequest(name string) (Request, error) {
 	if record.Change == nil || record.Applied == nil {
 		return Request{}, withHint(errors.New("no change was cut off: there is nothing to go back from"), "haplane status --cluster "+name)
 	}
-	q := Request{Wanted: record.Applied, Abort: true}
+	q := Request{Wanted: record.Applied, Abort: true, Serial: h.serial}
 	if record.Change.TextBefore != nil {
 		q.Text = record.Change.TextBefore
 	}
