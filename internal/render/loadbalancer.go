@@ -22,7 +22,7 @@ const LoadBalancerBackend = "kube-apiserver"
 //   - an API server that stops says so on /readyz and gets no new connections after the
 //     next check, far within its shutdown delay. The connections that it has are left to
 //     it: it ends them in order. Cutting them here would fail the request under way on each;
-//   - one that has been down for half a second beside a steady one is dead: what hangs
+//   - one that has been down for two seconds beside a steady one is dead: what hangs
 //     on it is cut, by loadbalancer.lua, so that clients come back to another one;
 //   - one whose machine is gone is noticed in 2 s on connections that wait for it, at the latest;
 //   - a connect that is refused, or takes more than 100 ms, goes to another server at once:

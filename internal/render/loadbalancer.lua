@@ -1,9 +1,9 @@
--- Ends the connections of an API server that has been down for half a second, while another
+-- Ends the connections of an API server that has been down for two seconds, while another
 -- one is up and has been so for two. One check that is late sends new connections
 -- elsewhere, and that is all: on-marked-down would cut those that are open, and those that
 -- are still being made and would go to another server by themselves. Where all API
 -- servers are overloaded all come and go, and cutting would add to their load.
-local backend, dead_after, steady_after = "kube-apiserver", 500, 2
+local backend, dead_after, steady_after = "kube-apiserver", 2000, 2
 
 local down_since = {} -- in milliseconds, by name
 
