@@ -65,10 +65,11 @@ func restoreBackend(ctx context.Context, r *Runner, s change.Step) error {
 // One that is not there any more needs no word.
 func (r *Runner) setServer(ctx context.Context, s change.Step, state haproxyapi.State) error {
 	for _, lb := range r.balancers() {
-		client := r.Cluster.Balancer(lb)
-		err := client.SetState(ctx, render.LoadBalancerBackend, s.Node, state)
-		if err != nil && !errors.Is(err, haproxyapi.ErrNoServer) {
-			return fmt.Errorf("%s: %w", lb.Name, err)
+		for _, server := range []string{s.Node + render.LastResort, s.Node} {
+			err := r.Cluster.Balancer(lb).SetState(ctx, render.LoadBalancerBackend, server, state)
+			if err != nil && !errors.Is(err, haproxyapi.ErrNoServer) {
+				return fmt.Errorf("%s: %w", lb.Name, err)
+			}
 		}
 	}
 	return nil

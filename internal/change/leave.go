@@ -77,7 +77,8 @@ var allUnits = []string{"*"}
 func all(units []string) bool { return slices.Equal(units, allUnits) }
 
 // leaveBalancer drains the API server, stops it, and takes it from the load
-// balancers; one that comes back under its address stays there and is down meanwhile.
+// balancers: also one that comes back under its address, which must get no request
+// before it is ready, not even as a last resort.
 func (p *planner) leaveBalancer(n Node, why []Reason, needs []string, alive bool) []string {
 	if alive {
 		needs = []string{p.add(Step{ID: id(DrainBackend, n.Name), Verb: DrainBackend, Node: n.Name, Why: why, Needs: needs,
@@ -85,12 +86,6 @@ func (p *planner) leaveBalancer(n Node, why []Reason, needs []string, alive bool
 		needs = []string{p.add(Step{ID: id(Stop, n.Name, "kube-apiserver"), Verb: Stop, Node: n.Name, Why: why, Needs: needs,
 			Units: []string{"kube-scheduler", "kube-controller-manager", "haplane-agent", "kube-apiserver"},
 			Guard: Guard{OtherAPIServers: true}})}
-	}
-	if n.Rejoin {
-		if alive {
-			needs = []string{p.add(Step{ID: id(RestoreBackend, n.Name), Verb: RestoreBackend, Node: n.Name, Why: why, Needs: needs})}
-		}
-		return needs
 	}
 	p.backends = slices.DeleteFunc(p.backends, func(b topology.Node) bool { return b.Name == n.Name })
 	p.tail = needs

@@ -80,6 +80,7 @@ type env struct {
 	stat       map[string]map[string]fileset.State // files as they are, by node
 	stale      map[string]fileset.Set              // files to write, by node
 	plan       map[string]unitPlan                 // units to start, by node
+	created    map[string]bool                     // nodes whose machines this run made
 	started    map[string]time.Time                // when this run started a machine, by node
 	changes    changes
 }

@@ -32,10 +32,11 @@ func filesCurrent(ctx context.Context, e *env) (bool, error) {
 	return current, nil
 }
 
-// files are those of a node, haplane's own program among them where it runs.
+// files are those of a node, haplane's own program among them where it runs and was
+// not copied just now with the machine.
 func (e *env) files(n topology.Node) fileset.Set {
 	out := maps.Clone(e.rendered[n.Name].Files)
-	if n.Role == spec.RoleControlPlane {
+	if n.Role == spec.RoleControlPlane && !e.created[n.Name] {
 		maps.Copy(out, e.agent)
 	}
 	return out

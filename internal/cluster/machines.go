@@ -5,11 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 
 	"github.com/haplane/haplane/internal/image"
 	"github.com/haplane/haplane/internal/machine"
 	"github.com/haplane/haplane/internal/machine/ssh"
 	"github.com/haplane/haplane/internal/poll"
+	"github.com/haplane/haplane/internal/provider/nspawn"
 	"github.com/haplane/haplane/internal/topology"
 )
 
@@ -57,11 +59,32 @@ func createMachines(ctx context.Context, e *env) error {
 	if err := e.noteStart(); err != nil {
 		return err
 	}
+	made, err := e.provider().List()
+	if err != nil {
+		return err
+	}
 	if err := e.provider().Create(ctx, nspawnMachines(e)); err != nil {
 		return err
 	}
-	e.changes.add("started the machines " + names(e.topology.Nodes))
+	e.created = map[string]bool{}
+	for _, n := range e.topology.Nodes {
+		e.created[n.Name] = !slices.ContainsFunc(made, func(m nspawn.Status) bool { return m.Name == n.Name })
+	}
+	e.addStarted()
 	return e.waitForMachines(ctx)
+}
+
+// addStarted names the machines that were off and were started.
+func (e *env) addStarted() {
+	var started []topology.Node
+	for _, n := range e.topology.Nodes {
+		if _, was := e.started[n.Name]; was {
+			started = append(started, n)
+		}
+	}
+	if len(started) > 0 {
+		e.changes.add("started the machines " + names(started))
+	}
 }
 
 // waitForMachines waits until every machine takes commands.

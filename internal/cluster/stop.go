@@ -83,6 +83,6 @@ func startMachines(ctx context.Context, e *env) error {
 	if err := e.provider().Start(ctx); err != nil {
 		return err
 	}
-	e.changes.add("started the machines " + names(e.topology.Nodes))
+	e.addStarted()
 	return e.waitForMachines(ctx)
 }
