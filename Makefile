@@ -42,7 +42,7 @@ e2e: image
 	$(SUDO) go test -tags e2e -count=1 -timeout 45m -p 1 -v -skip '^TestLong' ./internal/agent ./internal/image ./internal/provider/nspawn ./e2e
 
 e2e-all: image
-	$(SUDO) go test -tags e2e -count=1 -timeout 40m -v -run '^TestLong' ./e2e
+	$(SUDO) go test -tags e2e -count=1 -timeout 60m -v -run '^TestLong' ./e2e
 
 bench: image
 	$(SUDO) go run ./e2e/bench

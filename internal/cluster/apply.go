@@ -250,7 +250,9 @@ func (l *live) newFailures(ctx context.Context, before []string) ([]string, erro
 		if err != nil {
 			return err
 		}
-		failures = append([]string{}, slices.DeleteFunc(now, func(f string) bool { return slices.Contains(before, f) })...)
+		failures = append([]string{}, slices.DeleteFunc(now, func(f string) bool {
+			return slices.ContainsFunc(before, func(b string) bool { return place(b) == place(f) })
+		})...)
 		if len(failures) > 0 {
 			return errors.New(failures[0])
 		}
@@ -260,6 +262,12 @@ func (l *live) newFailures(ctx context.Context, before []string) ([]string, erro
 		return failures, nil
 	}
 	return failures, err
+}
+
+// place is the check and the node of a failure: what it saw may read otherwise later.
+func place(failure string) string {
+	at, _, _ := strings.Cut(failure, ": ")
+	return at
 }
 
 // begin writes down what is about to happen, before it does.

@@ -22,10 +22,6 @@ func (e *env) changeStatus() (*ChangeStatus, error) {
 		}
 		out.Last = s.ID
 	}
-	if unlock, err := e.Store.Lock(); err != nil {
-		out.Running = true
-	} else {
-		unlock()
-	}
-	return out, nil
+	out.Running, err = e.Store.Locked()
+	return out, err
 }

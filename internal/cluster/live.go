@@ -1,7 +1,6 @@
 package cluster
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -87,7 +86,7 @@ func newLive(q Request, o Options) (*live, error) {
 		return nil, withHint(fmt.Errorf("cluster %s was changed by another haplane just now", o.Store.Name()), "run it again: it begins with what the cluster is now")
 	}
 	if err := checkRequest(record, q); err != nil {
-		return nil, cmp.Or(refusedData(err), err)
+		return nil, err
 	}
 	if c := record.Change; c != nil && q.Text == nil && !q.Abort {
 		q.Text = c.TextAfter // of the change that was cut off

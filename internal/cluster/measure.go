@@ -142,8 +142,11 @@ func (m *measurement) up(n topology.Node) {
 
 // stop ends the lanes and tells what they saw; nil where nothing was measured.
 func (m *measurement) stop(ctx context.Context) *probe.Report {
-	if m == nil || m.session == nil {
+	if m == nil || m.session == nil && len(m.errors) == 0 {
 		return nil
+	}
+	if m.session == nil { // the report says why nothing was measured
+		return &probe.Report{Lanes: []probe.LaneReport{}, Marks: []probe.Mark{}, Errors: m.errors}
 	}
 	select {
 	case <-ctx.Done():

@@ -6,7 +6,6 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/haplane/haplane/internal/change"
 	"github.com/haplane/haplane/internal/store"
 	"github.com/haplane/haplane/spec"
 )
@@ -64,9 +63,6 @@ func (h *Handle) edited(edit func(text []byte) ([]byte, error)) (Request, error)
 		text = c.TextAfter // it may have been cut off before that was in the file
 	}
 	if text, err = edit(text); err != nil {
-		if refused := refusedData(err); refused != nil {
-			return Request{}, refused
-		}
 		return Request{}, &NodeNameError{err}
 	}
 	c, err := spec.ParseFor("the cluster file", text, known(record))
@@ -74,21 +70,6 @@ func (h *Handle) edited(edit func(text []byte) ([]byte, error)) (Request, error)
 		return Request{}, err
 	}
 	return Request{Wanted: c, Text: text, Serial: h.serial}, nil
-}
-
-// refusedData is the refusal of a removal that would take all data with it, or nil.
-func refusedData(err error) error {
-	var not *spec.NotLiveError
-	if !errors.As(err, &not) {
-		return nil
-	}
-	for _, c := range not.Changes {
-		role, _, _ := strings.Cut(c.Old, " ")
-		if strings.HasPrefix(c.Field, "spec.nodes[") && c.New == "" && (role == string(spec.RoleControlPlane) || role == string(spec.RoleEtcd)) {
-			return &change.Refused{Step: "remove nodes", Err: err}
-		}
-	}
-	return nil
 }
 
 // AddNodes asks for further nodes of a role; without names for one, with a name by

@@ -8,7 +8,6 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/haplane/haplane/internal/change"
 	"github.com/haplane/haplane/internal/store"
 	"github.com/haplane/haplane/spec"
 )
@@ -171,8 +170,8 @@ func TestTheLastIsNotRemoved(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			applied(t, commented)
 			_, err := opened(t).RemoveNodes(names)
-			var refused *change.Refused
-			if !errors.As(err, &refused) || !strings.Contains(err.Error(), "no control-plane node would be left") {
+			var fixed *spec.NotLiveError
+			if !errors.As(err, &fixed) || !fixed.LosesData() || !strings.Contains(err.Error(), "no control-plane node would be left") {
 				t.Errorf("error %v", err)
 			}
 		})

@@ -3,6 +3,11 @@ package store
 import (
 	"errors"
 	"fmt"
+	"os"
+	"strconv"
+	"strings"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/haplane/haplane/internal/durable"
 )
@@ -20,6 +25,17 @@ func (s Store) Lock() (unlock func(), err error) {
 		return nil, fmt.Errorf("lock cluster: %w", err)
 	}
 	return unlock, nil
+}
+
+// Locked reports whether a process that lives has the lock, by the id that it wrote
+// down. It does not take the lock, not even for a moment.
+func (s Store) Locked() (bool, error) {
+	data, err := s.load(lockFile)
+	if err != nil {
+		return false, err
+	}
+	pid, err := strconv.Atoi(strings.TrimSpace(string(data)))
+	return err == nil && pid != os.Getpid() && unix.Kill(pid, 0) != unix.ESRCH, nil
 }
 
 // Remove removes all that the store has. Whoever waits for its lock finds that there
