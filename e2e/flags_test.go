@@ -72,7 +72,7 @@ func (c *cluster) checkFlags(t *testing.T) {
 	}
 	want(t, "runs of etcd, which has no new flag", c.invocations(t, "etcd"), etcd)
 	c.waitHealthy(t)
-	contains(t, "dry run then", must(t, 0, c.Run(background(t), append(c.UpArgs(), "--dry-run")...)).Stdout, "\nnothing to do\n")
+	contains(t, "dry run then", must(t, 0, c.Run(background(t), append(c.UpArgs(), "--dry-run")...)).Stdout, "nothing to do\n")
 	contains(t, "what up says then", must(t, 0, c.Up(background(t))).Stdout, "nothing changed")
 }
 

@@ -36,7 +36,7 @@ func (c *cluster) checkDownOfNone(t *testing.T) {
 	const script = `ip route add blackhole 10.10.10.0/24 proto 104 metric 4096 && "$0" down --cluster e2e-none --yes && ip route show type blackhole`
 	cmd := c.Command(background(t))
 	cmd.Path, cmd.Args = "/bin/sh", []string{"sh", "-c", script, c.Program}
-	cmd.SysProcAttr.Cloneflags = syscall.CLONE_NEWNET
+	cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWNET}
 	result := must(t, 0, rig.Finish(cmd))
 	contains(t, "what down says, and the routes after it", result.Stdout, "nothing to remove: there is no cluster e2e-none\n", "blackhole 10.10.10.0/24")
 }
@@ -136,7 +136,7 @@ func (c *cluster) checkNotRoot(t *testing.T) {
 	cmd.Path, cmd.Dir = filepath.Join(dir, filepath.Base(c.Program)), dir
 	cmd.Args = []string{cmd.Path, "up", "-f", filepath.Join(dir, filepath.Base(c.File()))}
 	cmd.Env = append(cmd.Env, "HAPLANE_HOME="+filepath.Join(dir, "home"), "HOME="+filepath.Join(dir, "home"))
-	cmd.SysProcAttr.Credential = &syscall.Credential{Uid: nobody, Gid: nobody}
+	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: nobody, Gid: nobody}}
 	c.refuses(t, cmd, "root", "sudo")
 }
 

@@ -21,8 +21,8 @@ const (
 	fenceChain  = "HAPLANE-FENCE"
 	fenceScript = `#!/bin/sh -e
 # Puts the rules in place; what is there already stays as it is.
-hook() { # program, table, chain
-  "$1" --wait -t "$2" -C "$3" -j ` + fenceChain + ` 2>/dev/null || "$1" --wait -t "$2" -I "$3" -j ` + fenceChain + `
+hook() { # program, table, chain, the chain that it calls
+  "$1" --wait -t "$2" -C "$3" -j "$4" 2>/dev/null || "$1" --wait -t "$2" -I "$3" -j "$4"
 }
 `
 )
@@ -53,20 +53,26 @@ func (b *builder) fenceText() string {
 			continue
 		}
 		fmt.Fprintf(&w, "\n%s-restore --wait --noflush <<END\n", f.program)
-		writeFence(&w, "filter", services, pods, "-m conntrack --ctstate NEW -j REJECT")
-		writeFence(&w, "mangle", services, pods, "-j DROP")
-		w.WriteString("END\n")
-		for _, hook := range []string{"filter OUTPUT", "filter FORWARD", "mangle POSTROUTING"} {
+		const refuse = "-m conntrack --ctstate NEW -j REJECT"
+		fmt.Fprintf(&w, "*filter\n")
+		writeFence(&w, fenceChain, services, pods, refuse)
+		writeFence(&w, fenceChain+"-OUT", services, nil, refuse)
+		fmt.Fprintf(&w, "COMMIT\n*mangle\n")
+		writeFence(&w, fenceChain, services, pods, "-j DROP")
+		w.WriteString("COMMIT\nEND\n")
+		for _, hook := range []string{"filter OUTPUT " + fenceChain + "-OUT", "filter FORWARD " + fenceChain, "mangle POSTROUTING " + fenceChain} {
 			fmt.Fprintf(&w, "hook %s %s\n", f.program, hook)
 		}
 	}
 	return w.String()
 }
 
-// writeFence writes a table with the chain as it is to be, for iptables-restore.
-func writeFence(w *strings.Builder, table string, services, pods []netip.Prefix, end string) {
-	fmt.Fprintf(w, "*%s\n:%s - [0:0]\n", table, fenceChain)
-	add := func(rule string) { fmt.Fprintf(w, "-A %s %s\n", fenceChain, rule) }
+// writeFence writes a chain as it is to be, for iptables-restore. The one of OUTPUT
+// knows nothing of pods: there, a packet for a Service has its pod's address already,
+// and still the interface of its old route.
+func writeFence(w *strings.Builder, chain string, services, pods []netip.Prefix, end string) {
+	fmt.Fprintf(w, ":%s - [0:0]\n", chain)
+	add := func(rule string) { fmt.Fprintf(w, "-A %s %s\n", chain, rule) }
 	add("-o lo -j RETURN")
 	for _, p := range services {
 		add(fmt.Sprintf("-d %s %s", p, end))
@@ -78,7 +84,6 @@ func writeFence(w *strings.Builder, table string, services, pods []netip.Prefix,
 	for _, p := range pods {
 		add(fmt.Sprintf("-d %s %s", p, end))
 	}
-	w.WriteString("COMMIT\n")
 }
 
 func filter(prefixes []netip.Prefix, keep func(netip.Prefix) bool) []netip.Prefix {

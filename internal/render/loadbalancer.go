@@ -15,19 +15,19 @@ import (
 const LoadBalancerBackend = "kube-apiserver"
 
 // The head of HAProxy's configuration. The timings are measured ones:
-//   - checks are often and impatient, and one that fails is enough, because being down
-//     costs a server its new connections and nothing else: a frozen one is noticed
-//     after 50 to 200 ms. Checks that late are those of an overloaded machine too; where
-//     all servers are, all of them may be down, and those of last resort take over;
-//   - an API server that stops says so on /readyz and gets no new connections after the
-//     next check, far within its shutdown delay. The connections that it has are left to
+//   - a server is down after two checks that fail, the second 50 ms after the first. A
+//     check has 250 ms for TLS: on a machine that is busy shorter ones fail everywhere at once,
+//     and then a server of last resort that has only just been started answers 403. Being
+//     down costs a server its new connections, and at first nothing else;
+//   - an API server that stops says so on /readyz and gets no new connections after at
+//     most 300 ms, far within its shutdown delay. The connections that it has are left to
 //     it: it ends them in order. Cutting them here would fail the request under way on each;
 //   - one that has been down for two seconds beside a steady one is dead: what hangs
 //     on it is cut, by loadbalancer.lua, so that clients come back to another one;
 //   - one whose machine is gone is noticed in 2 s on connections that wait for it, at the latest;
-//   - a connect that is refused, or takes more than 100 ms, goes to another server at once:
+//   - a connect that is refused, or takes more than 250 ms, goes to another server at once:
 //     HAProxy waits before it tries again, except with round robin;
-//   - of a single server, 20 of these are 2 s in which it can be started again;
+//   - of a single server, 20 of these are some seconds in which it can be started again;
 //   - round robin, because connections live for hours: leastconn would send every new
 //     one to the server that came back last, until it has as many as the others;
 //   - idle connections outlast the 4 h of a kubelet's exec stream, and any watch;
@@ -57,8 +57,8 @@ defaults
     srvtcpka-idle 1s
     srvtcpka-intvl 1s
     srvtcpka-cnt 2
-    timeout connect 100ms
-    timeout check 300ms
+    timeout connect 250ms
+    timeout check 1s
     timeout client 5h
     timeout server 5h
     retries 20
@@ -73,7 +73,7 @@ backend %s
     http-check send meth GET uri /readyz hdr Host %s
     http-check expect ! string "[-]shutdown failed" error-status L7OKC
     http-check expect status 200
-    default-server check check-ssl verify required ca-file %s verifyhost %s check-sni %s inter 100ms fall 1 rise 1 tcp-ut 2s
+    default-server check check-ssl verify required ca-file %s verifyhost %s check-sni %s inter 250ms fastinter 50ms fall 2 rise 1 tcp-ut 2s
 `
 
 //go:embed loadbalancer.lua
