@@ -49,7 +49,7 @@ spec:
   network: {machineCIDR: 10.75.3.7/24, podCIDR: "300.0.0.0/8", serviceCIDR: 10.75.0.0/16}
   loadBalancer: {port: 70000}
   nodes:
-  - {role: control-plane, address: 10.76.0.1}
+  - {role: control-plane, name: cp-1, address: 10.76.0.1}
   - {role: control-plane, name: cp-1}
 `
 

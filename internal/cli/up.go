@@ -69,7 +69,7 @@ func (a *app) runUp(cmd *cobra.Command, q cluster.Request, merge bool) error {
 	if err != nil {
 		return err
 	}
-	q.Command, q.Measure = commandLine(cmd), true
+	q.Command = commandLine(cmd)
 	outcome, err := cluster.Up(cmd.Context(), q, o)
 	done()
 	if outcome != nil {
