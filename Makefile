@@ -2,6 +2,7 @@
 # make up       build it and bring up the default cluster on this machine (root)
 # make test     lint, unit tests, end-to-end tests on real machines (root)
 # make e2e-all  the end-to-end tests that take longer: larger clusters, stops in any order (root)
+# make e2e-live a day in the life of a cluster that changes: nodes come and go, haplane is killed (root)
 # make bench    print how fast it is on this machine (root)
 
 VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo v0.1.0-dev)
@@ -10,7 +11,7 @@ SUDO    := $(shell [ "$$(id -u)" = 0 ] || echo sudo --preserve-env=HOME,CI,KUBEC
 
 export CGO_ENABLED = 0
 
-.PHONY: build up down test lint unit image e2e e2e-all bench
+.PHONY: build up down test lint unit image e2e e2e-all e2e-live bench
 build:
 	go build -trimpath -ldflags "$(LDFLAGS)" -o bin/haplane ./cmd/haplane
 
@@ -37,12 +38,15 @@ unit:
 image: build
 	$(SUDO) bin/haplane image build
 
-# Tests named TestLong are those of e2e-all.
+# Tests named TestLong are those of e2e-all, TestLive those of e2e-live.
 e2e: image
-	$(SUDO) go test -tags e2e -count=1 -timeout 45m -p 1 -v -skip '^TestLong' ./internal/agent ./internal/image ./internal/provider/nspawn ./e2e
+	$(SUDO) go test -tags e2e -count=1 -timeout 45m -p 1 -v -skip '^Test(Long|Live)' ./internal/agent ./internal/image ./internal/provider/nspawn ./e2e
 
 e2e-all: image
-	$(SUDO) go test -tags e2e -count=1 -timeout 60m -v -run '^TestLong' ./e2e
+	$(SUDO) go test -tags e2e -count=1 -timeout 50m -v -run '^TestLong' ./e2e
+
+e2e-live: image
+	$(SUDO) go test -tags e2e -count=1 -timeout 60m -v -run '^TestLive' ./e2e
 
 bench: image
 	$(SUDO) go run ./e2e/bench

@@ -9,10 +9,10 @@ import (
 	"testing"
 )
 
-// TestLongPerNodeJoins adds a control-plane node where each API server has an identity of
+// TestLivePerNodeJoins adds a control-plane node where each API server has an identity of
 // its own: the serving certificate is reissued and rolled out, and no API server restarts
 // for it, because each reads the pair again by itself. Then etcd's flags change on all.
-func TestLongPerNodeJoins(t *testing.T) {
+func TestLivePerNodeJoins(t *testing.T) {
 	r := newRig(t)
 	c := newCluster(t, r, "e2e-pernode", 15)
 	c.append(t, "  identity: perNode\n")

@@ -37,11 +37,11 @@ type outcome struct {
 	}
 }
 
-// TestLongDayInTheLife takes one cluster through what happens to clusters: it grows,
+// TestLiveDayInTheLife takes one cluster through what happens to clusters: it grows,
 // its first node goes, a node dies and is replaced, another is replaced before it
 // leaves, workers come and go, and haplane is killed at every step. Requests of all
 // kinds run beside each change, and an x-ray looks at it after each.
-func TestLongDayInTheLife(t *testing.T) {
+func TestLiveDayInTheLife(t *testing.T) {
 	r := newRig(t)
 	c := newCluster(t, r, "e2e-day", 14)
 	before := lookAtHost(r)
