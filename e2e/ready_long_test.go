@@ -192,7 +192,7 @@ func (c *cluster) checkReadyMade(t *testing.T, from spec.Components, programs []
 		want(t, "sum of "+p.name+" on the machine", strings.Fields(sum)[0], p.sum)
 	}
 	must(t, 0, c.Kubectl(background(t), "wait", "--for=condition=Ready", "--timeout=60s", "node/cp-1"))
-	contains(t, "dry run of a second up", must(t, 0, c.Run(background(t), append(c.UpArgs(), "--dry-run")...)).Stdout, "\nnothing to do\n")
+	contains(t, "dry run of a second up", must(t, 0, c.Run(background(t), append(c.UpArgs(), "--dry-run")...)).Stdout, "nothing to do\n")
 	contains(t, "what a second up says", must(t, 0, c.Up(background(t))).Stdout, "nothing changed")
 	fetched()
 	must(t, 0, c.Down(context.WithoutCancel(background(t))))
