@@ -36,6 +36,7 @@ type mode struct {
 var modes = []mode{
 	{"changes", (*bench).measureChanges},
 	{"identities", (*bench).measureIdentities},
+	{"balancers", (*bench).measureBalancers},
 }
 
 // roundOptions are what modes are told.
@@ -54,7 +55,7 @@ func main() {
 	runs := flag.Int("runs", 5, "how often to measure")
 	measure := flag.String("measure", strings.Join(all, ","), "what to measure; memory is looked at once, in the last run's up")
 	only := flag.String("only", "", "the same, for one")
-	flag.IntVar(&o.rounds, "rounds", 10, "how often each planned change is made")
+	flag.IntVar(&o.rounds, "rounds", 10, "how often each planned change is made, and each fault happens before the load balancers")
 	flag.IntVar(&o.faultRounds, "fault-rounds", 3, "how often each fault happens in each identity")
 	flag.Float64Var(&o.rate, "rate", 100, "requests a second in each lane")
 	flag.StringVar(&o.samples, "samples", "", "with -only: a file for all numbers, in JSON; the rounds that are in it already count too")
