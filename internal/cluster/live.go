@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"path/filepath"
 	"slices"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -240,7 +241,7 @@ func (l *live) plan() error {
 func (l *live) explainPlan(err error) error {
 	var lost *change.LostError
 	if errors.As(err, &lost) {
-		return withHint(err, fmt.Sprintf("haplane node replace %s --cluster %s", joinNames(lost.Nodes), l.topology.Name))
+		return withHint(err, fmt.Sprintf("haplane node replace %s --cluster %s", strings.Join(lost.Nodes, " "), l.topology.Name))
 	}
 	var gone *change.GoneError
 	if errors.As(err, &gone) {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"slices"
-	"strings"
 
 	"github.com/haplane/haplane/internal/change"
 	"github.com/haplane/haplane/internal/fileset"
@@ -113,5 +112,3 @@ func (l *live) leastTolerance() int {
 	}
 	return least
 }
-
-func joinNames(names []string) string { return strings.Join(names, " ") }

@@ -11,6 +11,8 @@ import (
 	"runtime"
 	"strings"
 	"time"
+
+	"github.com/haplane/haplane/internal/durable"
 )
 
 // A base is the distribution without anything of ours.
@@ -39,7 +41,7 @@ func (o Options) base(ctx context.Context) (base, error) {
 			return b, err
 		}
 	}
-	err = readJSON(filepath.Join(b.dir, baseFile), &b)
+	err = durable.ReadJSON(filepath.Join(b.dir, baseFile), &b)
 	if err == nil {
 		o.report(Event{Stage: "base", Cached: true, Elapsed: time.Since(start)})
 		return b, nil
@@ -51,7 +53,7 @@ func (o Options) base(ctx context.Context) (base, error) {
 		return b, err
 	}
 	o.report(Event{Stage: "base", Elapsed: time.Since(start)})
-	return b, readJSON(filepath.Join(b.dir, baseFile), &b)
+	return b, durable.ReadJSON(filepath.Join(b.dir, baseFile), &b)
 }
 
 // baseKey covers what is asked for, not the versions that the mirror had.
@@ -78,7 +80,7 @@ func (o Options) bootstrap(ctx context.Context, dir string) error {
 	if err := os.Remove(sources); err != nil {
 		return err
 	}
-	return writeJSON(filepath.Join(dir, baseFile), b)
+	return durable.WriteJSON(filepath.Join(dir, baseFile), b, 0o644)
 }
 
 func bootstrapArgs(root, sources string, aptOptions []string) []string {

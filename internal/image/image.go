@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/haplane/haplane/internal/component"
+	"github.com/haplane/haplane/internal/durable"
 	"github.com/haplane/haplane/internal/topology"
 )
 
@@ -96,7 +97,7 @@ func (o Options) fill(ctx context.Context, dir string, base base, m *Manifest) e
 	}
 	m.Images, m.Created = archives, time.Now().UTC().Truncate(time.Second)
 	m.readModules(o.Programs)
-	return writeJSON(filepath.Join(dir, manifestFile), m)
+	return durable.WriteJSON(filepath.Join(dir, manifestFile), m, 0o644)
 }
 
 func imagesDir(cache string) string { return filepath.Join(cache, "images") }

@@ -6,14 +6,11 @@ import (
 	"debug/buildinfo"
 	"encoding/hex"
 	"encoding/json"
-	"fmt"
-	"os"
 	"runtime"
 	"slices"
 	"time"
 
 	"github.com/haplane/haplane/internal/component"
-	"github.com/haplane/haplane/internal/durable"
 )
 
 const manifestFile = "manifest.json"
@@ -114,23 +111,4 @@ func sumOf(v any) (string, error) {
 	}
 	sum := sha256.Sum256(data)
 	return hex.EncodeToString(sum[:]), nil
-}
-
-func readJSON(path string, v any) error {
-	data, err := os.ReadFile(path)
-	if err != nil {
-		return err
-	}
-	if err := json.Unmarshal(data, v); err != nil {
-		return fmt.Errorf("read %s: %w", path, err)
-	}
-	return nil
-}
-
-func writeJSON(path string, v any) error {
-	data, err := json.MarshalIndent(v, "", "  ")
-	if err != nil {
-		return err
-	}
-	return durable.WriteFile(path, append(data, '\n'), 0o644)
 }

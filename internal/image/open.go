@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"path/filepath"
 	"strings"
+
+	"github.com/haplane/haplane/internal/durable"
 )
 
 // ErrNone means that the cache has no such image.
@@ -27,7 +29,7 @@ func Open(cache, digest string) (Image, error) {
 	}
 	dir := filepath.Dir(found[0])
 	img := Image{Digest: filepath.Base(dir), Dir: dir, Root: filepath.Join(dir, "root")}
-	return img, readJSON(found[0], &img.Manifest)
+	return img, durable.ReadJSON(found[0], &img.Manifest)
 }
 
 // IsDigest reports whether a text may be a digest or the beginning of one.

@@ -8,6 +8,7 @@ import (
 	"slices"
 
 	"github.com/haplane/haplane/internal/component"
+	"github.com/haplane/haplane/internal/durable"
 )
 
 // PruneOptions tell what must stay.
@@ -94,7 +95,7 @@ func staleBases(cache string, left []Image) ([]Removal, error) {
 	var out []Removal
 	for _, dir := range found {
 		var b base
-		if err := readJSON(filepath.Join(dir, baseFile), &b); err != nil {
+		if err := durable.ReadJSON(filepath.Join(dir, baseFile), &b); err != nil {
 			return nil, err
 		}
 		used := slices.ContainsFunc(left, func(img Image) bool { return reflect.DeepEqual(img.Manifest.Packages, b.Packages) })

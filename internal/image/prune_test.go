@@ -11,6 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/haplane/haplane/internal/component"
+	"github.com/haplane/haplane/internal/durable"
 )
 
 var (
@@ -34,7 +35,7 @@ func filledCache(t *testing.T) string {
 		if err := os.MkdirAll(filepath.Join(filepath.Dir(path), "root"), 0o755); err != nil {
 			t.Fatal(err)
 		}
-		if err := writeJSON(path, v); err != nil {
+		if err := durable.WriteJSON(path, v, 0o644); err != nil {
 			t.Fatal(err)
 		}
 	}

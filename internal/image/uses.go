@@ -86,6 +86,6 @@ func imageOf(record string) (string, error) {
 	var r struct {
 		Image string `json:"image"` // DIGEST/root
 	}
-	err := readJSON(record, &r)
+	err := durable.ReadJSON(record, &r)
 	return filepath.Base(filepath.Dir(r.Image)), err
 }

@@ -7,6 +7,8 @@ import (
 
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
+
+	"github.com/haplane/haplane/internal/durable"
 )
 
 // owned is an error when the cluster's bridge or its service is somebody else's.
@@ -29,7 +31,7 @@ func (p *Provider) owned() error {
 		return nil
 	}
 	var rec networkRecord
-	if alias == "" && readJSON(filepath.Join(p.StateDir, networkFile), &rec) == nil && rec.Bridge == p.bridge() {
+	if alias == "" && durable.ReadJSON(filepath.Join(p.StateDir, networkFile), &rec) == nil && rec.Bridge == p.bridge() {
 		return nil // cut off between making it and naming it
 	}
 	if alias == "" {

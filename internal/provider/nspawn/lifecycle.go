@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/haplane/haplane/internal/durable"
 	"github.com/haplane/haplane/internal/image"
 )
 
@@ -73,7 +74,7 @@ func (p *Provider) start(ctx context.Context, r record, files func() error) erro
 	if err != nil {
 		return fmt.Errorf("%w: %s", err, p.lastLines(r.Name))
 	}
-	return writeJSON(p.dir(r.Name, processFile), proc)
+	return durable.WriteJSON(p.dir(r.Name, processFile), proc, 0o600)
 }
 
 // Stop shuts machines down in order, all of those named at once, or every one;

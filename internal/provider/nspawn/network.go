@@ -12,6 +12,8 @@ import (
 
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
+
+	"github.com/haplane/haplane/internal/durable"
 )
 
 // The blackhole lies behind the bridge's route, so that nothing for a machine
@@ -29,7 +31,7 @@ func (p *Provider) makeNetwork(ctx context.Context) error {
 		return err
 	}
 	rec := networkRecord{Cluster: p.Cluster, Bridge: p.bridge(), Network: p.Network}
-	if err := writeJSON(filepath.Join(p.StateDir, networkFile), rec); err != nil {
+	if err := durable.WriteJSON(filepath.Join(p.StateDir, networkFile), rec, 0o600); err != nil {
 		return err
 	}
 	loadModules(ctx)
@@ -89,7 +91,7 @@ func (p *Provider) removeNetwork(ctx context.Context) (removed []string, err err
 // since, and those of the bridge if all of that is lost.
 func (p *Provider) prefixes(bridge netlink.Link) []netip.Prefix {
 	var rec networkRecord
-	_ = readJSON(filepath.Join(p.StateDir, networkFile), &rec) // none: the others are all
+	_ = durable.ReadJSON(filepath.Join(p.StateDir, networkFile), &rec) // none: the others are all
 	var out []netip.Prefix
 	for _, prefix := range slices.Concat(p.Network.Prefixes, rec.Prefixes, prefixesOf(bridge)) {
 		if prefix.IsValid() && !slices.Contains(out, prefix.Masked()) {

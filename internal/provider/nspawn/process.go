@@ -16,6 +16,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/haplane/haplane/internal/durable"
 	"github.com/haplane/haplane/internal/poll"
 )
 
@@ -28,7 +29,7 @@ type process struct {
 
 func (p *Provider) readProcess(machine string) (process, error) {
 	var proc process
-	return proc, readJSON(p.dir(machine, processFile), &proc)
+	return proc, durable.ReadJSON(p.dir(machine, processFile), &proc)
 }
 
 func identify(pid int) (process, error) {

@@ -13,6 +13,8 @@ import (
 
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
+
+	"github.com/haplane/haplane/internal/durable"
 )
 
 // After a boot of the host, all that is left of the machines is files.
@@ -113,7 +115,7 @@ func (r *rig) loseKernelState() {
 		_, err = removeCgroup(r.t.Context(), r.cgroup(m.Name))
 		r.must(err)
 		_ = os.Remove(filepath.Join("/run/systemd/nspawn/propagate", r.container(m.Name)))
-		r.must(writeJSON(r.dir(m.Name, processFile), self))
+		r.must(durable.WriteJSON(r.dir(m.Name, processFile), self, 0o600))
 	}
 	_, err = removeCgroup(r.t.Context(), r.cgroup(""))
 	r.must(err)

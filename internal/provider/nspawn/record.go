@@ -61,7 +61,9 @@ func (p *Provider) readRecord(machine string) (record, error) {
 	return r, nil
 }
 
-func (p *Provider) writeRecord(r record) error { return writeJSON(p.dir(r.Name, recordFile), r) }
+func (p *Provider) writeRecord(r record) error {
+	return durable.WriteJSON(p.dir(r.Name, recordFile), r, 0o600)
+}
 
 // records reads the records of the named machines; without names, of all that are
 // complete, beside an error that names each one that is damaged.
@@ -106,23 +108,4 @@ func (p *Provider) folders() ([]string, error) {
 	}
 	slices.Sort(names)
 	return names, nil
-}
-
-func readJSON(path string, v any) error {
-	data, err := os.ReadFile(path)
-	if err != nil {
-		return err
-	}
-	if err := json.Unmarshal(data, v); err != nil {
-		return fmt.Errorf("read %s: %w", path, err)
-	}
-	return nil
-}
-
-func writeJSON(path string, v any) error {
-	data, err := json.MarshalIndent(v, "", "  ")
-	if err != nil {
-		return err
-	}
-	return durable.WriteFile(path, append(data, '\n'), 0o600)
 }
