@@ -11,7 +11,6 @@ import (
 	"github.com/haplane/haplane/internal/haproxyapi"
 	"github.com/haplane/haplane/internal/look"
 	"github.com/haplane/haplane/internal/observed"
-	"github.com/haplane/haplane/internal/render"
 	"github.com/haplane/haplane/internal/runtime/systemd"
 	"github.com/haplane/haplane/internal/topology"
 	"github.com/haplane/haplane/spec"
@@ -65,8 +64,8 @@ func restoreBackend(ctx context.Context, r *Runner, s change.Step) error {
 // One that is not there any more needs no word.
 func (r *Runner) setServer(ctx context.Context, s change.Step, state haproxyapi.State) error {
 	for _, lb := range r.balancers() {
-		for _, server := range []string{s.Node + render.LastResort, s.Node} {
-			err := r.Cluster.Balancer(lb).SetState(ctx, render.LoadBalancerBackend, server, state)
+		for _, backend := range []string{topology.HAProxyLastResort, topology.HAProxyBackend} {
+			err := r.Cluster.Balancer(lb).SetState(ctx, backend, s.Node, state)
 			if err != nil && !errors.Is(err, haproxyapi.ErrNoServer) {
 				return fmt.Errorf("%s: %w", lb.Name, err)
 			}
@@ -115,8 +114,10 @@ func (r *Runner) undrain(ctx context.Context, lb topology.Node, want []string) e
 		if !draining || !slices.Contains(want, name) {
 			continue
 		}
-		if err := client.SetState(ctx, render.LoadBalancerBackend, name, haproxyapi.Ready); err != nil {
-			return err
+		for _, backend := range []string{topology.HAProxyBackend, topology.HAProxyLastResort} {
+			if err := client.SetState(ctx, backend, name, haproxyapi.Ready); err != nil {
+				return err
+			}
 		}
 	}
 	return nil

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net/netip"
 	"os"
+	"path"
 	"slices"
 	"strings"
 	"sync"
@@ -39,7 +40,7 @@ type world struct {
 	hosts   map[string]*systemdtest.Host // of machines that were made; they run
 	etcd    etcdWorld
 	api     apiWorld
-	drained map[string]bool // by the load balancer
+	drained map[string]bool // by the load balancer: BACKEND/SERVER
 	loaded  []string        // servers that it has
 	record  []change.Node
 	notes   []string // of the journal
@@ -236,21 +237,22 @@ func (w *world) haproxy(cmd machine.Command) (machine.Result, error) {
 		for _, s := range w.loaded {
 			status := "DOWN"
 			if w.runs(s, "kube-apiserver") {
-				status = map[bool]string{false: "UP", true: "DRAIN"}[w.drained[s]]
+				status = map[bool]string{false: "UP", true: "DRAIN"}[w.drained[topology.HAProxyBackend+"/"+s]]
 			}
-			out += fmt.Sprintf("%s,%s,%s\n", render.LoadBalancerBackend, s, status)
+			out += fmt.Sprintf("%s,%s,%s\n", topology.HAProxyBackend, s, status)
 		}
 	case fields[0] == "show":
 		out = "1\n# be_name srv_name srv_addr srv_port srv_op_state srv_admin_state\n"
 		for _, s := range w.loaded {
-			out += fmt.Sprintf("%s %s %s 6443 2 %d\n", render.LoadBalancerBackend, s, nodeOf(s).Address, map[bool]int{true: 8}[w.drained[s]])
+			for _, backend := range []string{topology.HAProxyBackend, topology.HAProxyLastResort} {
+				out += fmt.Sprintf("%s %s %s 6443 2 %d\n", backend, s, nodeOf(s).Address, map[bool]int{true: 8}[w.drained[backend+"/"+s]])
+			}
 		}
 	default: // set server BACKEND/SERVER state STATE
-		server := strings.TrimPrefix(fields[2], render.LoadBalancerBackend+"/")
-		if !slices.Contains(w.loaded, server) {
+		if !slices.Contains(w.loaded, path.Base(fields[2])) {
 			return machine.Result{Stdout: "No such server.\n"}, nil
 		}
-		w.drained[server] = fields[4] == "drain"
+		w.drained[fields[2]] = fields[4] == "drain"
 	}
 	return machine.Result{Stdout: out}, nil
 }

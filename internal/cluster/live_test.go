@@ -122,6 +122,27 @@ func TestTextOfAChangeThatWasCutOff(t *testing.T) {
 	}
 }
 
+// Names of which the change that was cut off has said the same stand beside new ones.
+func TestNamesOfAChangeThatWasCutOffBesideNewOnes(t *testing.T) {
+	s := applied(t, commented)
+	begun := func(q Request) {
+		t.Helper()
+		if err := asked(t, s, q).begin(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	begun(must[Request](t)(opened(t).RemoveNodes([]string{"worker-1"})))
+	more := must[Request](t)(opened(t).RemoveNodes([]string{"worker-1", "cp-2"}))
+	if names := nodeNames(more.Wanted); !slices.Equal(names, []string{"cp-1", "lb-1"}) {
+		t.Errorf("after one more was removed: nodes %v", names)
+	}
+	begun(must[Request](t)(opened(t).AddNodes(spec.RoleWorker, []string{"worker-2"})))
+	more = must[Request](t)(opened(t).AddNodes(spec.RoleWorker, []string{"worker-2", "worker-3"}))
+	if names := nodeNames(more.Wanted); !slices.Equal(names, []string{"cp-1", "cp-2", "worker-2", "worker-3", "lb-1"}) {
+		t.Errorf("after one more was added: nodes %v", names)
+	}
+}
+
 // A change whose first step was refused, say, has touched nothing.
 func TestPutBackLeavesNoTrace(t *testing.T) {
 	s := applied(t, commented)

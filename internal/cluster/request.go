@@ -79,12 +79,15 @@ func (h *Handle) AddNodes(role spec.Role, names []string) (Request, error) {
 	if err != nil {
 		return Request{}, err
 	}
-	added := h.added(record, role)
-	if len(added) > 0 && allOf(names, func(name string) bool { return slices.Contains(added, name) }) {
+	switch added := h.added(record, role); {
+	case len(names) == 0 && len(added) > 0:
 		return h.Request(), nil // cut off; go on
-	}
-	if len(names) == 0 {
+	case len(names) == 0:
 		names = []string{h.nextName(role, known(record))}
+	default:
+		if names = without(names, func(name string) bool { return slices.Contains(added, name) }); len(names) == 0 {
+			return h.Request(), nil
+		}
 	}
 	return h.edited(func(text []byte) ([]byte, error) {
 		var nodes []spec.Node
@@ -122,8 +125,9 @@ func (h *Handle) nextName(role spec.Role, known []spec.Node) string {
 	return c.Spec.Nodes[len(c.Spec.Nodes)-1].Name
 }
 
-func allOf(names []string, is func(string) bool) bool {
-	return !slices.ContainsFunc(names, func(n string) bool { return !is(n) })
+// without leaves out those names of which a change that was cut off has the same to say.
+func without(names []string, is func(string) bool) []string {
+	return slices.DeleteFunc(slices.Clone(names), is)
 }
 
 // RemoveNodes asks for the cluster without some nodes. Those that leave already are finished.
@@ -132,7 +136,7 @@ func (h *Handle) RemoveNodes(names []string) (Request, error) {
 	if err != nil {
 		return Request{}, err
 	}
-	if allOf(names, func(name string) bool { return h.removed(record, name) }) {
+	if names = without(names, func(name string) bool { return h.removed(record, name) }); len(names) == 0 {
 		return h.Request(), nil
 	}
 	return h.edited(func(text []byte) ([]byte, error) { return spec.RemoveNodes(text, names, h.env.cluster) })

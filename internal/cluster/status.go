@@ -2,6 +2,7 @@ package cluster
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 	"time"
@@ -244,12 +245,9 @@ func (c *collector) loadBalancers(ctx context.Context) error {
 
 // backends asks a load balancer which of its servers are up.
 func (e *env) backends(ctx context.Context, n topology.Node) (map[string]bool, error) {
-	backends, err := haproxyapi.New(haproxyapi.OnMachine(e.machine(n))).Backends(ctx)
-	up := map[string]bool{}
-	for _, b := range backends {
-		for _, s := range b.Servers {
-			up[s.Name] = s.Up() // names are unique: there is one backend
-		}
+	seen := look.Balancer(ctx, haproxyapi.New(haproxyapi.OnMachine(e.machine(n))))
+	if !seen.Seen {
+		return nil, errors.New(seen.Error)
 	}
-	return up, err
+	return seen.Servers, nil
 }

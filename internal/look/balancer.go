@@ -18,8 +18,8 @@ func (c *collector) balancer(ctx context.Context, n topology.Node) {
 	put(c, c.state.Balancers, n.Name, seen)
 }
 
-// Balancer asks one HAProxy for its servers. Those of last resort, which have no
-// check, are left out.
+// Balancer asks one HAProxy for its servers. Up are those of the backend of the API servers
+// that are well; one drains that does so in any.
 func Balancer(ctx context.Context, client *haproxyapi.Client) observed.Balancer {
 	ctx, cancel := context.WithTimeout(ctx, access.RequestTimeout)
 	defer cancel()
@@ -32,18 +32,15 @@ func Balancer(ctx context.Context, client *haproxyapi.Client) observed.Balancer 
 	if err != nil {
 		return observed.Balancer{Error: err.Error()}
 	}
-	drained := map[string]bool{}
-	for _, s := range states {
-		drained[s.Backend+"/"+s.Name] = !s.Admin.Ready()
-	}
 	out := observed.Balancer{Seen: true, Servers: map[string]bool{}, Draining: map[string]bool{}}
+	for _, s := range states {
+		out.Draining[s.Name] = out.Draining[s.Name] || !s.Admin.Ready()
+	}
 	for _, b := range backends {
 		for _, s := range b.Servers {
-			if s.Status == "no check" { // of last resort
-				continue
+			if b.Name == topology.HAProxyBackend {
+				out.Servers[s.Name] = s.Up()
 			}
-			out.Servers[s.Name] = s.Up()
-			out.Draining[s.Name] = drained[b.Name+"/"+s.Name]
 		}
 	}
 	return out

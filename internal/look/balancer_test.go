@@ -23,12 +23,12 @@ func (r runtimeAPI) Command(_ context.Context, text string) (string, error) {
 
 func TestBalancerKnowsWhatDrains(t *testing.T) {
 	hap := runtimeAPI{
-		"show stat": "# pxname,svname,status\nin,FRONTEND,OPEN\napi,cp-1,UP\napi,cp-2,DRAIN\napi,cp-3,DOWN\napi,cp-4,DOWN\napi,cp-1-last-resort,no check\napi,BACKEND,UP\n",
+		"show stat": "# pxname,svname,status\nin,FRONTEND,OPEN\nkube-apiserver,cp-1,UP\nkube-apiserver,cp-2,DRAIN\nkube-apiserver,cp-3,DOWN\nkube-apiserver,cp-4,DOWN\nkube-apiserver-last-resort,cp-1,DOWN\nkube-apiserver,BACKEND,UP\n",
 		"show servers state": "1\n# be_name srv_name srv_addr srv_port srv_op_state srv_admin_state\n" +
-			"api cp-1 10.0.0.1 6443 2 0\napi cp-2 10.0.0.2 6443 2 8\napi cp-3 10.0.0.3 6443 0 8\napi cp-4 10.0.0.4 6443 0 0\napi cp-1-last-resort 10.0.0.1 6443 2 0\n",
+			"kube-apiserver cp-1 10.0.0.1 6443 2 0\nkube-apiserver cp-2 10.0.0.2 6443 2 8\nkube-apiserver cp-3 10.0.0.3 6443 0 8\nkube-apiserver cp-4 10.0.0.4 6443 0 0\nkube-apiserver-last-resort cp-1 10.0.0.1 6443 2 0\nkube-apiserver-last-resort cp-4 10.0.0.4 6443 2 8\n",
 	}
 	want := observed.Balancer{Seen: true, Servers: map[string]bool{"cp-1": true, "cp-2": false, "cp-3": false, "cp-4": false},
-		Draining: map[string]bool{"cp-1": false, "cp-2": true, "cp-3": true, "cp-4": false}}
+		Draining: map[string]bool{"cp-1": false, "cp-2": true, "cp-3": true, "cp-4": true}}
 	if diff := cmp.Diff(want, Balancer(t.Context(), haproxyapi.New(hap))); diff != "" {
 		t.Error(diff)
 	}

@@ -11,16 +11,14 @@ import (
 	"github.com/haplane/haplane/internal/topology"
 )
 
-// LoadBalancerBackend is the name of HAProxy's backend.
-const LoadBalancerBackend = "kube-apiserver"
-
 // The head of HAProxy's configuration. The timings are measured ones:
-//   - a server is down after two checks that fail, the second 50 ms after the first. A
-//     check has 250 ms for TLS: on a machine that is busy shorter ones fail everywhere at once,
-//     and then a server of last resort that has only just been started answers 403. Being
-//     down costs a server its new connections, and at first nothing else;
+//   - a server is down after one check that fails, and a check has 100 ms. Being down
+//     costs a server its new connections, and at first nothing else, so it may be unjust. On a
+//     machine that is busy such checks fail everywhere at once: then the backend of last
+//     resort serves, which is patient. Both ask for what makes a server able to answer;
+//     without that, one that has only just been started answers 403;
 //   - an API server that stops says so on /readyz and gets no new connections after at
-//     most 300 ms, far within its shutdown delay. The connections that it has are left to
+//     most 100 ms, far within its shutdown delay. The connections that it has are left to
 //     it: it ends them in order. Cutting them here would fail the request under way on each;
 //   - one that has been down for two seconds beside a steady one is dead: what hangs
 //     on it is cut, by loadbalancer.lua, so that clients come back to another one;
@@ -63,18 +61,30 @@ defaults
     timeout server 5h
     retries 20
     option redispatch 1
-
-frontend kube-apiserver
-%s    default_backend %s
-
-backend %s
     balance roundrobin
     option httpchk
-    http-check send meth GET uri /readyz hdr Host %s
+    default-server check check-ssl verify required ca-file %s verifyhost %s check-sni %s tcp-ut 2s
+
+frontend kube-apiserver
+%s    use_backend %s if { nbsrv(%[8]s) eq 0 }
+    default_backend %[8]s
+`
+
+// The backends: of the API servers that are well, and of those that are alive,
+// be it without etcd or on their way out.
+const haproxyBackends = `
+backend %[1]s
+    http-check send meth GET uri /readyz hdr Host %[3]s
     http-check expect ! string "[-]shutdown failed" error-status L7OKC
     http-check expect status 200
-    default-server check check-ssl verify required ca-file %s verifyhost %s check-sni %s inter 250ms fastinter 50ms fall 2 rise 1 tcp-ut 2s
-`
+    default-server inter 100ms fall 1 rise 1
+%[4]s
+backend %[2]s
+    timeout connect 1s
+    http-check send meth GET uri /readyz?exclude=etcd&exclude=etcd-readiness&exclude=shutdown hdr Host %[3]s
+    http-check expect status 200
+    default-server inter 1s fall 3 rise 1
+%[4]s`
 
 //go:embed loadbalancer.lua
 var cutDead string
@@ -92,24 +102,17 @@ func (b *builder) binds() string {
 	return text
 }
 
-// The servers of last resort have no check: they are used when all others are
-// down, because an API server that calls itself unready may still answer.
 func (b *builder) loadBalancer() {
 	const conf, ca, lua = "/etc/haproxy/haproxy.cfg", "/etc/haproxy/kubernetes-ca.crt", "/etc/haproxy/loadbalancer.lua"
 	b.addCert(ca, pki.CA)
 	b.add(lua, cutDead)
-	var w strings.Builder
-	name := topology.KubernetesName
-	fmt.Fprintf(&w, haproxyHead, topology.HAProxySocket, lua, b.binds(), LoadBalancerBackend,
-		LoadBalancerBackend, name, ca, name, name)
+	name, well, lastResort := topology.KubernetesName, topology.HAProxyBackend, topology.HAProxyLastResort
+	var servers strings.Builder
 	for _, n := range b.Topology.ControlPlane() {
-		fmt.Fprintf(&w, "    server %s %s\n", n.Name, netip.AddrPortFrom(n.Address, topology.APIServerPort))
+		fmt.Fprintf(&servers, "    server %s %s\n", n.Name, netip.AddrPortFrom(n.Address, topology.APIServerPort))
 	}
-	fmt.Fprintf(&w, "    option allbackups\n")
-	for _, n := range b.Topology.ControlPlane() {
-		fmt.Fprintf(&w, "    server %s%s %s no-check backup\n", n.Name, LastResort, netip.AddrPortFrom(n.Address, topology.APIServerPort))
-	}
-	b.add(conf, w.String())
+	b.add(conf, fmt.Sprintf(haproxyHead, topology.HAProxySocket, lua, ca, name, name, b.binds(), lastResort, well)+
+		fmt.Sprintf(haproxyBackends, well, lastResort, name, servers.String()))
 	b.addService(service{
 		name: "haproxy", description: "HAProxy, the load balancer of the API servers",
 		argv: []string{"/usr/sbin/haproxy", "-Ws", "-f", conf},
@@ -118,6 +121,3 @@ func (b *builder) loadBalancer() {
 		onChange: program.Reload,
 	})
 }
-
-// LastResort ends the names of the servers that are used only when all are down.
-const LastResort = "-last-resort"

@@ -15,5 +15,12 @@ const (
 	HAProxySocket = "/run/haproxy/admin.sock"
 )
 
+// HAProxy's backends: of the API servers that are well, and of last resort. Each has a
+// server for every API server, named after its node.
+const (
+	HAProxyBackend    = "kube-apiserver"
+	HAProxyLastResort = "kube-apiserver-last-resort"
+)
+
 // ImportImage makes an archive of a container image, which follows, known to containerd.
 const ImportImage = BinDir + "/ctr --namespace k8s.io images import --local --digests=false"

@@ -20,21 +20,18 @@ func TestHAProxyOfHaplane(t *testing.T) {
 				{Name: "cp-1", Address: "10.10.10.11:6443", Checked: true},
 				{Name: "cp-2", Address: "10.10.10.12:6443", Checked: true},
 				{Name: "cp-3", Address: "10.10.10.13:6443", Checked: true},
-				{Name: "cp-1-last-resort", Address: "10.10.10.11:6443", Backup: true},
-				{Name: "cp-2-last-resort", Address: "10.10.10.12:6443", Backup: true},
-				{Name: "cp-3-last-resort", Address: "10.10.10.13:6443", Backup: true},
 			},
 			ConnectTimeout: 250 * time.Millisecond, ClientTimeout: 5 * time.Hour, ServerTimeout: 5 * time.Hour,
 			Redispatch: true, TCPUserTimeout: 2 * time.Second, KeepAlive: true,
 			Check: evidence.HealthCheck{Kind: "http", Method: "GET", Path: "/readyz", TLS: true, Verified: true, Name: "kubernetes.default",
-				Expect: "! string [-]shutdown failed, status 200", Interval: 250 * time.Millisecond, FastInterval: 50 * time.Millisecond,
-				Timeout: time.Second, Fall: 2, Rise: 1},
+				Expect: "! string [-]shutdown failed, status 200", Interval: 100 * time.Millisecond,
+				Timeout: time.Second, Fall: 1, Rise: 1},
 		},
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)
 	}
-	if d := got.LoadBalancer.Check.Detection(); d != 300*time.Millisecond {
+	if d := got.LoadBalancer.Check.Detection(); d != 100*time.Millisecond {
 		t.Errorf("detection takes %s", d)
 	}
 }

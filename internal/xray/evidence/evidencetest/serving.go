@@ -55,12 +55,6 @@ func haproxy() *evidence.LoadBalancer {
 		lb.Backends = append(lb.Backends, evidence.Backend{Name: n.name, Address: n.address + ":6443", Checked: true})
 		lb.State = append(lb.State, evidence.Backend{Name: n.name, Address: n.address + ":6443", Checked: true, Status: "UP", Detail: "L7OK"})
 	}
-	for _, n := range controlPlane {
-		last := evidence.Backend{Name: n.name + "-last-resort", Address: n.address + ":6443", Backup: true}
-		lb.Backends = append(lb.Backends, last)
-		last.Status = "no check"
-		lb.State = append(lb.State, last)
-	}
 	return lb
 }
 
