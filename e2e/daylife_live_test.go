@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -46,20 +47,24 @@ func TestLiveDayInTheLife(t *testing.T) {
 	c := newCluster(t, r, "e2e-day", 14)
 	before := lookAtHost(r)
 	must(t, 0, c.Up(background(t)))
+	d := &day{cluster: c, controlPlane: []string{"cp-1", "cp-2", "cp-3"}, workers: []string{"worker-1"}}
 	for _, part := range []struct {
 		name string
 		run  func(*testing.T)
 	}{
-		{"refusals", c.dayRefusals},
-		{"add-two", c.dayAddTwo},
-		{"remove-the-first", c.dayRemoveFirst},
-		{"replace-dead", c.dayReplaceDead},
-		{"replace-with-surge", c.daySurge},
-		{"workers", c.dayWorkers},
-		{"killed-at-every-step", c.dayKilled},
-		{"machine-dies-in-a-change", c.dayMachineDies},
-		{"lock", c.dayLock},
-		{"back-to-one", c.dayOne},
+		{"refusals", d.refusals},
+		{"add-two", d.addTwo},
+		{"remove-the-first", d.removeFirst},
+		{"replace-dead", d.replaceDead},
+		{"replace-with-surge", d.surge},
+		{"workers", d.inAndOut},
+		{"killed-at-every-step", d.killed},
+		{"killed-at-random", d.killedAtRandom},
+		{"machine-dies-in-a-change", d.machineDies},
+		{"load-balancer-dies-in-a-change", d.balancerDies},
+		{"disk-full", d.diskFull},
+		{"lock", d.lock},
+		{"back-to-one", d.toOne},
 	} {
 		if !t.Run(part.name, part.run) {
 			return
@@ -67,6 +72,12 @@ func TestLiveDayInTheLife(t *testing.T) {
 	}
 	must(t, 0, c.Down(background(t)))
 	before.left(t, lookAtHost(r))
+}
+
+// A day is that of a cluster whose nodes come and go.
+type day struct {
+	*cluster
+	controlPlane, workers []string // nodes that it has now
 }
 
 // change runs a command that changes the cluster and returns what it printed.
@@ -105,17 +116,17 @@ func unnoticed(t *testing.T, o outcome) {
 	}
 }
 
-// wellAgain waits until the cluster is well from all sides after a change.
-func (c *cluster) wellAgain(t *testing.T, controlPlane, workers []string) {
+// wellAgain waits until the cluster is well from all sides, with just its nodes.
+func (d *day) wellAgain(t *testing.T) {
 	t.Helper()
 	wait(t, 90*time.Second, "everything to be well", func(ctx context.Context) error {
-		s, err := c.Status(ctx)
+		s, err := d.Status(ctx)
 		if err != nil {
 			return err
 		}
-		return errors.Join(c.differences(ctx, s, controlPlane, workers)...)
+		return errors.Join(d.differences(ctx, s, d.controlPlane, d.workers)...)
 	})
-	contains(t, "apply", must(t, 0, c.Run(background(t), "apply", "--cluster", c.Name, "--yes")).Stdout, "nothing to do")
+	contains(t, "apply", must(t, 0, d.Run(background(t), "apply", "--cluster", d.Name, "--yes")).Stdout, "nothing to do")
 }
 
 // differences are all ways in which a cluster is not one of just these nodes, and well.
@@ -152,46 +163,58 @@ func (c *cluster) differences(ctx context.Context, s rig.Status, controlPlane, w
 	return errs
 }
 
-func (c *cluster) dayAddTwo(t *testing.T) {
-	o := c.change(t, "node", "add", "--role", "control-plane", "cp-4", "cp-5")
-	unnoticed(t, o)
-	want(t, "number of certificates that changed on other nodes", len(o.Certificates), 0)
-	c.wellAgain(t, []string{"cp-1", "cp-2", "cp-3", "cp-4", "cp-5"}, []string{"worker-1"})
+// joined and left say which nodes a change has brought and taken.
+func (d *day) joined(nodes *[]string, names ...string) { *nodes = append(*nodes, names...) }
+
+func (d *day) left(nodes *[]string, names ...string) {
+	*nodes = slices.DeleteFunc(slices.Clone(*nodes), func(n string) bool { return slices.Contains(names, n) })
 }
 
-func (c *cluster) dayRemoveFirst(t *testing.T) {
-	o := c.change(t, "node", "remove", "cp-1")
+func (d *day) addTwo(t *testing.T) {
+	o := d.change(t, "node", "add", "--role", "control-plane", "cp-4", "cp-5")
+	d.joined(&d.controlPlane, "cp-4", "cp-5")
 	unnoticed(t, o)
 	want(t, "number of certificates that changed on other nodes", len(o.Certificates), 0)
-	c.wellAgain(t, []string{"cp-2", "cp-3", "cp-4", "cp-5"}, []string{"worker-1"})
-	for _, left := range []string{"pki/kubelet@cp-1.key", "ssh/host-keys/cp-1", "machines/cp-1"} {
-		if _, err := os.Stat(filepath.Join(c.Store(), left)); !os.IsNotExist(err) {
+	d.wellAgain(t)
+}
+
+func (d *day) removeFirst(t *testing.T) {
+	first := d.controlPlane[0]
+	o := d.change(t, "node", "remove", first)
+	d.left(&d.controlPlane, first)
+	unnoticed(t, o)
+	want(t, "number of certificates that changed on other nodes", len(o.Certificates), 0)
+	d.wellAgain(t)
+	for _, left := range []string{"pki/kubelet@" + first + ".key", "ssh/host-keys/" + first, "machines/" + first} {
+		if _, err := os.Stat(filepath.Join(d.Store(), left)); !os.IsNotExist(err) {
 			t.Errorf("%s is left: %v", left, err)
 		}
 	}
 }
 
-// dayReplaceDead destroys a machine with its disk. Up names what is lost and how to
+// replaceDead destroys a machine with its disk. Up names what is lost and how to
 // replace it, and touches nothing.
-func (c *cluster) dayReplaceDead(t *testing.T) {
-	if _, err := c.provider().Remove(background(t), "cp-2"); err != nil {
+func (d *day) replaceDead(t *testing.T) {
+	dead := d.controlPlane[0]
+	if _, err := d.provider().Remove(background(t), dead); err != nil {
 		t.Fatal(err)
 	}
-	up := must(t, 1, c.Run(background(t), "up", "--cluster", c.Name))
-	contains(t, "what up says of a machine that is gone", up.Stderr, "the machine of cp-2 is gone, and with it its API server and its etcd member with its data",
-		"haplane node replace cp-2 --cluster "+c.Name)
-	o := c.change(t, "node", "replace", "cp-2")
-	unnoticed(t, o)
-	c.wellAgain(t, []string{"cp-2", "cp-3", "cp-4", "cp-5"}, []string{"worker-1"})
+	up := must(t, 1, d.Run(background(t), "up", "--cluster", d.Name))
+	contains(t, "what up says of a machine that is gone", up.Stderr,
+		"the machine of "+dead+" is gone, and with it its API server and its etcd member with its data", "haplane node replace "+dead+" --cluster "+d.Name)
+	unnoticed(t, d.change(t, "node", "replace", dead))
+	d.wellAgain(t)
 }
 
-func (c *cluster) daySurge(t *testing.T) {
-	o := c.change(t, "node", "replace", "cp-3", "--with", "cp-7")
+func (d *day) surge(t *testing.T) {
+	old := d.controlPlane[1]
+	o := d.change(t, "node", "replace", old, "--with", "cp-7")
+	d.left(&d.controlPlane, old)
+	d.joined(&d.controlPlane, "cp-7")
 	unnoticed(t, o)
-	c.wellAgain(t, []string{"cp-2", "cp-4", "cp-5", "cp-7"}, []string{"worker-1"})
-	o = c.change(t, "node", "replace", "cp-4") // alive, under its name
-	unnoticed(t, o)
-	c.wellAgain(t, []string{"cp-2", "cp-4", "cp-5", "cp-7"}, []string{"worker-1"})
+	d.wellAgain(t)
+	unnoticed(t, d.change(t, "node", "replace", d.controlPlane[1])) // alive, under its name
+	d.wellAgain(t)
 }
 
 const budget = `apiVersion: apps/v1
@@ -216,29 +239,31 @@ spec:
   selector: {matchLabels: {app: guarded}}
 `
 
-// dayWorkers adds workers and takes them away. A pod whose budget does not let it go
+// inAndOut adds workers and takes them away. A pod whose budget does not let it go
 // is named, and the cluster serves on.
-func (c *cluster) dayWorkers(t *testing.T) {
-	unnoticed(t, c.change(t, "node", "add", "worker-2", "worker-3"))
-	c.wellAgain(t, []string{"cp-2", "cp-4", "cp-5", "cp-7"}, []string{"worker-1", "worker-2", "worker-3"})
-	image := c.on(t, "worker-1", "ctr --namespace k8s.io images list --quiet | grep ^haplane.local/web:")
-	c.applyText(t, fmt.Sprintf(budget, image))
-	c.waitRunningPod(t, "app=guarded")
-	stuck := must(t, 1, c.Run(background(t), "node", "remove", "worker-2", "--cluster", c.Name, "--yes", "--drain-timeout", "3s", "--no-probe"))
+func (d *day) inAndOut(t *testing.T) {
+	unnoticed(t, d.change(t, "node", "add", "worker-2", "worker-3"))
+	d.joined(&d.workers, "worker-2", "worker-3")
+	d.wellAgain(t)
+	image := d.on(t, "worker-1", "ctr --namespace k8s.io images list --quiet | grep ^haplane.local/web:")
+	d.applyText(t, fmt.Sprintf(budget, image))
+	d.waitRunningPod(t, "app=guarded")
+	stuck := must(t, 1, d.Run(background(t), "node", "remove", "worker-2", "--cluster", d.Name, "--yes", "--drain-timeout", "3s", "--no-probe"))
 	contains(t, "what stands in the way of a drain", stuck.Stderr, "keep-one", "guarded-")
-	must(t, 0, c.Kubectl(background(t), "delete", "pdb", "keep-one"))
-	must(t, 0, c.Kubectl(background(t), "delete", "deployment", "guarded"))
-	unnoticed(t, c.change(t, "node", "remove", "worker-2", "worker-3"))
-	c.wellAgain(t, []string{"cp-2", "cp-4", "cp-5", "cp-7"}, []string{"worker-1"})
+	must(t, 0, d.Kubectl(background(t), "delete", "pdb", "keep-one"))
+	must(t, 0, d.Kubectl(background(t), "delete", "deployment", "guarded"))
+	unnoticed(t, d.change(t, "node", "remove", "worker-2", "worker-3")) // goes on with the one, and begins the other
+	d.left(&d.workers, "worker-2", "worker-3")
+	d.wellAgain(t)
 }
 
-// dayRefusals asks for what would take quorum, or makes no sense. Nothing is touched.
-func (c *cluster) dayRefusals(t *testing.T) {
+// refusals asks for what would take quorum, or makes no sense. Nothing is touched.
+func (d *day) refusals(t *testing.T) {
 	nodes := func(args ...string) []string {
-		return append(append([]string{"node"}, args...), "--cluster", c.Name, "--yes")
+		return append(append([]string{"node"}, args...), "--cluster", d.Name, "--yes")
 	}
 	record := func() string {
-		data, err := os.ReadFile(filepath.Join(c.Store(), "record.json"))
+		data, err := os.ReadFile(filepath.Join(d.Store(), "record.json"))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -257,28 +282,28 @@ func (c *cluster) dayRefusals(t *testing.T) {
 		{nodes("replace", "cp-9"), 2, "cp-9"},
 		{nodes("add", "--role", "load-balancer"), 2, "--role"},
 	} {
-		contains(t, strings.Join(try.args, " "), must(t, try.code, c.Run(background(t), try.args...)).Stderr, "error: ", try.says)
+		contains(t, strings.Join(try.args, " "), must(t, try.code, d.Run(background(t), try.args...)).Stderr, "error: ", try.says)
 	}
 	// Three members, one of them down: another one must not go.
-	if err := c.provider().Kill(background(t), "cp-3"); err != nil {
+	if err := d.provider().Kill(background(t), "cp-3"); err != nil {
 		t.Fatal(err)
 	}
 	for _, args := range [][]string{nodes("replace", "cp-2"), nodes("remove", "cp-1")} {
-		refused := must(t, 4, c.Run(background(t), args...))
+		refused := must(t, 4, d.Run(background(t), args...))
 		contains(t, "a change that would take quorum", refused.Stderr, "refused", "quorum")
 	}
 	want(t, "the record after all that was refused", record(), was)
-	must(t, 0, c.Run(background(t), "up", "--cluster", c.Name))
-	c.wellAgain(t, []string{"cp-1", "cp-2", "cp-3"}, []string{"worker-1"})
+	must(t, 0, d.Run(background(t), "up", "--cluster", d.Name))
+	d.wellAgain(t)
 }
 
-// dayKilled kills haplane as each step of a replacement begins; the same command
+// killed kills haplane as each step of a replacement begins; the same command
 // goes on, until there is none left to kill it at.
-func (c *cluster) dayKilled(t *testing.T) {
-	seen := map[string]bool{}
+func (d *day) killed(t *testing.T) {
+	node, seen := d.controlPlane[2], map[string]bool{}
 	for {
-		cmd, stderr := c.start(t, "node", "replace", "cp-5", "--cluster", c.Name, "--yes", "--no-probe")
-		step, ended, done := c.nextStep(t, cmd, seen)
+		cmd, stderr := d.start(t, "node", "replace", node, "--cluster", d.Name, "--yes", "--no-probe")
+		step, ended, done := d.nextStep(t, cmd, seen)
 		if ended {
 			if !cmd.ProcessState.Success() {
 				t.Fatalf("after kills at %d steps: %v\n%s", len(seen), cmd.ProcessState, stderr)
@@ -288,39 +313,97 @@ func (c *cluster) dayKilled(t *testing.T) {
 		_ = cmd.Process.Kill()
 		<-done
 		t.Logf("killed at %s", step)
-		contains(t, "status after that", c.Run(background(t), "status", "--cluster", c.Name).Stdout, "cut off", "node replace cp-5")
+		contains(t, "status after that", d.Run(background(t), "status", "--cluster", d.Name).Stdout, "cut off", "node replace "+node)
 	}
 	if len(seen) < 10 {
 		t.Errorf("killed at %d steps only", len(seen))
 	}
-	c.wellAgain(t, []string{"cp-2", "cp-4", "cp-5", "cp-7"}, []string{"worker-1"})
+	d.wellAgain(t)
 }
 
-// dayMachineDies cuts the power of a machine that is joining: the change stops, names
+// killedAtRandom kills haplane inside of steps.
+func (d *day) killedAtRandom(t *testing.T) {
+	node, kills := d.controlPlane[1], 0
+	for deadline := time.Duration(0); ; deadline += 2 * time.Second {
+		cmd, stderr := d.start(t, "node", "replace", node, "--cluster", d.Name, "--yes", "--no-probe")
+		done := make(chan struct{})
+		go func() { _ = cmd.Wait(); close(done) }()
+		after := deadline + rand.N(4*time.Second)
+		select {
+		case <-done:
+			if !cmd.ProcessState.Success() {
+				t.Fatalf("after %d kills: %v\n%s", kills, cmd.ProcessState, stderr)
+			}
+			if kills == 0 {
+				t.Error("it was never killed")
+			}
+			d.wellAgain(t)
+			return
+		case <-time.After(after):
+		}
+		_ = cmd.Process.Kill()
+		<-done
+		kills++
+		t.Logf("killed after %.1f s", after.Seconds())
+	}
+}
+
+// balancerDies cuts the power of the load balancer while a node joins. The same command
+// brings it back and goes on.
+func (d *day) balancerDies(t *testing.T) {
+	args := []string{"node", "add", "--role", "control-plane", "cp-9", "--cluster", d.Name, "--yes", "--no-probe"}
+	cmd, stderr := d.start(t, args...)
+	d.waitStep(t, cmd, "start@cp-9/etcd")
+	if err := d.provider().Kill(background(t), "lb-1"); err != nil {
+		t.Fatal(err)
+	}
+	_ = cmd.Wait()
+	want(t, "exit code", cmd.ProcessState.ExitCode(), 1)
+	contains(t, "error", stderr.String(), "error: ", "lb-1")
+	must(t, 0, d.Run(background(t), args...))
+	d.joined(&d.controlPlane, "cp-9")
+	d.wellAgain(t)
+}
+
+// diskFull has a control-plane node without room for its files when they are to be
+// written. The change stops there and says so, the cluster serves, and it goes on later.
+func (d *day) diskFull(t *testing.T) {
+	node := d.controlPlane[0]
+	d.on(t, node, "mount -t tmpfs -o size=4k,mode=755 full /etc/kubernetes")
+	full := d.Run(background(t), "apply", "--cluster", d.Name, "--yes", "--no-probe")
+	d.on(t, node, "umount /etc/kubernetes")
+	must(t, 1, full)
+	contains(t, "what stands in the way", full.Stderr, "error: ", node, "No space left on device")
+	must(t, 0, d.Kubectl(background(t), "get", "nodes"))
+	must(t, 0, d.Run(background(t), "apply", "--cluster", d.Name, "--yes"))
+	d.wellAgain(t)
+}
+
+// machineDies cuts the power of a machine that is joining: the change stops, names
 // it, and can be taken back.
-func (c *cluster) dayMachineDies(t *testing.T) {
-	cmd, stderr := c.start(t, "node", "add", "--role", "control-plane", "cp-8", "--cluster", c.Name, "--yes", "--no-probe")
-	c.waitStep(t, cmd, "start@cp-8/etcd")
-	if err := c.provider().Kill(background(t), "cp-8"); err != nil {
+func (d *day) machineDies(t *testing.T) {
+	cmd, stderr := d.start(t, "node", "add", "--role", "control-plane", "cp-8", "--cluster", d.Name, "--yes", "--no-probe")
+	d.waitStep(t, cmd, "start@cp-8/etcd")
+	if err := d.provider().Kill(background(t), "cp-8"); err != nil {
 		t.Fatal(err)
 	}
 	_ = cmd.Wait()
 	want(t, "exit code", cmd.ProcessState.ExitCode(), 1)
 	contains(t, "error", stderr.String(), "cp-8")
-	must(t, 0, c.Run(background(t), "apply", "--abort", "--cluster", c.Name, "--yes"))
-	c.wellAgain(t, []string{"cp-2", "cp-4", "cp-5", "cp-7"}, []string{"worker-1"})
+	must(t, 0, d.Run(background(t), "apply", "--abort", "--cluster", d.Name, "--yes"))
+	d.wellAgain(t)
 }
 
-// dayLock begins two changes at once, with records of their own: the second one is told
+// lock begins two changes at once, with records of their own: the second one is told
 // who is at it.
-func (c *cluster) dayLock(t *testing.T) {
+func (d *day) lock(t *testing.T) {
 	home := t.TempDir()
-	if out, err := exec.Command("cp", "--archive", c.Store(), home+"/").CombinedOutput(); err != nil {
+	if out, err := exec.Command("cp", "--archive", d.Store(), home+"/").CombinedOutput(); err != nil {
 		t.Fatalf("%v: %s", err, out)
 	}
-	cmd, stderr := c.start(t, "node", "add", "worker-4", "--cluster", c.Name, "--yes", "--no-probe")
-	c.waitStep(t, cmd, "write-files@worker-4")
-	second := c.Command(background(t), "node", "add", "worker-5", "--cluster", c.Name, "--yes", "--no-probe")
+	cmd, stderr := d.start(t, "node", "add", "worker-4", "--cluster", d.Name, "--yes", "--no-probe")
+	d.waitStep(t, cmd, "write-files@worker-4")
+	second := d.Command(background(t), "node", "add", "worker-5", "--cluster", d.Name, "--yes", "--no-probe")
 	second.Env = append(second.Env, "HAPLANE_HOME="+home)
 	text, err := second.CombinedOutput()
 	if err == nil {
@@ -330,15 +413,18 @@ func (c *cluster) dayLock(t *testing.T) {
 	if err := cmd.Wait(); err != nil {
 		t.Fatalf("%v\n%s", err, stderr)
 	}
-	unnoticed(t, c.change(t, "node", "remove", "worker-4"))
+	unnoticed(t, d.change(t, "node", "remove", "worker-4"))
 }
 
-// dayOne takes the control plane down to one node, and up to three again.
-func (c *cluster) dayOne(t *testing.T) {
-	unnoticed(t, c.change(t, "node", "remove", "cp-4", "cp-5", "cp-7"))
-	c.wellAgain(t, []string{"cp-2"}, []string{"worker-1"})
-	unnoticed(t, c.change(t, "node", "add", "cp-1", "cp-3", "--role", "control-plane"))
-	c.wellAgain(t, []string{"cp-1", "cp-2", "cp-3"}, []string{"worker-1"})
+// toOne takes the control plane down to one node, and up to three again.
+func (d *day) toOne(t *testing.T) {
+	others := slices.Clone(d.controlPlane[1:])
+	unnoticed(t, d.change(t, append([]string{"node", "remove"}, others...)...))
+	d.left(&d.controlPlane, others...)
+	d.wellAgain(t)
+	unnoticed(t, d.change(t, "node", "add", "cp-10", "cp-11", "--role", "control-plane"))
+	d.joined(&d.controlPlane, "cp-10", "cp-11")
+	d.wellAgain(t)
 }
 
 // step is a step of the change under way, as the record has it.

@@ -19,6 +19,7 @@ func TestLivePerNodeJoins(t *testing.T) {
 	must(t, 0, c.Up(background(t)))
 	before := c.invocations(t, "kube-apiserver")
 	o := c.change(t, "node", "add", "--role", "control-plane", "cp-4")
+	d := &day{cluster: c, controlPlane: append(slices.Clone(controlPlane), "cp-4"), workers: []string{"worker-1"}}
 	unnoticed(t, o)
 	want(t, "runs of the API servers that were there", c.invocations(t, "kube-apiserver"), before)
 	var changed []string
@@ -31,28 +32,28 @@ func TestLivePerNodeJoins(t *testing.T) {
 	}
 	address := c.Network.Addr().String()
 	address = address[:strings.LastIndex(address, ".")] + ".14"
-	for _, node := range append(slices.Clone(controlPlane), "cp-4") {
+	for _, node := range d.controlPlane {
 		served := c.on(t, node, "openssl s_client -connect 127.0.0.1:6443 </dev/null 2>/dev/null | openssl x509 -noout -ext subjectAltName")
 		contains(t, "certificate that "+node+" serves", served, "IP Address:"+address)
 	}
-	c.wellAgain(t, append(slices.Clone(controlPlane), "cp-4"), []string{"worker-1"})
+	d.wellAgain(t)
 
 	c.append(t, "  extraArgs: {etcd: {max-txn-ops: \"256\"}}\n")
 	file, err := os.ReadFile(c.File())
 	if err != nil {
 		t.Fatal(err)
 	}
-	text := strings.Replace(string(file), "spec:\n", "spec:\n  nodes: [{role: control-plane}, {role: control-plane}, {role: control-plane}, {role: control-plane, name: cp-4}, {role: worker}]\n", 1)
+	text := strings.Replace(string(file), "spec:\n", "spec:\n  nodes: [{role: control-plane}, {role: control-plane}, {role: control-plane}, {role: control-plane, name: cp-4}, {role: worker}, {role: load-balancer}]\n", 1)
 	if err := os.WriteFile(c.File(), []byte(text), 0o644); err != nil {
 		t.Fatal(err)
 	}
 	unnoticed(t, c.change(t, "apply", "-f", c.File()))
-	for _, node := range append(slices.Clone(controlPlane), "cp-4") {
+	for _, node := range d.controlPlane {
 		if args := c.arguments(t, node, "etcd"); !slices.Contains(args, "--max-txn-ops=256") {
 			t.Errorf("etcd of %s runs with %v", node, args)
 		}
 	}
-	c.wellAgain(t, append(slices.Clone(controlPlane), "cp-4"), []string{"worker-1"})
+	d.wellAgain(t)
 }
 
 // append adds lines to the cluster's file.

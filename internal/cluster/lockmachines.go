@@ -8,6 +8,7 @@ import (
 	"github.com/haplane/haplane/internal/change"
 	"github.com/haplane/haplane/internal/machine"
 	"github.com/haplane/haplane/internal/oplock"
+	"github.com/haplane/haplane/internal/store"
 	"github.com/haplane/haplane/spec"
 )
 
@@ -25,8 +26,16 @@ func (l *live) lockMachines(ctx context.Context) (locked context.Context, releas
 			return nil, nil, err
 		}
 	}
-	lock, err := oplock.Acquire(ctx, machines, oplock.Me(l.Command, l.record.Lineage))
+	me := oplock.Me(l.Command, l.record.Lineage)
+	last, err := l.Store.BeginOperation(me.Token)
+	if err != nil {
+		return nil, nil, err
+	}
+	lock, err := oplock.Acquire(ctx, machines, me)
 	var held *oplock.HeldError
+	if errors.As(err, &held) && held.Seen.Token == last.Token {
+		lock, err = l.inherit(ctx, machines, me, last, err)
+	}
 	if errors.As(err, &held) {
 		return nil, nil, withHint(err, "wait until it has ended; one that died lets go after 30 s; --take-over takes the lock at once")
 	}
@@ -48,6 +57,19 @@ func (l *live) lockMachines(ctx context.Context) (locked context.Context, releas
 			l.Log.Warn("release lock", "err", err)
 		}
 	}, nil
+}
+
+// inherit takes over the lock of a haplane that was killed here, so that the same command
+// can go on at once. refused is why it was not to be had.
+func (l *live) inherit(ctx context.Context, machines []machine.Machine, me oplock.Holder, last store.Operation, refused error) (*oplock.Lock, error) {
+	ended, err := last.Ended()
+	if err != nil || !ended {
+		return nil, errors.Join(refused, err)
+	}
+	if _, err := oplock.Break(ctx, machines); err != nil {
+		l.Log.Warn("break the lock of a haplane that was killed", "err", err) // the next try tells
+	}
+	return oplock.Acquire(ctx, machines, me)
 }
 
 // staying are machines that run and are there throughout: those of the control plane or,

@@ -32,7 +32,7 @@ func Acquire(ctx context.Context, machines []machine.Machine, me Holder) (*Lock,
 
 func acquire(ctx context.Context, machines []machine.Machine, me Holder, t timing) (*Lock, error) {
 	machines = slices.SortedFunc(slices.Values(machines), func(a, b machine.Machine) int { return cmp.Compare(a.Name(), b.Name()) })
-	me.Token, me.Since = rand.Text(), time.Now().UTC().Truncate(time.Second)
+	me.Token, me.Since = cmp.Or(me.Token, rand.Text()), time.Now().UTC().Truncate(time.Second)
 	l := &Lock{machines: machines, me: me, timing: t, lost: make(chan struct{}), stopped: make(chan struct{})}
 	began := time.Now()
 	answers := l.takeInOrder(ctx)

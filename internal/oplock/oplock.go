@@ -13,6 +13,7 @@
 package oplock
 
 import (
+	"crypto/rand"
 	"fmt"
 	"os"
 	"os/user"
@@ -25,7 +26,7 @@ type Holder struct {
 	Who     string    `json:"holder"`  // user@host pid N
 	Command string    `json:"command"` // such as haplane apply
 	Lineage string    `json:"lineage"` // of the cluster's record
-	Token   string    `json:"token"`   // of this lock alone; Acquire makes it
+	Token   string    `json:"token"`   // of this lock alone; Acquire makes one where there is none
 	Since   time.Time `json:"since"`   // by the holder's clock; Acquire sets it
 }
 
@@ -38,7 +39,7 @@ func Me(command, lineage string) Holder {
 	if h, err := os.Hostname(); err == nil {
 		host = h
 	}
-	return Holder{Who: fmt.Sprintf("%s@%s pid %d", name, host, os.Getpid()), Command: command, Lineage: lineage}
+	return Holder{Who: fmt.Sprintf("%s@%s pid %d", name, host, os.Getpid()), Command: command, Lineage: lineage, Token: rand.Text()}
 }
 
 // A Seen is a lock as machines tell of it.
