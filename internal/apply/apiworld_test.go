@@ -79,7 +79,9 @@ func (w *world) serves(n topology.Node) bool {
 	if n.Role == spec.RoleControlPlane {
 		return w.runs(n.Name, "kube-apiserver")
 	}
-	up := func(name string) bool { return w.runs(name, "kube-apiserver") && !w.drained[topology.HAProxyBackend+"/"+name] }
+	up := func(name string) bool {
+		return w.runs(name, "kube-apiserver") && !w.drained[topology.HAProxyBackend+"/"+name]
+	}
 	return w.runs(n.Name, "haproxy") && slices.ContainsFunc(w.loaded, up)
 }
 

@@ -68,10 +68,14 @@ type Runner struct {
 	Detail       func(step, text string)
 	Log          *slog.Logger
 
-	begun   atomic.Bool // some step is or was under way
-	looked  sync.Map    // what Done saw for Do, by the step's ID
-	started sync.Map    // when this run started a machine, by node
+	begun   atomic.Bool   // some step is or was under way
+	looked  sync.Map      // what Done saw for Do, by the step's ID
+	started sync.Map      // when this run started a machine, by node
+	stopped chan struct{} // closed when a step has failed: nobody waits any more
 }
+
+// errStopped ends what is waited for beside a step that failed.
+var errStopped = errors.New("another step failed")
 
 // Waits are bounded: what takes longer than this on a loaded machine is broken.
 const (
@@ -98,13 +102,50 @@ func (r *Runner) Run(ctx context.Context, c *change.Change) error {
 	for _, s := range c.Steps {
 		tasks = append(tasks, phase.Task{ID: s.ID, Needs: s.Needs, Run: func(ctx context.Context) (phase.State, error) { return r.step(ctx, s) }})
 	}
-	err := phase.RunGraph(ctx, tasks, r.Report)
-	var refused *change.Refused
-	if errors.As(err, &refused) && r.begun.Load() {
-		return errors.New(err.Error()) // it is no refusal of the whole: something was done
-	}
-	return err
+	return r.walk(ctx, tasks)
 }
+
+func (r *Runner) walk(ctx context.Context, tasks []phase.Task) error {
+	r.stopped = make(chan struct{})
+	var once sync.Once
+	err := phase.RunGraph(ctx, tasks, func(e phase.Event) {
+		if e.State == phase.Failed {
+			once.Do(func() { close(r.stopped) })
+		}
+		r.Report(e)
+	})
+	return r.outcome(err)
+}
+
+// outcome leaves out steps that only waited beside one that failed, and refusals of
+// steps after others: those refuse no whole.
+func (r *Runner) outcome(err error) error {
+	joined, ok := err.(interface{ Unwrap() []error })
+	if !ok {
+		return err
+	}
+	var out stepsError
+	for _, err := range joined.Unwrap() {
+		var refused *change.Refused
+		switch {
+		case errors.Is(err, errStopped):
+			continue
+		case errors.As(err, &refused) && r.begun.Load():
+			err = errors.New(err.Error())
+		}
+		out = append(out, err)
+	}
+	if len(out) == 0 {
+		return err
+	}
+	return out
+}
+
+// A stepsError is what is the matter with each of the steps that failed.
+type stepsError []error
+
+func (e stepsError) Error() string   { return errors.Join(e...).Error() }
+func (e stepsError) Unwrap() []error { return e }
 
 func (r *Runner) step(ctx context.Context, s change.Step) (phase.State, error) {
 	v, ok := verbs[s.Verb]
@@ -173,7 +214,8 @@ func (r *Runner) node(s change.Step) topology.Node {
 	return n
 }
 
-// until waits for fn, and tells what is waited for.
+// until waits for fn, and tells what is waited for. Where another step fails meanwhile
+// it ends: nothing begins after it any more.
 func (r *Runner) until(ctx context.Context, node string, limit time.Duration, fn func(context.Context) error) error {
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
@@ -181,10 +223,16 @@ func (r *Runner) until(ctx context.Context, node string, limit time.Duration, fn
 	return poll.Until(ctx, pollEvery, func(ctx context.Context) error {
 		began := time.Now()
 		err := fn(ctx)
-		if err != nil {
-			r.Waiting(node, err.Error())
-			r.Log.Debug("waiting", "node", node, "took", time.Since(began), "err", err)
+		if err == nil {
+			return nil
 		}
+		select {
+		case <-r.stopped:
+			return poll.Stop(fmt.Errorf("%w; this one waited: %w", errStopped, err))
+		default:
+		}
+		r.Waiting(node, err.Error())
+		r.Log.Debug("waiting", "node", node, "took", time.Since(began), "err", err)
 		return err
 	})
 }

@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -281,6 +283,48 @@ func TestAFailureStopsTheOthers(t *testing.T) {
 	}
 	if did := w.hosts["cp-1"].Did(); len(did) > 0 {
 		t.Errorf("cp-1 was told %v", did)
+	}
+}
+
+// What waits beside a step that has failed does not go on waiting, and is not what failed.
+func TestAFailureEndsWhatWaits(t *testing.T) {
+	r := &Runner{Report: func(phase.Event) {}, Waiting: func(string, string) {}, Log: slog.New(slog.DiscardHandler)}
+	waiting := make(chan struct{})
+	waits := func(ctx context.Context) (phase.State, error) {
+		var once sync.Once
+		return phase.Failed, r.until(ctx, "cp-1", time.Hour, func(context.Context) error {
+			once.Do(func() { close(waiting) })
+			return errors.New("not yet")
+		})
+	}
+	fails := func(context.Context) (phase.State, error) {
+		<-waiting
+		return phase.Failed, &UnitError{Node: "cp-2", Unit: "etcd", Err: errors.New("broken")}
+	}
+	err := r.walk(t.Context(), []phase.Task{{ID: "wait@cp-1", Run: waits}, {ID: "start@cp-2", Run: fails}})
+	if err == nil || err.Error() != "start@cp-2: etcd: broken" {
+		t.Errorf("error %v", err)
+	}
+}
+
+// A step that is refused after others is no refusal of the whole; what else is known of
+// the errors stays known.
+func TestARefusalInTheMiddle(t *testing.T) {
+	r := &Runner{Report: func(phase.Event) {}}
+	r.begun.Store(true)
+	err := r.walk(t.Context(), []phase.Task{
+		{ID: "a", Run: func(context.Context) (phase.State, error) {
+			return phase.Failed, &change.Refused{Step: "a", Err: errors.New("no quorum")}
+		}},
+	})
+	var refused *change.Refused
+	if errors.As(err, &refused) || err == nil || err.Error() != "a: a: refused: no quorum" {
+		t.Errorf("error %v", err)
+	}
+	err = r.outcome(errors.Join(&change.Refused{Step: "a", Err: errors.New("no quorum")}, &UnitError{Node: "cp-2", Unit: "etcd", Err: errors.New("broken")}))
+	var unit *UnitError
+	if errors.As(err, &refused) || !errors.As(err, &unit) {
+		t.Errorf("error %v", err)
 	}
 }
 

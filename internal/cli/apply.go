@@ -154,11 +154,14 @@ func (a *app) exists(name string) error {
 	return err
 }
 
+// judgeTimeout is how long each source of an x-ray may take that looks at a change.
+const judgeTimeout = 5 * time.Second
+
 // failing x-rays a cluster and returns what fails, in words.
 func (a *app) failing(ctx context.Context, name string) ([]string, error) {
 	quiet := *a
 	quiet.quiet, quiet.cluster = true, name
-	report, err := (&xrayRun{app: &quiet, own: true, timeout: xrayTimeout}).look(ctx)
+	report, err := (&xrayRun{app: &quiet, own: true, timeout: judgeTimeout}).look(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("x-ray: %w", err)
 	}

@@ -9,6 +9,8 @@ import (
 	"strings"
 	"time"
 
+	"golang.org/x/sync/errgroup"
+
 	"github.com/haplane/haplane/internal/apply"
 	"github.com/haplane/haplane/internal/change"
 	"github.com/haplane/haplane/internal/component"
@@ -182,14 +184,6 @@ func (l *live) carryOut(ctx context.Context, out *Outcome) error {
 	if err := l.needImage(ctx); err != nil {
 		return err
 	}
-	before, err := l.certificates(ctx)
-	if err != nil {
-		return err
-	}
-	failing, err := l.judge(ctx)
-	if err != nil {
-		return err
-	}
 	hosts, err := l.Store.Hosts(l.union())
 	if err != nil {
 		return err
@@ -197,35 +191,75 @@ func (l *live) carryOut(ctx context.Context, out *Outcome) error {
 	if l.ssh, err = l.Store.PrepareSSH(hosts); err != nil {
 		return err
 	}
-	if err := l.begin(); err != nil { // all that can fail without a trace was before
-		return err
+	before, err := l.lookBefore(ctx)
+	if err == nil {
+		err = l.begin() // all that can fail without a trace was before
 	}
-	if l.Measure {
-		l.measured = l.measure(ctx)
+	if err != nil {
+		l.measured.stop(ctx)
+		return err
 	}
 	err = l.runner().Run(ctx, l.change)
-	out.Report = l.measured.stop(ctx)
-	if cause := context.Cause(ctx); err != nil && cause != nil && !errors.Is(cause, context.Canceled) {
-		err = errors.Join(cause, err)
-	}
-	if err != nil && l.record.Change == nil && !l.touched.Load() {
-		return errors.Join(err, l.putBack())
-	}
 	if err != nil {
+		out.Report = l.measured.stop(ctx)
+		if cause := context.Cause(ctx); cause != nil && !errors.Is(cause, context.Canceled) {
+			err = errors.Join(cause, err)
+		}
+		if l.record.Change == nil && !l.touched.Load() {
+			return errors.Join(err, l.putBack())
+		}
 		return errors.Join(err, l.failed(err))
 	}
+	return l.phase(ctx, "look-after", func(ctx context.Context) error { return l.lookAfter(ctx, before, out) })
+}
+
+// phase does what is no step of the change, and shows it like one.
+func (l *live) phase(ctx context.Context, id string, do func(context.Context) error) error {
+	phases := []phase.Phase[*env]{{ID: id, Run: func(ctx context.Context, _ *env) error { return do(ctx) }}}
+	if err := phase.Run(ctx, l.env, phases, func(ev phase.Event) { l.Report(Progress{Event: ev}) }); err != nil {
+		return bare(err)
+	}
+	return nil
+}
+
+// A baseline is what a change is compared with.
+type baseline struct {
+	certificates map[string][]look.Certificate
+	failing      []string // of an x-ray
+}
+
+// lookBefore begins to measure, and sees what a change must leave as it is.
+func (l *live) lookBefore(ctx context.Context) (b baseline, err error) {
+	err = l.phase(ctx, "look-before", func(looking context.Context) error {
+		var group errgroup.Group
+		group.Go(func() (err error) { b.certificates, err = l.certificates(looking); return err })
+		group.Go(func() (err error) { b.failing, err = l.judge(looking); return err })
+		if l.Measure {
+			l.measured = l.measure(ctx) // goes on
+		}
+		return group.Wait()
+	})
+	return b, err
+}
+
+// lookAfter sees what a change that was carried out has done. The change has ended before the
+// x-ray has: it is not for that to be done again.
+func (l *live) lookAfter(ctx context.Context, before baseline, out *Outcome) error {
+	var xray errgroup.Group
+	xray.Go(func() (err error) { out.NewFailures, err = l.newFailures(ctx, before.failing); return err })
+	out.Report = l.measured.stop(ctx)
 	after, err := l.certificates(ctx)
-	if err != nil {
+	if err == nil {
+		out.compare(before.certificates, after)
+		err = l.settle()
+	}
+	if err := errors.Join(err, xray.Wait()); err != nil {
 		return err
 	}
-	out.compare(before, after)
-	if err := l.settle(); err != nil {
-		return err
+	if len(out.NewFailures) > 0 {
+		return fmt.Errorf("the cluster is as its file says, and an x-ray finds what it did not find before:\n%s", strings.Join(out.NewFailures, "\n"))
 	}
-	if out.NewFailures, err = l.newFailures(ctx, failing); err == nil && len(out.NewFailures) > 0 {
-		err = fmt.Errorf("the cluster is as its file says, and an x-ray finds what it did not find before:\n%s", strings.Join(out.NewFailures, "\n"))
-	}
-	return err
+	return nil
 }
 
 // judge x-rays the cluster. One that does not answer has nothing to compare with.

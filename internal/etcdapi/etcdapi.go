@@ -19,6 +19,10 @@ import (
 // statusTimeout bounds the questions to one member. An election takes 1 to 2 s at etcd's defaults.
 const statusTimeout = 3 * time.Second
 
+// connectTimeout is how long a connect to one member may take: long enough for one packet to
+// be lost. A machine that is off would cost all of statusTimeout otherwise.
+const connectTimeout = 1500 * time.Millisecond
+
 // A Client asks an etcd cluster. It is safe for concurrent use; Close it after use.
 type Client struct {
 	etcd      *clientv3.Client

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"strings"
 
 	pb "go.etcd.io/etcd/api/v3/etcdserverpb"
@@ -111,8 +112,12 @@ func (c *Client) dialMember(member Member) (*clientv3.Client, error) {
 	return dial(member.ClientURLs, clientv3.Config{
 		TLS:             c.tls,
 		MaxUnaryRetries: 1, // upstream's name; the first attempt counts
-		DialOptions:     []grpc.DialOption{grpc.WithChainUnaryInterceptor(failFast)},
+		DialOptions:     []grpc.DialOption{grpc.WithChainUnaryInterceptor(failFast), grpc.WithContextDialer(connect)},
 	})
+}
+
+func connect(ctx context.Context, address string) (net.Conn, error) {
+	return (&net.Dialer{Timeout: connectTimeout}).DialContext(ctx, "tcp", address)
 }
 
 // read succeeds when the member answers, having confirmed with a quorum unless the read is

@@ -47,12 +47,37 @@ type CommandError struct {
 	Stderr   string
 }
 
-// Error names the machine, the command and the last line of what it said.
+// Lengths in bytes: from which an argument is left out of an error, and after which a command ends.
+const (
+	longArgument = 100
+	longCommand  = 200
+)
+
+// Error names the machine, the command without the text of scripts, and what it said:
+// the first line, which tends to be the cause, and the last.
 func (e *CommandError) Error() string {
-	msg := fmt.Sprintf("%s: %s: exit status %d", e.Machine, strings.Join(e.Argv, " "), e.ExitCode)
+	var argv []string
+	for _, a := range e.Argv {
+		if len(a) >= longArgument || strings.Contains(a, "\n") {
+			a = "..."
+		}
+		argv = append(argv, a)
+	}
+	command := strings.Join(argv, " ")
+	if len(command) > longCommand {
+		command = command[:longCommand] + "..."
+	}
+	msg := fmt.Sprintf("%s: %s: exit status %d", e.Machine, command, e.ExitCode)
 	lines := strings.Split(strings.TrimSpace(e.Stderr), "\n")
-	if last := lines[len(lines)-1]; last != "" {
-		msg += ": " + last
+	first, last := strings.TrimSpace(lines[0]), strings.TrimSpace(lines[len(lines)-1])
+	switch {
+	case first == "":
+	case len(lines) == 1:
+		msg += ": " + first
+	case len(lines) == 2:
+		msg += ": " + first + "; " + last
+	default:
+		msg += ": " + first + "; ...; " + last
 	}
 	return msg
 }
