@@ -124,7 +124,7 @@ func (b *builder) apiServer() {
 			[2]string{"service-account-signing-key-file", pkiPath("sa.key")},
 			[2]string{"service-cluster-ip-range", topology.Join(t.Services)},
 			[2]string{"shutdown-delay-duration", shutdownDelay},
-			[2]string{"shutdown-send-retry-after", "true"},
+			[2]string{"shutdown-send-retry-after", "false"},
 			[2]string{"shutdown-watch-termination-grace-period", watchGrace},
 			[2]string{"tls-cert-file", pkiPath("apiserver.crt")},
 			[2]string{"tls-min-version", "VersionTLS12"},

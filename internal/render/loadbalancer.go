@@ -20,8 +20,8 @@ import (
 //   - an API server that stops says so on /readyz and gets no new connections after at
 //     most 100 ms, far within its shutdown delay. The connections that it has are left to
 //     it: it ends them in order. Cutting them here would fail the request under way on each;
-//   - one that has been down for two seconds beside a steady one is dead: what hangs
-//     on it is cut, by loadbalancer.lua, so that clients come back to another one;
+//   - one that is dead by the patient checks is so, after 3 s, beside one that is not: what
+//     hangs on it is cut, by loadbalancer.lua, so that clients come back to another one;
 //   - one whose machine is gone is noticed in 2 s on connections that wait for it, at the latest;
 //   - a connect that is refused, or takes more than 250 ms, goes to another server at once:
 //     HAProxy waits before it tries again, except with round robin;
@@ -70,8 +70,9 @@ frontend kube-apiserver
     default_backend %[8]s
 `
 
-// The backends: of the API servers that are well, and of those that are alive,
-// be it without etcd or on their way out.
+// The backends: of the API servers that are well, and of those that are alive, be it
+// without etcd or on their way out. Of the latter one that answers otherwise takes no
+// connection from then on; one that does not answer is dead after two such checks.
 const haproxyBackends = `
 backend %[1]s
     http-check send meth GET uri /readyz hdr Host %[3]s
@@ -82,8 +83,8 @@ backend %[1]s
 backend %[2]s
     timeout connect 1s
     http-check send meth GET uri /readyz?exclude=etcd&exclude=etcd-readiness&exclude=shutdown hdr Host %[3]s
-    http-check expect status 200
-    default-server inter 1s fall 3 rise 1
+    http-check expect status 200 error-status L7OKC
+    default-server inter 1s fastinter 200ms fall 2 rise 1
 %[4]s`
 
 //go:embed loadbalancer.lua
