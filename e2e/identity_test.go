@@ -99,7 +99,7 @@ func (c *cluster) checkAPIServerArguments(t *testing.T) {
 		args := c.arguments(t, node, "kube-apiserver")
 		for _, arg := range []string{"--advertise-address=" + c.address("lb-1"),
 			"--bind-address=0.0.0.0", "--endpoint-reconciler-type=none", "--etcd-servers=https://127.0.0.1:2379",
-			"--authorization-mode=Node,RBAC", "--shutdown-send-retry-after=true"} {
+			"--authorization-mode=Node,RBAC", "--shutdown-send-retry-after=false"} {
 			if !slices.Contains(args, arg) {
 				t.Errorf("%s: the API server runs without %s: %v", node, arg, args)
 			}

@@ -6,17 +6,23 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/haplane/haplane/internal/change"
 	"github.com/haplane/haplane/internal/etcdapi"
 	"github.com/haplane/haplane/internal/look"
 	"github.com/haplane/haplane/internal/observed"
 	"github.com/haplane/haplane/internal/poll"
+	"github.com/haplane/haplane/internal/runtime/systemd"
 	"github.com/haplane/haplane/internal/topology"
 )
 
-// etcd asks all members what they are now.
-func (r *Runner) etcd(ctx context.Context) observed.Etcd { return look.Etcd(ctx, r.Cluster, r.Members) }
+// etcd asks all members what they are now. Of those whose machine this run has removed nobody
+// is asked: it would only take time.
+func (r *Runner) etcd(ctx context.Context) observed.Etcd {
+	members := slices.DeleteFunc(slices.Clone(r.Members), func(n topology.Node) bool { _, gone := r.gone.Load(n.Name); return gone })
+	return look.Etcd(ctx, r.Cluster, members)
+}
 
 // withEtcd calls fn with a client of the voters that are healthy, but for one node, and
 // with what was seen of them: a learner refuses questions of membership.
@@ -55,11 +61,44 @@ func (r *Runner) memberAnswers(ctx context.Context, n topology.Node) error {
 		return fmt.Errorf("%s is no member of etcd", n.Name)
 	case m.Name == "":
 		return errors.New("its etcd member has not started yet")
+	case !m.Healthy && m.Learner:
+		return fmt.Errorf("%w: %s", errLearnerSilent, m.Error)
 	case !m.Healthy:
 		return errors.New(m.Error)
 	}
 	return nil
 }
+
+// Of a learner that the others know by its name and that does not serve yet.
+const (
+	learnerLook  = time.Second     // how long a look at it may take
+	learnerLooks = 6 * time.Second // how long it is looked at like that
+)
+
+// memberServes is memberAnswers, and helps a learner that waits in vain. etcd (3.7.3) serves
+// once it has seen its own request that publishes its name. Where the snapshot that it gets
+// has that already, it does not see it, and asks again after 7 s. Started again it has the
+// snapshot, and asks at once.
+func (r *Runner) memberServes(n topology.Node) func(context.Context) error {
+	began, again := time.Now(), false
+	return func(ctx context.Context) error {
+		if again || time.Since(began) > learnerLooks {
+			return r.memberAnswers(ctx, n)
+		}
+		look, cancel := context.WithTimeout(ctx, learnerLook)
+		defer cancel()
+		err := r.memberAnswers(look, n)
+		if !errors.Is(err, errLearnerSilent) || time.Since(began) < learnerLook {
+			return err
+		}
+		again = true
+		r.Log.Debug("start etcd again: it has its snapshot", "node", n.Name)
+		return errors.Join(err, systemd.Restart(ctx, r.Cluster.Machine(n.Name), "etcd"))
+	}
+}
+
+// errLearnerSilent is a learner that has published its name, and does not answer.
+var errLearnerSilent = errors.New("the learner does not answer yet")
 
 // addMember adds a learner and tells the new machine whom to join: etcd compares
 // that with the members there are, so it is written after the member was added.

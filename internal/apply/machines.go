@@ -32,6 +32,7 @@ func createMachine(ctx context.Context, r *Runner, s change.Step) error {
 	if err := r.Provider.Create(ctx, r.node(s)); err != nil {
 		return err
 	}
+	r.gone.Delete(s.Node)
 	return r.waitForMachine(ctx, r.node(s))
 }
 
@@ -65,7 +66,11 @@ func (r *Runner) waitForMachine(ctx context.Context, n topology.Node) error {
 
 // removeMachine takes away whatever is left of a machine, also of one that lost its record.
 func removeMachine(ctx context.Context, r *Runner, s change.Step) error {
-	return r.Provider.Remove(ctx, r.node(s))
+	if err := r.Provider.Remove(ctx, r.node(s)); err != nil {
+		return err
+	}
+	r.gone.Store(s.Node, true)
+	return nil
 }
 
 // seen looks at a machine with its files and programs.

@@ -100,7 +100,7 @@ func (r *Runner) waitForPrograms(ctx context.Context, s change.Step) error {
 		var err error
 		switch u.Name {
 		case "etcd":
-			err = r.waitForUnit(ctx, n, []string{"etcd"}, func(ctx context.Context) error { return r.memberAnswers(ctx, n) })
+			err = r.waitForUnit(ctx, n, []string{"etcd"}, r.memberServes(n))
 		case "kube-apiserver":
 			err = r.waitForUnit(ctx, n, []string{"kube-apiserver", "etcd"}, func(ctx context.Context) error { return r.Cluster.Ready(ctx, n) })
 		case "haproxy":

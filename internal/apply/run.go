@@ -71,6 +71,7 @@ type Runner struct {
 	begun   atomic.Bool   // some step is or was under way
 	looked  sync.Map      // what Done saw for Do, by the step's ID
 	started sync.Map      // when this run started a machine, by node
+	gone    sync.Map      // nodes whose machine this run has removed, and not made anew
 	stopped chan struct{} // closed when a step has failed: nobody waits any more
 }
 

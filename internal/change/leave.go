@@ -34,12 +34,16 @@ func (p *planner) leaveNode(n Node) {
 		s.Needs = needs
 		needs = []string{p.add(s)}
 	}
+	var drained []string
 	if alive && p.Wanted.RunsKubelet(n.Node) {
-		then(step(DrainNode))
+		s := step(DrainNode)
+		s.Needs = needs
+		drained = []string{p.add(s)}
 	}
 	if n.Role == spec.RoleControlPlane {
-		needs = p.leaveBalancer(n, why, needs, alive)
+		needs = p.leaveBalancer(n, why, needs, alive) // beside the drain: all of it can be taken back
 	}
+	needs = slices.Concat(needs, drained)
 	if isEtcdRole(p.Wanted, n.Node) {
 		needs = p.leaveEtcd(n, why, needs, alive)
 	}

@@ -17,7 +17,7 @@ import (
 // for shutdownDelay, until the load balancer has long seen that (see
 // loadbalancer.go), then ends watches one by one for watchGrace.
 const (
-	shutdownDelay = "5s"
+	shutdownDelay = "3s"
 	watchGrace    = "5s"
 	stopTimeout   = 90 // seconds; the delay, the grace, and 60 s for requests under way
 )

@@ -20,7 +20,7 @@ import (
 //   - an API server that stops says so on /readyz and gets no new connections after at
 //     most 100 ms, far within its shutdown delay. The connections that it has are left to
 //     it: it ends them in order. Cutting them here would fail the request under way on each;
-//   - one that is dead by the patient checks is so, after 3 s, beside one that is not: what
+//   - one that has been down for two seconds, and fails the patient checks too, is dead: what
 //     hangs on it is cut, by loadbalancer.lua, so that clients come back to another one;
 //   - one whose machine is gone is noticed in 2 s on connections that wait for it, at the latest;
 //   - a connect that is refused, or takes more than 250 ms, goes to another server at once:

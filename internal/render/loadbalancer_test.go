@@ -20,16 +20,26 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
 	"github.com/haplane/haplane/internal/haproxyapi"
 	"github.com/haplane/haplane/internal/poll"
 	"github.com/haplane/haplane/spec"
 )
 
 // A fakeServer says its name, until it hangs: it then takes connections as a frozen
-// program's kernel does, and those that it has stay.
+// program's kernel does, and those that it has stay. Of its health it says what it is told to.
 type fakeServer struct {
 	*httptest.Server
-	hangs atomic.Bool
+	hangs             atomic.Bool
+	unready, starting atomic.Bool // unready: without etcd, say
+}
+
+func (s *fakeServer) health(w http.ResponseWriter, r *http.Request) {
+	if s.starting.Load() || s.unready.Load() && !r.URL.Query().Has("exclude") {
+		w.WriteHeader(http.StatusInternalServerError)
+	}
+	_, _ = io.WriteString(w, "health") // an empty body is another answer for HAProxy
 }
 
 type hangingListener struct {
@@ -50,7 +60,10 @@ func (l hangingListener) Accept() (net.Conn, error) {
 func startServers(t *testing.T, names ...string) map[string]*fakeServer {
 	servers := map[string]*fakeServer{}
 	for _, name := range names {
-		s := &fakeServer{Server: httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, name) }))}
+		s, mux := &fakeServer{}, http.NewServeMux()
+		mux.HandleFunc("GET /", func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, name) })
+		mux.HandleFunc("GET /readyz", s.health)
+		s.Server = httptest.NewUnstartedServer(mux)
 		s.Listener = hangingListener{s.Listener, s}
 		s.StartTLS()
 		t.Cleanup(func() { s.Listener.Close(); s.CloseClientConnections() })
@@ -238,5 +251,60 @@ func TestLoadBalancerCutsTheDead(t *testing.T) {
 		if got, err := connections[name].ask(); err != nil || got != name {
 			t.Errorf("connection to %s, with all down: %q, %v", name, got, err)
 		}
+	}
+}
+
+// Where no API server is ready, those serve that are alive; one that is starting never does.
+func TestLoadBalancerLastResort(t *testing.T) {
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	defer cancel()
+	servers := startServers(t, "cp-1", "cp-2", "cp-3")
+	servers["cp-2"].starting.Store(true)
+	address, socket := startLoadBalancer(t, servers)
+	awaitBackend(ctx, t, socket, "kube-apiserver", map[string]string{"cp-1": "UP", "cp-2": "DOWN", "cp-3": "UP"})
+	awaitBackend(ctx, t, socket, "kube-apiserver-last-resort", map[string]string{"cp-1": "UP", "cp-2": "NOLB", "cp-3": "UP"})
+	servers["cp-1"].unready.Store(true)
+	servers["cp-3"].unready.Store(true)
+	awaitBackend(ctx, t, socket, "kube-apiserver", map[string]string{"cp-1": "DOWN", "cp-2": "DOWN", "cp-3": "DOWN"})
+	got := map[string]int{}
+	for range 10 {
+		conn, err := (&tls.Dialer{Config: &tls.Config{InsecureSkipVerify: true}}).DialContext(ctx, "tcp", address)
+		if err != nil {
+			t.Fatal(err)
+		}
+		name, err := (&held{conn, bufio.NewReader(conn)}).ask()
+		if conn.Close(); err != nil {
+			t.Fatal(err)
+		}
+		got[name]++
+	}
+	if diff := cmp.Diff(map[string]int{"cp-1": 5, "cp-3": 5}, got); diff != "" {
+		t.Error(diff)
+	}
+}
+
+// awaitBackend waits until the servers of a backend are in these states.
+func awaitBackend(ctx context.Context, t *testing.T, socket, name string, want map[string]string) {
+	t.Helper()
+	err := poll.Until(ctx, 50*time.Millisecond, func(ctx context.Context) error {
+		backends, err := haproxyapi.New(overSocket(socket)).Backends(ctx)
+		if err != nil {
+			return err
+		}
+		got := map[string]string{}
+		for _, b := range backends {
+			for _, s := range b.Servers {
+				if b.Name == name {
+					got[s.Name] = s.Status
+				}
+			}
+		}
+		if diff := cmp.Diff(want, got); diff != "" {
+			return errors.New(diff)
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
 	}
 }

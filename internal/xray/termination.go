@@ -5,9 +5,9 @@ import "github.com/haplane/haplane/internal/xray/evidence"
 var terminationChecks = []Check{
 	{
 		ID: "graceful-shutdown", Subject: Termination, Title: "API servers stop in order, and are given the time for it",
-		Why:    "An API server that is stopped serves on for --shutdown-delay-duration, then finishes requests for up to --request-timeout (60 s) and ends watches over --shutdown-watch-termination-grace-period. With --shutdown-send-retry-after it answers late requests with 429 instead of closing the port. Killed before that, it drops what was under way.",
+		Why:    "An API server that is stopped serves on for --shutdown-delay-duration, then finishes requests for up to --request-timeout (60 s) and ends watches over --shutdown-watch-termination-grace-period. Then its port is closed, and late requests go to another one where the load balancer tries another; with --shutdown-send-retry-after they are answered 429 and come again after 5 s. Killed before that, it drops what was under way.",
 		Source: "https://kubernetes.io/docs/reference/command-line-tools-reference/kube-apiserver/",
-		Fix:    "Set the three --shutdown flags, and TimeoutStopSec of the unit or terminationGracePeriodSeconds of the pod to their sum and 60 s.",
+		Fix:    "Set the delay and the grace period for watches (and, behind a load balancer that does not try another server, --shutdown-send-retry-after), and TimeoutStopSec of the unit or terminationGracePeriodSeconds of the pod to their sum and 60 s.",
 		Needs:  []evidence.Way{evidence.Machines, evidence.Folder, evidence.API}, Run: gracefulShutdown,
 	},
 	{

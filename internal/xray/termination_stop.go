@@ -2,6 +2,7 @@ package xray
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"time"
 
@@ -58,7 +59,11 @@ func gracefulShutdown(s *Scene) []Finding {
 			continue
 		}
 		found := append(s.stopFlags(a, t), stopTime(a, t)...)
-		observed := fmt.Sprintf("delay %s, then up to %s for requests and %s for watches, late ones answered 429", t.delay, t.requests, t.watchGrace)
+		late := "go elsewhere"
+		if t.retryAfter {
+			late = "answered 429"
+		}
+		observed := fmt.Sprintf("delay %s, then up to %s for requests and %s for watches, late ones %s", t.delay, t.requests, t.watchGrace, late)
 		if t.timeout > 0 && t.timeout < day { // systemd knows infinity
 			observed += fmt.Sprintf("; killed after %s", t.timeout)
 		}
@@ -78,13 +83,19 @@ func (s *Scene) stopFlags(a Instance, t stop) []Finding {
 	case balanced && t.delay <= detection:
 		out = append(out, a.at().fail(fmt.Sprintf("a --shutdown-delay-duration above %s, in which %s notices", detection, b.machine.Name), t.delay.String()))
 	}
-	if !t.retryAfter {
-		out = append(out, a.at().warn("--shutdown-send-retry-after=true", "it closes its port while requests are under way: late ones are refused"))
+	if !t.retryAfter && !s.goesElsewhere() {
+		out = append(out, a.at().warn("--shutdown-send-retry-after=true, or a load balancer that tries another server", "it closes its port while requests are under way: late ones are refused"))
 	}
 	if t.watchGrace == 0 {
 		out = append(out, a.at().warn("a --shutdown-watch-termination-grace-period", "none (the default): all watches end, and come back elsewhere, at once"))
 	}
 	return out
+}
+
+// goesElsewhere reports whether there are load balancers, and each tries another server where a connect is refused.
+func (s *Scene) goesElsewhere() bool {
+	all := s.balancers()
+	return len(all) > 0 && !slices.ContainsFunc(all, func(b balancer) bool { return b.Err != "" || !b.Redispatch })
 }
 
 // stopTime fails where the kill is sure to come before the flags have had their

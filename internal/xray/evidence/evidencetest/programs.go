@@ -145,6 +145,6 @@ func (m maker) haplaneFlags(n node) []string {
 		"--authentication-config=/etc/kubernetes/authentication.yaml", "--bind-address=0.0.0.0",
 		"--encryption-provider-config="+EncryptionFile, "--endpoint-reconciler-type="+reconciler, "--goaway-chance=0.001",
 		"--kubelet-certificate-authority="+PKI+"ca.crt", "--kubelet-preferred-address-types=InternalIP", "--profiling=false",
-		"--shutdown-delay-duration=5s", "--shutdown-send-retry-after=true", "--shutdown-watch-termination-grace-period=5s",
+		"--shutdown-delay-duration=5s", "--shutdown-send-retry-after=false", "--shutdown-watch-termination-grace-period=5s",
 		"--tls-min-version=VersionTLS12")
 }
