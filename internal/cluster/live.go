@@ -223,8 +223,26 @@ func (l *live) power() (map[string]bool, error) {
 	return out, err
 }
 
+// ours is an error where the cluster answers and none of its machines is one of ours: what this
+// folder does not know of is not gone.
+func (l *live) ours() error {
+	for _, m := range l.seen.Machines {
+		if m.Running {
+			return nil
+		}
+	}
+	if !l.seen.APISeen {
+		return nil
+	}
+	return withHint(fmt.Errorf("cluster %s answers at %s, and none of its machines is in %s: they were made from another folder",
+		l.topology.Name, l.topology.APIEndpoint(), l.Store.Machines()), "set HAPLANE_HOME to the folder from which haplane up was run")
+}
+
 // plan makes the steps out of what was seen.
 func (l *live) plan() error {
+	if err := l.ours(); err != nil {
+		return err
+	}
 	in := change.Input{Wanted: l.topology, Record: l.nodes, Desired: l.rendered, Observed: l.seen, Replace: l.Replace, Back: l.Abort}
 	for _, r := range l.issues {
 		in.Issued = append(in.Issued, change.Reason{What: "certificate " + r.Name, Old: r.OldSerial, New: r.Reason})

@@ -7,11 +7,13 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/haplane/haplane/internal/change"
+	"github.com/haplane/haplane/internal/observed"
 	"github.com/haplane/haplane/internal/pki"
 	"github.com/haplane/haplane/internal/store"
 	"github.com/haplane/haplane/spec"
@@ -200,6 +202,20 @@ func TestMachineWithoutADiskIsGone(t *testing.T) {
 	made, err := l.power()
 	if diff := cmp.Diff(map[string]bool{"cp-1": false}, made); diff != "" || err != nil {
 		t.Error(diff, err)
+	}
+}
+
+// A cluster that answers has machines, whatever this folder knows of them.
+func TestMachinesOfAnotherFolder(t *testing.T) {
+	s := applied(t, commented)
+	l := asked(t, s, opened(t).Request())
+	l.seen = observed.State{APISeen: true, Machines: map[string]observed.Machine{"cp-1": {}}}
+	if err := l.plan(); err == nil || !strings.Contains(err.Error(), "they were made from another folder") {
+		t.Errorf("error %v", err)
+	}
+	l.seen.Machines["cp-1"] = observed.Machine{Made: true, Running: true}
+	if err := l.ours(); err != nil {
+		t.Error(err)
 	}
 }
 
