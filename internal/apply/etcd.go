@@ -100,12 +100,24 @@ func (r *Runner) memberServes(n topology.Node) func(context.Context) error {
 // errLearnerSilent is a learner that has published its name, and does not answer.
 var errLearnerSilent = errors.New("the learner does not answer yet")
 
+// inTouch changes the members of etcd, and waits where a voter has joined only just now.
+func (r *Runner) inTouch(ctx context.Context, n topology.Node, change func(context.Context) error) error {
+	return r.until(ctx, n.Name, memberTimeout, func(ctx context.Context) error {
+		err := change(ctx)
+		if err != nil && !etcdapi.OutOfTouch(err) {
+			return poll.Stop(err)
+		}
+		return err
+	})
+}
+
 // addMember adds a learner and tells the new machine whom to join: etcd compares
 // that with the members there are, so it is written after the member was added.
 func addMember(ctx context.Context, r *Runner, s change.Step) error {
 	n := r.node(s)
 	return r.withEtcd(ctx, n.Name, func(client *etcdapi.Client, _ observed.Etcd) error {
-		if _, err := client.AddLearner(ctx, n.EtcdPeerURL()); err != nil {
+		err := r.inTouch(ctx, n, func(ctx context.Context) error { _, err := client.AddLearner(ctx, n.EtcdPeerURL()); return err })
+		if err != nil {
 			return err
 		}
 		members, err := client.Members(ctx)
@@ -197,7 +209,7 @@ func removeMember(ctx context.Context, r *Runner, s change.Step) error {
 		if !ok {
 			return nil
 		}
-		if err := client.Remove(ctx, m.ID); err != nil {
+		if err := r.inTouch(ctx, n, func(ctx context.Context) error { return client.Remove(ctx, m.ID) }); err != nil {
 			return err
 		}
 		var others []etcdapi.Member

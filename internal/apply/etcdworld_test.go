@@ -25,6 +25,8 @@ type etcdWorld struct {
 	members []*pb.Member
 	leader  uint64
 	next    uint64
+
+	unsettled bool // a voter has just joined: the next member is refused once
 }
 
 // A fakeMember answers on the address of a node, while etcd runs there.
@@ -172,6 +174,10 @@ func (f *fakeMember) MemberAdd(_ context.Context, r *pb.MemberAddRequest) (*pb.M
 	}
 	defer unlock()
 	e := &f.world.etcd
+	if e.unsettled {
+		e.unsettled = false
+		return nil, rpctypes.ErrGRPCUnhealthy
+	}
 	m := &pb.Member{ID: e.next, PeerURLs: r.PeerURLs, IsLearner: r.IsLearner}
 	e.next++
 	e.members = append(e.members, m)
@@ -193,7 +199,7 @@ func (f *fakeMember) change(id uint64, fn func(i int)) error {
 }
 
 func (f *fakeMember) MemberPromote(_ context.Context, r *pb.MemberPromoteRequest) (*pb.MemberPromoteResponse, error) {
-	return &pb.MemberPromoteResponse{}, f.change(r.ID, func(i int) { f.world.etcd.members[i].IsLearner = false })
+	return &pb.MemberPromoteResponse{}, f.change(r.ID, func(i int) { f.world.etcd.members[i].IsLearner, f.world.etcd.unsettled = false, true })
 }
 
 func (f *fakeMember) MemberRemove(_ context.Context, r *pb.MemberRemoveRequest) (*pb.MemberRemoveResponse, error) {

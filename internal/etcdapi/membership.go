@@ -76,11 +76,15 @@ func (c *Client) Remove(ctx context.Context, id uint64) error {
 	return fmt.Errorf("remove etcd member %x: %w", id, explained(err))
 }
 
+// OutOfTouch reports whether a change of members was refused because some voter has been
+// connected to the others for less than 5 s, as one that has just joined: that passes by itself.
+func OutOfTouch(err error) bool { return errors.Is(err, rpctypes.ErrUnhealthy) }
+
 // explained adds what etcd's words for a refused change leave out.
 func explained(err error) error {
 	for refusal, why := range map[error]string{
 		rpctypes.ErrTooManyLearners:        "one learner at a time: promote or remove the one that is there",
-		rpctypes.ErrUnhealthy:              "the member that was asked has been out of touch with others in the last 5 s",
+		rpctypes.ErrUnhealthy:              "some voter has been in touch with the others for less than 5 s",
 		rpctypes.ErrMemberNotEnoughStarted: "after it, those that have started would have no quorum",
 	} {
 		if errors.Is(err, refusal) {

@@ -83,7 +83,7 @@ func TestAddLearner(t *testing.T) {
 			nil, changes{loses: rpctypes.ErrGRPCPeerURLExist}, Member{ID: 9, PeerURLs: []string{newPeer}, Learner: true}, []string{"add"}, "",
 		},
 		"another learner": {nil, changes{refuses: rpctypes.ErrGRPCTooManyLearners}, Member{}, []string{"add"}, "too many learner members in cluster (one learner at a time: "},
-		"unhealthy":       {nil, changes{refuses: rpctypes.ErrGRPCUnhealthy}, Member{}, []string{"add"}, "unhealthy cluster (the member that was asked has been out of touch"},
+		"unhealthy":       {nil, changes{refuses: rpctypes.ErrGRPCUnhealthy}, Member{}, []string{"add"}, "unhealthy cluster (some voter has been in touch with the others for less than 5 s"},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
