@@ -421,6 +421,9 @@ func (d *day) lock(t *testing.T) {
 	}
 	cmd, stderr := d.start(t, "node", "add", "worker-4", "--cluster", d.Name, "--yes", "--no-probe")
 	d.waitStep(t, cmd, "write-files@worker-4")
+	if out, err := exec.Command("cp", filepath.Join(d.Store(), "operation"), folder).CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out) // the token of a holder that lives is no key
+	}
 	contains(t, "what the second is told", second(), fmt.Sprintf("pid %d", cmd.Process.Pid), "node add worker-4")
 	if err := cmd.Wait(); err != nil {
 		t.Fatalf("%v\n%s", err, stderr)

@@ -78,7 +78,8 @@ const (
 // memberServes is memberAnswers, and helps a learner that waits in vain. etcd (3.7.3) serves
 // once it has seen its own request that publishes its name. Where the snapshot that it gets
 // has that already, it does not see it, and asks again after 7 s. Started again it has the
-// snapshot, and asks at once.
+// snapshot, and asks at once. It is started again once, also where the snapshot is large and
+// under way still: that begins anew then.
 func (r *Runner) memberServes(n topology.Node) func(context.Context) error {
 	began, again := time.Now(), false
 	return func(ctx context.Context) error {
@@ -92,7 +93,7 @@ func (r *Runner) memberServes(n topology.Node) func(context.Context) error {
 			return err
 		}
 		again = true
-		r.Log.Debug("start etcd again: it has its snapshot", "node", n.Name)
+		r.Log.Debug("start etcd again: it is known by its name, and does not serve", "node", n.Name)
 		return errors.Join(err, systemd.Restart(ctx, r.Cluster.Machine(n.Name), "etcd"))
 	}
 }

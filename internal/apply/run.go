@@ -190,7 +190,7 @@ func (r *Runner) guard(ctx context.Context, s change.Step) error {
 		last = r.check(ctx, s)
 		return last
 	})
-	if err != nil && ctx.Err() == nil && last != nil {
+	if err != nil && ctx.Err() == nil && last != nil && !errors.Is(err, errStopped) {
 		return last
 	}
 	return err
@@ -227,6 +227,9 @@ func (r *Runner) until(ctx context.Context, node string, limit time.Duration, fn
 		if err == nil {
 			return nil
 		}
+		if poll.Stopped(err) { // it has failed by itself
+			return err
+		}
 		select {
 		case <-r.stopped:
 			return poll.Stop(fmt.Errorf("%w; this one waited: %w", errStopped, err))
@@ -236,6 +239,26 @@ func (r *Runner) until(ctx context.Context, node string, limit time.Duration, fn
 		r.Log.Debug("waiting", "node", node, "took", time.Since(began), "err", err)
 		return err
 	})
+}
+
+// unlessStopped is ctx for what waits by itself: it ends where another step fails.
+func (r *Runner) unlessStopped(ctx context.Context, fn func(context.Context) error) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	ended := make(chan struct{})
+	defer close(ended)
+	go func() {
+		select {
+		case <-r.stopped:
+			cancel(errStopped)
+		case <-ended:
+		}
+	}()
+	err := fn(ctx)
+	if err != nil && errors.Is(context.Cause(ctx), errStopped) {
+		return fmt.Errorf("%w; this one waited: %w", errStopped, err)
+	}
+	return err
 }
 
 func (r *Runner) detail(s change.Step, format string, args ...any) {

@@ -18,6 +18,7 @@ import (
 
 	"github.com/haplane/haplane/internal/change"
 	"github.com/haplane/haplane/internal/phase"
+	"github.com/haplane/haplane/internal/poll"
 	"github.com/haplane/haplane/internal/runtime/systemd"
 	"github.com/haplane/haplane/internal/topology"
 )
@@ -304,6 +305,30 @@ func TestAFailureEndsWhatWaits(t *testing.T) {
 	err := r.walk(t.Context(), []phase.Task{{ID: "wait@cp-1", Run: waits}, {ID: "start@cp-2", Run: fails}})
 	if err == nil || err.Error() != "start@cp-2: etcd: broken" {
 		t.Errorf("error %v", err)
+	}
+}
+
+// A guard that waits beside a step that has failed refuses nothing; a drain ends too; what
+// has failed by itself is told.
+func TestAFailureBesideGuardsAndDrains(t *testing.T) {
+	r := &Runner{Report: func(phase.Event) {}, Waiting: func(string, string) {}, Log: slog.New(slog.DiscardHandler), stopped: make(chan struct{})}
+	close(r.stopped)
+	err := r.until(t.Context(), "cp-1", time.Hour, func(context.Context) error { return poll.Stop(errOff) })
+	if errors.Is(err, errStopped) || !errors.Is(err, errOff) {
+		t.Errorf("what has failed by itself: %v", err)
+	}
+	err = r.unlessStopped(t.Context(), func(ctx context.Context) error { <-ctx.Done(); return ctx.Err() })
+	if !errors.Is(err, errStopped) {
+		t.Errorf("a drain: %v", err)
+	}
+	w := newWorld(t, of(three...))
+	delete(w.hosts["cp-2"].Running, "etcd")
+	r = w.runner(of(three...))
+	r.stopped = make(chan struct{})
+	close(r.stopped)
+	err = r.guard(t.Context(), change.Step{ID: "member-remove@cp-1", Verb: change.RemoveMember, Node: "cp-1", Guard: change.Guard{Etcd: change.OpRemove}})
+	if !errors.Is(err, errStopped) {
+		t.Errorf("a guard: %v", err)
 	}
 }
 

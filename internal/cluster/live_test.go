@@ -145,6 +145,27 @@ func TestNamesOfAChangeThatWasCutOffBesideNewOnes(t *testing.T) {
 	}
 }
 
+// A replacement that was cut off goes on with the node that it had, and with no other.
+func TestReplaceWithAfterACut(t *testing.T) {
+	s := applied(t, commented)
+	if err := asked(t, s, must[Request](t)(opened(t).ReplaceNodeWith("cp-2", "cp-7"))).begin(); err != nil {
+		t.Fatal(err)
+	}
+	for with, ok := range map[string]bool{"": true, "cp-7": true, "cp-9": false} {
+		q, err := opened(t).ReplaceNodeWith("cp-2", with)
+		if (err == nil) != ok || ok && !slices.Contains(nodeNames(q.Wanted), "cp-7") {
+			t.Errorf("with %q: error %v", with, err)
+		}
+	}
+	s = applied(t, commented)
+	if err := asked(t, s, must[Request](t)(opened(t).RemoveNodes([]string{"cp-2"}))).begin(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := opened(t).ReplaceNodeWith("cp-2", "cp-7"); err == nil || !strings.Contains(err.Error(), "nobody joins in its place") {
+		t.Errorf("of a node that leaves: error %v", err)
+	}
+}
+
 // A change whose first step was refused, say, has touched nothing.
 func TestPutBackLeavesNoTrace(t *testing.T) {
 	s := applied(t, commented)

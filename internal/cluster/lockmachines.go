@@ -8,7 +8,6 @@ import (
 	"github.com/haplane/haplane/internal/change"
 	"github.com/haplane/haplane/internal/machine"
 	"github.com/haplane/haplane/internal/oplock"
-	"github.com/haplane/haplane/internal/store"
 	"github.com/haplane/haplane/spec"
 )
 
@@ -27,15 +26,14 @@ func (l *live) lockMachines(ctx context.Context) (locked context.Context, releas
 		}
 	}
 	me := oplock.Me(l.Command, l.record.Lineage)
-	last, err := l.Store.BeginOperation(me.Token)
-	if err != nil {
+	if me.Token, err = l.inherited(ctx, machines, me.Token); err != nil {
+		return nil, nil, err
+	}
+	if err := l.Store.BeginOperation(me.Token); err != nil {
 		return nil, nil, err
 	}
 	lock, err := oplock.Acquire(ctx, machines, me)
 	var held *oplock.HeldError
-	if errors.As(err, &held) && held.Seen.Token == last.Token {
-		lock, err = l.inherit(ctx, machines, me, last, err)
-	}
 	if errors.As(err, &held) {
 		return nil, nil, withHint(err, "wait until it has ended; one that died lets go after 30 s; --take-over takes the lock at once")
 	}
@@ -59,17 +57,22 @@ func (l *live) lockMachines(ctx context.Context) (locked context.Context, releas
 	}, nil
 }
 
-// inherit takes over the lock of a haplane that was killed here, so that the same command
-// can go on at once. refused is why it was not to be had.
-func (l *live) inherit(ctx context.Context, machines []machine.Machine, me oplock.Holder, last store.Operation, refused error) (*oplock.Lock, error) {
+// inherited is the token of a haplane that was killed here and has the lock still, so that the
+// same command can go on at once; else it is the given one.
+func (l *live) inherited(ctx context.Context, machines []machine.Machine, token string) (string, error) {
+	last, err := l.Store.LastOperation()
+	if err != nil {
+		return "", err
+	}
 	ended, err := last.Ended()
 	if err != nil || !ended {
-		return nil, errors.Join(refused, err)
+		return token, err
 	}
-	if _, err := oplock.Break(ctx, machines); err != nil {
-		l.Log.Warn("break the lock of a haplane that was killed", "err", err) // the next try tells
+	seen, err := oplock.Read(ctx, machines)
+	if err == nil && seen != nil && seen.Token == last.Token {
+		return last.Token, nil
 	}
-	return oplock.Acquire(ctx, machines, me)
+	return token, nil // where nobody answers, taking the lock tells
 }
 
 // staying are machines that run and are there throughout: those of the control plane or,

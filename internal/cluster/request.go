@@ -1,6 +1,7 @@
 package cluster
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"slices"
@@ -180,7 +181,7 @@ func (h *Handle) ReplaceNodeWith(name, with string) (Request, error) {
 		return Request{}, err
 	}
 	if i < 0 && h.removed(record, name) {
-		return h.Request(), nil // cut off; go on
+		return h.Request(), h.joinsFor(record, name, with) // cut off; go on
 	}
 	if i < 0 {
 		return Request{}, &NodeNameError{fmt.Errorf("cluster %s has no node %q; it has %s", h.env.topology.Name, name, strings.Join(h.wantedNames(), ", "))}
@@ -195,6 +196,18 @@ func (h *Handle) ReplaceNodeWith(name, with string) (Request, error) {
 	return h.edited(func(text []byte) ([]byte, error) {
 		return spec.ReplaceNode(text, old, spec.Node{Name: with, Role: old.Role}, h.env.cluster)
 	})
+}
+
+// joinsFor is an error where the change that was cut off has another node, or none, in the
+// place of one.
+func (h *Handle) joinsFor(r *store.Record, name, with string) error {
+	i := slices.IndexFunc(r.Applied.Spec.Nodes, func(n spec.Node) bool { return n.Name == name })
+	joins := h.added(r, r.Applied.Spec.Nodes[i].Role)
+	if len(joins) > 0 && (with == "" || slices.Contains(joins, with)) {
+		return nil
+	}
+	return &NodeNameError{fmt.Errorf("%s leaves already, by a change that was cut off (%s), and %s joins in its place; haplane apply goes on with that, haplane apply --abort goes back",
+		name, r.Change.Command, cmp.Or(strings.Join(joins, ", "), "nobody"))}
 }
 
 // AbortRequest goes back to what the cluster was before the change that was cut off.

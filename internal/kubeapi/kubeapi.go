@@ -5,8 +5,6 @@ package kubeapi
 import (
 	"context"
 	"fmt"
-	"net"
-	"time"
 
 	"k8s.io/client-go/discovery"
 	"k8s.io/client-go/discovery/cached/memory"
@@ -29,16 +27,12 @@ type Client struct {
 	mapper  *restmapper.DeferredDiscoveryRESTMapper
 }
 
-// dialTimeout is how long a connect may take: long enough for one packet to be lost.
-const dialTimeout = 1500 * time.Millisecond
-
 // New returns a client; it does not connect yet.
 func New(config *rest.Config) (*Client, error) {
 	config = rest.CopyConfig(config)
 	config.UserAgent = FieldManager
 	// The API server has priority and fairness; a second limit here only delays.
 	config.QPS = -1
-	config.Dial = (&net.Dialer{Timeout: dialTimeout, KeepAlive: 30 * time.Second}).DialContext
 	typed, err := kubernetes.NewForConfig(config)
 	if err != nil {
 		return nil, fmt.Errorf("make a client of %s: %w", config.Host, err)

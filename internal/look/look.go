@@ -47,7 +47,7 @@ func (l *Looker) State(ctx context.Context) (observed.State, error) {
 		group.Go(func() { c.machine(ctx, n, there, running) })
 		switch n.Role {
 		case spec.RoleControlPlane:
-			group.Go(func() { c.apiServer(ctx, n) })
+			group.Go(func() { c.apiServer(ctx, n, running) })
 		case spec.RoleLoadBalancer:
 			group.Go(func() { c.balancer(ctx, n) })
 		}
@@ -77,9 +77,11 @@ func put[V any](c *collector, m map[string]V, key string, v V) {
 	m[key] = v
 }
 
-func (c *collector) apiServer(ctx context.Context, n topology.Node) {
+func (c *collector) apiServer(ctx context.Context, n topology.Node, running bool) {
 	var seen observed.APIServer
-	if err := c.Cluster.Ready(ctx, n); err != nil {
+	if !running { // asking would only take time
+		seen.Error = "its machine does not run"
+	} else if err := c.Cluster.Ready(ctx, n); err != nil {
 		seen.Error = err.Error()
 	} else {
 		seen.Ready = true

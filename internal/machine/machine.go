@@ -56,18 +56,7 @@ const (
 // Error names the machine, the command without the text of scripts, and what it said:
 // the first line, which tends to be the cause, and the last.
 func (e *CommandError) Error() string {
-	var argv []string
-	for _, a := range e.Argv {
-		if len(a) >= longArgument || strings.Contains(a, "\n") {
-			a = "..."
-		}
-		argv = append(argv, a)
-	}
-	command := strings.Join(argv, " ")
-	if len(command) > longCommand {
-		command = command[:longCommand] + "..."
-	}
-	msg := fmt.Sprintf("%s: %s: exit status %d", e.Machine, command, e.ExitCode)
+	msg := fmt.Sprintf("%s: %s: exit status %d", e.Machine, Short(e.Argv), e.ExitCode)
 	lines := strings.Split(strings.TrimSpace(e.Stderr), "\n")
 	first, last := strings.TrimSpace(lines[0]), strings.TrimSpace(lines[len(lines)-1])
 	switch {
@@ -80,6 +69,22 @@ func (e *CommandError) Error() string {
 		msg += ": " + first + "; ...; " + last
 	}
 	return msg
+}
+
+// Short is a command for people, without the text of scripts.
+func Short(argv []string) string {
+	var words []string
+	for _, a := range argv {
+		if len(a) >= longArgument || strings.Contains(a, "\n") {
+			a = "..."
+		}
+		words = append(words, a)
+	}
+	command := strings.Join(words, " ")
+	if len(command) > longCommand {
+		command = command[:longCommand] + "..."
+	}
+	return command
 }
 
 // Quote turns an argument vector into one line for a POSIX shell. SSH hands over

@@ -41,6 +41,12 @@ func Until(ctx context.Context, every time.Duration, fn func(context.Context) er
 // Stop marks an error that no further attempt can mend.
 func Stop(err error) error { return stopError{err} }
 
+// Stopped reports whether an error is so marked.
+func Stopped(err error) bool {
+	var stop stopError
+	return errors.As(err, &stop)
+}
+
 type stopError struct{ error }
 
 func (e stopError) Unwrap() error { return e.error }

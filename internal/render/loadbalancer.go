@@ -18,14 +18,14 @@ import (
 //     resort serves, which is patient. Both ask for what makes a server able to answer;
 //     without that, one that has only just been started answers 403;
 //   - an API server that stops says so on /readyz and gets no new connections after at
-//     most 100 ms, far within its shutdown delay. The connections that it has are left to
+//     most 200 ms, far within its shutdown delay. The connections that it has are left to
 //     it: it ends them in order. Cutting them here would fail the request under way on each;
-//   - one that has been down for two seconds, and fails the patient checks too, is dead: what
-//     hangs on it is cut, by loadbalancer.lua, so that clients come back to another one;
+//   - one that has been down for two seconds, and does not answer a patient check either, is
+//     dead: what hangs on it is cut, by loadbalancer.lua, so that clients come back to another one;
 //   - one whose machine is gone is noticed in 2 s on connections that wait for it, at the latest;
 //   - a connect that is refused, or takes more than 250 ms, goes to another server at once:
 //     HAProxy waits before it tries again, except with round robin;
-//   - of a single server, 20 of these are some seconds in which it can be started again;
+//   - 20 of these, in case several are away at once;
 //   - round robin, because connections live for hours: leastconn would send every new
 //     one to the server that came back last, until it has as many as the others;
 //   - idle connections outlast the 4 h of a kubelet's exec stream, and any watch;
@@ -72,7 +72,7 @@ frontend kube-apiserver
 
 // The backends: of the API servers that are well, and of those that are alive, be it
 // without etcd or on their way out. Of the latter one that answers otherwise takes no
-// connection from then on; one that does not answer is dead after two such checks.
+// connection from then on, one that does not answer two such checks neither.
 const haproxyBackends = `
 backend %[1]s
     http-check send meth GET uri /readyz hdr Host %[3]s

@@ -254,6 +254,21 @@ func TestLoadBalancerCutsTheDead(t *testing.T) {
 	}
 }
 
+// One that refuses connections is ending: it finishes what it has.
+func TestLoadBalancerLeavesTheEndingAlone(t *testing.T) {
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	defer cancel()
+	servers := startServers(t, "cp-1", "cp-2", "cp-3")
+	address, socket := startLoadBalancer(t, servers)
+	connections := holdOneEach(ctx, t, address, servers)
+	servers["cp-2"].Listener.Close()
+	awaitStatus(ctx, t, socket, "DOWN", "cp-2")
+	time.Sleep(time.Second) // for what would cut it
+	if got, err := connections["cp-2"].ask(); err != nil || got != "cp-2" {
+		t.Errorf("connection to cp-2: %q, %v", got, err)
+	}
+}
+
 // Where no API server is ready, those serve that are alive; one that is starting never does.
 func TestLoadBalancerLastResort(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)

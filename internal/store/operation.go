@@ -2,7 +2,6 @@ package store
 
 import (
 	"encoding/json"
-	"errors"
 	"os"
 	"strings"
 
@@ -29,22 +28,27 @@ func (o Operation) Ended() (bool, error) {
 	return err == nil && o.PID > 0 && o.Boot == boot && o.PID != os.Getpid() && unix.Kill(o.PID, 0) == unix.ESRCH, err
 }
 
-// BeginOperation writes down that this process is about to take a lock, and returns
-// the operation before, which is empty where there was none. The lock of the store must be held.
-func (s Store) BeginOperation(token string) (before Operation, err error) {
+// LastOperation is the one that was begun last; it is empty where there was none.
+func (s Store) LastOperation() (last Operation, err error) {
 	data, err := s.load(operationFile)
 	if err == nil && len(data) > 0 {
-		err = json.Unmarshal(data, &before)
+		err = json.Unmarshal(data, &last)
 	}
-	boot, bootErr := bootID()
-	if err := errors.Join(err, bootErr); err != nil {
-		return Operation{}, err
-	}
-	data, err = json.Marshal(Operation{Token: token, PID: os.Getpid(), Boot: boot})
+	return last, err
+}
+
+// BeginOperation writes down that this process is about to take a lock. The lock of
+// the store must be held.
+func (s Store) BeginOperation(token string) error {
+	boot, err := bootID()
 	if err != nil {
-		return Operation{}, err
+		return err
 	}
-	return before, s.save(operationFile, append(data, '\n'), 0o600)
+	data, err := json.Marshal(Operation{Token: token, PID: os.Getpid(), Boot: boot})
+	if err != nil {
+		return err
+	}
+	return s.save(operationFile, append(data, '\n'), 0o600)
 }
 
 func bootID() (string, error) {

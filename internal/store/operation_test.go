@@ -1,6 +1,7 @@
 package store
 
 import (
+	"errors"
 	"os/exec"
 	"strings"
 	"testing"
@@ -8,12 +9,12 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-func TestOperationBefore(t *testing.T) {
+func TestLastOperation(t *testing.T) {
 	s := Store{Dir: t.TempDir()}
 	for i, want := range []string{"", "a", "b"} {
-		before, err := s.BeginOperation(string("abc"[i]))
-		if err != nil || before.Token != want {
-			t.Errorf("%d: %+v, %v", i, before, err)
+		last, err := s.LastOperation()
+		if err := errors.Join(err, s.BeginOperation(string("abc"[i]))); err != nil || last.Token != want {
+			t.Errorf("%d: %+v, %v", i, last, err)
 		}
 		if info, err := exec.Command("stat", "-c", "%a", s.path(operationFile)).Output(); err != nil || strings.TrimSpace(string(info)) != "600" {
 			t.Errorf("mode %s, %v", info, err)

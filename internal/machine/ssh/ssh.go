@@ -220,7 +220,7 @@ func (m *Machine) Run(ctx context.Context, cmd machine.Command) (machine.Result,
 		return result, nil
 	}
 	if ctx.Err() != nil {
-		return result, fmt.Errorf("%s: %s: %w", m.name, strings.Join(cmd.Argv, " "), ctx.Err())
+		return result, fmt.Errorf("%s: %s: %w", m.name, machine.Short(cmd.Argv), ctx.Err())
 	}
 	var exit *exec.ExitError
 	switch exited := errors.As(err, &exit); {
@@ -229,7 +229,7 @@ func (m *Machine) Run(ctx context.Context, cmd machine.Command) (machine.Result,
 	case exited && m.client.Direct && stdout.Len() == 0:
 		return result, fmt.Errorf("connect to %s: ssh ended%s", m.name, lastLine(": ", result.Stderr))
 	}
-	return result, fmt.Errorf("run on %s: %s: %w%s", m.name, strings.Join(cmd.Argv, " "), err, lastLine(": ", result.Stderr))
+	return result, fmt.Errorf("run on %s: %s: %w%s", m.name, machine.Short(cmd.Argv), err, lastLine(": ", result.Stderr))
 }
 
 // asRoot is a constant script; the command is its arguments. The kernel's word for the

@@ -11,8 +11,11 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/haplane/haplane/internal/child"
 )
 
 // mountRoot lays the machine's own files over its image. A root that is mounted
@@ -56,12 +59,27 @@ func (p *Provider) fillFolders(ctx context.Context, r record) error {
 		if err := os.RemoveAll(unfinished); err != nil {
 			return err
 		}
-		if out, err := exec.CommandContext(ctx, "cp", "--archive", "--reflink=auto", from, unfinished).CombinedOutput(); err != nil {
-			return fmt.Errorf("copy %s of the image: %w: %s", d.path, err, bytes.TrimSpace(out))
+		if err := copyTree(ctx, from, unfinished); err != nil {
+			return fmt.Errorf("copy %s of the image: %w", d.path, err)
 		}
 		if err := os.Rename(unfinished, to); err != nil {
 			return err
 		}
+	}
+	return nil
+}
+
+// copyTree copies a folder. It ends with this process, so that the next one finds nobody at it.
+func copyTree(ctx context.Context, from, to string) error {
+	cmd := exec.CommandContext(ctx, "cp", "--archive", "--reflink=auto", from, to)
+	var out bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &out
+	err := child.Start(cmd, syscall.SIGKILL)
+	if err == nil {
+		err = cmd.Wait()
+	}
+	if err != nil {
+		return fmt.Errorf("%w: %s", err, bytes.TrimSpace(out.Bytes()))
 	}
 	return nil
 }
