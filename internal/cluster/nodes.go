@@ -154,6 +154,12 @@ func waitForDNS(ctx context.Context, e *env) error {
 	ctx, cancel := context.WithTimeout(ctx, nodesTimeout)
 	defer cancel()
 	return e.until(ctx, "", func(ctx context.Context) error {
-		return bounded(ctx, func(ctx context.Context) error { return client.DeploymentAvailable(ctx, "kube-system", "coredns") })
+		return bounded(ctx, func(ctx context.Context) error {
+			if err := client.DeploymentAvailable(ctx, "kube-system", "coredns"); err != nil {
+				return err
+			}
+			since := func(node string) time.Time { return e.started[node].Truncate(time.Second) } // as the API has times
+			return client.PodsRun(ctx, "kube-system", "k8s-app=kube-dns", since)
+		})
 	})
 }

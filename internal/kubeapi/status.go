@@ -2,6 +2,7 @@ package kubeapi
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"slices"
@@ -10,6 +11,7 @@ import (
 	"time"
 
 	coordinationv1 "k8s.io/api/coordination/v1"
+	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -107,6 +109,30 @@ func leaseOf(spec coordinationv1.LeaseSpec) Lease {
 		lease.Duration = time.Duration(*spec.LeaseDurationSeconds) * time.Second
 	}
 	return lease
+}
+
+// PodsRun returns nil when the containers of all pods that a label selector names run, and
+// have begun after what since says of their node. A deployment may be called available for a
+// while of pods that ended with their machines.
+func (c *Client) PodsRun(ctx context.Context, namespace, selector string, since func(node string) time.Time) error {
+	pods, err := c.typed.CoreV1().Pods(namespace).List(ctx, metav1.ListOptions{LabelSelector: selector})
+	if err != nil {
+		return c.errorf("list pods "+selector, err)
+	}
+	for _, p := range pods.Items {
+		if p.DeletionTimestamp != nil || p.Status.Phase == corev1.PodFailed || p.Status.Phase == corev1.PodSucceeded {
+			continue // it is replaced
+		}
+		if len(p.Status.ContainerStatuses) == 0 {
+			return c.errorf("wait for pod "+p.Name, errors.New("its containers have not begun"))
+		}
+		for _, s := range p.Status.ContainerStatuses {
+			if s.State.Running == nil || !s.Ready || s.State.Running.StartedAt.Time.Before(since(p.Spec.NodeName)) {
+				return c.errorf("wait for pod "+p.Name, fmt.Errorf("container %s does not run yet", s.Name))
+			}
+		}
+	}
+	return nil
 }
 
 // DeploymentAvailable returns nil when all replicas of the deployment's current

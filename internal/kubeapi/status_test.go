@@ -13,6 +13,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	appsv1 "k8s.io/api/apps/v1"
 	coordinationv1 "k8s.io/api/coordination/v1"
+	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
@@ -146,6 +147,35 @@ func TestLeaderLeases(t *testing.T) {
 	want := map[string]Lease{"kube-scheduler": {Holder: holder, Renewed: renewed.Time, Duration: 15 * time.Second}}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error("-want +got\n" + diff)
+	}
+}
+
+func TestPodsRun(t *testing.T) {
+	began := time.Date(2026, 11, 28, 1, 0, 0, 0, time.UTC)
+	pod := func(phase corev1.PodPhase, since time.Time) *corev1.Pod {
+		status := corev1.ContainerStatus{Name: "coredns", Ready: true}
+		if !since.IsZero() {
+			status.State.Running = &corev1.ContainerStateRunning{StartedAt: metav1.NewTime(since)}
+		}
+		return &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: "kube-system", Name: "coredns-1", Labels: map[string]string{"k8s-app": "kube-dns"}},
+			Spec: corev1.PodSpec{NodeName: "cp-1"}, Status: corev1.PodStatus{Phase: phase, ContainerStatuses: []corev1.ContainerStatus{status}}}
+	}
+	unbegun := pod(corev1.PodPending, time.Time{})
+	unbegun.Status.ContainerStatuses = nil
+	for name, tt := range map[string]struct {
+		pod *corev1.Pod
+		ok  bool
+	}{
+		"runs":                        {pod(corev1.PodRunning, began), true},
+		"ran before the machine went": {pod(corev1.PodRunning, began.Add(-time.Second)), false},
+		"has ended":                   {pod(corev1.PodRunning, time.Time{}), false},
+		"has not begun":               {unbegun, false},
+		"failed, and is replaced":     {pod(corev1.PodFailed, time.Time{}), true},
+	} {
+		err := with(tt.pod).PodsRun(t.Context(), "kube-system", "k8s-app=kube-dns", func(string) time.Time { return began })
+		if (err == nil) != tt.ok {
+			t.Errorf("%s: error %v", name, err)
+		}
 	}
 }
 
