@@ -107,6 +107,9 @@ func Apply(ctx context.Context, q Request, o Options) (*Outcome, error) {
 	if err := l.plan(); err != nil {
 		return nil, err
 	}
+	if err := l.room(ctx); err != nil {
+		return nil, err
+	}
 	out := &Outcome{Certificates: []look.CertificateChange{}, NewFailures: []string{}}
 	if out.Plan, err = l.show(ctx); err != nil {
 		return nil, err

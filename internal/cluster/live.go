@@ -238,6 +238,21 @@ func (l *live) ours() error {
 		l.topology.Name, l.topology.APIEndpoint(), l.Store.Machines()), "set HAPLANE_HOME to the folder from which haplane up was run")
 }
 
+// room is an error where this host cannot take the machines that are to be made beside those
+// that run: said before anything is touched.
+func (l *live) room(ctx context.Context) error {
+	var made []string
+	for _, s := range l.change.Steps {
+		if s.Verb == change.CreateMachine {
+			made = append(made, s.Node)
+		}
+	}
+	if len(made) == 0 {
+		return nil
+	}
+	return l.provider().Check(ctx, made)
+}
+
 // plan makes the steps out of what was seen.
 func (l *live) plan() error {
 	if err := l.ours(); err != nil {

@@ -34,6 +34,9 @@ func PlanFor(ctx context.Context, q Request, o Options) (*Plan, error) {
 	if err := l.plan(); err != nil {
 		return nil, err
 	}
+	if err := l.room(ctx); err != nil {
+		return nil, err
+	}
 	return l.show(ctx)
 }
 
