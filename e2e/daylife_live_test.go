@@ -411,7 +411,7 @@ func (d *day) lock(t *testing.T) {
 		t.Fatalf("%v: %s", err, out)
 	}
 	second := func() string {
-		cmd := d.Command(background(t), "node", "add", "worker-5", "--cluster", d.Name, "--yes", "--no-probe")
+		cmd := d.Command(background(t), "node", "remove", "worker-1", "--cluster", d.Name, "--yes", "--no-probe")
 		cmd.Env = append(cmd.Env, "HAPLANE_HOME="+home)
 		text, err := cmd.CombinedOutput()
 		if err == nil {
