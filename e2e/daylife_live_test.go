@@ -330,8 +330,7 @@ func (d *day) killedAtRandom(t *testing.T) {
 	node, kills := d.controlPlane[1], 0
 	for deadline := time.Duration(0); ; deadline += 2 * time.Second {
 		cmd, stderr := d.start(t, "node", "replace", node, "--cluster", d.Name, "--yes", "--no-probe")
-		done := make(chan struct{})
-		go func() { _ = cmd.Wait(); close(done) }()
+		done := waitFor(cmd)
 		after := deadline + rand.N(4*time.Second)
 		select {
 		case <-done:
@@ -352,18 +351,25 @@ func (d *day) killedAtRandom(t *testing.T) {
 	}
 }
 
-// balancerDies cuts the power of the load balancer while a node joins. The same command
-// brings it back and goes on.
-func (d *day) balancerDies(t *testing.T) {
-	args := []string{"node", "add", "--role", "control-plane", "cp-9", "--cluster", d.Name, "--yes", "--no-probe"}
+// powerCut runs a command, cuts the power of a machine when a step begins, and returns
+// what the command says of that in the end.
+func (d *day) powerCut(t *testing.T, machine, step string, args ...string) string {
+	t.Helper()
 	cmd, stderr := d.start(t, args...)
-	d.waitStep(t, cmd, "start@cp-9/etcd")
-	if err := d.provider().Kill(background(t), "lb-1"); err != nil {
+	d.waitStep(t, cmd, step)
+	if err := d.provider().Kill(background(t), machine); err != nil {
 		t.Fatal(err)
 	}
 	_ = cmd.Wait()
 	want(t, "exit code", cmd.ProcessState.ExitCode(), 1)
-	contains(t, "error", stderr.String(), "error: ", "lb-1")
+	return stderr.String()
+}
+
+// balancerDies cuts the power of the load balancer while a node joins. The same command
+// brings it back and goes on.
+func (d *day) balancerDies(t *testing.T) {
+	args := []string{"node", "add", "--role", "control-plane", "cp-9", "--cluster", d.Name, "--yes", "--no-probe"}
+	contains(t, "error", d.powerCut(t, "lb-1", "start@cp-9/etcd", args...), "error: ", "lb-1")
 	must(t, 0, d.Run(background(t), args...))
 	d.joined(&d.controlPlane, "cp-9")
 	d.wellAgain(t)
@@ -386,14 +392,7 @@ func (d *day) diskFull(t *testing.T) {
 // machineDies cuts the power of a machine that is joining: the change stops, names
 // it, and can be taken back.
 func (d *day) machineDies(t *testing.T) {
-	cmd, stderr := d.start(t, "node", "add", "--role", "control-plane", "cp-8", "--cluster", d.Name, "--yes", "--no-probe")
-	d.waitStep(t, cmd, "start@cp-8/etcd")
-	if err := d.provider().Kill(background(t), "cp-8"); err != nil {
-		t.Fatal(err)
-	}
-	_ = cmd.Wait()
-	want(t, "exit code", cmd.ProcessState.ExitCode(), 1)
-	contains(t, "error", stderr.String(), "cp-8")
+	contains(t, "error", d.powerCut(t, "cp-8", "start@cp-8/etcd", "node", "add", "--role", "control-plane", "cp-8", "--cluster", d.Name, "--yes", "--no-probe"), "cp-8")
 	must(t, 0, d.Run(background(t), "apply", "--abort", "--cluster", d.Name, "--yes"))
 	d.wellAgain(t)
 }
@@ -458,11 +457,17 @@ func (c *cluster) steps() []step {
 	return record.Change.Steps
 }
 
+// waitFor waits for a command; the channel is closed when it has ended.
+func waitFor(cmd *exec.Cmd) chan struct{} {
+	done := make(chan struct{})
+	go func() { _ = cmd.Wait(); close(done) }()
+	return done
+}
+
 // nextStep waits until a step begins at which nothing was killed yet, or the command ends.
 func (c *cluster) nextStep(t *testing.T, cmd *exec.Cmd, seen map[string]bool) (id string, ended bool, done chan struct{}) {
 	t.Helper()
-	done = make(chan struct{})
-	go func() { _ = cmd.Wait(); close(done) }()
+	done = waitFor(cmd)
 	ticker := time.NewTicker(2 * time.Millisecond)
 	defer ticker.Stop()
 	for {

@@ -4,11 +4,9 @@ import (
 	"archive/tar"
 	"context"
 	"crypto/tls"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"net/http"
 	"net/netip"
 	"os"
@@ -20,6 +18,7 @@ import (
 	"k8s.io/client-go/tools/clientcmd"
 
 	"github.com/haplane/haplane/e2e/bench/balancers"
+	"github.com/haplane/haplane/e2e/bench/lanes"
 	"github.com/haplane/haplane/e2e/rig"
 	"github.com/haplane/haplane/internal/poll"
 	"github.com/haplane/haplane/internal/topology"
@@ -50,7 +49,7 @@ const atWatch = "/api/v1/namespaces/default/configmaps?watch=true&resourceVersio
 // measureBalancers compares load balancers before the same cluster. The rounds of an
 // earlier run that the file has are kept and counted in.
 func (b *bench) measureBalancers(ctx context.Context, o roundOptions) (err error) {
-	samples, err := readSamples(o.samples)
+	samples, err := lanes.Load[balancers.Sample](o.samples)
 	if err != nil {
 		return err
 	}
@@ -69,7 +68,7 @@ func (b *bench) measureBalancers(ctx context.Context, o roundOptions) (err error
 	options.Rounds = o.rounds
 	seen, err := balancers.Measure(ctx, options)
 	samples = append(samples, seen...)
-	return errors.Join(err, balancers.Print(os.Stdout, samples), writeSamples(o.samples, samples))
+	return errors.Join(err, balancers.Print(os.Stdout, samples), lanes.Save(o.samples, samples))
 }
 
 func (b *bench) balancersOptions(ctx context.Context, c *rig.Cluster) (o balancers.Options, err error) {
@@ -149,32 +148,4 @@ func fetchConfiguration(ctx context.Context, c *rig.Cluster, to string) error {
 			return err
 		}
 	}
-}
-
-func readSamples(file string) (samples []balancers.Sample, err error) {
-	if file == "" {
-		return nil, nil
-	}
-	data, err := os.ReadFile(file)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, nil
-	}
-	if err != nil {
-		return nil, err
-	}
-	if err := json.Unmarshal(data, &samples); err != nil {
-		return nil, fmt.Errorf("read %s: %w", file, err)
-	}
-	return samples, nil
-}
-
-func writeSamples(file string, samples []balancers.Sample) error {
-	if file == "" {
-		return nil
-	}
-	data, err := json.MarshalIndent(samples, "", "  ")
-	if err != nil {
-		return err
-	}
-	return os.WriteFile(file, append(data, '\n'), 0o644)
 }

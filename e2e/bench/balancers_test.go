@@ -7,6 +7,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/haplane/haplane/e2e/bench/balancers"
+	"github.com/haplane/haplane/e2e/bench/lanes"
 	"github.com/haplane/haplane/internal/topology"
 	"github.com/haplane/haplane/spec"
 )
@@ -27,15 +28,15 @@ func TestBalancersFile(t *testing.T) {
 
 func TestSamplesAreKept(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "samples.json")
-	if got, err := readSamples(file); err != nil || got != nil {
+	if got, err := lanes.Load[balancers.Sample](file); err != nil || got != nil {
 		t.Fatalf("of no file: %v, %v", got, err)
 	}
 	want := []balancers.Sample{{Round: 1, Fault: "killed", Server: "cp-1", Balancer: balancers.Ours,
 		New: balancers.Figures{Requests: 300, Failed: 2, Gap: 40.5, P99: 12.25, FirstError: "EOF"}, Elsewhere: 1}}
-	if err := writeSamples(file, want); err != nil {
+	if err := lanes.Save(file, want); err != nil {
 		t.Fatal(err)
 	}
-	got, err := readSamples(file)
+	got, err := lanes.Load[balancers.Sample](file)
 	if err != nil {
 		t.Fatal(err)
 	}

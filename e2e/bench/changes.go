@@ -83,7 +83,7 @@ type changing struct {
 
 // measureChanges measures planned changes by what haplane says of them.
 func (b *bench) measureChanges(ctx context.Context, o roundOptions) error {
-	samples, err := lanes.Load(o.samples)
+	samples, err := lanes.Load[lanes.Sample](o.samples)
 	if err != nil {
 		return err
 	}

@@ -61,7 +61,7 @@ func (f fault) script(program, cluster, node string) string {
 // balancer, and from a pod through the Service, which leads to the load balancer in
 // one identity and is spread by kube-proxy in the others.
 func (b *bench) measureIdentities(ctx context.Context, o roundOptions) error {
-	samples, err := lanes.Load(o.samples)
+	samples, err := lanes.Load[lanes.Sample](o.samples)
 	if err != nil {
 		return err
 	}

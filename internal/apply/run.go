@@ -125,7 +125,7 @@ func (r *Runner) outcome(err error) error {
 	if !ok {
 		return err
 	}
-	var out stepsError
+	var out []error
 	for _, err := range joined.Unwrap() {
 		var refused *change.Refused
 		switch {
@@ -139,14 +139,8 @@ func (r *Runner) outcome(err error) error {
 	if len(out) == 0 {
 		return err
 	}
-	return out
+	return errors.Join(out...)
 }
-
-// A stepsError is what is the matter with each of the steps that failed.
-type stepsError []error
-
-func (e stepsError) Error() string   { return errors.Join(e...).Error() }
-func (e stepsError) Unwrap() []error { return e }
 
 func (r *Runner) step(ctx context.Context, s change.Step) (phase.State, error) {
 	v, ok := verbs[s.Verb]
@@ -232,7 +226,7 @@ func (r *Runner) until(ctx context.Context, node string, limit time.Duration, fn
 		}
 		select {
 		case <-r.stopped:
-			return poll.Stop(fmt.Errorf("%w; this one waited: %w", errStopped, err))
+			return poll.Stop(onlyWaited(err))
 		default:
 		}
 		r.Waiting(node, err.Error())
@@ -241,25 +235,26 @@ func (r *Runner) until(ctx context.Context, node string, limit time.Duration, fn
 	})
 }
 
-// unlessStopped is ctx for what waits by itself: it ends where another step fails.
+// unlessStopped runs what waits by itself; its ctx ends where another step fails.
 func (r *Runner) unlessStopped(ctx context.Context, fn func(context.Context) error) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	ended := make(chan struct{})
-	defer close(ended)
 	go func() {
 		select {
 		case <-r.stopped:
 			cancel(errStopped)
-		case <-ended:
+		case <-ctx.Done():
 		}
 	}()
 	err := fn(ctx)
 	if err != nil && errors.Is(context.Cause(ctx), errStopped) {
-		return fmt.Errorf("%w; this one waited: %w", errStopped, err)
+		return onlyWaited(err)
 	}
 	return err
 }
+
+// onlyWaited marks what a step saw that waited beside one that failed.
+func onlyWaited(err error) error { return fmt.Errorf("%w; this one waited: %w", errStopped, err) }
 
 func (r *Runner) detail(s change.Step, format string, args ...any) {
 	r.Detail(s.ID, fmt.Sprintf(format, args...))

@@ -91,18 +91,17 @@ func Apply(ctx context.Context, q Request, o Options) (*Outcome, error) {
 	defer release()
 	began := time.Now()
 	var l *live
-	looked := []phase.Phase[*env]{{ID: "look", Run: func(ctx context.Context, _ *env) error {
+	err = shown(ctx, o.Report, "look", func(ctx context.Context) error {
 		if l, err = newLive(q, o); err != nil {
 			return err
 		}
 		return l.look(ctx)
-	}}}
-	err = phase.Run(ctx, nil, looked, func(ev phase.Event) { o.Report(Progress{Event: ev}) })
+	})
 	if l != nil {
 		defer l.close()
 	}
 	if err != nil {
-		return nil, bare(err)
+		return nil, err
 	}
 	if err := l.plan(); err != nil {
 		return nil, err
@@ -169,14 +168,6 @@ func differ(a, b []change.Step) []string {
 	return out
 }
 
-// bare is the error without the name of the phase that looked.
-func bare(err error) error {
-	if inner := errors.Unwrap(err); inner != nil {
-		return inner
-	}
-	return err
-}
-
 // carryOut holds the lock on the machines, measures, and walks through the steps.
 func (l *live) carryOut(ctx context.Context, out *Outcome) error {
 	ctx, release, err := l.lockMachines(ctx)
@@ -213,16 +204,18 @@ func (l *live) carryOut(ctx context.Context, out *Outcome) error {
 		}
 		return errors.Join(err, l.failed(err))
 	}
-	return l.phase(ctx, "look-after", func(ctx context.Context) error { return l.lookAfter(ctx, before, out) })
+	return shown(ctx, l.Report, "look-after", func(ctx context.Context) error { return l.lookAfter(ctx, before, out) })
 }
 
-// phase does what is no step of the change, and shows it like one.
-func (l *live) phase(ctx context.Context, id string, do func(context.Context) error) error {
+// shown does what is no step of the change, and shows it like one; the error is that
+// of do, without the name.
+func shown(ctx context.Context, report func(Progress), id string, do func(context.Context) error) error {
 	phases := []phase.Phase[*env]{{ID: id, Run: func(ctx context.Context, _ *env) error { return do(ctx) }}}
-	if err := phase.Run(ctx, l.env, phases, func(ev phase.Event) { l.Report(Progress{Event: ev}) }); err != nil {
-		return bare(err)
+	err := phase.Run(ctx, nil, phases, func(ev phase.Event) { report(Progress{Event: ev}) })
+	if inner := errors.Unwrap(err); inner != nil {
+		return inner
 	}
-	return nil
+	return err
 }
 
 // A baseline is what a change is compared with.
@@ -233,7 +226,7 @@ type baseline struct {
 
 // lookBefore begins to measure, and sees what a change must leave as it is.
 func (l *live) lookBefore(ctx context.Context) (b baseline, err error) {
-	err = l.phase(ctx, "look-before", func(looking context.Context) error {
+	err = shown(ctx, l.Report, "look-before", func(looking context.Context) error {
 		var group errgroup.Group
 		group.Go(func() (err error) { b.certificates, err = l.certificates(looking); return err })
 		group.Go(func() (err error) { b.failing, err = l.judge(looking); return err })

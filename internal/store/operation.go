@@ -1,11 +1,14 @@
 package store
 
 import (
-	"encoding/json"
+	"errors"
+	"io/fs"
 	"os"
 	"strings"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/haplane/haplane/internal/durable"
 )
 
 const (
@@ -30,9 +33,9 @@ func (o Operation) Ended() (bool, error) {
 
 // LastOperation is the one that was begun last; it is empty where there was none.
 func (s Store) LastOperation() (last Operation, err error) {
-	data, err := s.load(operationFile)
-	if err == nil && len(data) > 0 {
-		err = json.Unmarshal(data, &last)
+	err = durable.ReadJSON(s.path(operationFile), &last)
+	if errors.Is(err, fs.ErrNotExist) {
+		err = nil
 	}
 	return last, err
 }
@@ -44,11 +47,7 @@ func (s Store) BeginOperation(token string) error {
 	if err != nil {
 		return err
 	}
-	data, err := json.Marshal(Operation{Token: token, PID: os.Getpid(), Boot: boot})
-	if err != nil {
-		return err
-	}
-	return s.save(operationFile, append(data, '\n'), 0o600)
+	return durable.WriteJSON(s.path(operationFile), Operation{Token: token, PID: os.Getpid(), Boot: boot}, 0o600)
 }
 
 func bootID() (string, error) {

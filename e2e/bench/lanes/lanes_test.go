@@ -126,13 +126,13 @@ func TestPrint(t *testing.T) {
 
 func TestSamplesAreKept(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "samples.json")
-	if got, err := Load(file); err != nil || got != nil {
+	if got, err := Load[Sample](file); err != nil || got != nil {
 		t.Fatalf("of no file: %v, %v", got, err)
 	}
 	if err := Save(file, samples()); err != nil {
 		t.Fatal(err)
 	}
-	got, err := Load(file)
+	got, err := Load[Sample](file)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -39,8 +39,8 @@ func (s Sample) String() string {
 	return text
 }
 
-// Load reads the samples of earlier rounds; there are none without a file.
-func Load(file string) (samples []Sample, err error) {
+// Load reads the samples of earlier rounds, of whatever kind; there are none without a file.
+func Load[S any](file string) (samples []S, err error) {
 	if file == "" {
 		return nil, nil
 	}
@@ -58,7 +58,7 @@ func Load(file string) (samples []Sample, err error) {
 }
 
 // Save writes samples, where there is a file for them.
-func Save(file string, samples []Sample) error {
+func Save[S any](file string, samples []S) error {
 	if file == "" {
 		return nil
 	}
