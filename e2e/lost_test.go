@@ -17,9 +17,9 @@ import (
 // lost are machines that lose their power while up works, each after the repair
 // of the one before.
 var lost = []struct{ phase, node, says string }{
-	{"create-machines", "worker-1", "error: create-machines: worker-1: machine does not answer over SSH: the machine is off\n"},
-	{"wait-for-api-servers", "cp-2", "error: wait-for-api-servers: cp-2: the machine is off\n"},
-	{"wait-for-nodes", "worker-1", "error: wait-for-nodes: worker-1: the machine is off\n"},
+	{"create-machine@worker-1", "worker-1", "error: create-machine@worker-1: machine does not answer over SSH: the machine is off\n"},
+	{"start@cp-2/api", "cp-2", "error: start@cp-2/api: the machine is off"},
+	{"node-ready@worker-1", "worker-1", "error: node-ready@worker-1: the machine is off"},
 }
 
 // TestMachineLost cuts the power of a machine in the middle of up. The error names
@@ -50,7 +50,7 @@ func (c *cluster) checkLost(t *testing.T, phase, node, says string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	contains(t, "log", string(text), "msg=failed phase="+phase, strings.TrimSpace(says[strings.Index(says, node):]))
+	contains(t, "log", string(text), "msg=failed phase="+phase, strings.TrimSpace(strings.TrimPrefix(says, "error: ")))
 }
 
 func (c *cluster) waitRunning(t *testing.T, node string) {

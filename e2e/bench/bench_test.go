@@ -14,8 +14,9 @@ import (
 
 const sampleLog = `time=2026-11-23T08:00:00.500Z level=INFO msg=started phase=check-host elapsed=0s err=<nil>
 time=2026-11-23T08:00:00.600Z level=INFO msg=finished phase=check-host elapsed=100ms err=<nil>
-time=2026-11-23T08:00:01.000Z level=INFO msg="cp-1 is ready" phase=wait-for-api-servers
-time=2026-11-23T08:00:02.000Z level=INFO msg=current phase=wait-for-api-servers elapsed=1.25s err=<nil>
+time=2026-11-23T08:00:01.000Z level=INFO msg="starts etcd" phase=start@cp-1/api
+time=2026-11-23T08:00:02.000Z level=INFO msg=current phase=start@cp-1/api elapsed=1.25s err=<nil>
+time=2026-11-23T08:00:03.000Z level=INFO msg=finished phase=start@cp-2/api elapsed=1s err=<nil>
 `
 
 func TestParseLog(t *testing.T) {
@@ -25,16 +26,16 @@ func TestParseLog(t *testing.T) {
 	}
 	want := timedPhases{
 		{id: "check-host", took: 100 * time.Millisecond, ended: 600 * time.Millisecond},
-		{id: "wait-for-api-servers", took: 1250 * time.Millisecond, ended: 2 * time.Second},
+		{id: "start/api", took: 2250 * time.Millisecond, ended: 3 * time.Second},
 	}
 	if d := cmp.Diff(want, got, cmp.AllowUnexported(timedPhase{})); d != "" {
 		t.Error("-want +got\n" + d)
 	}
-	if got := got.end("wait-for-api-servers"); got != 2*time.Second {
-		t.Errorf("wait-for-api-servers ended at %s", got)
+	if got := got.end(apiPhase); got != 3*time.Second {
+		t.Errorf("%s ended at %s", apiPhase, got)
 	}
-	if got := got.took("wait-for-api-servers"); got != 1250*time.Millisecond {
-		t.Errorf("wait-for-api-servers took %s", got)
+	if got := got.took(apiPhase); got != 2250*time.Millisecond {
+		t.Errorf("%s took %s", apiPhase, got)
 	}
 }
 
@@ -58,7 +59,7 @@ func TestCompare(t *testing.T) {
 		{2, 1, 7, 10, 30, 20},
 	} {
 		r.add(run{
-			phases:  timedPhases{{id: startPhase, took: c.started}, {id: readyPhase, took: c.ready, ended: c.began + c.started + c.ready}},
+			phases:  timedPhases{{id: apiPhase, took: c.started + c.ready, ended: c.began + c.started + c.ready}},
 			up:      c.up,
 			floor:   floor.Times{APIServers: c.floor - 1, LoadBalancer: c.floor},
 			kubeadm: []kubeadm.Step{{Name: "init", Took: c.kubeadm, Counted: true}, {Name: "import", Took: 99}},
@@ -67,7 +68,7 @@ func TestCompare(t *testing.T) {
 	r.compareLowest()
 	want := []string{"COMPARED, WITHIN EACH RUN MEDIAN SPREAD TARGET",
 		"API ready, since the start of up : floor 1.30 1.00 to 1.60 at most 1.6",
-		"API ready, since the start of start-control-plane : floor 1.00 0.80 to 1.20 at most 1.6",
+		"API ready, since the start of start/api : floor 1.00 0.80 to 1.20 at most 1.6",
 		"kubeadm : up 3.25 1.50 to 5.00 at least 3",
 		"API ready, since the start of up : lowest floor of all runs 1.80 1.60 to 2.00", ""}
 	if d := cmp.Diff(want, printed(t, r.ratios.print)); d != "" {

@@ -9,7 +9,8 @@ import (
 	"time"
 )
 
-// A timedPhase is a phase of `haplane up` that has ended.
+// A timedPhase is a phase of `haplane up` that has ended. Steps that do the same on several
+// nodes are one.
 type timedPhase struct {
 	id    string
 	took  time.Duration
@@ -73,7 +74,23 @@ func parseLog(text string, start time.Time) (timedPhases, error) {
 		if err != nil {
 			return nil, fmt.Errorf("read log: %w", err)
 		}
-		out = append(out, timedPhase{id: m[2], took: took, ended: at.Sub(start)})
+		out = out.with(timedPhase{id: onNode.ReplaceAllString(m[2], ""), took: took, ended: at.Sub(start)})
 	}
 	return out, nil
+}
+
+// onNode is the part of a step's ID that names the node.
+var onNode = regexp.MustCompile(`@[^/]+`)
+
+// with adds what has ended, to what has begun before where that does the same.
+func (ps timedPhases) with(p timedPhase) timedPhases {
+	for i := range ps {
+		if ps[i].id == p.id {
+			began := min(ps[i].ended-ps[i].took, p.ended-p.took)
+			ps[i].ended = max(ps[i].ended, p.ended)
+			ps[i].took = ps[i].ended - began
+			return ps
+		}
+	}
+	return append(ps, p)
 }

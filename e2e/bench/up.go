@@ -21,8 +21,8 @@ func (b *bench) measureUp(ctx context.Context, idle bool) (run, error) {
 	if err != nil {
 		return run{}, err
 	}
-	commands.addTime("up: API servers ready through the load balancer", "18 s", phases.end(readyPhase))
-	commands.addTime("up: nodes Ready, CoreDNS available", "", phases.end("wait-for-dns"))
+	commands.addTime("up: API servers ready through the load balancer", "18 s", phases.end(apiPhase))
+	commands.addTime("up: nodes Ready, CoreDNS available", "", phases.end("dns-ready"))
 	commands.addTime("up: to its end", "35 s", up.Elapsed)
 	version, err := askFromPod(ctx, c)
 	if err != nil {

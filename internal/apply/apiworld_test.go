@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 
+	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	policyv1 "k8s.io/api/policy/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -122,6 +123,10 @@ func (w *world) answer(out http.ResponseWriter, r *http.Request) {
 			}
 		}
 		send(list)
+	case r.Method == http.MethodGet && last == "coredns":
+		one := int32(1)
+		send(appsv1.Deployment{TypeMeta: metav1.TypeMeta{Kind: "Deployment", APIVersion: "apps/v1"}, Spec: appsv1.DeploymentSpec{Replicas: &one},
+			Status: appsv1.DeploymentStatus{Replicas: 1, UpdatedReplicas: 1, AvailableReplicas: 1}})
 	case last == "eviction":
 		name := parts[len(parts)-2]
 		if w.api.budget != nil {

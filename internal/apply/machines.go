@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"time"
 
 	"github.com/haplane/haplane/internal/change"
@@ -29,11 +30,29 @@ func createMachine(ctx context.Context, r *Runner, s change.Step) error {
 	if err := r.Journal.SetNode(r.node(s), change.Joining, false); err != nil {
 		return err
 	}
+	made, _, err := r.Provider.Status(r.node(s))
+	if err != nil {
+		return err
+	}
+	if made { // by a run that was cut off, and it may be off: then this starts it
+		r.started.Store(s.Node, time.Now())
+	}
 	if err := r.Provider.Create(ctx, r.node(s)); err != nil {
 		return err
 	}
 	r.gone.Delete(s.Node)
-	return r.waitForMachine(ctx, r.node(s))
+	if err := r.waitForMachine(ctx, r.node(s)); err != nil || made {
+		return err
+	}
+	r.blank.Store(s.Node, true)
+	return nil
+}
+
+// isBlank reports whether a machine has nothing yet of what this run puts there: there is
+// no need to look.
+func (r *Runner) isBlank(s change.Step) bool {
+	_, blank := r.blank.Load(s.Node)
+	return blank
 }
 
 func startMachine(ctx context.Context, r *Runner, s change.Step) error {
@@ -44,17 +63,23 @@ func startMachine(ctx context.Context, r *Runner, s change.Step) error {
 	return r.waitForMachine(ctx, r.node(s))
 }
 
-// errOff means that a machine ended while it was waited for.
-var errOff = errors.New("the machine is off")
+// ErrOff means that a machine ended while it was waited for.
+var ErrOff = errors.New("the machine is off")
 
 func (r *Runner) waitForMachine(ctx context.Context, n topology.Node) error {
 	err := r.until(ctx, n.Name, bootTimeout, func(ctx context.Context) error {
-		_, err := r.Cluster.Machine(n.Name).Run(ctx, machine.Cmd("true"))
+		// A machine that boots is not asked with ssh again and again: each is a process, and
+		// takes the CPU that all machines need to boot.
+		r.Waiting(n.Name, "its sshd does not answer yet")
+		err := r.Provider.Ready(ctx, n)
+		if err == nil {
+			_, err = r.Cluster.Machine(n.Name).Run(ctx, machine.Cmd("true"))
+		}
 		if err == nil {
 			return nil
 		}
 		if _, running, statusErr := r.Provider.Status(n); statusErr == nil && !running {
-			return poll.Stop(errOff)
+			return poll.Stop(ErrOff)
 		}
 		return err
 	})
@@ -86,6 +111,9 @@ func WantOf(m render.Machine) look.Want {
 }
 
 func filesCurrent(ctx context.Context, r *Runner, s change.Step) (bool, error) {
+	if r.isBlank(s) {
+		return false, nil
+	}
 	seen, err := r.seen(ctx, s)
 	if err != nil {
 		return false, err
@@ -96,6 +124,11 @@ func filesCurrent(ctx context.Context, r *Runner, s change.Step) (bool, error) {
 }
 
 func writeFiles(ctx context.Context, r *Runner, s change.Step) error {
+	if r.isBlank(s) { // but for haplane's own program, which it was made with
+		files := maps.Clone(r.Desired[s.Node].Files)
+		delete(files, render.AgentBinary)
+		return r.Cluster.Machine(s.Node).Upload(ctx, files)
+	}
 	seen, _ := r.looked.Load(s.ID)
 	return Write(ctx, r.Cluster.Machine(s.Node), r.Desired[s.Node].Files, seen.(observed.Machine))
 }

@@ -99,6 +99,28 @@ func (r *Runner) ready(nodes []kubeapi.Node, name string) error {
 	return errors.New("has not registered")
 }
 
+// dnsReady waits for the pods of CoreDNS: those that began before their machine did, as
+// this run started it, have ended with it.
+func dnsReady(ctx context.Context, r *Runner, _ change.Step) error {
+	client, err := r.Cluster.API()
+	if err != nil {
+		return err
+	}
+	since := func(node string) time.Time {
+		started, _ := r.started.Load(node)
+		at, _ := started.(time.Time)
+		return at.Truncate(time.Second) // as the API has times
+	}
+	return r.until(ctx, "", readyTimeout, func(ctx context.Context) error {
+		ctx, cancel := context.WithTimeout(ctx, access.RequestTimeout)
+		defer cancel()
+		if err := client.DeploymentAvailable(ctx, "kube-system", "coredns"); err != nil {
+			return err
+		}
+		return client.PodsRun(ctx, "kube-system", "k8s-app=kube-dns", since)
+	})
+}
+
 func applyManifests(ctx context.Context, r *Runner, _ change.Step) error {
 	client, err := r.Cluster.API()
 	if err != nil {

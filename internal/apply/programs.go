@@ -11,6 +11,7 @@ import (
 	"github.com/haplane/haplane/internal/access"
 	"github.com/haplane/haplane/internal/change"
 	"github.com/haplane/haplane/internal/look"
+	"github.com/haplane/haplane/internal/observed"
 	"github.com/haplane/haplane/internal/poll"
 	"github.com/haplane/haplane/internal/render"
 	"github.com/haplane/haplane/internal/runtime/systemd"
@@ -44,9 +45,12 @@ func (r *Runner) wanted(s change.Step) []render.Unit {
 // configuration: on a node where nobody relies on them yet.
 func startPrograms(ctx context.Context, r *Runner, s change.Step) error {
 	m := r.Cluster.Machine(s.Node)
-	seen, err := look.Programs(ctx, m, names(r.wanted(s)))
-	if err != nil {
-		return err
+	var seen map[string]observed.Unit
+	if !r.isBlank(s) {
+		var err error
+		if seen, err = look.Programs(ctx, m, names(r.wanted(s))); err != nil {
+			return err
+		}
 	}
 	var start []string
 	for _, u := range r.wanted(s) {
@@ -85,6 +89,11 @@ func stopPrograms(ctx context.Context, r *Runner, s change.Step) error {
 	return systemd.Stop(ctx, r.Cluster.Machine(s.Node), units...)
 }
 
+// programsServe waits for what started with its machine.
+func programsServe(ctx context.Context, r *Runner, s change.Step) error {
+	return r.waitForPrograms(ctx, s)
+}
+
 func names(units []render.Unit) []string {
 	var out []string
 	for _, u := range units {
@@ -115,14 +124,16 @@ func (r *Runner) waitForPrograms(ctx context.Context, s change.Step) error {
 
 // A unit that systemd started again this often will not get well by itself.
 const (
-	crashLoop = 10
-	lookEvery = 3 * time.Second
+	crashLoop    = 10
+	restartEvery = time.Second // RestartSec of all units
+	lookEvery    = 3 * time.Second
 )
 
 // waitForUnit waits until ready returns nil. It gives up early when the machine is
 // off or one of the units starts over and over.
 func (r *Runner) waitForUnit(ctx context.Context, n topology.Node, units []string, ready func(context.Context) error) error {
-	suspect, looked := units[0], time.Now()
+	suspect, began := units[0], time.Now()
+	looked := began
 	err := r.until(ctx, n.Name, readyTimeout, func(ctx context.Context) error {
 		ctx, cancel := context.WithTimeout(ctx, access.RequestTimeout)
 		defer cancel()
@@ -132,7 +143,10 @@ func (r *Runner) waitForUnit(ctx context.Context, n topology.Node, units []strin
 		}
 		looked = time.Now()
 		if _, running, statusErr := r.Provider.Status(n); statusErr == nil && !running {
-			return poll.Stop(errOff)
+			return poll.Stop(ErrOff)
+		}
+		if time.Since(began) < crashLoop*restartEvery {
+			return err // too early to tell: what it needs may have come only now
 		}
 		if unit, restarts := systemd.CrashLooping(ctx, r.Cluster.Machine(n.Name), units, crashLoop); unit != "" {
 			suspect = unit
@@ -141,7 +155,7 @@ func (r *Runner) waitForUnit(ctx context.Context, n topology.Node, units []strin
 		return err
 	})
 	switch {
-	case errors.Is(err, errOff):
+	case errors.Is(err, ErrOff):
 		return &MachineError{Node: n.Name, Err: err}
 	case err != nil:
 		return &UnitError{Node: n.Name, Unit: suspect, Err: err}

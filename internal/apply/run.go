@@ -27,6 +27,8 @@ type Provider interface {
 	Create(ctx context.Context, n topology.Node) error
 	Start(ctx context.Context, n topology.Node) error
 	Remove(ctx context.Context, n topology.Node) error
+	// Ready waits until a machine that runs can be asked over SSH.
+	Ready(ctx context.Context, n topology.Node) error
 	// Status tells whether the machine was made, and whether it runs.
 	Status(n topology.Node) (made, running bool, err error)
 }
@@ -72,6 +74,7 @@ type Runner struct {
 	looked  sync.Map      // what Done saw for Do, by the step's ID
 	started sync.Map      // when this run started a machine, by node
 	gone    sync.Map      // nodes whose machine this run has removed, and not made anew
+	blank   sync.Map      // nodes whose machine this run has made
 	stopped chan struct{} // closed when a step has failed: nobody waits any more
 }
 
@@ -149,7 +152,7 @@ func (r *Runner) step(ctx context.Context, s change.Step) (phase.State, error) {
 	}
 	if v.Done != nil {
 		if done, err := v.Done(ctx, r, s); err != nil {
-			return phase.Failed, err
+			return phase.Failed, r.off(s, err)
 		} else if done {
 			return phase.Current, r.Journal.Note(s, "done")
 		}
@@ -168,9 +171,21 @@ func (r *Runner) step(ctx context.Context, s change.Step) (phase.State, error) {
 	}
 	if err := v.Do(ctx, r, s); err != nil {
 		_ = r.Journal.Note(s, "failed")
-		return phase.Failed, err
+		return phase.Failed, r.off(s, err)
 	}
 	return phase.Finished, r.Journal.Note(s, "done")
+}
+
+// off tells of a machine that is off what made a step on it fail.
+func (r *Runner) off(s change.Step, err error) error {
+	var known *MachineError
+	if _, wanted := r.Desired[s.Node]; !wanted || errors.As(err, &known) || errors.Is(err, errStopped) {
+		return err
+	}
+	if made, running, statusErr := r.Provider.Status(r.node(s)); statusErr != nil || !made || running {
+		return err
+	}
+	return &MachineError{Node: s.Node, Err: fmt.Errorf("%w: %w", ErrOff, err)}
 }
 
 // guard looks anew at what the step must leave standing. What is missing for a moment,

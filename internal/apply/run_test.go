@@ -9,6 +9,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
@@ -16,10 +17,13 @@ import (
 	policyv1 "k8s.io/api/policy/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	"github.com/haplane/haplane/internal/access"
 	"github.com/haplane/haplane/internal/change"
+	"github.com/haplane/haplane/internal/machine"
 	"github.com/haplane/haplane/internal/phase"
 	"github.com/haplane/haplane/internal/poll"
 	"github.com/haplane/haplane/internal/runtime/systemd"
+	"github.com/haplane/haplane/internal/runtime/systemd/systemdtest"
 	"github.com/haplane/haplane/internal/topology"
 )
 
@@ -122,6 +126,89 @@ func TestRunGoesOnWhereItWasCutOff(t *testing.T) {
 				t.Run(strings.ReplaceAll(cut, "/", "-"), func(t *testing.T) { run(t, cut) })
 			}
 		})
+	}
+}
+
+// Of nothing comes a cluster, whatever the step at which an earlier run was cut off.
+func TestBringUpGoesOnWhereItWasCutOff(t *testing.T) {
+	wanted := of(three...)
+	var steps []string
+	run := func(t *testing.T, cut string) {
+		w := newWorld(t, wanted)
+		w.hosts, w.loaded = map[string]*systemdtest.Host{}, nil
+		for i := range w.record {
+			w.record[i].State = change.Joining
+		}
+		c := change.BringUp(w.input(wanted))
+		steps = ids(c)
+		if cut != "" {
+			ctx, cancel := context.WithCancel(t.Context())
+			defer cancel()
+			w.doing = func(id string) {
+				if id == cut {
+					cancel()
+				}
+			}
+			if err := w.runner(wanted).Run(ctx, c); err == nil && ctx.Err() != nil && cut != steps[len(steps)-1] {
+				t.Fatal("it went on")
+			}
+			w.doing = nil
+			c = change.BringUp(w.input(wanted))
+		}
+		if err := w.runner(wanted).Run(t.Context(), c); err != nil {
+			t.Fatal(err)
+		}
+		w.arrived(wanted)
+		for _, n := range wanted.Nodes {
+			if did := w.hosts[n.Name].Did(); cut == "" && (len(did) > 2 || slices.ContainsFunc(did, func(one string) bool { return !strings.HasPrefix(one, "start ") })) {
+				t.Errorf("%s was told to %q", n.Name, did)
+			}
+		}
+	}
+	t.Run("not cut off", func(t *testing.T) { run(t, "") })
+	for _, cut := range slices.Clone(steps) {
+		t.Run(strings.ReplaceAll(cut, "/", "-"), func(t *testing.T) { run(t, cut) })
+	}
+}
+
+// A machine that loses its power in the middle of a step is named as off, whatever that step saw.
+func TestAStepOnAMachineThatGoesOff(t *testing.T) {
+	w := newWorld(t, of(three...))
+	r := w.runner(of(three...))
+	r.Provider = powerless{w}
+	r.stopped = make(chan struct{})
+	delete(w.hosts, "cp-2")
+	_, err := r.step(t.Context(), change.Step{ID: "reload@cp-2", Verb: change.Reload, Node: "cp-2", Units: []string{"haproxy"}})
+	var off *MachineError
+	if !errors.As(err, &off) || off.Node != "cp-2" || !errors.Is(err, ErrOff) || !strings.Contains(err.Error(), "the machine is off: reload haproxy: ") {
+		t.Errorf("error %v", err)
+	}
+}
+
+// A powerless world's machines are all off.
+type powerless struct{ *world }
+
+func (powerless) Status(topology.Node) (made, running bool, err error) { return true, false, nil }
+
+// Units that fail again and again are given up, but not at once: what they need may have come only now.
+func TestWaitingEndsWhenAUnitCrashesOverAndOver(t *testing.T) {
+	synctest.Test(t, testWaitingEndsWhenAUnitCrashesOverAndOver) // the time that it waits is not ours
+}
+
+func testWaitingEndsWhenAUnitCrashesOverAndOver(t *testing.T) {
+	h := systemdtest.New("cp-1")
+	h.Running["etcd"] = systemd.State{Restarts: 12}
+	w := &world{hosts: map[string]*systemdtest.Host{"cp-1": h}}
+	r := &Runner{Provider: w, Cluster: &access.Cluster{Machine: func(string) machine.Machine { return h }}, Log: slog.New(slog.DiscardHandler),
+		Waiting: func(string, string) {}, stopped: make(chan struct{})}
+	began, boom := time.Now(), errors.New("connection refused")
+	err := r.waitForUnit(t.Context(), nodeOf("cp-1"), []string{"kube-apiserver", "etcd"}, func(context.Context) error { return boom })
+	var unit *UnitError
+	if !errors.As(err, &unit) || unit.Unit != "etcd" || !errors.Is(err, boom) || !strings.Contains(err.Error(), "12 times") {
+		t.Error(err)
+	}
+	if waited := time.Since(began); waited < crashLoop*restartEvery {
+		t.Errorf("given up after %s", waited)
 	}
 }
 
@@ -313,8 +400,8 @@ func TestAFailureEndsWhatWaits(t *testing.T) {
 func TestAFailureBesideGuardsAndDrains(t *testing.T) {
 	r := &Runner{Report: func(phase.Event) {}, Waiting: func(string, string) {}, Log: slog.New(slog.DiscardHandler), stopped: make(chan struct{})}
 	close(r.stopped)
-	err := r.until(t.Context(), "cp-1", time.Hour, func(context.Context) error { return poll.Stop(errOff) })
-	if errors.Is(err, errStopped) || !errors.Is(err, errOff) {
+	err := r.until(t.Context(), "cp-1", time.Hour, func(context.Context) error { return poll.Stop(ErrOff) })
+	if errors.Is(err, errStopped) || !errors.Is(err, ErrOff) {
 		t.Errorf("what has failed by itself: %v", err)
 	}
 	err = r.unlessStopped(t.Context(), func(ctx context.Context) error { <-ctx.Done(); return ctx.Err() })

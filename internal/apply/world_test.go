@@ -257,7 +257,7 @@ func (w *world) haproxy(cmd machine.Command) (machine.Result, error) {
 	return machine.Result{Stdout: out}, nil
 }
 
-// Status, Create, Start and Remove make it a Provider.
+// Status, Create, Start, Ready and Remove make it a Provider.
 func (w *world) Status(n topology.Node) (made, running bool, err error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -275,6 +275,15 @@ func (w *world) Create(ctx context.Context, n topology.Node) error {
 
 func (w *world) Start(context.Context, topology.Node) error {
 	return errors.New("no machine is off here")
+}
+
+func (w *world) Ready(_ context.Context, n topology.Node) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.hosts[n.Name] == nil {
+		return errors.New("no sshd")
+	}
+	return nil
 }
 
 func (w *world) Remove(ctx context.Context, n topology.Node) error {

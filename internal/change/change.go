@@ -1,4 +1,4 @@
-// Package change plans how a live cluster becomes what is wanted of it: the desired
+// Package change plans how a cluster becomes what is wanted of it: the desired
 // state, what was observed and the record in, ordered steps out. It is pure: the
 // same input gives the same steps, and package apply walks through just these.
 package change
@@ -6,6 +6,7 @@ package change
 import (
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/haplane/haplane/internal/observed"
 	"github.com/haplane/haplane/internal/render"
@@ -24,6 +25,7 @@ const (
 	Restart           = "restart" // programs that run with another configuration
 	Reload            = "reload"
 	Stop              = "stop"
+	Serve             = "serve" // programs that start with their machine are waited for
 	AddMember         = "member-add"
 	PromoteMember     = "member-promote"
 	MoveLeader        = "move-leader"
@@ -34,6 +36,7 @@ const (
 	DrainNode         = "node-drain"
 	NodeReady         = "node-ready"
 	UncordonNode      = "node-uncordon"
+	DNSReady          = "dns-ready"
 	DeleteNode        = "node-delete"
 	ServeCertificate  = "serve-certificate"
 	ApplyManifests    = "apply-manifests"
@@ -55,6 +58,12 @@ type Step struct {
 	Backends []string `json:"backends,omitempty"`
 	// Etcd is what is expected of etcd before and after, of a step that changes it.
 	Etcd *EtcdEffect `json:"etcd,omitempty"`
+}
+
+// Kind is what the step has in common with those that do the same on other nodes: its ID
+// without the node.
+func (s Step) Kind() string {
+	return strings.Replace(s.ID, "@"+s.Node, "", 1)
 }
 
 // A Reason is why a step is there: something wanted or seen, before and after.

@@ -23,7 +23,7 @@ func (p *planner) join() {
 
 // joinNode plans a node until its API server is ready, and returns that step.
 func (p *planner) joinNode(n topology.Node) (ready []string) {
-	why := []Reason{{What: "spec.nodes[" + n.Name + "]", New: string(n.Role)}}
+	why := joins(n)
 	made := p.has(id(RemoveMachine, n.Name))
 	if !p.alive(n.Name) || len(made) > 0 {
 		made = []string{p.add(Step{ID: id(CreateMachine, n.Name), Verb: CreateMachine, Node: n.Name, Why: why, Needs: append(made, p.has(id(Forget, n.Name))...)})}
@@ -119,7 +119,7 @@ var besideAPIServer = []string{"kube-controller-manager", "kube-scheduler", "hap
 
 // finishJoin starts all other programs, and writes down that the node is one of us.
 func (p *planner) finishJoin(n topology.Node) {
-	why := []Reason{{What: "spec.nodes[" + n.Name + "]", New: string(n.Role)}}
+	why := joins(n)
 	written := p.has(id(WriteFiles, n.Name))
 	ready := append(p.has(id(Start, n.Name, "kube-apiserver")), p.has(id(PromoteMember, n.Name))...)
 	var node, beside []string

@@ -43,7 +43,7 @@ nodes, one worker node and a load balancer in the shared identity.`,
 	}
 	a.addClusterFlag(cmd)
 	a.addFileFlag(cmd)
-	cmd.Flags().BoolVar(&dryRun, "dry-run", false, "print the phases, the keys and the file diff, and change nothing")
+	cmd.Flags().BoolVar(&dryRun, "dry-run", false, "print the steps, the keys and the file diff, and change nothing")
 	cmd.Flags().StringVarP(&output, "output", "o", "text", "of --dry-run: text or json")
 	cmd.Flags().BoolVar(&merge, "merge-kubeconfig", true, "add a context for the cluster to your kubeconfig")
 	cmd.Flags().Bool("yes", false, "ask nothing (up never asks)")

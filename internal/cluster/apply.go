@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"slices"
 	"strings"
 	"time"
@@ -178,11 +179,7 @@ func (l *live) carryOut(ctx context.Context, out *Outcome) error {
 	if err := l.needImage(ctx); err != nil {
 		return err
 	}
-	hosts, err := l.Store.Hosts(l.union())
-	if err != nil {
-		return err
-	}
-	if l.ssh, err = l.Store.PrepareSSH(hosts); err != nil {
+	if err := l.prepareSSH(); err != nil {
 		return err
 	}
 	before, err := l.lookBefore(ctx)
@@ -205,6 +202,16 @@ func (l *live) carryOut(ctx context.Context, out *Outcome) error {
 		return errors.Join(err, l.failed(err))
 	}
 	return shown(ctx, l.Report, "look-after", func(ctx context.Context) error { return l.lookAfter(ctx, before, out) })
+}
+
+// prepareSSH makes the keys by which the machines are reached, as far as they are missing.
+func (l *live) prepareSSH() error {
+	hosts, err := l.Store.Hosts(l.union())
+	if err != nil {
+		return err
+	}
+	l.ssh, err = l.Store.PrepareSSH(hosts)
+	return err
 }
 
 // shown does what is no step of the change, and shows it like one; the error is that
@@ -303,7 +310,7 @@ func place(failure string) string {
 // begin writes down what is about to happen, before it does.
 func (l *live) begin() error {
 	before, err := l.Store.ClusterText()
-	if err != nil {
+	if err != nil && !(l.fresh() && errors.Is(err, fs.ErrNotExist)) {
 		return err
 	}
 	if c := l.record.Change; c != nil && c.TextBefore != nil {
@@ -329,7 +336,7 @@ func (l *live) begin() error {
 		}
 		for _, n := range l.topology.Nodes {
 			if !slices.ContainsFunc(r.Nodes, func(o store.Node) bool { return o.Name == n.Name }) {
-				r.Nodes = append(r.Nodes, store.Node{Name: n.Name, Role: n.Role, Address: topology.Join(n.Addresses), State: store.Joining, Image: l.image.Root})
+				r.Nodes = append(r.Nodes, l.recordOf(n, store.Joining))
 			}
 		}
 		return nil
@@ -387,6 +394,9 @@ func (l *live) settle() error {
 
 // forgetGone drops the keys of nodes that are gone: a change that was cut off may have left some.
 func (l *live) forgetGone() error {
+	if l.fresh() {
+		return nil
+	}
 	for _, n := range l.record.Applied.Spec.Nodes {
 		if _, wanted := l.topology.Node(n.Name); wanted {
 			continue
@@ -412,11 +422,29 @@ func (l *live) runner() *apply.Runner {
 	for _, n := range l.union().Nodes {
 		nodes[n.Name] = n
 	}
-	return &apply.Runner{
+	r := &apply.Runner{
 		Cluster: l.access(), Nodes: nodes, Desired: l.rendered, Render: l.withBackends, Join: l.joinFile, Members: l.members(),
-		Programs: l.programsOf(), Manifests: l.manifests(), Provider: &machines{live: l}, Journal: &journal{live: l}, Held: l.held,
+		Programs: l.programsOf(), Manifests: l.manifests(), Provider: &machines{Provider: l.provider(), of: l.nspawnMachine}, Journal: &journal{live: l}, Held: l.held,
 		DrainTimeout: cmp.Or(l.DrainTimeout, drainTimeout), Force: l.Force, Report: l.report, Waiting: l.waiting,
 		Detail: func(step, text string) { l.detail(step, "%s", text) }, Log: l.Log,
+	}
+	if l.fresh() { // all nodes do the same
+		r.Report = l.grouped()
+		r.Detail = func(step, text string) { l.Log.Info(text, "phase", step) }
+	}
+	return r
+}
+
+// grouped tells of the steps of one kind as of one.
+func (l *live) grouped() func(phase.Event) {
+	of, kinds := map[string]int{}, map[string]string{}
+	for _, s := range l.change.Steps {
+		kinds[s.ID] = s.Kind()
+		of[s.Kind()]++
+	}
+	return func(ev phase.Event) {
+		ev.Group, ev.Of = kinds[ev.ID], of[kinds[ev.ID]]
+		l.report(ev)
 	}
 }
 

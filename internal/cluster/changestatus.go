@@ -15,7 +15,7 @@ func (e *env) changeStatus() (*ChangeStatus, error) {
 	if err != nil || r.Change == nil {
 		return nil, err
 	}
-	out := &ChangeStatus{Command: r.Change.Command, Started: r.Change.Started, Holder: r.Change.Holder, Error: r.Change.Error}
+	out := &ChangeStatus{Command: r.Change.Command, Started: r.Change.Started, Holder: r.Change.Holder, Error: r.Change.Error, BringUp: r.Applied == nil}
 	for _, s := range r.Change.Steps {
 		if s.State == store.Done {
 			out.Steps++

@@ -9,7 +9,6 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
-	"time"
 
 	"github.com/haplane/haplane/internal/access"
 	"github.com/haplane/haplane/internal/component"
@@ -61,7 +60,6 @@ func CacheDir() (string, error) {
 type env struct {
 	Options
 	cluster  *spec.Cluster
-	text     []byte // of its file as the user wrote it; nil where there is none
 	topology *topology.Topology
 	rows     []pki.Row
 	// reach returns a machine by its name, once connect was called.
@@ -74,14 +72,9 @@ type env struct {
 	keys       pki.Bundle
 	ssh        store.SSHKeys
 	rendered   map[string]render.Machine
-	agent      fileset.Set                         // this program, for the control-plane nodes
-	agentSum   string                              // its digest
-	executable string                              // the file of it
-	stat       map[string]map[string]fileset.State // files as they are, by node
-	stale      map[string]fileset.Set              // files to write, by node
-	plan       map[string]unitPlan                 // units to start, by node
-	created    map[string]bool                     // nodes whose machines this run made
-	started    map[string]time.Time                // when this run started a machine, by node
+	agent      fileset.Set // this program, for the control-plane nodes
+	agentSum   string      // its digest
+	executable string      // the file of it
 	changes    changes
 }
 
@@ -112,6 +105,9 @@ func (e *env) provider() *nspawn.Provider {
 	t := e.topology
 	p := &nspawn.Provider{Cluster: t.Name, StateDir: e.Store.Machines(), Image: e.image.Root,
 		Network: nspawn.Network{Prefixes: t.Machines, NAT: t.NAT}}
+	for _, n := range t.Nodes {
+		p.Known = append(p.Known, nspawn.Machine{Name: n.Name, Addresses: n.Addresses})
+	}
 	if self, err := os.Executable(); err == nil { // for when the host boots
 		p.StartCommand = []string{self, "start", "--cluster", t.Name}
 		p.StartEnvironment = []string{"HAPLANE_HOME=" + filepath.Dir(e.Store.Dir), "HAPLANE_CACHE=" + e.Cache}

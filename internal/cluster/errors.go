@@ -4,11 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
+	"path/filepath"
 	"strconv"
 	"strings"
 
 	"github.com/haplane/haplane/internal/apply"
 	"github.com/haplane/haplane/internal/machine"
+	"github.com/haplane/haplane/internal/topology"
 )
 
 // A HintedError carries what the user can do about it, and the last lines of the
@@ -27,6 +30,17 @@ var errUnfinished = errors.New("bringing it up was cut off")
 func withHint(err error, hint string) error { return &HintedError{Err: err, Hint: hint} }
 
 const logLines = 8
+
+// withConsole adds to an error about a machine the end of its console, and what to do.
+func (e *env) withConsole(n topology.Node, err error) error {
+	file := filepath.Join(e.Store.Machines(), n.Name, "console.log")
+	console, _ := os.ReadFile(file)
+	hint := "its console is in " + file
+	if errors.Is(err, apply.ErrOff) {
+		hint = "haplane up starts it again; " + hint
+	}
+	return &HintedError{Err: err, Hint: hint, Log: lastLines(string(console))}
+}
 
 // explain adds to an error about a unit the end of its log, and where to read on.
 func (e *env) explain(ctx context.Context, err error) error {

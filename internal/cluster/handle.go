@@ -64,7 +64,11 @@ func (h *Handle) NodeNames() []string {
 
 // UnitNames lists the units that haplane runs on a node.
 func (h *Handle) UnitNames(node string) []string {
-	return unitNames(render.Render(render.Input{Topology: h.env.topology})[node].Units)
+	var out []string
+	for _, u := range render.Render(render.Input{Topology: h.env.topology})[node].Units {
+		out = append(out, u.Name)
+	}
+	return out
 }
 
 // CheckNode returns an error that lists the nodes where name is none of them.

@@ -47,13 +47,13 @@ type Request struct {
 	TakeOver bool
 }
 
-// A live is a cluster that exists, with what is wanted of it and what was seen.
+// A live is a cluster that exists or is being brought up, with what is wanted of it and
+// what was seen.
 type live struct {
 	*env
 	Request
 	record   *store.Record
-	old      *topology.Topology // as it was applied
-	nodes    []change.Node      // of the record
+	nodes    []change.Node // of the record
 	leaving  []topology.Node
 	issues   []pki.Reissue
 	objects  []kubeapi.Applied
@@ -92,7 +92,7 @@ func newLive(q Request, o Options) (*live, error) {
 	if c := record.Change; c != nil && q.Text == nil && !q.Abort {
 		q.Text = c.TextAfter // of the change that was cut off
 	}
-	l := &live{env: newEnv(q.Wanted, o), Request: q, record: record, old: topology.New(record.Applied)}
+	l := &live{env: newEnv(q.Wanted, o), Request: q, record: record}
 	l.sortNodes()
 	if err := l.planKeys(); err != nil {
 		return nil, err
@@ -100,10 +100,8 @@ func newLive(q Request, o Options) (*live, error) {
 	if err := l.takeVersions(); err != nil {
 		return nil, err
 	}
-	if l.topology.OwnsEndpoints() {
-		if err := l.addAgent(); err != nil {
-			return nil, err
-		}
+	if err := l.addAgent(); err != nil {
+		return nil, err
 	}
 	l.rendered = l.of(l.topology)
 	return l, l.connect()
@@ -183,9 +181,16 @@ func (l *live) withBackends(names []string) map[string]render.Machine {
 	return l.of(t)
 }
 
-// look sees the cluster as it is.
+// fresh reports whether the cluster was never brought up to its end.
+func (l *live) fresh() bool { return l.record.Applied == nil }
+
+// look sees the cluster as it is. While none of its machines runs there is nobody to ask
+// of a new one.
 func (l *live) look(ctx context.Context) error {
 	all := l.union()
+	if running, err := l.running(); err != nil || l.fresh() && len(running) == 0 {
+		return err
+	}
 	looker := look.Looker{Cluster: l.access(), Nodes: all.Nodes, Members: l.members(), Power: l.power, Wanted: map[string]look.Want{}}
 	for name, m := range l.rendered {
 		looker.Wanted[name] = apply.WantOf(m)
@@ -210,17 +215,6 @@ func (l *live) members() []topology.Node {
 		}
 	}
 	return out
-}
-
-func (l *live) power() (map[string]bool, error) {
-	list, err := l.provider().List()
-	out := map[string]bool{}
-	for _, m := range list {
-		if !m.Lost || m.Running { // without its disk it is gone
-			out[m.Name] = m.Running
-		}
-	}
-	return out, err
 }
 
 // ours is an error where the cluster answers and none of its machines is one of ours: what this
@@ -255,8 +249,10 @@ func (l *live) room(ctx context.Context) error {
 
 // plan makes the steps out of what was seen.
 func (l *live) plan() error {
-	if err := l.ours(); err != nil {
-		return err
+	if !l.fresh() {
+		if err := l.ours(); err != nil {
+			return err
+		}
 	}
 	in := change.Input{Wanted: l.topology, Record: l.nodes, Desired: l.rendered, Observed: l.seen, Replace: l.Replace, Back: l.Abort}
 	for _, r := range l.issues {
@@ -264,6 +260,10 @@ func (l *live) plan() error {
 	}
 	for _, o := range l.objects {
 		in.Objects = append(in.Objects, change.Reason{What: o.Kind + " " + o.Name, New: string(o.Change)})
+	}
+	if l.fresh() {
+		l.change = change.BringUp(in)
+		return nil
 	}
 	var err error
 	l.change, err = change.Plan(in)

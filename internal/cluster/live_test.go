@@ -65,7 +65,7 @@ func applied(t *testing.T, text string) store.Store {
 	err = errors.Join(s.SaveClusterText([]byte(text)), s.Update(func(r *store.Record) error {
 		r.Applied, r.Nodes = c, nil
 		for _, n := range c.Spec.Nodes {
-			r.Nodes = append(r.Nodes, recordOf(n, store.Active))
+			r.Nodes = append(r.Nodes, store.Node{Name: n.Name, Role: n.Role, Address: n.Address, State: store.Active})
 		}
 		return nil
 	}))

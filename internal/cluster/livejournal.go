@@ -47,7 +47,7 @@ func (j *journal) SetNode(n topology.Node, state change.State, rejoin bool) erro
 		i := slices.IndexFunc(r.Nodes, func(o store.Node) bool { return o.Name == n.Name })
 		if i < 0 {
 			i = len(r.Nodes)
-			r.Nodes = append(r.Nodes, store.Node{Name: n.Name, Role: n.Role, Address: topology.Join(n.Addresses), Image: j.live.image.Root})
+			r.Nodes = append(r.Nodes, j.live.recordOf(n, store.Joining))
 		}
 		r.Nodes[i].State, r.Nodes[i].Rejoin = store.NodeState(state), rejoin
 	})

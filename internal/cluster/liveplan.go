@@ -13,17 +13,7 @@ import (
 // PlanFor returns what Apply would do with a cluster that exists, or what Up would
 // do where it was never brought up to its end. It changes nothing.
 func PlanFor(ctx context.Context, q Request, o Options) (*Plan, error) {
-	exists, err := isLive(o.Store)
-	if err != nil {
-		return nil, err
-	}
-	if !exists {
-		return DryRun(ctx, q.Wanted, o)
-	}
-	if o.Report == nil {
-		o.Report = func(Progress) {}
-	}
-	l, err := newLive(q, o)
+	l, err := planned(q, o)
 	if err != nil {
 		return nil, err
 	}
@@ -38,6 +28,26 @@ func PlanFor(ctx context.Context, q Request, o Options) (*Plan, error) {
 		return nil, err
 	}
 	return l.show(ctx)
+}
+
+// planned is a cluster with what would become of it.
+func planned(q Request, o Options) (*live, error) {
+	exists, err := isLive(o.Store)
+	if err != nil {
+		return nil, err
+	}
+	if exists {
+		return newLive(q, o)
+	}
+	l, err := newBringUp(q, o)
+	if err != nil {
+		return nil, err
+	}
+	if err := l.pinImages(); err != nil {
+		return nil, err
+	}
+	l.rendered = l.of(l.topology)
+	return l, l.connect()
 }
 
 // show writes the plan out for the user.

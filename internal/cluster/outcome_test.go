@@ -51,7 +51,7 @@ func TestAnEmptyPlanHasNoNull(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if want := `{"phases":[],"steps":[],"warnings":[],"files":[],"keys":[],"reissue":[],"objects":[]}`; string(data) != want {
+	if want := `{"steps":[],"warnings":[],"files":[],"keys":[],"reissue":[],"objects":[]}`; string(data) != want {
 		t.Errorf("got %s, want %s", data, want)
 	}
 }

@@ -1,19 +1,14 @@
 package cluster
 
 import (
-	"errors"
-	"fmt"
-	"maps"
 	"os"
 	"path/filepath"
-	"slices"
-	"strings"
 	"testing"
-	"time"
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/haplane/haplane/internal/kubeapi"
+	"github.com/haplane/haplane/internal/apply"
+	"github.com/haplane/haplane/spec"
 )
 
 // off makes a machine that was created once and does not run.
@@ -30,93 +25,28 @@ func (e *env) off(t *testing.T, node string) {
 	}
 }
 
-func readyNodes(e *env, reported time.Time) []kubeapi.Node {
-	var out []kubeapi.Node
-	for _, n := range e.topology.KubeletNodes() {
-		out = append(out, kubeapi.Node{Name: n.Name, Ready: true, Reason: "KubeletReady", Reported: reported})
-	}
-	return out
-}
-
-func TestReadinessOfTheTimeBeforeIsNone(t *testing.T) {
-	e, _ := recorded()
-	e.Store = testStore(t)
-	start := time.Unix(1000, 5e8)
-	nodes := readyNodes(e, start.Add(-10*time.Second))
-	if _, err := e.lateNodes(nodes); err != nil {
-		t.Errorf("machines that ran all the time: %v", err)
-	}
-	e.started = map[string]time.Time{"cp-2": start}
-	var told []string
-	e.Report = func(p Progress) { told = append(told, p.Wait.Node+": "+p.Wait.For) }
-	late, err := e.lateNodes(nodes)
-	if err == nil || late.Node != "cp-2" || err.Error() != "cp-2 has not reported since its machine was started" {
-		t.Errorf("cp-2 was started: %v", err)
-	}
-	if d := cmp.Diff([]string{"cp-1: ", "cp-2: has not reported since its machine was started", "cp-3: ", "worker-1: "}, told); d != "" {
-		t.Error(d)
-	}
-	nodes[1].Reported = time.Unix(1000, 0) // the API cuts parts of a second off
-	if _, err := e.lateNodes(nodes); err != nil {
-		t.Errorf("cp-2 has reported: %v", err)
-	}
-	nodes[1].Ready, nodes[3].Ready = false, false
-	if _, err := e.lateNodes(nodes[:]); err == nil || err.Error() != "cp-2 is not ready: KubeletReady; worker-1 is not ready: KubeletReady" {
-		t.Errorf("two nodes are not ready: %v", err)
-	}
-}
-
-func TestANodeWhoseMachineIsOffEndsTheWait(t *testing.T) {
-	e, _ := recorded()
-	e.Store = testStore(t)
-	nodes := readyNodes(e, time.Now())[1:]
-	late, err := e.lateNodes(nodes)
-	if late == nil || late.Node != "cp-1" || errors.Is(err, errMachineOff) {
-		t.Errorf("cp-1 has not registered: %v, %v", late, err)
-	}
+func TestAMachineThatIsOffShowsItsConsole(t *testing.T) {
+	s := testStore(t)
+	e := newEnv(spec.Default("demo"), testOptions(t, s))
 	e.off(t, "cp-1")
-	late, err = e.lateNodes(nodes)
-	if late == nil || late.Node != "cp-1" || !errors.Is(err, errMachineOff) {
-		t.Errorf("cp-1 is off: %v, %v", late, err)
+	err := e.explain(t.Context(), &apply.MachineError{Node: "cp-1", Err: apply.ErrOff})
+	want := &HintedError{Hint: "haplane up starts it again; its console is in " + s.Machines() + "/cp-1/console.log", Log: []string{"bye"}}
+	got, ok := err.(*HintedError)
+	if !ok || got.Error() != "the machine is off" {
+		t.Fatal(err)
 	}
-	cp1, _ := e.topology.Node("cp-1")
-	var hinted *HintedError
-	if !errors.As(e.withConsole(cp1, err), &hinted) || !strings.HasPrefix(hinted.Hint, "haplane up starts it again; its console is in "+e.Store.Machines()) {
-		t.Errorf("hint of %v: %+v", err, hinted)
-	}
-	if d := cmp.Diff([]string{"bye"}, hinted.Log); d != "" {
-		t.Error(d)
+	got.Err = nil
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Error(diff)
 	}
 }
 
-// on makes a machine that was created and whose process is this test's.
-func (e *env) on(t *testing.T, node string) {
-	t.Helper()
-	e.off(t, node)
-	stat, err := os.ReadFile("/proc/self/stat")
-	if err != nil {
-		t.Fatal(err)
-	}
-	boot, err := os.ReadFile("/proc/sys/kernel/random/boot_id")
-	if err != nil {
-		t.Fatal(err)
-	}
-	fields := strings.Fields(string(stat[strings.LastIndex(string(stat), ")")+1:]))
-	process := fmt.Sprintf(`{"pid": %d, "start": %s, "boot": %q}`, os.Getpid(), fields[19], strings.TrimSpace(string(boot)))
-	if err := os.WriteFile(filepath.Join(e.Store.Machines(), node, "process.json"), []byte(process), 0o600); err != nil {
-		t.Fatal(err)
-	}
-}
-
-func TestMachinesThatRunAreNotStarted(t *testing.T) {
-	e, _ := recorded()
-	e.Store = testStore(t)
-	e.off(t, "cp-2") // the others do not even exist
-	e.on(t, "worker-1")
-	if err := e.noteStart(); err != nil {
-		t.Fatal(err)
-	}
-	if got := slices.Sorted(maps.Keys(e.started)); !slices.Equal(got, []string{"cp-1", "cp-2", "cp-3", "lb-1"}) {
-		t.Errorf("started are %v, want all but worker-1", got)
+// A cluster of which a machine was never made is not started: it was never up.
+func TestStartOfAnUnfinishedCluster(t *testing.T) {
+	s := applied(t, commented)
+	e := newEnv(must[*spec.Cluster](t)(s.Cluster()), testOptions(t, s))
+	e.off(t, "cp-1")
+	if _, err := Start(t.Context(), testOptions(t, s)); err == nil || err.Error() != "0 of 4 machines were made: bringing it up was cut off" {
+		t.Errorf("error %v", err)
 	}
 }

@@ -2,10 +2,8 @@ package cluster
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"os"
-	"time"
 
 	"github.com/haplane/haplane/internal/component"
 	"github.com/haplane/haplane/internal/fileset"
@@ -63,47 +61,8 @@ func (e *env) builtImages() render.Images {
 	return render.Images{Pause: e.imageRef("pause"), CoreDNS: e.imageRef("coredns")}
 }
 
-// makeKeys makes everything of the machines that can be made without them: what
-// is missing of keys and certificates, and then every file.
-func makeKeys(_ context.Context, e *env) error {
-	now := time.Now()
-	plan, err := e.completeKeys(now)
-	if err != nil {
-		return err
-	}
-	if err := e.saveKeys(plan); err != nil {
-		return err
-	}
-	for _, warning := range certificateWarnings(e.rows, e.keys, now) {
-		e.detail("make-keys", "warning: %s", warning)
-	}
-	hosts, err := e.Store.Hosts(e.topology)
-	if err != nil {
-		return err
-	}
-	if e.ssh, err = e.Store.PrepareSSH(hosts); err != nil {
-		return err
-	}
-	save := func() error { return e.Store.SaveCluster(e.cluster) }
-	if e.text != nil {
-		save = func() error { return e.Store.SaveClusterText(e.text) }
-	}
-	if err := errors.Join(e.recordWanted(), save()); err != nil {
-		return err
-	}
-	return e.render()
-}
-
-// render makes every file of every machine, in memory.
-func (e *env) render() error {
-	if e.topology.OwnsEndpoints() {
-		if err := e.addAgent(); err != nil {
-			return err
-		}
-	}
-	e.rendered = render.Render(e.input())
-	return nil
-}
+// manifests are what is applied to Kubernetes.
+func (e *env) manifests() [][]byte { return [][]byte{render.RBAC(), render.CoreDNS(e.input())} }
 
 func (e *env) input() render.Input {
 	in := render.Input{Topology: e.topology, Keys: e.keys, Platforms: map[string]render.Platform{},
@@ -134,8 +93,11 @@ func (e *env) imageRef(program string) string {
 	panic("cluster: no program " + program) // the table of components lacks it
 }
 
-// addAgent puts this very program on the control-plane nodes, as haplane agent.
+// addAgent puts this very program on the control-plane nodes, as haplane agent, where it runs.
 func (e *env) addAgent() error {
+	if !e.topology.OwnsEndpoints() {
+		return nil
+	}
 	file, err := os.Executable()
 	if err != nil {
 		return fmt.Errorf("find own program: %w", err)
@@ -163,14 +125,6 @@ func (e *env) connect() error {
 	e.reach = func(name string) machine.Machine { return client.Machine(name) }
 	e.done = append(e.done, client.Close)
 	return nil
-}
-
-func nspawnMachines(e *env) []nspawn.Machine {
-	var out []nspawn.Machine
-	for _, n := range e.topology.Nodes {
-		out = append(out, e.nspawnMachine(n))
-	}
-	return out
 }
 
 func (e *env) nspawnMachine(n topology.Node) nspawn.Machine {

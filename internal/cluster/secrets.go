@@ -43,22 +43,3 @@ func (e *env) loadKeys() error {
 	}
 	return nil
 }
-
-// saveKeys makes what a plan names and tells the user why, but for a cluster's first keys.
-func (e *env) saveKeys(plan []pki.Reissue) error {
-	var names []string
-	for _, r := range plan {
-		names = append(names, r.Name)
-		if r.OldSerial != "" {
-			e.detail("make-keys", "%s anew: %s", r.Name, r.Reason)
-		}
-	}
-	if len(plan) == 0 {
-		return nil
-	}
-	if err := e.Store.SaveKeys(e.keys, names); err != nil {
-		return err
-	}
-	e.changes.add(fmt.Sprintf("made %d keys and certificates", len(plan)))
-	return nil
-}

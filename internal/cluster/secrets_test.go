@@ -12,6 +12,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/haplane/haplane/internal/change"
 	"github.com/haplane/haplane/internal/pki"
 	"github.com/haplane/haplane/internal/store"
 	"github.com/haplane/haplane/spec"
@@ -26,17 +27,22 @@ func run(s store.Store) *env {
 func broughtUp(t *testing.T, at time.Time) store.Store {
 	t.Helper()
 	s := testStore(t)
-	e := run(s)
-	plan, err := e.completeKeys(at)
-	if err != nil {
+	l := &live{env: run(s), Request: Request{Wanted: spec.Default("demo")}, record: &store.Record{},
+		change: &change.Change{Steps: []change.Step{{ID: change.IssueCertificates}}}}
+	var err error
+	if l.issues, err = l.completeKeys(at); err != nil {
 		t.Fatal(err)
 	}
-	hosts, err := s.Hosts(e.topology)
-	if err != nil {
+	j := &journal{live: l}
+	if err := errors.Join(l.prepareSSH(), l.begin(), j.Issue()); err != nil {
 		t.Fatal(err)
 	}
-	_, sshErr := s.PrepareSSH(hosts)
-	if err := errors.Join(e.saveKeys(plan), sshErr, e.recordWanted(), e.recordApplied()); err != nil {
+	for _, n := range l.topology.Nodes {
+		if err := j.SetNode(n, change.Active, false); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := l.settle(); err != nil {
 		t.Fatal(err)
 	}
 	return s
@@ -82,7 +88,7 @@ func TestLostSecretsOfAClusterAreNotMadeAnew(t *testing.T) {
 					}
 				}
 				before := content(t, s)
-				err := makeKeys(t.Context(), run(s))
+				_, err := run(s).completeKeys(now)
 				var lost *store.LostError
 				if !errors.As(err, &lost) || len(lost.Secrets) != len(lose) {
 					t.Fatalf("%s: %v", how, err)
@@ -128,30 +134,35 @@ func TestLeavesOfAClusterAreRenewed(t *testing.T) {
 // A file is recorded as wanted before anything is made of it, and as applied once it is.
 func TestRecordOfABringUp(t *testing.T) {
 	s := testStore(t)
-	e := run(s)
-	record := func() *store.Record {
-		t.Helper()
-		r, err := s.Record()
-		if err != nil {
-			t.Fatal(err)
-		}
-		return r
+	l := must[*live](t)(newBringUp(Request{Command: "haplane up", Wanted: spec.Default("demo")}, testOptions(t, s)))
+	if _, err := os.Stat(s.Dir); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("preparing it made %s: %v", s.Dir, err)
 	}
-	if err := e.recordWanted(); err != nil {
+	if err := errors.Join(l.plan(), l.begin()); err != nil {
 		t.Fatal(err)
 	}
-	if r := record(); r.Applied != nil || r.Wanted == nil || len(r.Nodes) != 5 || r.Nodes[0].State != store.Joining {
+	r := must[*store.Record](t)(s.Record())
+	if r.Applied != nil || r.Wanted == nil || len(r.Nodes) != 5 || r.Nodes[0].State != store.Joining || r.Change == nil || r.Change.Command != "haplane up" {
 		t.Errorf("under way: %+v", r)
 	}
-	if err := e.recordApplied(); err != nil {
+	text := string(must[[]byte](t)(s.ClusterText()))
+	if parsed := must[*spec.Cluster](t)(spec.Parse("text", []byte(text))); len(parsed.Spec.Nodes) != 5 {
+		t.Errorf("cluster file:\n%s", text)
+	}
+	// What goes on does so with the file that is there.
+	again := must[*live](t)(newBringUp(Request{Wanted: r.Wanted}, testOptions(t, s)))
+	if err := errors.Join(again.plan(), again.begin()); err != nil {
 		t.Fatal(err)
 	}
-	done := record()
-	if done.Wanted != nil || len(done.Nodes) != 5 || done.Nodes[0] != (store.Node{Name: "cp-1", Role: spec.RoleControlPlane, Address: "10.10.10.11", State: store.Active}) {
+	if err := again.settle(); err != nil {
+		t.Fatal(err)
+	}
+	done := must[*store.Record](t)(s.Record())
+	if done.Wanted != nil || done.Change != nil || done.Applied == nil || len(done.Nodes) != 5 {
 		t.Errorf("done: %+v", done)
 	}
-	if err := errors.Join(run(s).recordWanted(), run(s).recordApplied()); err != nil || record().Serial != done.Serial {
-		t.Errorf("again: serial %d, was %d, %v", record().Serial, done.Serial, err)
+	if is := string(must[[]byte](t)(s.ClusterText())); is != text {
+		t.Errorf("the file became:\n%s", is)
 	}
 }
 

@@ -42,6 +42,8 @@ type ChangeStatus struct {
 	Steps   int       `json:"steps"`           // that are done
 	Last    string    `json:"last,omitempty"`  // the step that was begun last
 	Error   string    `json:"error,omitempty"` // why it stopped
+	// BringUp says that it is the first one, and the cluster was never whole.
+	BringUp bool `json:"bringUp,omitempty"`
 }
 
 // NodeStatus is a machine of the cluster. Ready is what Kubernetes says of a node
@@ -168,7 +170,7 @@ func (c *collector) nodes(ctx context.Context) error {
 func (c *collector) apiServers(ctx context.Context) error {
 	nodes := c.env.topology.ControlPlane()
 	seen, _ := gather(ctx, nodes, func(ctx context.Context, n topology.Node) (string, error) {
-		if err := c.env.apiServerReady(ctx, n); err != nil {
+		if err := c.env.access().Ready(ctx, n); err != nil {
 			return err.Error(), nil
 		}
 		return "", nil

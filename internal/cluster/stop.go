@@ -4,7 +4,12 @@ import (
 	"context"
 	"fmt"
 
+	"github.com/haplane/haplane/internal/change"
+	"github.com/haplane/haplane/internal/observed"
 	"github.com/haplane/haplane/internal/phase"
+	"github.com/haplane/haplane/internal/render"
+	"github.com/haplane/haplane/internal/store"
+	"github.com/haplane/haplane/internal/topology"
 	"github.com/haplane/haplane/spec"
 )
 
@@ -12,40 +17,83 @@ var halt = []phase.Phase[*env]{
 	{ID: "stop-machines", Done: allStopped, Run: stopMachines},
 }
 
-// resume is bringUp without what a cluster that was up has already.
-var resume = []phase.Phase[*env]{
-	{ID: "start-machines", Done: machinesRunning, Run: startMachines},
-	{ID: "wait-for-api-servers", Done: apiServersReady, Run: waitForAPIServers},
-	{ID: "wait-for-nodes", Run: waitForNodes},
-	{ID: "wait-for-dns", Run: waitForDNS},
+// Stop shuts the machines down in good order; their data stays. It returns what it did.
+func Stop(ctx context.Context, o Options) ([]string, error) {
+	var changes []string
+	err := onExisting(o, func(e *env) error {
+		err := phase.Run(ctx, e, halt, e.report)
+		changes = e.changes.all()
+		return e.explain(ctx, err)
+	})
+	return changes, err
 }
 
-// Stop shuts the machines down in good order; their data stays.
-func Stop(ctx context.Context, o Options) ([]string, error) { return onExisting(ctx, o, halt) }
+// Start starts machines that were stopped, or that went down with the host, and waits
+// until the cluster is as it was. It returns the steps that did something.
+func Start(ctx context.Context, o Options) ([]string, error) {
+	var changes []string
+	err := onExisting(o, func(e *env) error {
+		l, err := e.resumed()
+		if err != nil {
+			return err
+		}
+		for _, s := range l.change.Steps {
+			if s.Verb == change.StartMachine {
+				changes = append(changes, s.ID)
+			}
+		}
+		r := l.runner()
+		r.Journal = unwritten{} // a change that was cut off has the journal
+		return l.explain(ctx, r.Run(ctx, l.change))
+	})
+	return changes, err
+}
 
-// Start starts machines that were stopped, or that went down with the host, and
-// waits until the cluster is as it was.
-func Start(ctx context.Context, o Options) ([]string, error) { return onExisting(ctx, o, resume) }
-
-// onExisting runs phases on a cluster that was brought up before.
-func onExisting(ctx context.Context, o Options, phases []phase.Phase[*env]) ([]string, error) {
+// onExisting does something with a cluster that was brought up before, under its lock.
+func onExisting(o Options, do func(*env) error) error {
 	c, err := o.Store.Cluster()
 	if err != nil {
-		return nil, err
+		return err
 	}
 	unlock, err := o.Store.Lock()
 	if err != nil {
-		return nil, err
+		return err
 	}
 	defer unlock()
 	e := newEnv(c, o)
 	defer e.close()
 	if err := e.loadKeys(); err != nil {
+		return err
+	}
+	return do(e)
+}
+
+// resumed has the steps that start a cluster again.
+func (e *env) resumed() (*live, error) {
+	made, err := e.power()
+	if err != nil {
 		return nil, err
 	}
-	err = phase.Run(ctx, e, phases, e.report)
-	return e.changes.all(), e.explain(ctx, err)
+	if len(made) < len(e.topology.Nodes) {
+		return nil, withHint(fmt.Errorf("%d of %d machines were made: %w", len(made), len(e.topology.Nodes), errUnfinished), "haplane up finishes it")
+	}
+	l := &live{env: e, Request: Request{Wanted: e.cluster}, record: &store.Record{}}
+	l.rendered = render.Render(render.Input{Topology: e.topology}) // the names of programs are all that matters
+	l.seen.Machines = map[string]observed.Machine{}
+	for name, running := range made {
+		l.seen.Machines[name] = observed.Machine{Made: true, Running: running}
+	}
+	l.change = change.Resume(change.Input{Wanted: l.topology, Desired: l.rendered, Observed: l.seen})
+	return l, l.connect()
 }
+
+// unwritten is the journal of steps that change nothing of what a cluster is.
+type unwritten struct{}
+
+func (unwritten) Note(change.Step, string) error                  { return nil }
+func (unwritten) SetNode(topology.Node, change.State, bool) error { return nil }
+func (unwritten) Forget(topology.Node) error                      { return nil }
+func (unwritten) Issue() error                                    { return nil }
 
 func allStopped(_ context.Context, e *env) (bool, error) {
 	running, err := e.running()
@@ -71,18 +119,4 @@ func stopMachines(ctx context.Context, e *env) error {
 		}
 	}
 	return e.provider().Stop(ctx)
-}
-
-func startMachines(ctx context.Context, e *env) error {
-	if list, err := e.provider().List(); err != nil || len(list) < len(e.topology.Nodes) {
-		return withHint(fmt.Errorf("%d of %d machines were made: %w", len(list), len(e.topology.Nodes), errUnfinished), "haplane up finishes it")
-	}
-	if err := e.noteStart(); err != nil {
-		return err
-	}
-	if err := e.provider().Start(ctx); err != nil {
-		return err
-	}
-	e.addStarted()
-	return e.waitForMachines(ctx)
 }

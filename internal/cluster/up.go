@@ -5,35 +5,27 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"strings"
 
 	"sigs.k8s.io/yaml"
 
 	"github.com/haplane/haplane/internal/component"
 	"github.com/haplane/haplane/internal/image"
+	"github.com/haplane/haplane/internal/machine/ssh"
 	"github.com/haplane/haplane/internal/phase"
 	"github.com/haplane/haplane/internal/store"
 	"github.com/haplane/haplane/spec"
 )
 
-// bringUp is the whole of `haplane up`. Each step observes the machines first,
-// so the list run again changes nothing, and one that was cut off is finished.
-var bringUp = []phase.Phase[*env]{
+// prepare is what a bring-up does on this host, before it makes anything of the cluster.
+var prepare = []phase.Phase[*env]{
 	{ID: "check-host", Done: hostChecked, Run: checkHost},
 	{ID: "build-components", Run: buildComponents},
 	{ID: "build-image", Run: buildImage},
-	{ID: "make-keys", Run: makeKeys},
-	{ID: "create-machines", Done: machinesRunning, Run: createMachines},
-	{ID: "write-files", Done: filesCurrent, Run: writeFiles},
-	{ID: "start-control-plane", Done: controlPlaneStarted, Run: startControlPlane},
-	{ID: "wait-for-api-servers", Done: apiServersReady, Run: waitForAPIServers},
-	{ID: "apply-manifests", Run: applyManifests, With: []phase.Phase[*env]{
-		{ID: "start-nodes", Done: nodesStarted, Run: startNodes}}},
-	{ID: "wait-for-nodes", Run: waitForNodes},
-	{ID: "wait-for-dns", Run: waitForDNS},
 }
 
-// buildOnly is the part of bringUp that `haplane image build` does.
+// buildOnly is the part of prepare that `haplane image build` does.
 var buildOnly = []phase.Phase[*env]{
 	{ID: "check-host", Run: checkBuildHost},
 	{ID: "build-components", Run: buildComponents},
@@ -50,33 +42,69 @@ func Up(ctx context.Context, q Request, o Options) (*Outcome, error) {
 	if exists {
 		return Apply(ctx, q, o)
 	}
-	changes, err := bringUpNew(ctx, q, o)
-	return &Outcome{fresh: len(changes) > 0}, err
+	return bringUp(ctx, q, o)
 }
 
-// bringUpNew runs all phases and returns what it changed, a line each.
-func bringUpNew(ctx context.Context, q Request, o Options) ([]string, error) {
-	c := q.Wanted
+// bringUp makes a cluster, or what is missing of one that an earlier run did not finish.
+// Nobody relies on it yet: there is nothing to measure, and nobody to be kept away from its machines.
+func bringUp(ctx context.Context, q Request, o Options) (*Outcome, error) {
 	unlock, err := o.Store.Lock()
 	if err != nil {
 		return nil, err
 	}
 	defer unlock()
-	if err := sameCluster(o.Store, c); err != nil {
-		return nil, err
-	}
 	release, err := component.Hold(ctx, o.Cache) // nothing of the cache goes while this runs
 	if err != nil {
 		return nil, err
 	}
 	defer release()
-	e := newEnv(c, o)
-	e.text = q.Text
-	defer e.close()
-	if err = phase.Run(ctx, e, bringUp, e.report); err == nil {
-		err = e.recordApplied()
+	l, err := newBringUp(q, o)
+	if err != nil {
+		return nil, err
 	}
-	return e.changes.all(), e.explain(ctx, err)
+	defer l.close()
+	if err := phase.Run(ctx, l.env, prepare, l.report); err != nil {
+		return nil, l.explain(ctx, err)
+	}
+	return &Outcome{fresh: true}, l.explain(ctx, l.make(ctx))
+}
+
+// make walks through the steps of a bring-up.
+func (l *live) make(ctx context.Context) error {
+	l.rendered = l.of(l.topology)
+	for _, step := range []func() error{l.prepareSSH, l.connect, func() error { return l.look(ctx) }, l.plan, l.begin} {
+		if err := step(); err != nil {
+			return err
+		}
+	}
+	if err := l.runner().Run(ctx, l.change); err != nil {
+		return errors.Join(err, l.failed(err))
+	}
+	return l.settle()
+}
+
+// newBringUp prepares a bring-up without touching anything.
+func newBringUp(q Request, o Options) (*live, error) {
+	if err := sameCluster(o.Store, q.Wanted); err != nil {
+		return nil, err
+	}
+	record, err := o.Store.Record()
+	if errors.Is(err, store.ErrNoCluster) {
+		record, err = &store.Record{}, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	if _, err := o.Store.ClusterText(); errors.Is(err, os.ErrNotExist) && q.Text == nil {
+		if q.Text, err = yaml.Marshal(q.Wanted); err != nil {
+			return nil, fmt.Errorf("write cluster file: %w", err)
+		}
+	}
+	l := &live{env: newEnv(q.Wanted, o), Request: q, record: record}
+	if err := l.planKeys(); err != nil {
+		return nil, err
+	}
+	return l, l.addAgent()
 }
 
 // BuildImage builds the components and the golden image, as far as they are not there.
@@ -93,9 +121,33 @@ func BuildImage(ctx context.Context, o Options) (image.Image, error) {
 
 func (e *env) report(ev phase.Event) { e.Report(Progress{Event: ev}) }
 
-// sameCluster refuses a file that differs from the one that the cluster was made
-// from in more than the flags of its programs: nothing here changes the shape of
-// a live cluster.
+func hostChecked(_ context.Context, e *env) (bool, error) {
+	running, err := e.running()
+	return len(running) == len(e.topology.Nodes), err
+}
+
+// checkHost tells everything that this host lacks, at once.
+func checkHost(ctx context.Context, e *env) error {
+	if os.Geteuid() != 0 {
+		return withHint(errors.New("local machines need root"), "run it again with sudo")
+	}
+	var names []string
+	for _, n := range e.topology.Nodes {
+		names = append(names, n.Name)
+	}
+	return errors.Join(checkBuildHost(ctx, e), ssh.Check(), e.provider().Check(ctx, names))
+}
+
+func checkBuildHost(ctx context.Context, e *env) error {
+	o, err := e.componentOptions()
+	if err != nil {
+		return err
+	}
+	return errors.Join(o.Check(ctx), image.Check())
+}
+
+// sameCluster refuses a file that differs from the one that an unfinished cluster was begun
+// with in more than the flags of its programs: what there is of it is finished first.
 func sameCluster(s store.Store, c *spec.Cluster) error {
 	have, err := s.Cluster()
 	if errors.Is(err, store.ErrNoCluster) {

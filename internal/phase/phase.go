@@ -6,8 +6,6 @@ import (
 	"context"
 	"fmt"
 	"time"
-
-	"golang.org/x/sync/errgroup"
 )
 
 // A Phase is one step. Without Done it always runs, and Run finds out by itself
@@ -16,8 +14,6 @@ type Phase[E any] struct {
 	ID   string // kebab-case, stable
 	Done func(context.Context, E) (bool, error)
 	Run  func(context.Context, E) error
-	// With lists steps that run beside this one; the next begins when all have ended.
-	With []Phase[E]
 }
 
 // State is how far a phase is.
@@ -31,23 +27,21 @@ const (
 	Failed   State = "failed"
 )
 
-// An Event tells of a phase. Elapsed is set once it has ended.
+// An Event tells of a phase or a task. Elapsed is set once it has ended.
 type Event struct {
 	ID      string
+	Group   string // that it is shown as, of Of that do the same; "" is by itself
+	Of      int
 	State   State
 	Elapsed time.Duration
 	Err     error
 }
 
 // Run runs the phases in order and stops at the first that fails; the error
-// starts with its ID. report is called from several goroutines.
+// starts with its ID.
 func Run[E any](ctx context.Context, env E, phases []Phase[E], report func(Event)) error {
 	for _, p := range phases {
-		group, groupCtx := errgroup.WithContext(ctx)
-		for _, one := range append([]Phase[E]{p}, p.With...) {
-			group.Go(func() error { return run(groupCtx, env, one, report) })
-		}
-		if err := group.Wait(); err != nil {
+		if err := run(ctx, env, p, report); err != nil {
 			return err
 		}
 	}

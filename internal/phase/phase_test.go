@@ -48,7 +48,6 @@ func TestRunStopsAtTheFirstFailure(t *testing.T) {
 	for name, p := range map[string]Phase[*int]{
 		"run":  {ID: "x", Run: fail},
 		"done": {ID: "x", Done: broken, Run: add},
-		"with": {ID: "w", Run: func(context.Context, *int) error { return nil }, With: []Phase[*int]{{ID: "x", Run: fail}}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			var r recorder
@@ -61,17 +60,6 @@ func TestRunStopsAtTheFirstFailure(t *testing.T) {
 				t.Error(r.events)
 			}
 		})
-	}
-}
-
-func TestRunBesideEachOther(t *testing.T) {
-	var r recorder
-	meet := make(chan struct{})
-	send := func(context.Context, *int) error { meet <- struct{}{}; return nil }
-	receive := func(context.Context, *int) error { <-meet; return nil }
-	err := Run(t.Context(), nil, []Phase[*int]{{ID: "a", Run: send, With: []Phase[*int]{{ID: "b", Run: receive}}}}, r.report)
-	if err != nil || len(r.events) != 4 {
-		t.Error(err, r.events)
 	}
 }
 

@@ -13,28 +13,12 @@ import (
 
 // Plan writes what a run would do.
 func Plan(w io.Writer, p *cluster.Plan) {
-	if p.Live() {
-		if Steps(w, p); p.Nothing() {
-			return
-		}
-		certificates(w, p)
-		files(w, p)
-		objects(w, p)
+	if Steps(w, p); p.Nothing() {
 		return
 	}
-	fmt.Fprintln(w, "PHASES")
-	for _, phase := range p.Phases {
-		fmt.Fprintf(w, "  %-22s %s\n", phase.ID, state(phase))
-	}
-	fmt.Fprintf(w, "\nKEYS AND CERTIFICATES TO MAKE: %d\n", len(p.Keys))
-	for _, r := range p.Reissue {
-		fmt.Fprintf(w, "  %-30s %s\n", r.Name, r.Reason)
-	}
+	certificates(w, p)
 	files(w, p)
 	objects(w, p)
-	if p.Nothing() {
-		fmt.Fprintln(w, "\nnothing to do")
-	}
 }
 
 // Steps writes the steps of a change, each with its reason and, where it is about
@@ -86,15 +70,26 @@ func tolerance(t change.Tolerance) string {
 	return fmt.Sprintf("%s, tolerates %d", text, t.Tolerates)
 }
 
+// certificatesLine says aloud where none is reissued.
 func certificatesLine(p *cluster.Plan) string {
-	if len(p.Reissue) == 0 {
-		return "certificates reissued: none"
+	made := 0
+	for _, r := range p.Reissue {
+		if r.OldSerial == "" {
+			made++
+		}
 	}
-	return fmt.Sprintf("certificates reissued: %d", len(p.Reissue))
+	line := "certificates reissued: none"
+	if again := len(p.Reissue) - made; again > 0 {
+		line = fmt.Sprintf("certificates reissued: %d", again)
+	}
+	if made > 0 {
+		line += fmt.Sprintf("; keys and certificates made: %d", made)
+	}
+	return line
 }
 
 func certificates(w io.Writer, p *cluster.Plan) {
-	fmt.Fprintf(w, "\nCERTIFICATES TO REISSUE: %d\n", len(p.Reissue))
+	fmt.Fprintf(w, "\nKEYS AND CERTIFICATES TO MAKE: %d\n", len(p.Reissue))
 	for _, c := range p.Reissue {
 		fmt.Fprintf(w, "  %-30s %s\n", c.Name, c.Reason)
 		if c.OldSerial != "" {
@@ -129,14 +124,4 @@ func objects(w io.Writer, p *cluster.Plan) {
 	for _, o := range p.Objects {
 		fmt.Fprintf(w, "  %s %s %s\n", word(o.Change == kubeapi.Created, "new    ", "changed"), o.Kind, path.Join(o.Namespace, o.Name))
 	}
-}
-
-func state(p cluster.PlannedPhase) string {
-	switch {
-	case p.Done:
-		return "nothing to do"
-	case p.Looks:
-		return "to run"
-	}
-	return "always runs"
 }

@@ -18,9 +18,9 @@ STEPS: 4
                                            etcd: 3 voters, tolerates 1 -> 4 voters, tolerates 1
    3  restart@cp-1/kube-apiserver          kube-apiserver; flag v: 2 -> 3
    4  lb-backends@lb-1                     to cp-1, cp-4
-certificates reissued: 2
+certificates reissued: 1; keys and certificates made: 1
 
-CERTIFICATES TO REISSUE: 2
+KEYS AND CERTIFICATES TO MAKE: 2
   apiserver-cp-4                 there is none
   apiserver-cp-1                 ends in 9 days
                                  serial a1 -> b1
@@ -57,7 +57,7 @@ STEPS: 2
    2  lb-backends@lb-1
 certificates reissued: none
 
-CERTIFICATES TO REISSUE: 0
+KEYS AND CERTIFICATES TO MAKE: 0
 
 FILES TO WRITE: 0
 

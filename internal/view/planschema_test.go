@@ -52,8 +52,7 @@ func TestSchemas(t *testing.T) {
 func wholePlan() *cluster.Plan {
 	three, four := change.Tolerance{Voters: 3, Healthy: 3, Tolerates: 1}, change.Tolerance{Voters: 4, Healthy: 4, Tolerates: 1}
 	return &cluster.Plan{
-		Phases: []cluster.PlannedPhase{},
-		Etcd:   &change.Tolerance{Voters: 3, Healthy: 2, Tolerates: 0},
+		Etcd: &change.Tolerance{Voters: 3, Healthy: 2, Tolerates: 0},
 		Steps: []change.Step{
 			{ID: "issue-certificates", Verb: change.IssueCertificates, Why: []change.Reason{{What: "certificate apiserver-cp-4", New: "there is none"}}},
 			{ID: "member-promote@cp-4", Verb: change.PromoteMember, Node: "cp-4", Why: []change.Reason{{What: "spec.nodes[cp-4]", New: "control-plane 10.10.10.14"}},

@@ -35,6 +35,8 @@ type run struct {
 	id    string
 	since time.Time
 	told  time.Time // when there was last a line about it, without a terminal
+	ended int       // of a group: the steps that have ended well
+	did   bool      // of a group: one of them found something to do
 }
 
 // A wait is for something on a node, or in the whole cluster where that is empty.
@@ -75,18 +77,38 @@ func (p *Progress) tick() {
 	}
 }
 
-// Event shows a phase's event; see phase.Event.
+// Event shows a phase's event; see phase.Event. A group begins with the first of its
+// steps, and has ended when all of them have or one has failed.
 func (p *Progress) Event(e phase.Event) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if e.State == phase.Started {
-		p.running = append(p.running, run{id: e.ID, since: time.Now()})
-	} else {
-		p.running = slices.DeleteFunc(p.running, func(r run) bool { return r.id == e.ID })
+	id := cmp.Or(e.Group, e.ID)
+	i := slices.IndexFunc(p.running, func(r run) bool { return r.id == id })
+	switch {
+	case e.State == phase.Started && i < 0:
+		p.running = append(p.running, run{id: id, since: time.Now()})
+	case e.State == phase.Started:
+	case e.Group != "" && e.State != phase.Failed && i >= 0 && !p.running[i].last(&e):
+	default:
+		p.running = slices.DeleteFunc(p.running, func(r run) bool { return r.id == id })
 		p.detail, p.waits = "", nil
 		p.line(ended(e))
 	}
 	p.draw()
+}
+
+// last counts a step of a group that has ended. Of the last one it makes an event of the whole group.
+func (r *run) last(e *phase.Event) bool {
+	r.ended++
+	r.did = r.did || e.State != phase.Current
+	if r.ended < e.Of {
+		return false
+	}
+	e.ID, e.Elapsed = e.Group, time.Since(r.since)
+	if r.did {
+		e.State = phase.Finished
+	}
+	return true
 }
 
 func ended(e phase.Event) string {

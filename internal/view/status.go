@@ -57,6 +57,9 @@ func underway(c *cluster.ChangeStatus) string {
 	if c.Error != "" {
 		text += "\n  it stopped: " + c.Error
 	}
+	if c.BringUp {
+		return "bringing it up was cut off: " + text + "\n  haplane up finishes it"
+	}
 	return "a change was cut off: " + text + "\n  haplane apply goes on with it, haplane apply --abort goes back"
 }
 

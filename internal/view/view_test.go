@@ -11,9 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/haplane/haplane/internal/cluster"
-	"github.com/haplane/haplane/internal/kubeapi"
 	"github.com/haplane/haplane/internal/phase"
-	"github.com/haplane/haplane/internal/pki"
 	"github.com/haplane/haplane/spec"
 )
 
@@ -106,45 +104,33 @@ func TestProgressOnATerminal(t *testing.T) {
 	shows("the end", "✓ make                      0.0s", "✗ wait                     60.0s")
 }
 
-func TestPlan(t *testing.T) {
-	for name, c := range map[string]struct {
-		plan cluster.Plan
-		want string
-	}{
-		"nothing": {cluster.Plan{Phases: []cluster.PlannedPhase{{ID: "make-keys"}, {ID: "write-files", Looks: true, Done: true}}}, `PHASES
-  make-keys              always runs
-  write-files            nothing to do
-
-KEYS AND CERTIFICATES TO MAKE: 0
-
-FILES TO WRITE: 0
-
-OBJECTS TO APPLY: 0
-
-nothing to do
-`},
-		"something": {cluster.Plan{Phases: []cluster.PlannedPhase{{ID: "write-files", Looks: true}}, Keys: []string{"ca"}, Reissue: []pki.Reissue{{Name: "ca", Reason: "there is none"}},
-			Files:   []cluster.FileChange{{Node: "cp-1", Path: "/etc/a", Diff: "-x\n+y\n"}},
-			Objects: []kubeapi.Applied{{Kind: "Service", Namespace: "kube-system", Name: "kube-dns", Change: kubeapi.Created}}}, `PHASES
-  write-files            to run
-
-KEYS AND CERTIFICATES TO MAKE: 1
-  ca                             there is none
-
-FILES TO WRITE: 1
-  changed cp-1:/etc/a
--x
-+y
-
-OBJECTS TO APPLY: 1
-  new     Service kube-system/kube-dns
-`},
-	} {
-		var w bytes.Buffer
-		Plan(&w, &c.plan)
-		if d := cmp.Diff(c.want, w.String()); d != "" {
-			t.Errorf("%s: %s", name, d)
-		}
+// Of steps that do the same on several nodes there is one line.
+func TestProgressOfAGroup(t *testing.T) {
+	var w bytes.Buffer
+	p := NewProgress(&w, -1)
+	event := func(id string, state phase.State) {
+		p.Event(phase.Event{ID: id, Group: "start", Of: 2, State: state, Elapsed: time.Minute})
+	}
+	for range 2 { // also one after the other
+		event("start@cp-1", phase.Started)
+		event("start@cp-1", phase.Current)
+		event("start@cp-2", phase.Started)
+		event("start@cp-2", phase.Finished)
+	}
+	event("start@cp-1", phase.Started)
+	event("start@cp-2", phase.Started)
+	event("start@cp-1", phase.Current)
+	event("start@cp-2", phase.Current)
+	event("start@cp-1", phase.Started)
+	event("start@cp-1", phase.Failed)
+	p.Close()
+	want := `✓ start                     0.0s
+✓ start                     0.0s
+✓ start                     0.0s  nothing to do
+✗ start@cp-1               60.0s
+`
+	if diff := cmp.Diff(want, w.String()); diff != "" {
+		t.Error(diff)
 	}
 }
 

@@ -11,8 +11,8 @@ import (
 )
 
 // Create makes the machines that are missing and starts those that do not run,
-// all at once. machines is the whole cluster: each knows the names of the
-// others when it starts. Those that run are left alone, so that a live cluster can grow. A machine is started when its process is; Ready waits for its sshd.
+// all at once. Those that run are left alone, so that a live cluster can grow. A
+// machine is started when its process is; Ready waits for its sshd.
 //
 // A machine whose making was cut off is made anew. One that has lost its record is
 // given it back if its Image is told; the error wraps ErrDamaged where it has lost more.
@@ -23,11 +23,8 @@ func (p *Provider) Create(ctx context.Context, machines []Machine) error {
 	if err := errors.Join(p.validateMachines(machines), p.validateOthers(machines)); err != nil {
 		return err
 	}
-	if err := p.makeNetwork(ctx); err != nil {
-		return fmt.Errorf("make network %s: %w", p.Network, err)
-	}
-	if err := p.enableService(ctx); err != nil {
-		return fmt.Errorf("enable service: %w", err)
+	if err := p.makeShared(ctx); err != nil {
+		return err
 	}
 	return each(machines, func(_ int, m Machine) error {
 		if err := p.create(ctx, m, machines); err != nil {
@@ -35,6 +32,20 @@ func (p *Provider) Create(ctx context.Context, machines []Machine) error {
 		}
 		return nil
 	})
+}
+
+// makeShared makes what all machines share: the network, and on a host that has it the
+// service that starts them when it boots.
+func (p *Provider) makeShared(ctx context.Context) error {
+	p.shared.Lock()
+	defer p.shared.Unlock()
+	if err := p.makeNetwork(ctx); err != nil {
+		return fmt.Errorf("make network %s: %w", p.Network, err)
+	}
+	if err := p.enableService(ctx); err != nil {
+		return fmt.Errorf("enable service: %w", err)
+	}
+	return nil
 }
 
 // validateOthers is an error when an address is that of a machine that was made
@@ -60,7 +71,7 @@ func (p *Provider) validateOthers(machines []Machine) error {
 }
 
 func (p *Provider) create(ctx context.Context, m Machine, all []Machine) error {
-	files := func() error { return p.writeFiles(m, all) }
+	files := func() error { return p.writeFiles(m, p.known(all)) }
 	rec, err := p.look(m.Name)
 	switch {
 	case errors.Is(err, errRecordLost) && m.Image != "":
@@ -77,6 +88,17 @@ func (p *Provider) create(ctx context.Context, m Machine, all []Machine) error {
 		return fmt.Errorf("it exists with address %s, want %s", list(rec.Addresses), list(m.Addresses))
 	}
 	return p.start(ctx, rec, files)
+}
+
+// known are machines and, behind them, those that are known beside them.
+func (p *Provider) known(machines []Machine) []Machine {
+	out := slices.Clone(machines)
+	for _, k := range p.Known {
+		if !slices.ContainsFunc(machines, func(m Machine) bool { return m.Name == k.Name }) {
+			out = append(out, k)
+		}
+	}
+	return out
 }
 
 func (p *Provider) newRecord(m Machine) record {

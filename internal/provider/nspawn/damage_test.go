@@ -92,7 +92,7 @@ func TestADamagedMachineDoesNotHideTheOthers(t *testing.T) {
 		t.Errorf("records %v, %v", records, err)
 	}
 	for name, want := range map[string]bool{"cp-1": true, "cp-2": true, "half": false, "cp-9": false} {
-		if got := p.known([]string{name}) == nil; got != want {
+		if got := p.exist([]string{name}) == nil; got != want {
 			t.Errorf("%s can be stopped: %v, want %v", name, got, want)
 		}
 	}

@@ -63,8 +63,8 @@ func forwardingHost(ctx context.Context, clusters ...*Provider) error {
 			}
 		}
 	}
-	outside := *clusters[0]
-	outside.Cluster, outside.Network.Prefixes = "nsp-apart-o", bare18
+	outside := &Provider{Cluster: "nsp-apart-o", StateDir: clusters[0].StateDir, Network: clusters[0].Network}
+	outside.Network.Prefixes = bare18
 	if err := outside.makeBridge(); err != nil {
 		return err
 	}

@@ -13,8 +13,8 @@ import (
 // stopGrace is how long a machine may take to shut down by itself.
 const stopGrace = 45 * time.Second
 
-// Start starts created machines that do not run; without names, all of them, and
-// from then on again at each boot of the host. It makes anew whatever of them
+// Start starts created machines that do not run; without names, all of them. From then
+// on the cluster starts again at each boot of the host. It makes anew whatever of them
 // was in the kernel and is there no more. Those that are damaged are named in the
 // error, which wraps ErrDamaged; without names, the others run all the same.
 func (p *Provider) Start(ctx context.Context, names ...string) error {
@@ -25,13 +25,8 @@ func (p *Provider) Start(ctx context.Context, names ...string) error {
 	if damaged != nil && !errors.Is(damaged, ErrDamaged) {
 		return damaged
 	}
-	if err := p.makeNetwork(ctx); err != nil {
-		return fmt.Errorf("make network %s: %w", p.Network, err)
-	}
-	if len(names) == 0 {
-		if err := p.enableService(ctx); err != nil {
-			return fmt.Errorf("enable service: %w", err)
-		}
+	if err := p.makeShared(ctx); err != nil {
+		return err
 	}
 	err := each(records, func(_ int, r record) error {
 		if err := p.start(ctx, r, func() error { return nil }); err != nil {
@@ -108,7 +103,7 @@ func (p *Provider) end(ctx context.Context, names []string, ask func(process)) e
 	if len(names) == 0 {
 		names, err = p.remains() // what has lost its record may run all the same
 	} else {
-		err = p.known(names)
+		err = p.exist(names)
 	}
 	if err != nil {
 		return err
@@ -124,8 +119,8 @@ func (p *Provider) end(ctx context.Context, names []string, ask func(process)) e
 	})
 }
 
-// known is an error when one of the names is that of no machine.
-func (p *Provider) known(names []string) error {
+// exist is an error when one of the names is that of no machine.
+func (p *Provider) exist(names []string) error {
 	for _, name := range names {
 		if _, err := p.look(name); err != nil && !errors.Is(err, ErrDamaged) {
 			return err

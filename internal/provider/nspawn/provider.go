@@ -56,12 +56,16 @@ type Status struct {
 }
 
 // A Provider makes the machines of one cluster. Its methods need root. They can
-// be called again after any error, but not two at a time for one cluster.
+// be called again after any error, and at the same time for different machines of one Provider;
+// no two Providers work on one cluster at a time.
 type Provider struct {
 	Cluster  string  // a DNS label, unique on this host
 	StateDir string  // absolute; the provider's own: Destroy empties it
 	Image    string  // root folder of the image that machines are made from
 	Network  Network // may be empty for Destroy, of a cluster whose file is lost
+	// Known are the machines whose names each one knows from its start on, beside those that
+	// it is created with.
+	Known []Machine
 
 	// StartCommand starts the whole cluster: its program is an absolute path. With
 	// one, and systemd on this host, the machines start when the host boots. It
@@ -69,7 +73,8 @@ type Provider struct {
 	StartCommand     []string
 	StartEnvironment []string
 
-	boot *bootService // other than this host's, for tests
+	boot   *bootService // other than this host's, for tests
+	shared sync.Mutex   // held while what all machines share is made
 }
 
 // List tells the state of every machine that was created, by name.

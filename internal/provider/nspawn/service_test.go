@@ -131,8 +131,7 @@ func TestServiceOfAnotherStateFolder(t *testing.T) {
 	if err := p.enableService(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	other := *p
-	other.StateDir = t.TempDir()
+	other := &Provider{Cluster: p.Cluster, StateDir: t.TempDir(), boot: p.boot}
 	if err := other.ownsService(); err != nil {
 		t.Errorf("a service whose state folder is gone: %v", err)
 	}

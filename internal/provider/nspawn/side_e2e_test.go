@@ -49,8 +49,7 @@ func TestSideBySide(t *testing.T) {
 func TestAnotherStateFolderIsRefused(t *testing.T) {
 	r := newRig(t, "nsp-folder", nil, "10.73.11.0/24")
 	r.must(r.makeNetwork(t.Context()))
-	other := *r.Provider
-	other.StateDir = t.TempDir()
+	other := &Provider{Cluster: r.Cluster, StateDir: t.TempDir(), Network: r.Network}
 	if _, err := other.Destroy(t.Context()); err == nil || !strings.Contains(err.Error(), r.StateDir) {
 		t.Errorf("destroy from another state folder: %v, want an error that names %s", err, r.StateDir)
 	}
