@@ -310,7 +310,8 @@ func place(failure string) string {
 // begin writes down what is about to happen, before it does.
 func (l *live) begin() error {
 	before, err := l.Store.ClusterText()
-	if err != nil && !(l.fresh() && errors.Is(err, fs.ErrNotExist)) {
+	none := l.fresh() && errors.Is(err, fs.ErrNotExist)
+	if err != nil && !none {
 		return err
 	}
 	if c := l.record.Change; c != nil && c.TextBefore != nil {
@@ -341,10 +342,15 @@ func (l *live) begin() error {
 		}
 		return nil
 	})
-	if err != nil || l.Text == nil {
+	switch {
+	case err != nil:
 		return err
+	case l.Text != nil:
+		return l.Store.SaveClusterText(l.Text)
+	case none:
+		return l.Store.SaveCluster(l.Wanted)
 	}
-	return l.Store.SaveClusterText(l.Text)
+	return nil
 }
 
 // putBack undoes begin, of a change that ended before it touched anything.

@@ -122,15 +122,7 @@ func (e *env) kubeconfig(user, server, serverName string) kubeconfig.Config {
 	return e.access().Kubeconfig(user, server, serverName)
 }
 
-// onNodes calls fn for all nodes at once; the error holds those of all, each with the node's name.
-func onNodes(ctx context.Context, nodes []topology.Node, fn func(context.Context, topology.Node) error) error {
-	_, err := gather(ctx, nodes, func(ctx context.Context, n topology.Node) (struct{}, error) {
-		return struct{}{}, fn(ctx, n)
-	})
-	return err
-}
-
-// gather is onNodes for a fn with a result.
+// gather calls fn for all nodes at once; the error holds those of all, each with the node's name.
 func gather[T any](ctx context.Context, nodes []topology.Node, fn func(context.Context, topology.Node) (T, error)) (map[string]T, error) {
 	results, errs := make([]T, len(nodes)), make([]error, len(nodes))
 	var wg sync.WaitGroup

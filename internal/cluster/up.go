@@ -95,10 +95,8 @@ func newBringUp(q Request, o Options) (*live, error) {
 	if err != nil {
 		return nil, err
 	}
-	if _, err := o.Store.ClusterText(); errors.Is(err, os.ErrNotExist) && q.Text == nil {
-		if q.Text, err = yaml.Marshal(q.Wanted); err != nil {
-			return nil, fmt.Errorf("write cluster file: %w", err)
-		}
+	if c := record.Change; c != nil && q.Text == nil {
+		q.Text = c.TextAfter // it may have been cut off before that was in the file
 	}
 	l := &live{env: newEnv(q.Wanted, o), Request: q, record: record}
 	if err := l.planKeys(); err != nil {
@@ -168,5 +166,5 @@ func sameCluster(s store.Store, c *spec.Cluster) error {
 		return err
 	}
 	return withHint(fmt.Errorf("cluster %s exists and was made from another cluster file:\n%s", c.Metadata.Name, strings.TrimSpace(diff)),
-		"only extraArgs can be changed; haplane down --cluster "+c.Metadata.Name+" first, or give the new one another name")
+		fmt.Sprintf("bringing it up was cut off: haplane up --cluster %[1]s finishes it, and then it can be changed; haplane down --cluster %[1]s removes it", c.Metadata.Name))
 }
