@@ -78,6 +78,7 @@ func TestLiveDayInTheLife(t *testing.T) {
 type day struct {
 	*cluster
 	controlPlane, workers []string // nodes that it has now
+	etcd                  []string // those of etcd alone; none where it is on the control-plane nodes
 }
 
 // change runs a command that changes the cluster and returns what it printed.
@@ -124,13 +125,13 @@ func (d *day) wellAgain(t *testing.T) {
 		if err != nil {
 			return err
 		}
-		return errors.Join(d.differences(ctx, s, d.controlPlane, d.workers)...)
+		return errors.Join(d.differences(ctx, s)...)
 	})
 	contains(t, "apply", must(t, 0, d.Run(background(t), "apply", "--cluster", d.Name, "--yes")).Stdout, "nothing to do")
 }
 
-// differences are all ways in which a cluster is not one of just these nodes, and well.
-func (c *cluster) differences(ctx context.Context, s rig.Status, controlPlane, workers []string) []error {
+// differences are all ways in which a cluster is not one of just its nodes, and well.
+func (d *day) differences(ctx context.Context, s rig.Status) []error {
 	var errs []error
 	expect := func(ok bool, format string, args ...any) {
 		if !ok {
@@ -150,14 +151,18 @@ func (c *cluster) differences(ctx context.Context, s rig.Status, controlPlane, w
 		backends = append(backends, b.Node)
 		expect(is(b.Up, true), "the load balancer has %s down", b.Node)
 	}
-	all := append(slices.Concat(controlPlane, workers), "lb-1")
+	etcd := d.etcd
+	if len(etcd) == 0 {
+		etcd = d.controlPlane
+	}
+	all := append(slices.Concat(d.controlPlane, d.workers, d.etcd), "lb-1")
 	expect(same(nodes, all), "nodes are %v, want %v", nodes, all)
-	expect(same(members, controlPlane), "etcd members are %v, want %v", members, controlPlane)
-	expect(same(backends, controlPlane), "backends are %v, want %v", backends, controlPlane)
-	names := strings.Fields(c.Kubectl(ctx, "get", "nodes", "-o", "jsonpath={.items[*].metadata.name}").Stdout)
-	expect(same(names, slices.Concat(controlPlane, workers)), "Kubernetes has nodes %v", names)
+	expect(same(members, etcd), "etcd members are %v, want %v", members, etcd)
+	expect(same(backends, d.controlPlane), "backends are %v, want %v", backends, d.controlPlane)
+	names := strings.Fields(d.Kubectl(ctx, "get", "nodes", "-o", "jsonpath={.items[*].metadata.name}").Stdout)
+	expect(same(names, slices.Concat(d.controlPlane, d.workers)), "Kubernetes has nodes %v", names)
 	if len(errs) == 0 {
-		xray := c.Run(ctx, "xray", "--cluster", c.Name)
+		xray := d.Run(ctx, "xray", "--cluster", d.Name)
 		expect(xray.Code == 0, "x-ray:\n%s", xray)
 	}
 	return errs

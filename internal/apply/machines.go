@@ -30,11 +30,11 @@ func createMachine(ctx context.Context, r *Runner, s change.Step) error {
 	if err := r.Journal.SetNode(r.node(s), change.Joining, false); err != nil {
 		return err
 	}
-	made, _, err := r.Provider.Status(r.node(s))
+	made, running, err := r.Provider.Status(r.node(s))
 	if err != nil {
 		return err
 	}
-	if made { // by a run that was cut off, and it may be off: then this starts it
+	if made && !running { // by a run that was cut off; this starts it
 		r.started.Store(s.Node, time.Now())
 	}
 	if err := r.Provider.Create(ctx, r.node(s)); err != nil {

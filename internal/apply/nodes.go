@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"sync"
 	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -70,7 +71,7 @@ func nodeReady(ctx context.Context, r *Runner, s change.Step) error {
 		return err
 	}
 	err = r.waitForUnit(ctx, n, []string{"kubelet", "containerd"}, func(ctx context.Context) error {
-		nodes, err := client.Nodes(ctx)
+		nodes, err := r.nodes.list(ctx, client)
 		if err != nil {
 			return err
 		}
@@ -80,6 +81,27 @@ func nodeReady(ctx context.Context, r *Runner, s change.Step) error {
 		return err
 	}
 	return r.apply(ctx, client, []byte(render.NodeLabels(n)))
+}
+
+// A nodeList is what the API said of all nodes last: who waits for one of many does not ask
+// for that one alone.
+type nodeList struct {
+	mu    sync.Mutex
+	at    time.Time
+	nodes []kubeapi.Node
+}
+
+func (l *nodeList) list(ctx context.Context, client *kubeapi.Client) ([]kubeapi.Node, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if time.Since(l.at) < pollEvery {
+		return l.nodes, nil
+	}
+	nodes, err := client.Nodes(ctx)
+	if err == nil {
+		l.nodes, l.at = nodes, time.Now()
+	}
+	return nodes, err
 }
 
 // ready says why a node is not, or nil. The API has a node for ready for 40 s after its

@@ -54,7 +54,7 @@ func startPrograms(ctx context.Context, r *Runner, s change.Step) error {
 	}
 	var start []string
 	for _, u := range r.wanted(s) {
-		if state := seen[u.Name]; !state.Active || state.Config != u.Config {
+		if state := seen[u.Name]; !state.Active || state.Config != u.Config || u.Load != "" && state.Loaded != u.Load {
 			start = append(start, u.Name)
 		}
 	}
@@ -105,10 +105,14 @@ func names(units []render.Unit) []string {
 // waitForPrograms waits until what was started does its work.
 func (r *Runner) waitForPrograms(ctx context.Context, s change.Step) error {
 	n := r.node(s)
-	for _, u := range r.wanted(s) {
+	units := names(r.wanted(s))
+	for _, u := range units {
 		var err error
-		switch u.Name {
+		switch u {
 		case "etcd":
+			if slices.Contains(units, "kube-apiserver") {
+				continue // which is ready with its member only
+			}
 			err = r.waitForUnit(ctx, n, []string{"etcd"}, r.memberServes(n))
 		case "kube-apiserver":
 			err = r.waitForUnit(ctx, n, []string{"kube-apiserver", "etcd"}, func(ctx context.Context) error { return r.Cluster.Ready(ctx, n) })

@@ -70,11 +70,12 @@ type Runner struct {
 	Detail       func(step, text string)
 	Log          *slog.Logger
 
-	begun   atomic.Bool   // some step is or was under way
-	looked  sync.Map      // what Done saw for Do, by the step's ID
-	started sync.Map      // when this run started a machine, by node
-	gone    sync.Map      // nodes whose machine this run has removed, and not made anew
-	blank   sync.Map      // nodes whose machine this run has made
+	begun   atomic.Bool // some step is or was under way
+	looked  sync.Map    // what Done saw for Do, by the step's ID
+	started sync.Map    // when this run started a machine, by node
+	gone    sync.Map    // nodes whose machine this run has removed, and not made anew
+	blank   sync.Map    // nodes whose machine this run has made
+	nodes   nodeList
 	stopped chan struct{} // closed when a step has failed: nobody waits any more
 }
 
@@ -113,7 +114,10 @@ func (r *Runner) walk(ctx context.Context, tasks []phase.Task) error {
 	r.stopped = make(chan struct{})
 	var once sync.Once
 	err := phase.RunGraph(ctx, tasks, func(e phase.Event) {
-		if e.State == phase.Failed {
+		switch {
+		case errors.Is(e.Err, errStopped):
+			e.State = phase.Stopped
+		case e.State == phase.Failed:
 			once.Do(func() { close(r.stopped) })
 		}
 		r.Report(e)
@@ -179,7 +183,8 @@ func (r *Runner) step(ctx context.Context, s change.Step) (phase.State, error) {
 // off tells of a machine that is off what made a step on it fail.
 func (r *Runner) off(s change.Step, err error) error {
 	var known *MachineError
-	if _, wanted := r.Desired[s.Node]; !wanted || errors.As(err, &known) || errors.Is(err, errStopped) {
+	starts := s.Verb == change.CreateMachine || s.Verb == change.StartMachine // it was off before
+	if _, wanted := r.Desired[s.Node]; !wanted || starts || errors.As(err, &known) || errors.Is(err, errStopped) {
 		return err
 	}
 	if made, running, statusErr := r.Provider.Status(r.node(s)); statusErr != nil || !made || running {

@@ -4,6 +4,7 @@ import (
 	"slices"
 
 	"github.com/haplane/haplane/internal/topology"
+	"github.com/haplane/haplane/spec"
 )
 
 // apiPrograms make up the API. All others need it, and start after it.
@@ -19,9 +20,13 @@ func BringUp(in Input) *Change {
 	for _, n := range in.Wanted.Nodes {
 		written[n.Name] = p.makeNode(n)
 	}
-	for _, n := range in.Wanted.Nodes {
+	for _, n := range apiOrder(in.Wanted.Nodes) {
 		if units, _ := p.split(n); len(units) > 0 {
-			serving = append(serving, p.add(Step{ID: id(Start, n.Name, "api"), Verb: Start, Node: n.Name, Why: joins(n), Units: units, Needs: written[n.Name]}))
+			needs := slices.Clone(written[n.Name])
+			if n.Role == spec.RoleLoadBalancer {
+				needs = append(needs, serving...)
+			}
+			serving = append(serving, p.add(Step{ID: id(Start, n.Name, "api"), Verb: Start, Node: n.Name, Why: joins(n), Units: units, Needs: needs}))
 		}
 	}
 	why := p.Objects
@@ -44,7 +49,8 @@ func BringUp(in Input) *Change {
 }
 
 // Resume returns the steps that start the machines of a cluster that was up, and wait
-// until it is as it was: what runs on them starts with them.
+// until it is as it was: what runs on them starts with them. Nodes that join or leave by a change that
+// was cut off are started and not waited for.
 func Resume(in Input) *Change {
 	p := &planner{Input: in}
 	why := []Reason{{What: "the machine is off"}}
@@ -55,16 +61,38 @@ func Resume(in Input) *Change {
 			started[n.Name] = []string{p.add(Step{ID: id(StartMachine, n.Name), Verb: StartMachine, Node: n.Name, Why: why})}
 		}
 	}
+	var whole []topology.Node
 	for _, n := range in.Wanted.Nodes {
-		if units, _ := p.split(n); len(units) > 0 {
-			serving = append(serving, p.add(Step{ID: id(Serve, n.Name), Verb: Serve, Node: n.Name, Units: units, Needs: started[n.Name]}))
+		if !slices.ContainsFunc(in.Record, func(r Node) bool { return r.Name == n.Name && r.State != Active }) {
+			whole = append(whole, n)
 		}
 	}
-	for _, n := range in.Wanted.Nodes {
+	for _, n := range apiOrder(whole) {
+		if units, _ := p.split(n); len(units) > 0 {
+			needs := started[n.Name]
+			if n.Role == spec.RoleLoadBalancer {
+				needs = slices.Concat(needs, serving)
+			}
+			serving = append(serving, p.add(Step{ID: id(Serve, n.Name), Verb: Serve, Node: n.Name, Units: units, Needs: needs}))
+		}
+	}
+	for _, n := range whole {
 		ends = append(ends, p.nodeReady(n, nil, append(started[n.Name], serving...))...)
 	}
 	p.dnsReady(nil, append(ends, serving...))
 	return &Change{Steps: p.steps}
+}
+
+// apiOrder has the load balancers last: what they lead to is waited for first, so that it is
+// not them who are blamed for what it lacks.
+func apiOrder(nodes []topology.Node) []topology.Node {
+	balancer := func(n topology.Node) int {
+		if n.Role == spec.RoleLoadBalancer {
+			return 1
+		}
+		return 0
+	}
+	return slices.SortedStableFunc(slices.Values(nodes), func(a, b topology.Node) int { return balancer(a) - balancer(b) })
 }
 
 // joins is why there are steps for a node that is new.

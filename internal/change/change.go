@@ -150,6 +150,8 @@ type Input struct {
 // A Change is the list of steps, in an order that fits what they need.
 type Change struct {
 	Steps []Step `json:"steps"`
+
+	warnings []string
 }
 
 // Nothing reports whether all is as it is wanted.

@@ -44,7 +44,7 @@ func Plan(in Input) (*Change, error) {
 	p.comeBack()
 	p.leave(p.late)
 	p.manifests()
-	c := &Change{Steps: p.steps}
+	c := &Change{Steps: p.steps, warnings: p.warn(p.steps)}
 	return c, p.project(c)
 }
 

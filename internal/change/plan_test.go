@@ -393,3 +393,48 @@ func TestLastAPIServerIsGuarded(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// What is not there for a time is said before it goes.
+func TestWarnings(t *testing.T) {
+	two := []string{"cp-1", "cp-2", "worker-1", "lb-1"}
+	for name, c := range map[string]struct {
+		nodes   []string
+		replace string
+		want    []string
+	}{
+		"one of three":      {three, "cp-2", nil},
+		"one of two":        {two, "cp-2", []string{"for a time cp-1 is the only API server; now there are 2"}},
+		"the load balancer": {three, "lb-1", []string{"while lb-1 is away, the API cannot be reached through it, and there is no other load balancer"}},
+		"a worker":          {two, "worker-1", nil},
+	} {
+		t.Run(name, func(t *testing.T) {
+			in := healthy(wanted(t, c.nodes...))
+			in.Replace = []string{c.replace}
+			plan, err := Plan(in)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff(c.want, plan.Warnings()); diff != "" {
+				t.Error(diff)
+			}
+		})
+	}
+}
+
+// Where members are only off, a change counts on those that it starts first: its guards ask again.
+func TestChangeOfAClusterThatIsMendedFirst(t *testing.T) {
+	in := become(t, three, with("cp-4"))
+	dies(&in, "cp-2", false)
+	dies(&in, "cp-3", false)
+	c, err := Plan(in)
+	if err != nil {
+		t.Fatal(err)
+	}
+	before(t, c, "start-machine@cp-2", "start@cp-2", "member-add@cp-4")
+	in = become(t, three, without("cp-3")) // what leaves is not started here
+	dies(&in, "cp-2", true)
+	dies(&in, "cp-3", false)
+	if _, err := Plan(in); err == nil {
+		t.Error("a plan without a quorum")
+	}
+}

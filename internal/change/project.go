@@ -16,7 +16,8 @@ import (
 // take quorum or the last API server.
 func (p *planner) project(c *Change) error {
 	// Membership changes count on what is healthy now; a restart may count on what
-	// was mended before it, for its guard asks again when it comes to that.
+	// was mended before it, for its guard asks again when it comes to that. So may all, where
+	// nothing can be changed before the mending.
 	seen, hoped, serving := p.Observed.Etcd, p.Observed.Etcd, map[string]observed.APIServer{}
 	maps.Copy(serving, p.Observed.APIServers)
 	for i := range c.Steps {
@@ -45,7 +46,7 @@ func (p *planner) project(c *Change) error {
 			continue
 		}
 		now := seen
-		if s.Guard.Etcd == OpStop {
+		if s.Guard.Etcd == OpStop || !seen.Voting().HasQuorum() {
 			now = hoped
 		}
 		if !now.Seen || !now.Voting().HasQuorum() {

@@ -123,11 +123,9 @@ func (a *app) runChange(cmd *cobra.Command, command string, q cluster.Request, f
 	if err != nil {
 		return err
 	}
-	q.Command, q.DrainTimeout, q.TakeOver = commandLine(cmd), f.drainTimeout, f.takeOver
-	q.Confirm, q.Measure, q.ProbeRate, q.Force = a.agree(f.yes), !f.noProbe, f.probeRate, f.force
+	a.complete(&q, cmd, f)
+	q.Confirm = a.agree(func(*cluster.Plan) bool { return f.yes })
 	name := q.Wanted.Metadata.Name
-	q.Judge = func(ctx context.Context) ([]string, error) { return a.failing(ctx, name) }
-	a.warn(q.Wanted)
 	outcome, err := cluster.Apply(cmd.Context(), q, o)
 	done()
 	if outcome == nil {
@@ -143,6 +141,14 @@ func (a *app) runChange(cmd *cobra.Command, command string, q cluster.Request, f
 		fmt.Fprintf(a.Out, "cluster %s is as its file says: %d steps, %.1f s\n", name, len(outcome.Plan.Steps), outcome.Elapsed.Seconds())
 	}
 	return err
+}
+
+// complete adds to a request what the flags of a change say.
+func (a *app) complete(q *cluster.Request, cmd *cobra.Command, f *changeFlags) {
+	q.Command, q.DrainTimeout, q.TakeOver = commandLine(cmd), f.drainTimeout, f.takeOver
+	q.Measure, q.ProbeRate, q.Force = !f.noProbe, f.probeRate, f.force
+	name := q.Wanted.Metadata.Name
+	q.Judge = func(ctx context.Context) ([]string, error) { return a.failing(ctx, name) }
 }
 
 // exists tells where to begin with a cluster that there is not, before anything is made for it.
@@ -179,10 +185,14 @@ func commandLine(cmd *cobra.Command) string {
 	return strings.TrimSpace(cmd.CommandPath() + " " + strings.Join(cmd.Flags().Args(), " "))
 }
 
-// agree shows a plan and asks for a yes; without a terminal there is nobody to ask.
-func (a *app) agree(yes bool) func(*cluster.Plan) (bool, error) {
+// agree shows a plan and asks for a yes, unless that is said already; without a terminal there
+// is nobody to ask.
+func (a *app) agree(said func(*cluster.Plan) bool) func(*cluster.Plan) (bool, error) {
 	return func(p *cluster.Plan) (bool, error) {
-		view.Steps(a.Err, p)
+		yes := said(p)
+		if !yes || !a.quiet {
+			view.Steps(a.Err, p)
+		}
 		if yes {
 			return true, nil
 		}

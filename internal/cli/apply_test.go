@@ -29,7 +29,7 @@ func TestAgreeWithoutATerminal(t *testing.T) {
 				t.Fatal(err)
 			}
 			a := &app{Streams: Streams{In: in, Err: shown}}
-			yes, err := a.agree(c.yes)(plan)
+			yes, err := a.agree(func(*cluster.Plan) bool { return c.yes })(plan)
 			if yes != c.yes || (err == nil) != c.yes {
 				t.Errorf("%v, %v", yes, err)
 			}

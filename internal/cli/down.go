@@ -36,6 +36,7 @@ On a terminal it asks first.`,
 }
 
 func (a *app) runDown(cmd *cobra.Command) error {
+	a.tell(a.cluster)
 	o, done, err := a.options(a.cluster, "down")
 	if err != nil {
 		return err

@@ -28,13 +28,13 @@ restarted and, for etcd, how many failures are tolerated before and after each s
 			if err != nil {
 				return err
 			}
-			a.warn(q.Wanted)
 			return a.showPlan(cmd.Context(), q, output)
 		},
 	}
 	a.addClusterFlag(cmd)
 	a.addFileFlag(cmd)
 	cmd.Flags().StringVarP(&output, "output", "o", "text", "text or json")
+	cmd.Flags().BoolP("yes", "y", false, "ask nothing (plan never asks)")
 	return cmd
 }
 

@@ -162,8 +162,27 @@ func (a *app) addClusterFlag(cmd *cobra.Command) {
 	})
 }
 
-// open returns the cluster that --cluster names.
+// tell tells of a change of a cluster that was cut off: whatever is done now meets what it left.
+func (a *app) tell(name string) {
+	if a.quiet {
+		return
+	}
+	if h, err := cluster.Open(name); err == nil {
+		view.CutOff(a.Err, h.Change())
+	}
+}
+
+// open returns the cluster that --cluster names, and tells of a change of it that was cut off.
 func (a *app) open() (*cluster.Handle, error) {
+	h, err := a.find()
+	if err == nil {
+		a.tell(a.cluster)
+	}
+	return h, err
+}
+
+// find is open without a word.
+func (a *app) find() (*cluster.Handle, error) {
 	h, err := cluster.Open(a.cluster)
 	if errors.Is(err, store.ErrNoCluster) {
 		names, _ := store.Names()

@@ -21,7 +21,7 @@ default/kubernetes, and the load balancer's backends.`,
 			if err := checkOutput(output); err != nil {
 				return err
 			}
-			h, err := a.open()
+			h, err := a.find() // the status tells
 			if err != nil {
 				return err
 			}

@@ -17,14 +17,17 @@ import (
 
 func (a *app) up() *cobra.Command {
 	var merge, dryRun bool
-	var output string
+	var f *changeFlags
 	cmd := &cobra.Command{
 		Use:   "up",
-		Short: "Bring a cluster up on this machine",
+		Short: "Bring a cluster up on this machine, or to what its file says",
 		Long: `Brings a cluster up, or what is missing of it: run again, it changes nothing;
 after an interruption, it goes on. Without a cluster file it takes the one that the cluster
 was made from; where there is no cluster yet, it makes three control-plane
-nodes, one worker node and a load balancer in the shared identity.`,
+nodes, one worker node and a load balancer in the shared identity.
+
+A cluster that is there is changed as haplane apply does it, measured and proved. It asks
+where nodes would leave, and only there.`,
 		Example: `  haplane up
   haplane up --cluster blue -f blue.yaml
   haplane up -f blue.yaml --dry-run`,
@@ -34,19 +37,19 @@ nodes, one worker node and a load balancer in the shared identity.`,
 			if err != nil {
 				return err
 			}
-			if dryRun {
-				a.warn(q.Wanted)
-				return a.showPlan(cmd.Context(), q, output)
+			if err := f.check(); err != nil {
+				return err
 			}
-			return a.runUp(cmd, q, merge)
+			if dryRun {
+				return a.showPlan(cmd.Context(), q, f.output)
+			}
+			return a.runUp(cmd, q, f, merge)
 		},
 	}
-	a.addClusterFlag(cmd)
+	f = a.addChangeFlags(cmd)
 	a.addFileFlag(cmd)
 	cmd.Flags().BoolVar(&dryRun, "dry-run", false, "print the steps, the keys and the file diff, and change nothing")
-	cmd.Flags().StringVarP(&output, "output", "o", "text", "of --dry-run: text or json")
 	cmd.Flags().BoolVar(&merge, "merge-kubeconfig", true, "add a context for the cluster to your kubeconfig")
-	cmd.Flags().Bool("yes", false, "ask nothing (up never asks)")
 	return cmd
 }
 
@@ -62,26 +65,32 @@ func (a *app) warn(c *spec.Cluster) {
 	}
 }
 
-func (a *app) runUp(cmd *cobra.Command, q cluster.Request, merge bool) error {
-	a.warn(q.Wanted)
+func (a *app) runUp(cmd *cobra.Command, q cluster.Request, f *changeFlags, merge bool) error {
 	name := q.Wanted.Metadata.Name
+	if h, err := cluster.Open(name); err == nil && h.Whole() {
+		a.tell(name)
+	} else { // of one that is there the plan has them
+		a.warn(q.Wanted)
+	}
+	a.complete(&q, cmd, f)
+	q.Confirm = a.agree(func(p *cluster.Plan) bool { return f.yes || !p.Removes() })
 	o, done, err := a.options(name, "up")
 	if err != nil {
 		return err
 	}
-	q.Command = commandLine(cmd)
 	outcome, err := cluster.Up(cmd.Context(), q, o)
 	done()
-	if outcome != nil {
+	if outcome != nil && f.output == "text" {
 		view.Outcome(a.Out, outcome)
+	}
+	if err == nil && merge {
+		err = a.mergeKubeconfig(cmd.Context(), name)
+	}
+	if outcome != nil && f.output == "json" {
+		return errors.Join(err, view.JSON(a.Out, outcome))
 	}
 	if err != nil {
 		return err
-	}
-	if merge {
-		if err := a.mergeKubeconfig(cmd.Context(), name); err != nil {
-			return err
-		}
 	}
 	if outcome.Nothing() {
 		fmt.Fprintf(a.Out, "cluster %s is up; nothing changed\n", name)

@@ -16,6 +16,7 @@ import (
 	"github.com/haplane/haplane/internal/change"
 	"github.com/haplane/haplane/internal/component"
 	"github.com/haplane/haplane/internal/fileset"
+	"github.com/haplane/haplane/internal/kubeapi"
 	"github.com/haplane/haplane/internal/look"
 	"github.com/haplane/haplane/internal/oplock"
 	"github.com/haplane/haplane/internal/phase"
@@ -39,19 +40,33 @@ type Outcome struct {
 	Compared         bool                     `json:"certificatesCompared"`
 	Certificates     []look.CertificateChange `json:"certificates"`
 	CertificatesKept int                      `json:"certificatesKept"`
-	Report           *probe.Report            `json:"report,omitempty"` // what was measured; absent where nothing was
+	// CertificatesUnread are the nodes whose certificates could not be read before or after, as of a
+	// machine that did not answer: nothing is proved of these.
+	CertificatesUnread []string      `json:"certificatesUnread,omitempty"`
+	Report             *probe.Report `json:"report,omitempty"` // what was measured; absent where nothing was
 	// NewFailures are what an x-ray finds wrong that it did not find before.
-	NewFailures []string      `json:"newFailures"`
-	Elapsed     time.Duration `json:"-"`
-	Seconds     float64       `json:"seconds"` // from the look at the cluster to the end, the time for an answer included
-	fresh       bool          // brought up, not changed
+	NewFailures []string `json:"newFailures"`
+	// XRayed says that it was x-rayed before and after: a cluster that did not answer before is not.
+	XRayed  bool          `json:"xrayed"`
+	Elapsed time.Duration `json:"-"`
+	Seconds float64       `json:"seconds"` // from the look at the cluster to the end, the time for an answer included
+	fresh   bool          // brought up, not changed
 }
 
 // Nothing reports whether there was nothing to do.
 func (o *Outcome) Nothing() bool { return !o.fresh && (o.Plan == nil || o.Plan.Nothing()) }
 
-// compare holds the certificates of all nodes after the change against those before.
+// compare holds the certificates of all nodes after the change against those before. Those
+// of a node that could not be read are nil.
 func (o *Outcome) compare(before, after map[string][]look.Certificate) {
+	for _, seen := range []map[string][]look.Certificate{before, after} {
+		for node, list := range seen {
+			if list == nil && !slices.Contains(o.CertificatesUnread, node) {
+				o.CertificatesUnread = append(o.CertificatesUnread, node)
+			}
+		}
+	}
+	slices.Sort(o.CertificatesUnread)
 	var leaving, joining []string
 	for node, list := range before {
 		if len(after[node]) == 0 && len(list) > 0 {
@@ -71,6 +86,19 @@ func (o *Outcome) compare(before, after map[string][]look.Certificate) {
 	o.CertificatesKept -= len(changed) + len(removed)
 	o.Compared = true
 	o.Certificates = append([]look.CertificateChange{}, slices.Concat(changed, added, removed)...)
+}
+
+// unplanned are the certificates that changed although the plan has no such file.
+func (o *Outcome) unplanned() []string {
+	var out []string
+	for _, c := range o.Certificates {
+		planned := slices.ContainsFunc(o.Plan.Files, func(f FileChange) bool { return f.Node == c.Node && f.Path == c.Path })
+		made := slices.ContainsFunc(o.Plan.Steps, func(s change.Step) bool { return s.Verb == change.CreateMachine && s.Node == c.Node })
+		if !planned && !made {
+			out = append(out, c.Node+":"+c.Path)
+		}
+	}
+	return out
 }
 
 // drainTimeout is how long the pods of a node that leaves may take to go.
@@ -131,7 +159,29 @@ func Apply(ctx context.Context, q Request, o Options) (*Outcome, error) {
 	err = l.carryOut(ctx, out)
 	out.Elapsed = time.Since(began)
 	out.Seconds = out.Elapsed.Seconds()
-	return out, l.explain(ctx, err)
+	return out, l.wayOn(l.explain(ctx, err))
+}
+
+// wayOn names what can be done about a change that stopped in the middle.
+func (l *live) wayOn(err error) error {
+	if err == nil || !l.touched.Load() {
+		return err
+	}
+	name := l.topology.Name
+	hint := fmt.Sprintf("haplane apply --cluster %s goes on from there, and with --abort it goes back", name)
+	var drain *kubeapi.DrainError
+	if errors.As(err, &drain) {
+		hint = "--drain-timeout gives the pods longer; " + hint
+	}
+	var loose *kubeapi.UnmanagedError
+	if errors.As(err, &loose) {
+		hint = "--force lets pods go that nothing makes anew; " + hint
+	}
+	var known *HintedError
+	if errors.As(err, &known) {
+		return &HintedError{Err: err, Hint: known.Hint + "; " + hint, Log: known.Log}
+	}
+	return withHint(err, hint)
 }
 
 // fresh is how long a plan is taken for true without another look.
@@ -158,11 +208,14 @@ func (l *live) stillTrue(ctx context.Context, since time.Time) error {
 		cmp.Or(strings.Join(gone, ", "), "none"), cmp.Or(strings.Join(come, ", "), "none")), "look at the new plan: haplane plan --cluster "+l.topology.Name)
 }
 
-// differ are the IDs of the steps of a that b does not have.
+// differ are the IDs of the steps of a that b does not have, or not with the same programs and servers.
 func differ(a, b []change.Step) []string {
 	var out []string
 	for _, s := range a {
-		if !slices.ContainsFunc(b, func(o change.Step) bool { return o.ID == s.ID }) {
+		same := func(o change.Step) bool {
+			return o.ID == s.ID && slices.Equal(o.Units, s.Units) && slices.Equal(o.Backends, s.Backends)
+		}
+		if !slices.ContainsFunc(b, same) {
 			out = append(out, s.ID)
 		}
 	}
@@ -258,6 +311,10 @@ func (l *live) lookAfter(ctx context.Context, before baseline, out *Outcome) err
 	}
 	if err := errors.Join(err, xray.Wait()); err != nil {
 		return err
+	}
+	out.XRayed = l.Judge != nil && l.seen.APISeen
+	if wrong := out.unplanned(); len(wrong) > 0 {
+		return fmt.Errorf("the cluster is as its file says, and certificates changed that the plan does not have: %s", strings.Join(wrong, ", "))
 	}
 	if len(out.NewFailures) > 0 {
 		return fmt.Errorf("the cluster is as its file says, and an x-ray finds what it did not find before:\n%s", strings.Join(out.NewFailures, "\n"))
@@ -505,7 +562,8 @@ func (l *live) certificates(ctx context.Context) (map[string][]look.Certificate,
 		out, err := look.Certificates(ctx, l.reach(n.Name))
 		if err != nil { // a machine that does not answer is mended by the change, or leaves
 			l.Log.Warn("certificates not seen", "node", n.Name, "err", err)
+			return nil, nil
 		}
-		return out, nil
+		return append([]look.Certificate{}, out...), nil
 	})
 }

@@ -6,6 +6,15 @@ import (
 	"github.com/haplane/haplane/internal/store"
 )
 
+// Change is one that is under way or was cut off; nil where there is none, or it cannot be read.
+func (h *Handle) Change() *ChangeStatus {
+	c, err := h.env.changeStatus()
+	if err != nil {
+		return nil
+	}
+	return c
+}
+
 // changeStatus tells of a change in the record that has not ended.
 func (e *env) changeStatus() (*ChangeStatus, error) {
 	r, err := e.Store.Record()

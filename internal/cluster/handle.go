@@ -18,6 +18,7 @@ import (
 type Handle struct {
 	env    *env
 	serial uint64 // of the record that it was opened with
+	whole  bool
 }
 
 // Open returns the cluster of the given name. The error wraps store.ErrNoCluster where
@@ -41,7 +42,7 @@ func (h *Handle) addLeaving() error {
 	if err != nil {
 		return err
 	}
-	h.serial = r.Serial
+	h.serial, h.whole = r.Serial, r.Applied != nil
 	t := *h.env.topology
 	t.Nodes = slices.Clone(t.Nodes)
 	for _, n := range r.Nodes {
@@ -52,6 +53,9 @@ func (h *Handle) addLeaving() error {
 	h.env.topology = &t
 	return nil
 }
+
+// Whole reports whether it was brought up to its end once.
+func (h *Handle) Whole() bool { return h.whole }
 
 // NodeNames lists the nodes in the order of the cluster file.
 func (h *Handle) NodeNames() []string {

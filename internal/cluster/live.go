@@ -203,6 +203,9 @@ func (l *live) look(ctx context.Context) error {
 		return nil
 	}
 	l.objects, err = l.compareObjects(ctx)
+	if err != nil && l.fresh() { // its API is just coming up; they are applied whatever they are
+		l.seen.Unseen, err = append(l.seen.Unseen, "objects: "+err.Error()), nil
+	}
 	return err
 }
 
@@ -270,11 +273,29 @@ func (l *live) plan() error {
 	return l.explainPlan(err)
 }
 
+// off are the nodes whose machines were made and do not run, those that leave too.
+func (l *live) off() []string {
+	var out []string
+	for _, n := range l.union().Nodes {
+		if m := l.seen.Machines[n.Name]; m.Made && !m.Running {
+			out = append(out, n.Name)
+		}
+	}
+	return out
+}
+
 // explainPlan names the way on where there is no plan.
 func (l *live) explainPlan(err error) error {
 	var lost *change.LostError
 	if errors.As(err, &lost) {
 		return withHint(err, fmt.Sprintf("haplane node replace %s --cluster %s", strings.Join(lost.Nodes, " "), l.topology.Name))
+	}
+	var refused *change.Refused
+	if errors.As(err, &refused) {
+		if off := l.off(); len(off) > 0 {
+			return withHint(err, fmt.Sprintf("haplane start --cluster %s starts the machines of %s", l.topology.Name, strings.Join(off, ", ")))
+		}
+		return withHint(err, "haplane status --cluster "+l.topology.Name+" shows what is missing")
 	}
 	var gone *change.GoneError
 	if errors.As(err, &gone) {

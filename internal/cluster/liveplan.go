@@ -4,10 +4,12 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/haplane/haplane/internal/change"
 	"github.com/haplane/haplane/internal/fileset"
 	"github.com/haplane/haplane/internal/kubeapi"
+	"github.com/haplane/haplane/spec"
 )
 
 // PlanFor returns what Apply would do with a cluster that exists, or what Up would
@@ -24,8 +26,10 @@ func PlanFor(ctx context.Context, q Request, o Options) (*Plan, error) {
 	if err := l.plan(); err != nil {
 		return nil, err
 	}
-	if err := l.room(ctx); err != nil {
-		return nil, err
+	if !l.fresh() { // up looks at the host first
+		if err := l.room(ctx); err != nil {
+			return nil, err
+		}
 	}
 	return l.show(ctx)
 }
@@ -106,7 +110,10 @@ func (l *live) warnings() []string {
 		out = append(out, fmt.Sprintf("a change was cut off: %s, begun %s by %s; this plan has what is left of it",
 			c.Command, c.Started.Format("2006-01-02 15:04:05 MST"), c.Holder))
 	}
+	out = append(out, spec.Warnings(l.Wanted)...)
+	out = append(out, certificateWarnings(l.rows, l.keys, time.Now())...)
 	out = append(out, l.seen.Unseen...)
+	out = append(out, l.change.Warnings()...)
 	if least := l.leastTolerance(); least >= 0 && l.seen.Etcd.Seen {
 		if now := l.seen.Etcd.Voting().Tolerates(); least < now {
 			out = append(out, fmt.Sprintf("while it is carried out, etcd tolerates the failure of %d members for a time; now it is %d", least, now))

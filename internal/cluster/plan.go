@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"github.com/pmezard/go-difflib/difflib"
@@ -39,6 +40,11 @@ func newPlan() *Plan {
 
 // Nothing reports whether a run would find that all is right already.
 func (p *Plan) Nothing() bool { return len(p.Steps) == 0 }
+
+// Removes reports whether nodes go, or are made anew.
+func (p *Plan) Removes() bool {
+	return slices.ContainsFunc(p.Steps, func(s change.Step) bool { return s.Verb == change.RemoveMachine })
+}
 
 // A FileChange is a file that would be written.
 type FileChange struct {

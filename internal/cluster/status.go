@@ -25,7 +25,8 @@ type Status struct {
 	Leaders                    map[string]string `json:"leaders"`
 	KubernetesServiceEndpoints []string          `json:"kubernetesServiceEndpoints"`
 	LoadBalancers              []LBStatus        `json:"loadBalancers"`
-	// Warnings are about what is right still, and will not be: certificates that end soon.
+	// Warnings are about what is allowed and not wise, such as an even number of etcd members, and
+	// about what is right still, and will not be: certificates that end soon.
 	Warnings []string `json:"warnings"`
 	// Change is one that is under way or was cut off; nil where there is none.
 	Change *ChangeStatus `json:"change,omitempty"`
@@ -102,7 +103,7 @@ func (h *Handle) Status(ctx context.Context) (*Status, error) {
 	defer e.close()
 	s := &Status{Cluster: e.topology.Name, Identity: e.topology.Identity, Endpoint: e.topology.APIEndpoint(),
 		Leaders: map[string]string{}, KubernetesServiceEndpoints: []string{},
-		Warnings: certificateWarnings(e.rows, e.keys, time.Now()), Errors: []string{}}
+		Warnings: append(certificateWarnings(e.rows, e.keys, time.Now()), spec.Warnings(e.cluster)...), Errors: []string{}}
 	var err error
 	if s.Change, err = e.changeStatus(); err != nil {
 		return nil, err

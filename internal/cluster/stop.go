@@ -3,6 +3,7 @@ package cluster
 import (
 	"context"
 	"fmt"
+	"strings"
 
 	"github.com/haplane/haplane/internal/change"
 	"github.com/haplane/haplane/internal/observed"
@@ -29,11 +30,12 @@ func Stop(ctx context.Context, o Options) ([]string, error) {
 }
 
 // Start starts machines that were stopped, or that went down with the host, and waits
-// until the cluster is as it was. It returns the steps that did something.
+// until the cluster is as it was. Where a change was cut off, those that join or leave are started
+// too: what is left of it may need them. It returns the steps that did something.
 func Start(ctx context.Context, o Options) ([]string, error) {
 	var changes []string
 	err := onExisting(o, func(e *env) error {
-		l, err := e.resumed()
+		l, gone, err := e.resumed()
 		if err != nil {
 			return err
 		}
@@ -44,7 +46,11 @@ func Start(ctx context.Context, o Options) ([]string, error) {
 		}
 		r := l.runner()
 		r.Journal = unwritten{} // a change that was cut off has the journal
-		return l.explain(ctx, r.Run(ctx, l.change))
+		if err := r.Run(ctx, l.change); err != nil || len(gone) == 0 {
+			return l.explain(ctx, err)
+		}
+		return withHint(fmt.Errorf("what is left of cluster %s is started; gone are the machines of %s", l.topology.Name, strings.Join(gone, ", ")),
+			fmt.Sprintf("haplane node replace %s --cluster %s", gone[0], l.topology.Name))
 	})
 	return changes, err
 }
@@ -68,23 +74,45 @@ func onExisting(o Options, do func(*env) error) error {
 	return do(e)
 }
 
-// resumed has the steps that start a cluster again.
-func (e *env) resumed() (*live, error) {
+// resumed has the steps that start a cluster again, as far as its machines were made, and
+// the nodes whose machines are gone.
+func (e *env) resumed() (l *live, gone []string, err error) {
+	record, err := e.Store.Record()
+	if err != nil {
+		return nil, nil, err
+	}
 	made, err := e.power()
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	if len(made) < len(e.topology.Nodes) {
-		return nil, withHint(fmt.Errorf("%d of %d machines were made: %w", len(made), len(e.topology.Nodes), errUnfinished), "haplane up finishes it")
+	if record.Applied == nil {
+		return nil, nil, withHint(fmt.Errorf("%d of %d machines were made: %w", len(made), len(e.topology.Nodes), errUnfinished), "haplane up finishes it")
 	}
-	l := &live{env: e, Request: Request{Wanted: e.cluster}, record: &store.Record{}}
+	t := *e.topology
+	t.Nodes = nil
+	for _, n := range record.Nodes {
+		node := topology.NewNode(n.Name, n.Role, n.Address)
+		_, there := made[n.Name]
+		switch {
+		case there:
+			t.Nodes = append(t.Nodes, node)
+		case n.State == store.Active:
+			gone = append(gone, n.Name)
+		}
+	}
+	e.topology = &t
+	l = &live{env: e, Request: Request{Wanted: e.cluster}, record: &store.Record{}}
 	l.rendered = render.Render(render.Input{Topology: e.topology}) // the names of programs are all that matters
 	l.seen.Machines = map[string]observed.Machine{}
 	for name, running := range made {
 		l.seen.Machines[name] = observed.Machine{Made: true, Running: running}
 	}
-	l.change = change.Resume(change.Input{Wanted: l.topology, Desired: l.rendered, Observed: l.seen})
-	return l, l.connect()
+	in := change.Input{Wanted: l.topology, Desired: l.rendered, Observed: l.seen}
+	for _, n := range record.Nodes {
+		in.Record = append(in.Record, change.Node{Node: topology.NewNode(n.Name, n.Role, n.Address), State: change.State(n.State)})
+	}
+	l.change = change.Resume(in)
+	return l, gone, l.connect()
 }
 
 // unwritten is the journal of steps that change nothing of what a cluster is.

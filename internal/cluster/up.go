@@ -52,6 +52,13 @@ func bringUp(ctx context.Context, q Request, o Options) (*Outcome, error) {
 	if err != nil {
 		return nil, err
 	}
+	if exists, err := isLive(o.Store); err != nil || exists { // by another one, just now
+		unlock()
+		if err != nil {
+			return nil, err
+		}
+		return Apply(ctx, q, o)
+	}
 	defer unlock()
 	release, err := component.Hold(ctx, o.Cache) // nothing of the cache goes while this runs
 	if err != nil {
@@ -72,7 +79,13 @@ func bringUp(ctx context.Context, q Request, o Options) (*Outcome, error) {
 // make walks through the steps of a bring-up.
 func (l *live) make(ctx context.Context) error {
 	l.rendered = l.of(l.topology)
-	for _, step := range []func() error{l.prepareSSH, l.connect, func() error { return l.look(ctx) }, l.plan, l.begin} {
+	look := func() error {
+		if running, err := l.running(); err != nil || len(running) == 0 {
+			return err
+		}
+		return shown(ctx, l.Report, "look", l.look)
+	}
+	for _, step := range []func() error{l.prepareSSH, l.connect, look, l.plan, l.begin} {
 		if err := step(); err != nil {
 			return err
 		}

@@ -34,8 +34,8 @@ const drainInterval = time.Second
 // Drain cordons a node and evicts its pods by the Eviction API, which honours
 // PodDisruptionBudgets: where one has no disruptions to give, it asks again until it has.
 // Pods of DaemonSets and mirror pods stay; emptyDir volumes are lost with their pods. It
-// returns when the last of the others is gone, and at the timeout a *DrainError. It can be
-// run again. The pods of a node whose kubelet is gone never end: leave it out and delete the Node.
+// returns when the last of the others is gone, and at the timeout a *DrainError; without Force,
+// pods without a controller are an *UnmanagedError. It can be run again. The pods of a node whose kubelet is gone never end: leave it out and delete the Node.
 //
 // kubectl's drain package does the same, and brings 140 packages (kustomize among them); at its
 // timeout it does not know the budget that stands in the way.
@@ -71,7 +71,7 @@ func (d *drain) round(ctx context.Context) error {
 		return nil
 	}
 	if alone := withoutController(pods); len(alone) > 0 && !d.options.Force {
-		return poll.Stop(fmt.Errorf("drain node %s: nothing would make these pods anew: %s", d.node, strings.Join(alone, ", ")))
+		return poll.Stop(&UnmanagedError{Node: d.node, Pods: alone})
 	}
 	budgets, err := d.client.typed.PolicyV1().PodDisruptionBudgets(metav1.NamespaceAll).List(ctx, metav1.ListOptions{})
 	if err != nil {
@@ -105,6 +105,16 @@ func (c *Client) evictable(ctx context.Context, node string) ([]corev1.Pod, erro
 		owner := metav1.GetControllerOf(&pod)
 		return pod.Annotations[corev1.MirrorPodAnnotationKey] != "" || owner != nil && owner.Kind == "DaemonSet"
 	}), nil
+}
+
+// An UnmanagedError is a node with pods that nothing makes anew elsewhere, as NAMESPACE/NAME.
+type UnmanagedError struct {
+	Node string
+	Pods []string
+}
+
+func (e *UnmanagedError) Error() string {
+	return fmt.Sprintf("drain node %s: nothing would make these pods anew: %s", e.Node, strings.Join(e.Pods, ", "))
 }
 
 func withoutController(pods []corev1.Pod) []string {

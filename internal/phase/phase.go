@@ -25,6 +25,7 @@ const (
 	Current  State = "current" // Done said so: there was nothing to do
 	Finished State = "finished"
 	Failed   State = "failed"
+	Stopped  State = "stopped" // it only waited beside one that failed
 )
 
 // An Event tells of a phase or a task. Elapsed is set once it has ended.

@@ -31,12 +31,10 @@ type Record struct {
 
 // Versions are what the cluster runs until it is upgraded.
 type Versions struct {
-	Image      string            `json:"image,omitempty"`     // its digest, which names it in the cache
-	ImageRoot  string            `json:"imageRoot,omitempty"` // its root folder
-	Pause      string            `json:"pause,omitempty"`     // container image
-	CoreDNS    string            `json:"coreDNS,omitempty"`   // container image
-	Kubernetes string            `json:"kubernetes,omitempty"`
-	Components map[string]string `json:"components,omitempty"` // version by name
+	Image     string `json:"image,omitempty"`     // its digest, which names it in the cache
+	ImageRoot string `json:"imageRoot,omitempty"` // its root folder
+	Pause     string `json:"pause,omitempty"`     // container image
+	CoreDNS   string `json:"coreDNS,omitempty"`   // container image
 }
 
 // NodeState is how far a node has come.
@@ -57,8 +55,7 @@ type Node struct {
 	State   NodeState `json:"state"`
 	// Rejoin says of a node that leaves that it is made anew under the same name.
 	Rejoin bool   `json:"rejoin,omitempty"`
-	EtcdID string `json:"etcdID,omitempty"` // of its etcd member, hexadecimal
-	Image  string `json:"image,omitempty"`  // root folder of the image that its machine was made from
+	Image  string `json:"image,omitempty"` // root folder of the image that its machine was made from
 }
 
 // A Change is the journal of one run that changes the cluster.

@@ -60,14 +60,14 @@ func TestRecordWrittenMeanwhileIsNotOverwritten(t *testing.T) {
 	s := testStore(t)
 	update(t, s, func(r *Record) { r.Applied = spec.Default("demo") })
 	err := s.Update(func(r *Record) error {
-		update(t, s, func(r *Record) { r.Versions.Kubernetes = "v1.37.2" })
-		r.Versions.Kubernetes = "v1.36.0"
+		update(t, s, func(r *Record) { r.Versions.Pause = "v1.37.2" })
+		r.Versions.Pause = "v1.36.0"
 		return nil
 	})
 	if !errors.Is(err, ErrConflict) || !strings.Contains(err.Error(), "serial is 2, expected 1") {
 		t.Error(err)
 	}
-	if r, err := s.Record(); err != nil || r.Versions.Kubernetes != "v1.37.2" {
+	if r, err := s.Record(); err != nil || r.Versions.Pause != "v1.37.2" {
 		t.Errorf("%+v, %v", r, err)
 	}
 	err = s.Update(func(r *Record) error { // a cluster made anew has the same serial, perhaps
@@ -182,10 +182,10 @@ func TestClusterIsWhatTheChangeLeadsTo(t *testing.T) {
 }
 
 func TestRecordSaysWhatItHas(t *testing.T) {
-	data, err := json.Marshal(Record{Schema: 1, Nodes: []Node{{Name: "cp-1", State: Leaving, Rejoin: true, EtcdID: "8e9e05c52164694d"}},
+	data, err := json.Marshal(Record{Schema: 1, Nodes: []Node{{Name: "cp-1", State: Leaving, Rejoin: true}},
 		Change: &Change{ID: "x", Steps: []StepRecord{{ID: "etcd-remove@cp-1", Verb: "member-remove", Node: "cp-1", State: Doing}}}})
-	want := `{"schema":1,"lineage":"","serial":0,"versions":{},"nodes":[{"name":"cp-1","role":"","address":"","state":"leaving","rejoin":true,` +
-		`"etcdID":"8e9e05c52164694d"}],"change":{"id":"x","command":"","started":"0001-01-01T00:00:00Z","holder":"",` +
+	want := `{"schema":1,"lineage":"","serial":0,"versions":{},"nodes":[{"name":"cp-1","role":"","address":"","state":"leaving","rejoin":true` +
+		`}],"change":{"id":"x","command":"","started":"0001-01-01T00:00:00Z","holder":"",` +
 		`"steps":[{"id":"etcd-remove@cp-1","verb":"member-remove","node":"cp-1","state":"doing","at":"0001-01-01T00:00:00Z"}]}}`
 	if diff := cmp.Diff(want, string(data)); diff != "" || err != nil {
 		t.Error(diff, err)

@@ -3,6 +3,7 @@ package view
 import (
 	"fmt"
 	"io"
+	"strings"
 
 	"github.com/haplane/haplane/internal/cluster"
 )
@@ -14,8 +15,20 @@ func Outcome(w io.Writer, o *cluster.Outcome) {
 		_ = Probe(w, *o.Report)
 		fmt.Fprintln(w)
 	}
-	if o.Compared {
-		changedCertificates(w, o)
+	if !o.Compared { // it did not come to that
+		return
+	}
+	changedCertificates(w, o)
+	if len(o.CertificatesUnread) > 0 {
+		fmt.Fprintf(w, "certificates: could not be read, before or after, on %s\n", strings.Join(o.CertificatesUnread, ", "))
+	}
+	switch {
+	case !o.XRayed:
+		fmt.Fprintln(w, "x-ray: none, because the API did not answer before")
+	case len(o.NewFailures) == 0:
+		fmt.Fprintln(w, "x-ray: no new failure")
+	default:
+		fmt.Fprintf(w, "x-ray: %d new failures\n", len(o.NewFailures))
 	}
 }
 

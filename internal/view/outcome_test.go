@@ -23,9 +23,13 @@ func TestOutcome(t *testing.T) {
 		"certificates, nothing measured": {proved, `certificates: 2 changed on the nodes that stay, 40 are those from before
   cp-1:/etc/kubernetes/pki/apiserver.crt  a1a1a1a1a1a1a1a1 -> b2b2b2b2b2b2b2b2
   cp-2:/etc/kubernetes/kubelet.conf (client-certificate-data)  none -> c3c3c3c3c3c3c3c3
+x-ray: 1 new failures
 `},
-		"no certificate changed": {&cluster.Outcome{Compared: true, CertificatesKept: 42},
-			"certificates: all 42 on the nodes that stay are those from before\n"},
+		"no certificate changed": {&cluster.Outcome{Compared: true, CertificatesKept: 42, XRayed: true},
+			"certificates: all 42 on the nodes that stay are those from before\nx-ray: no new failure\n"},
+		"of a cluster that did not answer": {&cluster.Outcome{Compared: true, CertificatesKept: 42, CertificatesUnread: []string{"cp-2"}},
+			"certificates: all 42 on the nodes that stay are those from before\ncertificates: could not be read, before or after, on cp-2\n" +
+				"x-ray: none, because the API did not answer before\n"},
 		"measured, and cut off before the proof": {measured, `LANE     REQUESTS   FAILED   DEFERRED   LONGEST GAP   P50      P99      MAX
 lb-new   240        1        0          80 ms         0.0 ms   0.0 ms   0.0 ms
 

@@ -74,7 +74,7 @@ func wholePlan() *cluster.Plan {
 func wholeOutcome() *cluster.Outcome {
 	at := time.Date(2026, 11, 22, 10, 0, 0, 0, time.UTC)
 	return &cluster.Outcome{
-		Plan: wholePlan(), Compared: true, CertificatesKept: 40, NewFailures: []string{"etcd-quorum on cp-2: expected x, observed y"}, Seconds: 12.5,
+		Plan: wholePlan(), Compared: true, CertificatesKept: 40, XRayed: true, NewFailures: []string{"etcd-quorum on cp-2: expected x, observed y"}, Seconds: 12.5,
 		Elapsed: 12500 * time.Millisecond,
 		Certificates: []look.CertificateChange{
 			{Node: "cp-1", Path: "/etc/kubernetes/pki/apiserver.crt", Before: look.Certificate{Fingerprint: strings.Repeat("a1", 32), NotAfter: at},

@@ -87,7 +87,9 @@ func (p *Progress) Event(e phase.Event) {
 	switch {
 	case e.State == phase.Started && i < 0:
 		p.running = append(p.running, run{id: id, since: time.Now()})
-	case e.State == phase.Started:
+	case e.State == phase.Started, e.State == phase.Stopped && e.Group != "":
+	case e.State == phase.Stopped:
+		p.running = slices.DeleteFunc(p.running, func(r run) bool { return r.id == id })
 	case e.Group != "" && e.State != phase.Failed && i >= 0 && !p.running[i].last(&e):
 	default:
 		p.running = slices.DeleteFunc(p.running, func(r run) bool { return r.id == id })

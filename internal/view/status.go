@@ -45,6 +45,14 @@ func Status(w io.Writer, s *cluster.Status) error {
 	return nil
 }
 
+// CutOff warns of a change that was cut off, in two lines; of one that is under way its own
+// haplane tells.
+func CutOff(w io.Writer, c *cluster.ChangeStatus) {
+	if c != nil && !c.Running {
+		fmt.Fprintln(w, "warning:", underway(c))
+	}
+}
+
 // underway tells of a change that has not ended, and how to go on.
 func underway(c *cluster.ChangeStatus) string {
 	text := fmt.Sprintf("%s, begun %s by %s", c.Command, c.Started.Format("2006-01-02 15:04:05 MST"), c.Holder)

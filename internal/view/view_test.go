@@ -123,6 +123,9 @@ func TestProgressOfAGroup(t *testing.T) {
 	event("start@cp-2", phase.Current)
 	event("start@cp-1", phase.Started)
 	event("start@cp-1", phase.Failed)
+	event("start@cp-2", phase.Stopped)
+	p.Event(phase.Event{ID: "wait", State: phase.Started})
+	p.Event(phase.Event{ID: "wait", State: phase.Stopped, Err: errors.New("only waited")})
 	p.Close()
 	want := `✓ start                     0.0s
 ✓ start                     0.0s

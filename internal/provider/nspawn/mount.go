@@ -16,6 +16,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/haplane/haplane/internal/child"
+	"github.com/haplane/haplane/internal/durable"
 )
 
 // mountRoot lays the machine's own files over its image. A root that is mounted
@@ -62,7 +63,7 @@ func (p *Provider) fillFolders(ctx context.Context, r record) error {
 		if err := copyTree(ctx, from, unfinished); err != nil {
 			return fmt.Errorf("copy %s of the image: %w", d.path, err)
 		}
-		if err := os.Rename(unfinished, to); err != nil {
+		if err := durable.Rename(unfinished, to); err != nil {
 			return err
 		}
 	}

@@ -1,0 +1,47 @@
+package change
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/haplane/haplane/spec"
+)
+
+// Warnings tell what is not there for a time while the change is carried out, beside what
+// the steps say of etcd.
+func (c *Change) Warnings() []string { return c.warnings }
+
+// warn finds what the steps take away for a time: the way to the API, and all API servers but one.
+func (p *planner) warn(steps []Step) []string {
+	var out []string
+	serving := map[string]bool{}
+	for name, a := range p.Observed.APIServers {
+		if a.Ready {
+			serving[name] = true
+		}
+	}
+	before, least, left := len(serving), len(serving), ""
+	for _, s := range steps {
+		n := p.node(s.Node)
+		api := n.Role == spec.RoleControlPlane && (all(s.Units) || slices.Contains(s.Units, "kube-apiserver"))
+		stops, starts := s.Verb == Stop || s.Verb == Restart, s.Verb == Start || s.Verb == Restart
+		switch {
+		case n.Role == spec.RoleLoadBalancer && (s.Verb == RemoveMachine || s.Verb == Restart):
+			out = append(out, fmt.Sprintf("while %s is away, the API cannot be reached through it, and there is no other load balancer", n.Name))
+		case api && stops:
+			if delete(serving, n.Name); len(serving) < least {
+				least = len(serving)
+				for name := range serving {
+					left = name
+				}
+			}
+		}
+		if api && starts {
+			serving[n.Name] = true
+		}
+	}
+	if least == 1 && before > 1 {
+		out = append(out, fmt.Sprintf("for a time %s is the only API server; now there are %d", left, before))
+	}
+	return out
+}
