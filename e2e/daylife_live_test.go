@@ -33,7 +33,7 @@ type outcome struct {
 			Outages          []any
 		}
 		Writes *struct{ Acknowledged, Lost int }
-		Watch  *struct{ LongestGapMs float64 }
+		Watch  *struct{ Events int }
 		Errors []string
 	}
 }
@@ -103,14 +103,24 @@ func unnoticed(t *testing.T, o outcome) {
 	if o.Report == nil || len(o.Report.Lanes) == 0 {
 		t.Fatal("nothing was measured")
 	}
+	var lanes []string
 	for _, l := range o.Report.Lanes {
+		lanes = append(lanes, l.Name)
 		t.Logf("  lane %-12s %5d requests, %d failed, longest gap %.0f ms", l.Name, l.Requests, l.Failed, l.LongestGapMs)
 		if l.Failed > 1+l.Requests/200 {
 			t.Errorf("lane %s: %d of %d requests failed: %v", l.Name, l.Failed, l.Requests, l.Outages)
 		}
 	}
 	for _, e := range o.Report.Errors {
-		t.Logf("  could not be measured: %s", e)
+		t.Errorf("could not be measured: %s", e)
+	}
+	for _, name := range []string{"lb-new", "lb-reused", "write", "worker", "in-cluster"} {
+		if !slices.Contains(lanes, name) {
+			t.Errorf("lanes %v, without %s", lanes, name)
+		}
+	}
+	if o.Report.Watch == nil || o.Report.Watch.Events == 0 {
+		t.Errorf("watch: %+v", o.Report.Watch)
 	}
 	if w := o.Report.Writes; w == nil || w.Acknowledged == 0 || w.Lost > 0 {
 		t.Errorf("writes: %+v", w)
