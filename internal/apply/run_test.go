@@ -102,17 +102,7 @@ func TestRunGoesOnWhereItWasCutOff(t *testing.T) {
 				c := w.plan(wanted, test.replace...)
 				w.begin(wanted, test.replace...)
 				if cut != "" {
-					ctx, cancel := context.WithCancel(t.Context())
-					defer cancel()
-					w.doing = func(id string) {
-						if id == cut {
-							cancel()
-						}
-					}
-					if err := w.runner(wanted).Run(ctx, c); (err != nil) != slices.Contains(w.noted("doing"), cut) {
-						t.Fatalf("it was not cut off: %v", err)
-					}
-					w.doing = nil
+					w.runUntil(t, wanted, c, cut)
 					c = w.plan(wanted)
 				}
 				if err := w.runner(wanted).Run(t.Context(), c); err != nil {
@@ -129,6 +119,22 @@ func TestRunGoesOnWhereItWasCutOff(t *testing.T) {
 	}
 }
 
+// runUntil carries a change out and is cut off in a step, unless that finds nothing to do.
+func (w *world) runUntil(t *testing.T, wanted *topology.Topology, c *change.Change, cut string) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	w.doing = func(id string) {
+		if id == cut {
+			cancel()
+		}
+	}
+	if err := w.runner(wanted).Run(ctx, c); (err != nil) != slices.Contains(w.noted("doing"), cut) {
+		t.Fatalf("it was not cut off in %s: %v", cut, err)
+	}
+	w.doing = nil
+}
+
 // Of nothing comes a cluster, whatever the step at which an earlier run was cut off.
 func TestBringUpGoesOnWhereItWasCutOff(t *testing.T) {
 	wanted := of(three...)
@@ -142,17 +148,7 @@ func TestBringUpGoesOnWhereItWasCutOff(t *testing.T) {
 		c := change.BringUp(w.input(wanted))
 		steps = ids(c)
 		if cut != "" {
-			ctx, cancel := context.WithCancel(t.Context())
-			defer cancel()
-			w.doing = func(id string) {
-				if id == cut {
-					cancel()
-				}
-			}
-			if err := w.runner(wanted).Run(ctx, c); (err != nil) != slices.Contains(w.noted("doing"), cut) {
-				t.Fatalf("it was not cut off: %v", err)
-			}
-			w.doing = nil
+			w.runUntil(t, wanted, c, cut)
 			c = change.BringUp(w.input(wanted))
 		}
 		if err := w.runner(wanted).Run(t.Context(), c); err != nil {
@@ -224,15 +220,7 @@ func TestAbortGoesBackOrSaysWhyNot(t *testing.T) {
 				t.Run(strings.ReplaceAll(cut, "/", "-"), func(t *testing.T) {
 					w := newWorld(t, was)
 					w.begin(wanted)
-					ctx, cancel := context.WithCancel(t.Context())
-					defer cancel()
-					w.doing = func(id string) {
-						if id == cut {
-							cancel()
-						}
-					}
-					_ = w.runner(wanted).Run(ctx, w.plan(wanted))
-					w.doing = nil
+					w.runUntil(t, wanted, w.plan(wanted), cut)
 					in := w.input(was)
 					in.Back = true
 					c, err := change.Plan(in)
@@ -477,3 +465,28 @@ func TestDeletedNodesHaveNoLease(t *testing.T) {
 		t.Error(diff)
 	}
 }
+
+// A machine that runs and never answers ends the wait, and is named.
+func TestAMachineThatDoesNotBoot(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := &Runner{Provider: mute{&world{hosts: map[string]*systemdtest.Host{}}}, Nodes: map[string]topology.Node{"cp-4": nodeOf("cp-4")}, Journal: &world{},
+			Waiting: func(string, string) {}, Log: slog.New(slog.DiscardHandler), stopped: make(chan struct{})}
+		began := time.Now()
+		err := createMachine(t.Context(), r, change.Step{ID: "create-machine@cp-4", Verb: change.CreateMachine, Node: "cp-4"})
+		var silent *MachineError
+		if !errors.As(err, &silent) || silent.Node != "cp-4" || !strings.HasPrefix(err.Error(), "machine does not answer over SSH: ") || !strings.HasSuffix(err.Error(), "no greeting") {
+			t.Errorf("error %v", err)
+		}
+		if waited := time.Since(began); waited < bootTimeout {
+			t.Errorf("given up after %s", waited)
+		}
+		if r.isBlank(change.Step{Node: "cp-4"}) {
+			t.Error("it is taken for one that was made whole")
+		}
+	})
+}
+
+// A mute world's machines run, and their sshd says nothing.
+type mute struct{ *world }
+
+func (mute) Ready(context.Context, topology.Node) error { return errors.New("no greeting") }
