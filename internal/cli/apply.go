@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"strings"
 	"time"
 
@@ -14,6 +15,7 @@ import (
 	"github.com/haplane/haplane/internal/cluster"
 	"github.com/haplane/haplane/internal/store"
 	"github.com/haplane/haplane/internal/view"
+	"github.com/haplane/haplane/internal/view/probehtml"
 	"github.com/haplane/haplane/internal/xray"
 	"github.com/haplane/haplane/spec"
 )
@@ -23,7 +25,7 @@ type changeFlags struct {
 	yes, takeOver, noProbe, force bool
 	drainTimeout                  time.Duration
 	probeRate                     float64
-	output                        string
+	output, timeline              string
 }
 
 func (a *app) addChangeFlags(cmd *cobra.Command) *changeFlags {
@@ -36,6 +38,7 @@ func (a *app) addChangeFlags(cmd *cobra.Command) *changeFlags {
 	cmd.Flags().DurationVar(&f.drainTimeout, "drain-timeout", 5*time.Minute, "how long the pods of a node that leaves may take to go")
 	cmd.Flags().BoolVar(&f.force, "force", false, "let pods of a node that leaves go although nothing would make them anew")
 	cmd.Flags().StringVarP(&f.output, "output", "o", "text", "text or json")
+	cmd.Flags().StringVar(&f.timeline, "timeline", "", "a file for what was measured, as a time line with the steps in HTML")
 	return f
 }
 
@@ -46,6 +49,12 @@ func (f *changeFlags) check() error {
 		return usageError{errors.New("--drain-timeout must be more than 0")}
 	case !(f.probeRate > 0 && f.probeRate <= maxRate):
 		return usageError{fmt.Errorf("--probe-rate must be more than 0 and at most %d", maxRate)}
+	case f.timeline != "" && f.noProbe:
+		return usageError{errors.New("--timeline and --no-probe exclude each other: nothing would be measured")}
+	case f.timeline != "":
+		if err := checkTarget("--timeline", f.timeline); err != nil {
+			return usageError{err}
+		}
 	}
 	return checkOutput(f.output)
 }
@@ -131,6 +140,7 @@ func (a *app) runChange(cmd *cobra.Command, command string, q cluster.Request, f
 	if outcome == nil {
 		return err
 	}
+	err = errors.Join(err, a.writeTimeline(f.timeline, outcome))
 	if f.output == "json" {
 		return errors.Join(err, view.JSON(a.Out, outcome))
 	}
@@ -149,6 +159,18 @@ func (a *app) complete(q *cluster.Request, cmd *cobra.Command, f *changeFlags) {
 	q.Measure, q.ProbeRate, q.Force = !f.noProbe, f.probeRate, f.force
 	name := q.Wanted.Metadata.Name
 	q.Judge = func(ctx context.Context) ([]string, error) { return a.failing(ctx, name) }
+}
+
+// writeTimeline writes what was measured, where that is wanted and anything was.
+func (a *app) writeTimeline(file string, o *cluster.Outcome) error {
+	if file == "" || o.Report == nil {
+		return nil
+	}
+	err := a.writeTo(file, func(w io.Writer) error { return probehtml.Write(w, *o.Report) })
+	if err == nil && !a.quiet {
+		fmt.Fprintf(a.Err, "wrote %s\n", file)
+	}
+	return err
 }
 
 // exists tells where to begin with a cluster that there is not, before anything is made for it.

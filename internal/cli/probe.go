@@ -108,7 +108,7 @@ func (p *probeRun) check(cmd *cobra.Command, args []string) error {
 	case !slices.Contains(probeOutputs, p.output):
 		return fmt.Errorf("--output must be %s, not %q", strings.Join(probeOutputs, ", "), p.output)
 	case changed("to"):
-		if err := checkTarget(p.to); err != nil {
+		if err := checkTarget("--to", p.to); err != nil {
 			return err
 		}
 	}

@@ -80,6 +80,9 @@ func (a *app) runUp(cmd *cobra.Command, q cluster.Request, f *changeFlags, merge
 	}
 	outcome, err := cluster.Up(cmd.Context(), q, o)
 	done()
+	if outcome != nil {
+		err = errors.Join(err, a.writeTimeline(f.timeline, outcome))
+	}
 	if outcome != nil && f.output == "text" {
 		view.Outcome(a.Out, outcome)
 	}

@@ -132,7 +132,7 @@ func (x *xrayRun) checkPaths(given func(string) bool) []error {
 		}
 	}
 	if given("to") {
-		errs = append(errs, checkTarget(x.to))
+		errs = append(errs, checkTarget("--to", x.to))
 	}
 	return errs
 }

@@ -104,13 +104,13 @@ func (a *app) writeTo(file string, to func(io.Writer) error) error {
 	return os.Rename(f.Name(), file)
 }
 
-// checkTarget tells why a report cannot be written to a file.
-func checkTarget(file string) error {
+// checkTarget tells why a report cannot be written to the file that a flag names.
+func checkTarget(flag, file string) error {
 	if info, err := os.Stat(file); file == "" || err == nil && !info.Mode().IsRegular() {
-		return fmt.Errorf("--to: %q is not a file", file)
+		return fmt.Errorf("%s: %q is not a file", flag, file)
 	}
 	if info, err := os.Stat(filepath.Dir(file)); err != nil || !info.IsDir() {
-		return fmt.Errorf("--to: there is no folder %s", filepath.Dir(file))
+		return fmt.Errorf("%s: there is no folder %s", flag, filepath.Dir(file))
 	}
 	return nil
 }
