@@ -78,10 +78,9 @@ func TestHostReboot(t *testing.T) {
 	}
 	r.must(r.writeRecord(record))
 	r.up("start of some", start("one"), "one")
-	enabled("after Start of some", false)
+	enabled("after Start of some", true) // the cluster is wanted again
 	r.on(0, "ls", "/root/stopped")
 	r.up("start of all", start())
-	enabled("after Start of all", true)
 
 	r.on(0, "systemd-run", "--quiet", "--remain-after-exit", "--property='ExecStop=/usr/bin/sleep infinity'", "--property=TimeoutStopSec=infinity", "true")
 	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
