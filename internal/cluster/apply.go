@@ -164,7 +164,7 @@ func Apply(ctx context.Context, q Request, o Options) (*Outcome, error) {
 
 // wayOn names what can be done about a change that stopped in the middle.
 func (l *live) wayOn(err error) error {
-	if err == nil || !l.touched.Load() {
+	if err == nil || !l.touched.Load() || l.settled {
 		return err
 	}
 	name := l.topology.Name
@@ -449,10 +449,12 @@ func (l *live) settle() error {
 	if err := l.forgetGone(); err != nil {
 		return err
 	}
-	return l.Store.Update(func(r *store.Record) error {
+	err := l.Store.Update(func(r *store.Record) error {
 		r.Applied, r.Wanted, r.Change = l.Wanted, nil, nil
 		return nil
 	})
+	l.settled = err == nil
+	return err
 }
 
 // forgetGone drops the keys of nodes that are gone: a change that was cut off may have left some.

@@ -62,6 +62,7 @@ type live struct {
 	measured *measurement
 	held     func(context.Context) error // whether the lock on the machines is still ours
 	touched  atomic.Bool                 // whether a step was begun
+	settled  bool                        // the cluster is what was wanted
 }
 
 // isLive reports whether the cluster was brought up once, to its end.

@@ -97,6 +97,11 @@ func TestWayOn(t *testing.T) {
 		t.Errorf("nothing was touched: %v", err)
 	}
 	l.touched.Store(true)
+	l.settled = true
+	if err := l.wayOn(plain); err != plain {
+		t.Errorf("it has arrived: %v", err)
+	}
+	l.settled = false
 	const on = "haplane apply --cluster demo goes on from there, and with --abort it goes back"
 	for want, err := range map[string]error{
 		on: plain,

@@ -7,11 +7,13 @@ import (
 	"fmt"
 	"os"
 	"strings"
+	"time"
 
 	"sigs.k8s.io/yaml"
 
 	"github.com/haplane/haplane/internal/component"
 	"github.com/haplane/haplane/internal/image"
+	"github.com/haplane/haplane/internal/look"
 	"github.com/haplane/haplane/internal/machine/ssh"
 	"github.com/haplane/haplane/internal/phase"
 	"github.com/haplane/haplane/internal/store"
@@ -73,19 +75,27 @@ func bringUp(ctx context.Context, q Request, o Options) (*Outcome, error) {
 	if err := phase.Run(ctx, l.env, prepare, l.report); err != nil {
 		return nil, l.explain(ctx, err)
 	}
-	return &Outcome{fresh: true}, l.explain(ctx, l.make(ctx))
+	out := &Outcome{Plan: newPlan(), Certificates: []look.CertificateChange{}, NewFailures: []string{}, fresh: true}
+	began := time.Now()
+	err = l.make(ctx)
+	if l.change != nil {
+		out.Plan.Steps = l.change.Steps
+	}
+	out.Elapsed = time.Since(began)
+	out.Seconds = out.Elapsed.Seconds()
+	return out, l.explain(ctx, err)
 }
 
 // make walks through the steps of a bring-up.
 func (l *live) make(ctx context.Context) error {
 	l.rendered = l.of(l.topology)
-	look := func() error {
+	looks := func() error {
 		if running, err := l.running(); err != nil || len(running) == 0 {
 			return err
 		}
 		return shown(ctx, l.Report, "look", l.look)
 	}
-	for _, step := range []func() error{l.prepareSSH, l.connect, look, l.plan, l.begin} {
+	for _, step := range []func() error{l.prepareSSH, l.connect, looks, l.plan, l.begin} {
 		if err := step(); err != nil {
 			return err
 		}
