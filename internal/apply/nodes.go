@@ -89,19 +89,17 @@ type nodeList struct {
 	mu    sync.Mutex
 	at    time.Time
 	nodes []kubeapi.Node
+	err   error
 }
 
 func (l *nodeList) list(ctx context.Context, client *kubeapi.Client) ([]kubeapi.Node, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if time.Since(l.at) < pollEvery {
-		return l.nodes, nil
+	if time.Since(l.at) >= pollEvery {
+		l.nodes, l.err = client.Nodes(ctx)
+		l.at = time.Now()
 	}
-	nodes, err := client.Nodes(ctx)
-	if err == nil {
-		l.nodes, l.at = nodes, time.Now()
-	}
-	return nodes, err
+	return l.nodes, l.err
 }
 
 // ready says why a node is not, or nil. The API has a node for ready for 40 s after its

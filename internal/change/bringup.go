@@ -49,8 +49,7 @@ func BringUp(in Input) *Change {
 }
 
 // Resume returns the steps that start the machines of a cluster that was up, and wait
-// until it is as it was: what runs on them starts with them. Nodes that join or leave by a change that
-// was cut off are started and not waited for.
+// until it is as it was: what runs on them starts with them.
 func Resume(in Input) *Change {
 	p := &planner{Input: in}
 	why := []Reason{{What: "the machine is off"}}
@@ -61,13 +60,7 @@ func Resume(in Input) *Change {
 			started[n.Name] = []string{p.add(Step{ID: id(StartMachine, n.Name), Verb: StartMachine, Node: n.Name, Why: why})}
 		}
 	}
-	var whole []topology.Node
-	for _, n := range in.Wanted.Nodes {
-		if !slices.ContainsFunc(in.Record, func(r Node) bool { return r.Name == n.Name && r.State != Active }) {
-			whole = append(whole, n)
-		}
-	}
-	for _, n := range apiOrder(whole) {
+	for _, n := range apiOrder(in.Wanted.Nodes) {
 		if units, _ := p.split(n); len(units) > 0 {
 			needs := started[n.Name]
 			if n.Role == spec.RoleLoadBalancer {
@@ -76,7 +69,7 @@ func Resume(in Input) *Change {
 			serving = append(serving, p.add(Step{ID: id(Serve, n.Name), Verb: Serve, Node: n.Name, Units: units, Needs: needs}))
 		}
 	}
-	for _, n := range whole {
+	for _, n := range in.Wanted.Nodes {
 		ends = append(ends, p.nodeReady(n, nil, append(started[n.Name], serving...))...)
 	}
 	p.dnsReady(nil, append(ends, serving...))

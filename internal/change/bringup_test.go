@@ -84,30 +84,6 @@ func TestResume(t *testing.T) {
 	before(t, c, "start-machine@cp-2", "serve@cp-2", "node-ready@worker-1", DNSReady)
 }
 
-// What a change that was cut off left is started too, and not waited for.
-func TestResumeOfAChangeThatWasCutOff(t *testing.T) {
-	in := healthy(wanted(t, append(slices.Clone(three), "cp-4")...))
-	for i := range in.Record {
-		in.Observed.Machines[in.Record[i].Name] = observed.Machine{Made: true}
-		if in.Record[i].Name == "cp-3" {
-			in.Record[i].State = Leaving
-		}
-		if in.Record[i].Name == "cp-4" {
-			in.Record[i].State = Joining
-		}
-	}
-	c := Resume(in)
-	for _, node := range []string{"cp-3", "cp-4"} {
-		before(t, c, "start-machine@"+node)
-		for _, s := range c.Steps {
-			if s.Node == node && s.Verb != StartMachine {
-				t.Errorf("%s is waited for: %s", node, s.ID)
-			}
-		}
-	}
-	before(t, c, "start-machine@cp-1", "serve@cp-1", DNSReady)
-}
-
 func TestKindOfAStep(t *testing.T) {
 	var kinds []string
 	for _, s := range BringUp(nothing(t, three...)).Steps {

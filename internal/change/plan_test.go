@@ -419,6 +419,10 @@ func TestWarnings(t *testing.T) {
 			}
 		})
 	}
+	c := plan(t, become(t, three, []string{"cp-1", "worker-1", "lb-1"}))
+	if diff := cmp.Diff([]string{"cp-1 is the only API server then; now there are 3"}, c.Warnings()); diff != "" {
+		t.Error(diff)
+	}
 }
 
 // Where members are only off, a change counts on those that it starts first: its guards ask again.

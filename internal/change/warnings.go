@@ -40,7 +40,11 @@ func (p *planner) warn(steps []Step) []string {
 			serving[n.Name] = true
 		}
 	}
-	if least == 1 && before > 1 {
+	switch {
+	case least != 1 || before == 1:
+	case len(serving) == 1:
+		out = append(out, fmt.Sprintf("%s is the only API server then; now there are %d", left, before))
+	default:
 		out = append(out, fmt.Sprintf("for a time %s is the only API server; now there are %d", left, before))
 	}
 	return out

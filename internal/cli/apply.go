@@ -100,7 +100,7 @@ func (a *app) wanted(named bool) (cluster.Request, error) {
 	if a.file != "" {
 		return a.readRequest(named)
 	}
-	h, err := a.open()
+	h, err := a.find() // the plan tells of a change that was cut off
 	if err != nil {
 		return cluster.Request{}, err
 	}
@@ -163,7 +163,11 @@ func (a *app) complete(q *cluster.Request, cmd *cobra.Command, f *changeFlags) {
 
 // writeTimeline writes what was measured, where that is wanted and anything was.
 func (a *app) writeTimeline(file string, o *cluster.Outcome) error {
-	if file == "" || o.Report == nil {
+	if file == "" {
+		return nil
+	}
+	if o.Report == nil || len(o.Report.Lanes) == 0 {
+		fmt.Fprintf(a.Err, "warning: nothing was measured, so there is no %s\n", file)
 		return nil
 	}
 	err := a.writeTo(file, func(w io.Writer) error { return probehtml.Write(w, *o.Report) })

@@ -77,7 +77,7 @@ func (a *app) nodeReplace() *cobra.Command {
 	var surge bool
 	var with string
 	cmd := &cobra.Command{
-		Use:   "replace NAME",
+		Use:   "replace NAME...",
 		Short: "Replace a node, alive or dead, under its name and address or by a new one",
 		Long: `Makes a node anew. Without further flags it leaves first and comes back under its name and
 address: meanwhile fewer failures are tolerated, and the plan says how many. With --surge, or
@@ -85,17 +85,20 @@ address: meanwhile fewer failures are tolerated, and the plan says how many. Wit
 		Example: `  haplane node replace cp-2                # its machine is gone, or is to be made anew
   haplane node replace cp-2 --surge
   haplane node replace cp-2 --with cp-7`,
-		Args:              usage(cobra.ExactArgs(1)),
-		ValidArgsFunction: a.completeNodes,
+		Args:              usage(cobra.MinimumNArgs(1)),
+		ValidArgsFunction: a.completeAllNodes,
 		RunE: func(cmd *cobra.Command, names []string) error {
 			if surge && with != "" {
 				return usageError{errors.New("--surge and --with exclude each other: --with names the node that --surge would name itself")}
+			}
+			if len(names) > 1 && (surge || with != "") {
+				return usageError{errors.New("--surge and --with are for one node")}
 			}
 			return a.editNodes(cmd, "node-replace", f, func(h *cluster.Handle) (cluster.Request, error) {
 				if surge || with != "" {
 					return h.ReplaceNodeWith(names[0], with)
 				}
-				return h.ReplaceNode(names[0])
+				return h.ReplaceNodes(names)
 			})
 		},
 	}
@@ -110,7 +113,7 @@ func (a *app) editNodes(cmd *cobra.Command, command string, f *changeFlags, edit
 	if err := f.check(); err != nil {
 		return err
 	}
-	h, err := a.open()
+	h, err := a.find() // the plan tells of a change that was cut off
 	if err != nil {
 		return err
 	}

@@ -27,7 +27,8 @@ was made from; where there is no cluster yet, it makes three control-plane
 nodes, one worker node and a load balancer in the shared identity.
 
 A cluster that is there is changed as haplane apply does it, measured and proved. It asks
-where nodes would leave, and only there.`,
+where nodes would leave, and only there; flags about measuring, draining and the lock are
+for such a cluster.`,
 		Example: `  haplane up
   haplane up --cluster blue -f blue.yaml
   haplane up -f blue.yaml --dry-run`,
@@ -67,9 +68,7 @@ func (a *app) warn(c *spec.Cluster) {
 
 func (a *app) runUp(cmd *cobra.Command, q cluster.Request, f *changeFlags, merge bool) error {
 	name := q.Wanted.Metadata.Name
-	if h, err := cluster.Open(name); err == nil && h.Whole() {
-		a.tell(name)
-	} else { // of one that is there the plan has them
+	if h, err := cluster.Open(name); err != nil || !h.Whole() { // of one that is there the plan has them
 		a.warn(q.Wanted)
 	}
 	a.complete(&q, cmd, f)
@@ -86,8 +85,8 @@ func (a *app) runUp(cmd *cobra.Command, q cluster.Request, f *changeFlags, merge
 	if outcome != nil && f.output == "text" {
 		view.Outcome(a.Out, outcome)
 	}
-	if err == nil && merge {
-		err = a.mergeKubeconfig(cmd.Context(), name)
+	if outcome != nil && outcome.Arrived && merge {
+		err = errors.Join(err, a.mergeKubeconfig(cmd.Context(), name))
 	}
 	if outcome != nil && f.output == "json" {
 		return errors.Join(err, view.JSON(a.Out, outcome))

@@ -22,9 +22,6 @@ import (
 // look collects the evidence by all ways that are given, and judges it.
 func (x *xrayRun) look(ctx context.Context) (xray.Report, error) {
 	start := time.Now()
-	if x.own {
-		x.tell(x.cluster)
-	}
 	o, done, err := x.connect()
 	if err != nil {
 		return xray.Report{}, err

@@ -40,14 +40,16 @@ type Outcome struct {
 	Compared         bool                     `json:"certificatesCompared"`
 	Certificates     []look.CertificateChange `json:"certificates"`
 	CertificatesKept int                      `json:"certificatesKept"`
-	// CertificatesUnread are the nodes whose certificates could not be read before or after, as of a
-	// machine that did not answer: nothing is proved of these.
+	// CertificatesUnread are the nodes whose certificates could not be read before or after, because
+	// their machine was off or did not answer: nothing is proved of these.
 	CertificatesUnread []string      `json:"certificatesUnread,omitempty"`
 	Report             *probe.Report `json:"report,omitempty"` // what was measured; absent where nothing was
 	// NewFailures are what an x-ray finds wrong that it did not find before.
 	NewFailures []string `json:"newFailures"`
 	// XRayed says that it was x-rayed before and after: a cluster that did not answer before is not.
-	XRayed  bool          `json:"xrayed"`
+	XRayed bool `json:"xrayed"`
+	// Arrived says that the cluster is what was wanted, whatever was found afterwards.
+	Arrived bool          `json:"arrived"`
 	Elapsed time.Duration `json:"-"`
 	Seconds float64       `json:"seconds"` // from the look at the cluster to the end, the time for an answer included
 	fresh   bool          // brought up, not changed
@@ -61,7 +63,10 @@ func (o *Outcome) Nothing() bool { return !o.fresh && (o.Plan == nil || o.Plan.N
 func (o *Outcome) compare(before, after map[string][]look.Certificate) {
 	for _, seen := range []map[string][]look.Certificate{before, after} {
 		for node, list := range seen {
-			if list == nil && !slices.Contains(o.CertificatesUnread, node) {
+			passing := o.Plan != nil && slices.ContainsFunc(o.Plan.Steps, func(s change.Step) bool {
+				return s.Node == node && (s.Verb == change.CreateMachine || s.Verb == change.RemoveMachine)
+			})
+			if list == nil && !passing && !slices.Contains(o.CertificatesUnread, node) {
 				o.CertificatesUnread = append(o.CertificatesUnread, node)
 			}
 		}
@@ -143,6 +148,7 @@ func Apply(ctx context.Context, q Request, o Options) (*Outcome, error) {
 		return nil, err
 	}
 	if out.Plan.Nothing() && l.record.Change == nil {
+		out.Arrived = true
 		return out, l.settle()
 	}
 	if q.Confirm != nil && !out.Plan.Nothing() {
@@ -289,7 +295,13 @@ func (l *live) lookBefore(ctx context.Context) (b baseline, err error) {
 	err = shown(ctx, l.Report, "look-before", func(looking context.Context) error {
 		var group errgroup.Group
 		group.Go(func() (err error) { b.certificates, err = l.certificates(looking); return err })
-		group.Go(func() (err error) { b.failing, err = l.judge(looking); return err })
+		group.Go(func() (err error) {
+			if b.failing, err = l.judge(looking); err != nil && looking.Err() == nil { // no reason to leave the cluster as it is
+				l.detail("look-before", "warning: there is nothing to compare with afterwards: %v", err)
+				l.Judge, err = nil, nil
+			}
+			return err
+		})
 		if l.Measure {
 			l.measured = l.measure(ctx) // goes on
 		}
@@ -309,12 +321,14 @@ func (l *live) lookAfter(ctx context.Context, before baseline, out *Outcome) err
 		out.compare(before.certificates, after)
 		err = l.settle()
 	}
-	if err := errors.Join(err, xray.Wait()); err != nil {
-		return err
-	}
-	out.XRayed = l.Judge != nil && l.seen.APISeen
+	out.Arrived = l.settled
+	xrayErr := xray.Wait()
+	out.XRayed = l.Judge != nil && l.seen.APISeen && xrayErr == nil
 	if wrong := out.unplanned(); len(wrong) > 0 {
-		return fmt.Errorf("the cluster is as its file says, and certificates changed that the plan does not have: %s", strings.Join(wrong, ", "))
+		err = errors.Join(err, fmt.Errorf("the cluster is as its file says, and certificates changed that the plan does not have: %s", strings.Join(wrong, ", ")))
+	}
+	if err := errors.Join(err, xrayErr); err != nil {
+		return err
 	}
 	if len(out.NewFailures) > 0 {
 		return fmt.Errorf("the cluster is as its file says, and an x-ray finds what it did not find before:\n%s", strings.Join(out.NewFailures, "\n"))
@@ -556,11 +570,14 @@ func (l *live) certificates(ctx context.Context) (map[string][]look.Certificate,
 		return nil, err
 	}
 	for _, n := range l.union().Nodes {
-		if running[n.Name] {
+		if _, made := running[n.Name]; made {
 			nodes = append(nodes, n)
 		}
 	}
 	return gather(ctx, nodes, func(ctx context.Context, n topology.Node) ([]look.Certificate, error) {
+		if !running[n.Name] {
+			return nil, nil
+		}
 		out, err := look.Certificates(ctx, l.reach(n.Name))
 		if err != nil { // a machine that does not answer is mended by the change, or leaves
 			l.Log.Warn("certificates not seen", "node", n.Name, "err", err)

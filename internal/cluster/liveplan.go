@@ -58,6 +58,10 @@ func planned(q Request, o Options) (*live, error) {
 func (l *live) show(ctx context.Context) (*Plan, error) {
 	p := newPlan()
 	p.Steps, p.Reissue, p.Warnings = append(p.Steps, l.change.Steps...), append(p.Reissue, l.issues...), l.warnings()
+	p.removes = slices.ContainsFunc(p.Steps, func(s change.Step) bool {
+		stays := func(n change.Node) bool { return n.Name == s.Node && n.State == change.Active }
+		return s.Verb == change.RemoveMachine && slices.ContainsFunc(l.nodes, stays)
+	})
 	for _, r := range l.issues {
 		p.Keys = append(p.Keys, r.Name)
 	}
@@ -107,8 +111,12 @@ func writes(steps []change.Step, node string) bool {
 func (l *live) warnings() []string {
 	out := []string{}
 	if c := l.record.Change; c != nil {
-		out = append(out, fmt.Sprintf("a change was cut off: %s, begun %s by %s; this plan has what is left of it",
-			c.Command, c.Started.Format("2006-01-02 15:04:05 MST"), c.Holder))
+		text := fmt.Sprintf("a change was cut off: %s, begun %s by %s; this plan has what is left of it",
+			c.Command, c.Started.Format("2006-01-02 15:04:05 MST"), c.Holder)
+		if c.Error != "" {
+			text += "; it stopped: " + c.Error
+		}
+		out = append(out, text)
 	}
 	out = append(out, spec.Warnings(l.Wanted)...)
 	out = append(out, certificateWarnings(l.rows, l.keys, time.Now())...)

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"slices"
 	"time"
 
 	"github.com/pmezard/go-difflib/difflib"
@@ -30,6 +29,8 @@ type Plan struct {
 	Keys     []string          `json:"keys"`    // names of keys and certificates to make
 	Reissue  []pki.Reissue     `json:"reissue"` // the same, and why
 	Objects  []kubeapi.Applied `json:"objects"` // of Kubernetes, to make or change; empty while its API does not answer
+
+	removes bool
 }
 
 // newPlan has no list that is nil: scripts that read them need not know of null.
@@ -41,10 +42,9 @@ func newPlan() *Plan {
 // Nothing reports whether a run would find that all is right already.
 func (p *Plan) Nothing() bool { return len(p.Steps) == 0 }
 
-// Removes reports whether nodes go, or are made anew.
-func (p *Plan) Removes() bool {
-	return slices.ContainsFunc(p.Steps, func(s change.Step) bool { return s.Verb == change.RemoveMachine })
-}
+// Removes reports whether nodes that were there to stay go, or are made anew. What a change that
+// was cut off has begun with was agreed to then.
+func (p *Plan) Removes() bool { return p.removes }
 
 // A FileChange is a file that would be written.
 type FileChange struct {

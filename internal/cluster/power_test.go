@@ -77,7 +77,7 @@ func TestStartOfWhatIsLeft(t *testing.T) {
 			}
 		}
 	}
-	l, gone, err := e.resumed()
+	l, beside, gone, err := e.resumed()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -88,7 +88,7 @@ func TestStartOfWhatIsLeft(t *testing.T) {
 			started = append(started, step.Node)
 		}
 	}
-	if diff := cmp.Diff([][]string{{"cp-1", "cp-2", "lb-1"}, {"worker-1"}}, [][]string{started, gone}); diff != "" {
+	if diff := cmp.Diff([][]string{{"cp-1", "lb-1"}, {"cp-2"}, {"worker-1"}}, [][]string{started, beside, gone}); diff != "" {
 		t.Error(diff)
 	}
 }

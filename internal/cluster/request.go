@@ -172,6 +172,22 @@ func (h *Handle) ReplaceNode(name string) (Request, error) {
 	return q, nil
 }
 
+// ReplaceNodes asks for nodes to be made anew under their names and addresses.
+func (h *Handle) ReplaceNodes(names []string) (Request, error) {
+	all := h.Request()
+	for _, name := range names {
+		q, err := h.ReplaceNode(name)
+		if err != nil {
+			return q, err
+		}
+		if slices.Contains(all.Replace, name) {
+			return q, &NodeNameError{fmt.Errorf("node %q is named twice", name)}
+		}
+		all.Replace = append(all.Replace, q.Replace...)
+	}
+	return all, nil
+}
+
 // ReplaceNodeWith asks for a new node in the place of one; the new one joins before the
 // old one leaves. Without a name it has one by default.
 func (h *Handle) ReplaceNodeWith(name, with string) (Request, error) {

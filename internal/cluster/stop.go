@@ -2,6 +2,7 @@ package cluster
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 
@@ -35,9 +36,14 @@ func Stop(ctx context.Context, o Options) ([]string, error) {
 func Start(ctx context.Context, o Options) ([]string, error) {
 	var changes []string
 	err := onExisting(o, func(e *env) error {
-		l, gone, err := e.resumed()
+		l, beside, gone, err := e.resumed()
 		if err != nil {
 			return err
+		}
+		for _, name := range beside { // whatever becomes of them, the cluster is started
+			if err := l.provider().Start(ctx, name); err != nil {
+				l.Log.Warn("start machine", "node", name, "err", err)
+			}
 		}
 		for _, s := range l.change.Steps {
 			if s.Verb == change.StartMachine {
@@ -46,11 +52,12 @@ func Start(ctx context.Context, o Options) ([]string, error) {
 		}
 		r := l.runner()
 		r.Journal = unwritten{} // a change that was cut off has the journal
-		if err := r.Run(ctx, l.change); err != nil || len(gone) == 0 {
+		err = r.Run(ctx, l.change)
+		if len(gone) == 0 {
 			return l.explain(ctx, err)
 		}
-		return withHint(fmt.Errorf("what is left of cluster %s is started; gone are the machines of %s", l.topology.Name, strings.Join(gone, ", ")),
-			fmt.Sprintf("haplane node replace %s --cluster %s", gone[0], l.topology.Name))
+		return withHint(errors.Join(fmt.Errorf("what is left of cluster %s was started; gone are the machines of %s", l.topology.Name, strings.Join(gone, ", ")), err),
+			fmt.Sprintf("haplane node replace %s --cluster %s", strings.Join(gone, " "), l.topology.Name))
 	})
 	return changes, err
 }
@@ -74,28 +81,29 @@ func onExisting(o Options, do func(*env) error) error {
 	return do(e)
 }
 
-// resumed has the steps that start a cluster again, as far as its machines were made, and
-// the nodes whose machines are gone.
-func (e *env) resumed() (l *live, gone []string, err error) {
+// resumed has the steps that start a cluster again, as far as its machines were made, the
+// machines of nodes that join or leave by a change that was cut off, and the nodes whose machines are gone.
+func (e *env) resumed() (l *live, beside, gone []string, err error) {
 	record, err := e.Store.Record()
 	if err != nil {
-		return nil, nil, err
+		return nil, nil, nil, err
 	}
 	made, err := e.power()
 	if err != nil {
-		return nil, nil, err
+		return nil, nil, nil, err
 	}
 	if record.Applied == nil {
-		return nil, nil, withHint(fmt.Errorf("%d of %d machines were made: %w", len(made), len(e.topology.Nodes), errUnfinished), "haplane up finishes it")
+		return nil, nil, nil, withHint(fmt.Errorf("%d of %d machines were made: %w", len(made), len(e.topology.Nodes), errUnfinished), "haplane up finishes it")
 	}
 	t := *e.topology
 	t.Nodes = nil
 	for _, n := range record.Nodes {
 		node := topology.NewNode(n.Name, n.Role, n.Address)
-		_, there := made[n.Name]
-		switch {
-		case there:
+		switch _, there := made[n.Name]; {
+		case there && n.State == store.Active:
 			t.Nodes = append(t.Nodes, node)
+		case there:
+			beside = append(beside, n.Name)
 		case n.State == store.Active:
 			gone = append(gone, n.Name)
 		}
@@ -107,12 +115,8 @@ func (e *env) resumed() (l *live, gone []string, err error) {
 	for name, running := range made {
 		l.seen.Machines[name] = observed.Machine{Made: true, Running: running}
 	}
-	in := change.Input{Wanted: l.topology, Desired: l.rendered, Observed: l.seen}
-	for _, n := range record.Nodes {
-		in.Record = append(in.Record, change.Node{Node: topology.NewNode(n.Name, n.Role, n.Address), State: change.State(n.State)})
-	}
-	l.change = change.Resume(in)
-	return l, gone, l.connect()
+	l.change = change.Resume(change.Input{Wanted: l.topology, Desired: l.rendered, Observed: l.seen})
+	return l, beside, gone, l.connect()
 }
 
 // unwritten is the journal of steps that change nothing of what a cluster is.

@@ -81,6 +81,7 @@ func bringUp(ctx context.Context, q Request, o Options) (*Outcome, error) {
 	if l.change != nil {
 		out.Plan.Steps = l.change.Steps
 	}
+	out.Arrived = l.settled
 	out.Elapsed = time.Since(began)
 	out.Seconds = out.Elapsed.Seconds()
 	return out, l.explain(ctx, err)

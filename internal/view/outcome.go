@@ -11,7 +11,11 @@ import (
 // Outcome writes what requests saw while a cluster changed, and the certificates that
 // changed on its nodes.
 func Outcome(w io.Writer, o *cluster.Outcome) {
-	if o.Report != nil {
+	switch {
+	case o.Report == nil:
+	case len(o.Report.Lanes) == 0:
+		fmt.Fprintf(w, "not measured: %s\n", strings.Join(o.Report.Errors, "; "))
+	default:
 		_ = Probe(w, *o.Report)
 		fmt.Fprintln(w)
 	}
@@ -24,7 +28,7 @@ func Outcome(w io.Writer, o *cluster.Outcome) {
 	}
 	switch {
 	case !o.XRayed:
-		fmt.Fprintln(w, "x-ray: none, because the API did not answer before")
+		fmt.Fprintln(w, "x-ray: none of before and after")
 	case len(o.NewFailures) == 0:
 		fmt.Fprintln(w, "x-ray: no new failure")
 	default:

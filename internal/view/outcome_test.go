@@ -29,7 +29,7 @@ x-ray: 1 new failures
 			"certificates: all 42 on the nodes that stay are those from before\nx-ray: no new failure\n"},
 		"of a cluster that did not answer": {&cluster.Outcome{Compared: true, CertificatesKept: 42, CertificatesUnread: []string{"cp-2"}},
 			"certificates: all 42 on the nodes that stay are those from before\ncertificates: could not be read, before or after, on cp-2\n" +
-				"x-ray: none, because the API did not answer before\n"},
+				"x-ray: none of before and after\n"},
 		"measured, and cut off before the proof": {measured, `LANE     REQUESTS   FAILED   DEFERRED   LONGEST GAP   P50      P99      MAX
 lb-new   240        1        0          80 ms         0.0 ms   0.0 ms   0.0 ms
 
