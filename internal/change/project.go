@@ -28,7 +28,7 @@ func (p *planner) project(c *Change) error {
 				return &Refused{Step: s.ID, Err: err}
 			}
 		}
-		if n.Role == spec.RoleControlPlane && (all(s.Units) || slices.Contains(s.Units, "kube-apiserver")) {
+		if actsOnAPIServer(*s, n) {
 			switch s.Verb {
 			case Start, Restart: // its guard asks again when it comes to that
 				serving[n.Name] = observed.APIServer{Ready: true}
@@ -63,6 +63,11 @@ func (p *planner) project(c *Change) error {
 		}
 	}
 	return nil
+}
+
+// actsOnAPIServer reports whether the API server of a node is among a step's programs.
+func actsOnAPIServer(s Step, n topology.Node) bool {
+	return n.Role == spec.RoleControlPlane && (all(s.Units) || slices.Contains(s.Units, "kube-apiserver"))
 }
 
 func errorOf(e observed.Etcd) error {

@@ -2,7 +2,6 @@ package change
 
 import (
 	"fmt"
-	"slices"
 
 	"github.com/haplane/haplane/spec"
 )
@@ -23,7 +22,7 @@ func (p *planner) warn(steps []Step) []string {
 	before, least, left := len(serving), len(serving), ""
 	for _, s := range steps {
 		n := p.node(s.Node)
-		api := n.Role == spec.RoleControlPlane && (all(s.Units) || slices.Contains(s.Units, "kube-apiserver"))
+		api := actsOnAPIServer(s, n)
 		stops, starts := s.Verb == Stop || s.Verb == Restart, s.Verb == Start || s.Verb == Restart
 		switch {
 		case n.Role == spec.RoleLoadBalancer && (s.Verb == RemoveMachine || s.Verb == Restart):

@@ -36,7 +36,9 @@ On a terminal it asks first.`,
 }
 
 func (a *app) runDown(cmd *cobra.Command) error {
-	a.tell(a.cluster)
+	if h, err := a.find(); err == nil {
+		a.tell(h)
+	}
 	o, done, err := a.options(a.cluster, "down")
 	if err != nil {
 		return err

@@ -163,11 +163,8 @@ func (a *app) addClusterFlag(cmd *cobra.Command) {
 }
 
 // tell tells of a change of a cluster that was cut off: whatever is done now meets what it left.
-func (a *app) tell(name string) {
-	if a.quiet {
-		return
-	}
-	if h, err := cluster.Open(name); err == nil {
+func (a *app) tell(h *cluster.Handle) {
+	if !a.quiet {
 		view.CutOff(a.Err, h.Change())
 	}
 }
@@ -176,7 +173,7 @@ func (a *app) tell(name string) {
 func (a *app) open() (*cluster.Handle, error) {
 	h, err := a.find()
 	if err == nil {
-		a.tell(a.cluster)
+		a.tell(h)
 	}
 	return h, err
 }

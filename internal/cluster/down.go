@@ -3,6 +3,7 @@ package cluster
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"github.com/haplane/haplane/internal/machine/ssh"
 	"github.com/haplane/haplane/internal/phase"
@@ -35,14 +36,13 @@ func Down(ctx context.Context, o Options) ([]string, error) {
 	}
 	defer e.close()
 	err = phase.Run(ctx, e, takeDown, e.report)
-	return e.changes.all(), err
+	slices.Sort(e.changes)
+	return e.changes, err
 }
 
 func removeMachines(ctx context.Context, e *env) error {
 	removed, err := e.provider().Destroy(ctx)
-	for _, r := range removed {
-		e.changes.add(r)
-	}
+	e.changes = append(e.changes, removed...)
 	return err
 }
 
@@ -52,7 +52,7 @@ func removeState(_ context.Context, e *env) error {
 		return err
 	}
 	if kept {
-		e.changes.add("state " + e.Store.Dir)
+		e.changes = append(e.changes, "state "+e.Store.Dir)
 	}
 	ssh.Sweep()
 	if err := e.Store.Remove(); err != nil {

@@ -75,7 +75,7 @@ type env struct {
 	agent      fileset.Set // this program, for the control-plane nodes
 	agentSum   string      // its digest
 	executable string      // the file of it
-	changes    changes
+	changes    []string    // what stop and down did, in words for the user
 }
 
 func newEnv(c *spec.Cluster, o Options) *env {

@@ -24,7 +24,7 @@ func Stop(ctx context.Context, o Options) ([]string, error) {
 	var changes []string
 	err := onExisting(o, func(e *env) error {
 		err := phase.Run(ctx, e, halt, e.report)
-		changes = e.changes.all()
+		changes = e.changes
 		return e.explain(ctx, err)
 	})
 	return changes, err
@@ -137,7 +137,7 @@ func stopMachines(ctx context.Context, e *env) error {
 	if err != nil {
 		return err
 	}
-	e.changes.add("stopped the machines " + names(running))
+	e.changes = append(e.changes, "stopped the machines "+names(running))
 	// API servers take long to end without etcd: machines that only have etcd go last.
 	var first []string
 	for _, n := range running {

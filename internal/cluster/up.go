@@ -21,15 +21,12 @@ import (
 )
 
 // prepare is what a bring-up does on this host, before it makes anything of the cluster.
-var prepare = []phase.Phase[*env]{
-	{ID: "check-host", Done: hostChecked, Run: checkHost},
-	{ID: "build-components", Run: buildComponents},
-	{ID: "build-image", Run: buildImage},
-}
+var prepare = append([]phase.Phase[*env]{{ID: "check-host", Done: hostChecked, Run: checkHost}}, build...)
 
 // buildOnly is the part of prepare that `haplane image build` does.
-var buildOnly = []phase.Phase[*env]{
-	{ID: "check-host", Run: checkBuildHost},
+var buildOnly = append([]phase.Phase[*env]{{ID: "check-host", Run: checkBuildHost}}, build...)
+
+var build = []phase.Phase[*env]{
 	{ID: "build-components", Run: buildComponents},
 	{ID: "build-image", Run: buildImage},
 }
