@@ -56,11 +56,7 @@ func (w *world) serve(n topology.Node) {
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	listener, err := net.Listen("tcp", netip.AddrPortFrom(n.Address, topology.APIServerPort).String())
-	if err != nil {
-		w.t.Fatal(err)
-	}
-	server := &http.Server{Handler: http.HandlerFunc(func(out http.ResponseWriter, r *http.Request) {
+	server := &http.Server{TLSConfig: &tls.Config{Certificates: []tls.Certificate{cert}, MinVersion: tls.VersionTLS12}, Handler: http.HandlerFunc(func(out http.ResponseWriter, r *http.Request) {
 		w.mu.Lock()
 		defer w.mu.Unlock()
 		if !w.serves(n) {
@@ -69,10 +65,27 @@ func (w *world) serve(n topology.Node) {
 		}
 		w.answer(out, r)
 	})}
+	serve := func(l net.Listener) error { return server.ServeTLS(l, "", "") }
+	w.listen(netip.AddrPortFrom(n.Address, topology.APIServerPort).String(), serve, func() { _ = server.Close() })
+}
+
+// listen has a server answer on an address until the test ends. The next world uses the same address: it is free when
+// Serve has returned, which for a server that is stopped before it began to serve is later than stop.
+func (w *world) listen(address string, serve func(net.Listener) error, stop func()) {
+	w.t.Helper()
+	listener, err := net.Listen("tcp", address)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	done := make(chan struct{})
 	go func() {
-		_ = server.Serve(tls.NewListener(listener, &tls.Config{Certificates: []tls.Certificate{cert}, MinVersion: tls.VersionTLS12}))
+		defer close(done)
+		_ = serve(listener)
 	}()
-	w.t.Cleanup(func() { _ = server.Close() })
+	w.t.Cleanup(func() {
+		stop()
+		<-done
+	})
 }
 
 // serves reports whether requests to a node's address come to an API server. The lock is held.

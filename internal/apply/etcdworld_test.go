@@ -3,7 +3,6 @@ package apply
 import (
 	"context"
 	"crypto/tls"
-	"net"
 	"slices"
 	"strings"
 
@@ -58,16 +57,11 @@ func (f *fakeMember) serve() {
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	listener, err := net.Listen("tcp", strings.TrimPrefix(f.node.EtcdClientURL(), "https://"))
-	if err != nil {
-		w.t.Fatal(err)
-	}
 	server := grpc.NewServer(grpc.Creds(credentials.NewTLS(&tls.Config{Certificates: []tls.Certificate{cert}, MinVersion: tls.VersionTLS12})))
 	pb.RegisterKVServer(server, f)
 	pb.RegisterClusterServer(server, f)
 	pb.RegisterMaintenanceServer(server, f)
-	go func() { _ = server.Serve(listener) }()
-	w.t.Cleanup(server.Stop)
+	w.listen(strings.TrimPrefix(f.node.EtcdClientURL(), "https://"), server.Serve, server.Stop)
 }
 
 // lock returns the node's own member, which has begun by now, or an error where none answers.
