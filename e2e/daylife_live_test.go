@@ -13,10 +13,12 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
 	"github.com/haplane/haplane/e2e/rig"
+	"github.com/haplane/haplane/internal/kubeprobe"
 )
 
 // outcome is what scripts may rely on in what a change prints with -o json.
@@ -63,6 +65,7 @@ func TestLiveDayInTheLife(t *testing.T) {
 		{"machine-dies-in-a-change", d.machineDies},
 		{"load-balancer-dies-in-a-change", d.balancerDies},
 		{"disk-full", d.diskFull},
+		{"fields", d.fields},
 		{"lock", d.lock},
 		{"back-to-one", d.toOne},
 	} {
@@ -171,6 +174,8 @@ func (d *day) differences(ctx context.Context, s rig.Status) []error {
 	expect(same(backends, d.controlPlane), "backends are %v, want %v", backends, d.controlPlane)
 	names := strings.Fields(d.Kubectl(ctx, "get", "nodes", "-o", "jsonpath={.items[*].metadata.name}").Stdout)
 	expect(same(names, slices.Concat(d.controlPlane, d.workers)), "Kubernetes has nodes %v", names)
+	lanes := d.Kubectl(ctx, "get", "pods,configmaps", "-n", kubeprobe.Namespace, "-l", kubeprobe.Label, "-o", "name").Stdout
+	expect(lanes == "", "lanes have left %s", lanes)
 	if len(errs) == 0 {
 		xray := d.Run(ctx, "xray", "--cluster", d.Name)
 		expect(xray.Code == 0, "x-ray:\n%s", xray)
@@ -264,6 +269,11 @@ func (d *day) inAndOut(t *testing.T) {
 	unnoticed(t, d.change(t, "node", "add", "worker-2", "worker-3"))
 	d.joined(&d.workers, "worker-2", "worker-3")
 	d.wellAgain(t)
+	o := d.change(t, "node", "replace", "worker-3", "--surge")
+	unnoticed(t, o)
+	d.left(&d.workers, "worker-3")
+	d.joined(&d.workers, surged(t, o))
+	d.wellAgain(t)
 	image := d.on(t, "worker-1", "ctr --namespace k8s.io images list --quiet | grep ^haplane.local/web:")
 	d.applyText(t, fmt.Sprintf(budget, image))
 	d.waitRunningPod(t, "app=guarded")
@@ -276,15 +286,42 @@ func (d *day) inAndOut(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	others := d.workers[1:]
 	lines := slices.DeleteFunc(strings.SplitAfter(string(text), "\n"), func(l string) bool {
-		return strings.Contains(l, "worker-2") || strings.Contains(l, "worker-3")
+		return slices.ContainsFunc(others, func(w string) bool { return strings.Contains(l, w) })
 	})
 	if err := os.WriteFile(d.File(), []byte(strings.Join(lines, "")), 0o644); err != nil {
 		t.Fatal(err)
 	}
 	unnoticed(t, d.change(t, "apply", "-f", d.File())) // goes on with the one, and begins the other
-	d.left(&d.workers, "worker-2", "worker-3")
+	d.left(&d.workers, others...)
 	d.wellAgain(t)
+}
+
+// surged is the node that came in place of another.
+func surged(t *testing.T, o outcome) string {
+	t.Helper()
+	for _, s := range o.Plan.Steps {
+		if s.Verb == "create-machine" {
+			return s.Node
+		}
+	}
+	t.Fatalf("no machine was made: %+v", o.Plan.Steps)
+	return ""
+}
+
+// fields changes what the load balancer listens on, and the names that API servers have, and
+// then makes the load balancer anew, which is away for that time.
+func (d *day) fields(t *testing.T) {
+	d.edit(t, "spec:\n", "spec:\n  loadBalancer: {additionalPorts: [443], dnsNames: [api.day.example.com]}\n")
+	o := d.change(t, "apply", "-f", d.File())
+	unnoticed(t, o)
+	want(t, "number of certificates that changed", len(o.Certificates), len(d.controlPlane))
+	d.wellAgain(t)
+	must(t, 0, d.Run(background(t), "node", "replace", "lb-1", "--cluster", d.Name, "--yes", "--no-probe"))
+	d.wellAgain(t)
+	served := d.on(t, "worker-1", "openssl s_client -connect "+d.address("lb-1")+":443 </dev/null 2>/dev/null | openssl x509 -noout -ext subjectAltName")
+	contains(t, "certificate behind the additional port", served, "DNS:api.day.example.com")
 }
 
 // refusals asks for what would take quorum, or makes no sense. Nothing is touched.
@@ -327,13 +364,29 @@ func (d *day) refusals(t *testing.T) {
 	d.wellAgain(t)
 }
 
-// killed kills haplane as each step of a replacement begins; the same command
-// goes on, until there is none left to kill it at.
+// killed kills haplane at every step of a node that joins, of its replacement, and of its leaving.
+// Clients notice none of it.
 func (d *day) killed(t *testing.T) {
-	node, seen := d.controlPlane[2], map[string]bool{}
+	clients := d.startTraffic(t)
+	defer clients.unnoticed(t, "killed at every step")
+	d.killedAt(t, "node", "add", "--role", "control-plane", "cp-6")
+	d.joined(&d.controlPlane, "cp-6")
+	d.wellAgain(t)
+	d.killedAt(t, "node", "replace", "cp-6")
+	d.wellAgain(t)
+	d.killedAt(t, "node", "remove", "cp-6")
+	d.left(&d.controlPlane, "cp-6")
+	d.wellAgain(t)
+}
+
+// killedAt kills haplane as each step of a change begins; the same command goes on, until there
+// is none left to kill it at.
+func (c *cluster) killedAt(t *testing.T, args ...string) {
+	t.Helper()
+	seen := map[string]bool{}
 	for {
-		cmd, stderr := d.start(t, "node", "replace", node, "--cluster", d.Name, "--yes", "--no-probe")
-		step, ended, done := d.nextStep(t, cmd, seen)
+		cmd, stderr := c.start(t, append(args, "--cluster", c.Name, "--yes", "--no-probe")...)
+		step, ended, done := c.nextStep(t, cmd, seen)
 		if ended {
 			if !cmd.ProcessState.Success() {
 				t.Fatalf("after kills at %d steps: %v\n%s", len(seen), cmd.ProcessState, stderr)
@@ -342,20 +395,20 @@ func (d *day) killed(t *testing.T) {
 		}
 		_ = cmd.Process.Kill()
 		<-done
-		t.Logf("killed at %s", step)
-		contains(t, "status after that", d.Run(background(t), "status", "--cluster", d.Name).Stdout, "cut off", "node replace "+node)
+		t.Logf("%s: killed at %s", args[1], step)
+		contains(t, "status after that", c.Run(background(t), "status", "--cluster", c.Name).Stdout, "cut off", strings.Join(args[:2], " "))
 	}
-	if len(seen) < 10 {
+	if len(seen) < 5 {
 		t.Errorf("killed at %d steps only", len(seen))
 	}
-	d.wellAgain(t)
 }
 
-// killedAtRandom kills haplane inside of steps.
+// killedAtRandom kills haplane inside of steps. The pods of lanes that were not ended stand in
+// nobody's way, and go.
 func (d *day) killedAtRandom(t *testing.T) {
 	node, kills := d.controlPlane[1], 0
 	for deadline := time.Duration(0); ; deadline += 2 * time.Second {
-		cmd, stderr := d.start(t, "node", "replace", node, "--cluster", d.Name, "--yes", "--no-probe")
+		cmd, stderr := d.start(t, "node", "replace", node, "--cluster", d.Name, "--yes")
 		done := waitFor(cmd)
 		after := deadline + rand.N(4*time.Second)
 		select {
@@ -424,40 +477,89 @@ func (d *day) machineDies(t *testing.T) {
 }
 
 // lock begins two changes at once, with records of their own: the second one is told
-// who is at it.
+// who is at it, and so is whoever asks for the status. Where the first one hangs, the
+// second takes its lock, and ends what it began; the first one, awake again, gives up.
 func (d *day) lock(t *testing.T) {
 	home := t.TempDir()
 	folder := filepath.Join(home, d.Name)
-	if err := os.Mkdir(folder, 0o700); err != nil {
-		t.Fatal(err)
-	}
-	copying := exec.Command("sh", "-c", `tar -C "$1" --exclude=./machines -c . | tar -C "$2" -x`, "sh", d.Store(), folder)
-	if out, err := copying.CombinedOutput(); err != nil {
-		t.Fatalf("%v: %s", err, out)
-	}
-	second := func() string {
-		cmd := d.Command(background(t), "node", "remove", "worker-1", "--cluster", d.Name, "--yes", "--no-probe")
+	elsewhere := func(args ...string) rig.Result {
+		cmd := d.Command(background(t), append(args, "--cluster", d.Name)...)
 		cmd.Env = append(cmd.Env, "HAPLANE_HOME="+home)
-		text, err := cmd.CombinedOutput()
-		if err == nil {
-			t.Errorf("a second operator was let in:\n%s", text)
-		}
-		return string(text)
+		return rig.Finish(cmd)
 	}
-	contains(t, "what one is told whose folder has no machines", second(), "they were made from another folder", "HAPLANE_HOME")
+	copyRecord(t, d.Store(), folder)
+	remove := []string{"node", "remove", "worker-1", "--yes", "--no-probe"}
+	contains(t, "what one is told whose folder has no machines", must(t, 1, elsewhere(remove...)).Stderr, "they were made from another folder", "HAPLANE_HOME")
 	if err := os.Symlink(filepath.Join(d.Store(), "machines"), filepath.Join(folder, "machines")); err != nil {
 		t.Fatal(err)
 	}
+
 	cmd, stderr := d.start(t, "node", "add", "worker-4", "--cluster", d.Name, "--yes", "--no-probe")
 	d.waitStep(t, cmd, "write-files@worker-4")
 	if out, err := exec.Command("cp", filepath.Join(d.Store(), "operation"), folder).CombinedOutput(); err != nil {
 		t.Fatalf("%v: %s", err, out) // the token of a holder that lives is no key
 	}
-	contains(t, "what the second is told", second(), fmt.Sprintf("pid %d", cmd.Process.Pid), "node add worker-4")
+	first := fmt.Sprintf("pid %d", cmd.Process.Pid)
+	contains(t, "what the second is told", must(t, 1, elsewhere(remove...)).Stderr, first, "node add worker-4")
 	if err := cmd.Wait(); err != nil {
 		t.Fatalf("%v\n%s", err, stderr)
 	}
+
 	unnoticed(t, d.change(t, "node", "remove", "worker-4"))
+
+	d.edit(t, "spec:\n", "spec:\n  extraArgs: {kube-scheduler: {v: \"1\"}}\n")
+	cmd, stderr = d.start(t, "apply", "-f", d.File(), "--cluster", d.Name, "--yes", "--no-probe")
+	t.Cleanup(func() { _ = cmd.Process.Kill() })
+	d.waitStep(t, cmd, "write-files@"+d.controlPlane[0])
+	if err := cmd.Process.Signal(syscall.SIGSTOP); err != nil {
+		t.Fatal(err)
+	}
+	first = fmt.Sprintf("pid %d", cmd.Process.Pid)
+	copyRecord(t, d.Store(), folder)
+	if err := os.Remove(filepath.Join(folder, "operation")); err != nil { // which another host does not have
+		t.Fatal(err)
+	}
+	contains(t, "status elsewhere", must(t, 0, elsewhere("status")).Stdout, "a change from elsewhere is under way: haplane apply", first)
+	contains(t, "what the second is told", must(t, 1, elsewhere("apply", "--yes", "--no-probe")).Stderr, first, "--take-over")
+	must(t, 0, elsewhere("apply", "--yes", "--no-probe", "--take-over"))
+	if err := cmd.Process.Signal(syscall.SIGCONT); err != nil {
+		t.Fatal(err)
+	}
+	_ = cmd.Wait()
+	want(t, "exit code of the first, awake again", cmd.ProcessState.ExitCode(), 1)
+	contains(t, "what it says", stderr.String(), "the lock on the machines was lost")
+	copyRecord(t, folder, d.Store())
+	for _, node := range d.controlPlane {
+		if args := d.arguments(t, node, "kube-scheduler"); !slices.Contains(args, "--v=1") {
+			t.Errorf("kube-scheduler of %s runs with %v", node, args)
+		}
+	}
+	d.wellAgain(t)
+}
+
+// edit replaces something in the cluster's file as it is now, for apply -f.
+func (d *day) edit(t *testing.T, old, text string) {
+	t.Helper()
+	data, err := os.ReadFile(filepath.Join(d.Store(), "cluster.yaml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !strings.Contains(string(data), old) {
+		t.Fatalf("no %q in:\n%s", old, data)
+	}
+	if err := os.WriteFile(d.File(), []byte(strings.Replace(string(data), old, text, 1)), 0o644); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// copyRecord takes a cluster's folder to another place, as an operator with a host of his own
+// has it: all but the machines.
+func copyRecord(t *testing.T, from, to string) {
+	t.Helper()
+	copying := exec.Command("sh", "-c", `mkdir -p "$2" && tar -C "$1" --exclude=./machines -c . | tar -C "$2" -x`, "sh", from, to)
+	if out, err := copying.CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
 }
 
 // toOne takes the control plane down to one node, and up to three again.

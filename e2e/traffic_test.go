@@ -56,6 +56,18 @@ func (tr *traffic) report(t *testing.T, event string) int {
 	return failed
 }
 
+// unnoticed fails the test where more than one request in two hundred failed since the last report.
+func (tr *traffic) unnoticed(t *testing.T, event string) {
+	t.Helper()
+	from := tr.from
+	tr.report(t, event)
+	for _, l := range tr.session.Between(from, tr.from).Lanes {
+		if l.Failed > 1+l.Requests/200 {
+			t.Errorf("%s: %s: %d of %d requests failed", event, l.Name, l.Failed, l.Requests)
+		}
+	}
+}
+
 // answers waits until every lane has had answers only for a second, to all that was due in it.
 func (tr *traffic) answers(t *testing.T, limit time.Duration) {
 	t.Helper()

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -53,24 +54,22 @@ type planned struct {
 	args []string
 }
 
-// sharedChanges are those of a round in the identity shared, perNodeChanges in perNode.
-// Each round ends with the nodes that it began with.
-func sharedChanges(round int) []planned {
-	return []planned{
-		{addOne, []string{"node", "add", "--role", "control-plane", "cp-4"}},
-		{removeOne, []string{"node", "remove", "cp-4"}},
-		{addTwo, []string{"node", "add", "--role", "control-plane", "cp-4", "cp-5"}},
-		{removeTwo, []string{"node", "remove", "cp-4", "cp-5"}},
-		{replace, []string{"node", "replace", "cp-" + strconv.Itoa((round-1)%3+1)}},
-		{flags, []string{"apply"}},
+// sharedChanges are those of a round in the identity shared, perNodeChanges in perNode:
+// in groups, each of which ends with the nodes that it began with.
+func sharedChanges(round int) [][]planned {
+	return [][]planned{
+		{{addOne, []string{"node", "add", "--role", "control-plane", "cp-4"}}, {removeOne, []string{"node", "remove", "cp-4"}}},
+		{{addTwo, []string{"node", "add", "--role", "control-plane", "cp-4", "cp-5"}}, {removeTwo, []string{"node", "remove", "cp-4", "cp-5"}}},
+		{{replace, []string{"node", "replace", "cp-" + strconv.Itoa((round-1)%3+1)}}},
+		{{flags, []string{"apply"}}},
 	}
 }
 
-func perNodeChanges(int) []planned {
-	return []planned{
+func perNodeChanges(int) [][]planned {
+	return [][]planned{{
 		{rollOut, []string{"node", "add", "--role", "control-plane", "cp-4"}},
 		{rollBack, []string{"node", "remove", "cp-4"}},
-	}
+	}}
 }
 
 // A changing is what the rounds of changes share.
@@ -89,9 +88,9 @@ func (b *bench) measureChanges(ctx context.Context, o roundOptions) error {
 	}
 	c := &changing{rate: o.rate, file: o.samples, samples: samples,
 		Cluster: &rig.Cluster{Rig: b.rig, Name: "hpc", Network: netip.MustParsePrefix("10.78.0.0/24")}}
-	err = c.rounds(ctx, o.rounds, "shared", sharedChanges)
+	err = c.rounds(ctx, o, "shared", sharedChanges)
 	if err == nil {
-		err = c.rounds(ctx, o.rounds, "perNode", perNodeChanges)
+		err = c.rounds(ctx, o, "perNode", perNodeChanges)
 	}
 	return errors.Join(err, printChanges(c.samples))
 }
@@ -105,8 +104,12 @@ func printChanges(samples []lanes.Sample) error {
 		lanes.PrintFew(w, samples, leastRequests))
 }
 
-// rounds brings a cluster up in an identity and changes it again and again.
-func (c *changing) rounds(ctx context.Context, rounds int, identity string, changes func(int) []planned) (err error) {
+// rounds brings a cluster up in an identity and changes it again and again, in the changes that were chosen.
+func (c *changing) rounds(ctx context.Context, o roundOptions, identity string, changes func(int) [][]planned) (err error) {
+	groups := func(round int) [][]planned { return chosen(changes(round), o.match) }
+	if len(groups(1)) == 0 {
+		return nil
+	}
 	if err := os.WriteFile(c.File(), fmt.Appendf(nil, changesFile, identity), 0o644); err != nil {
 		return err
 	}
@@ -114,15 +117,33 @@ func (c *changing) rounds(ctx context.Context, rounds int, identity string, chan
 	if err := errors.Join(cleanUp(c.Cluster), ok(c.Up(ctx))); err != nil {
 		return err
 	}
-	first := nextRound(c.samples, changes(1)[0].what)
-	for round := first; round < first+rounds; round++ {
-		for _, one := range changes(round) {
+	first := nextRound(c.samples, groups(1)[0][0].what)
+	for round := first; ; round++ {
+		todo := groups(round)
+		if round >= first+o.rounds {
+			todo = wanting(c.samples, todo, o.requests)
+		}
+		if len(todo) == 0 {
+			return nil
+		}
+		for _, one := range slices.Concat(todo...) {
 			if err := c.measure(ctx, round, one); err != nil {
 				return err
 			}
 		}
 	}
-	return nil
+}
+
+// chosen are the groups with a change whose name matches.
+func chosen(groups [][]planned, match *regexp.Regexp) [][]planned {
+	matches := func(one planned) bool { return match.MatchString(one.what) }
+	return slices.DeleteFunc(groups, func(group []planned) bool { return !slices.ContainsFunc(group, matches) })
+}
+
+// wanting are the groups with a change that a lane has not yet sent so many requests in.
+func wanting(samples []lanes.Sample, groups [][]planned, requests int) [][]planned {
+	few := func(one planned) bool { return lanes.Fewest(samples, one.what) < requests }
+	return slices.DeleteFunc(groups, func(group []planned) bool { return !slices.ContainsFunc(group, few) })
 }
 
 // nextRound is the one after those that the samples of a subject have.

@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -36,7 +37,7 @@ func TestClusterFilesOfModes(t *testing.T) {
 func TestRoundsOfChanges(t *testing.T) {
 	for round := 1; round <= 4; round++ {
 		nodes := []string{"cp-1", "cp-2", "cp-3"}
-		for _, one := range slices.Concat(sharedChanges(round), perNodeChanges(round)) {
+		for _, one := range slices.Concat(slices.Concat(sharedChanges(round)...), slices.Concat(perNodeChanges(round)...)) {
 			for _, name := range one.args {
 				if !strings.HasPrefix(name, "cp-") {
 					continue
@@ -99,6 +100,40 @@ func TestNextRound(t *testing.T) {
 	if a, b := nextRound(samples, addOne), nextRound(samples, replace); a != 3 || b != 1 {
 		t.Errorf("%d and %d, want 3 and 1", a, b)
 	}
+}
+
+// A change goes on while one of its lanes wants requests, with what belongs to it.
+func TestWanting(t *testing.T) {
+	figures := func(n int) lanes.Measured {
+		return lanes.Measured{Lanes: map[string]lanes.Figures{"lb-new": {Requests: n}, "watch": {Requests: 2 * n}}}
+	}
+	samples := []lanes.Sample{{What: addOne, Measured: figures(60)}, {What: addOne, Measured: figures(40)}, {What: removeOne, Measured: figures(90)}, {What: replace, Measured: figures(100)}}
+	if d := cmp.Diff([]string{addOne, removeOne, addTwo, removeTwo, flags}, namesOf(wanting(samples, sharedChanges(1), 100))); d != "" {
+		t.Error(d)
+	}
+	if left := wanting(samples, sharedChanges(1)[2:3], 100); len(left) != 0 {
+		t.Errorf("still wanting %v", left)
+	}
+}
+
+func TestChosen(t *testing.T) {
+	for match, want := range map[string][]string{
+		"":         {addOne, removeOne, addTwo, removeTwo, replace, flags},
+		"two":      {addTwo, removeTwo},
+		"replace":  {replace},
+		"^perNode": nil,
+	} {
+		if d := cmp.Diff(want, namesOf(chosen(sharedChanges(1), regexp.MustCompile(match)))); d != "" {
+			t.Errorf("%q: %s", match, d)
+		}
+	}
+}
+
+func namesOf(groups [][]planned) (names []string) {
+	for _, one := range slices.Concat(groups...) {
+		names = append(names, one.what)
+	}
+	return names
 }
 
 func TestCheck(t *testing.T) {

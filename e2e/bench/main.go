@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"regexp"
 	"slices"
 	"strings"
 	"syscall"
@@ -42,8 +43,10 @@ var modes = []mode{
 // roundOptions are what modes are told.
 type roundOptions struct {
 	rounds, faultRounds int
-	rate                float64 // requests a second in each lane
-	samples             string  // a file for all numbers; those that are in it count too
+	requests            int            // in each lane of a change, before its rounds end
+	match               *regexp.Regexp // the names of the changes to make
+	rate                float64        // requests a second in each lane
+	samples             string         // a file for all numbers; those that are in it count too
 }
 
 func main() {
@@ -56,6 +59,8 @@ func main() {
 	measure := flag.String("measure", strings.Join(all, ","), "what to measure; memory is looked at once, in the last run's up")
 	only := flag.String("only", "", "the same, for one")
 	flag.IntVar(&o.rounds, "rounds", 10, "how often each planned change is made, and each fault happens before the load balancers")
+	flag.IntVar(&o.requests, "requests", 0, "a change has further rounds until each of its lanes has sent so many")
+	match := flag.String("match", "", "a regular expression: of the changes, make only those whose name matches, and what takes them back")
 	flag.IntVar(&o.faultRounds, "fault-rounds", 3, "how often each fault happens in each identity")
 	flag.Float64Var(&o.rate, "rate", 100, "requests a second in each lane")
 	flag.StringVar(&o.samples, "samples", "", "with -only: a file for all numbers, in JSON; the rounds that are in it already count too")
@@ -65,7 +70,11 @@ func main() {
 		wanted = []string{*only}
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	err := check(*runs, wanted, all, o)
+	var err error
+	o.match, err = regexp.Compile(*match)
+	if err == nil {
+		err = check(*runs, wanted, all, o)
+	}
 	if err == nil {
 		err = measureAll(ctx, *runs, wanted, o)
 	}

@@ -26,7 +26,7 @@ func drainNode(ctx context.Context, r *Runner, s change.Step) error {
 	if err != nil {
 		return err
 	}
-	options := kubeapi.DrainOptions{Timeout: r.DrainTimeout, Force: r.Force, Report: func(text string) { r.detail(s, "%s", text) }}
+	options := kubeapi.DrainOptions{Timeout: r.DrainTimeout, Force: r.Force, Expendable: r.Expendable, Report: func(text string) { r.detail(s, "%s", text) }}
 	err = r.unlessStopped(ctx, func(ctx context.Context) error { return client.Drain(ctx, s.Node, options) })
 	if apierrors.IsNotFound(err) { // it has no Node any more, or never had one
 		return nil

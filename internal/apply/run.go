@@ -64,7 +64,8 @@ type Runner struct {
 	Held func(context.Context) error
 
 	DrainTimeout time.Duration
-	Force        bool // let pods go that nothing makes anew
+	Force        bool   // let pods go that nothing makes anew
+	Expendable   string // a label of pods that go without Force
 	Report       func(phase.Event)
 	Waiting      func(node, what string) // what is waited for; "" when that is over
 	Detail       func(step, text string)

@@ -53,7 +53,9 @@ type Step struct {
 	Why   []Reason `json:"why"`
 	Needs []string `json:"needs,omitempty"` // IDs of steps before it
 	Guard Guard    `json:"guard,omitempty,omitzero"`
-	Units []string `json:"units,omitempty"` // programs that it is about; * is all of the node's
+	// Units are the programs that it is about; * is all of the node's. Of lb-backends they are those that
+	// are restarted: others only reload.
+	Units []string `json:"units,omitempty"`
 	// Backends are the nodes behind the load balancers after it.
 	Backends []string `json:"backends,omitempty"`
 	// Etcd is what is expected of etcd before and after, of a step that changes it.

@@ -75,8 +75,13 @@ func (p *planner) setBackends(what string, needs []string, why ...Reason) {
 	}
 	for _, lb := range p.stay {
 		if lb.Role == spec.RoleLoadBalancer {
+			last := p.lastOf(SetBackends, lb.Name)
+			var restart []string // what a reload is not enough for; the first step does it
+			if len(last) == 0 {
+				restart = p.diff(lb).restart
+			}
 			done = append(done, p.add(Step{ID: id(SetBackends, lb.Name, what), Verb: SetBackends, Node: lb.Name, Why: why,
-				Backends: names, Needs: append(slices.Clone(needs), p.lastOf(SetBackends, lb.Name)...)}))
+				Units: restart, Backends: names, Needs: append(slices.Clone(needs), last...)}))
 		}
 	}
 	if len(done) > 0 {

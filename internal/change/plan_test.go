@@ -425,6 +425,28 @@ func TestWarnings(t *testing.T) {
 	}
 }
 
+// A load balancer reloads what it sends where; one whose program itself is another is restarted, and away for
+// that time.
+func TestLoadBalancerThatIsRestarted(t *testing.T) {
+	for config, want := range map[string][]string{"": nil, "old": {"haproxy"}} {
+		in := become(t, three, with("cp-4"))
+		units := in.Observed.Machines["lb-1"].Units
+		if config != "" {
+			u := units["haproxy"]
+			u.Config = config
+			units["haproxy"] = u
+		}
+		c := plan(t, in)
+		i := slices.IndexFunc(c.Steps, func(s Step) bool { return s.Verb == SetBackends })
+		if diff := cmp.Diff(want, c.Steps[i].Units); diff != "" {
+			t.Error(diff)
+		}
+		if warned := len(c.Warnings()) > 0; warned != (want != nil) {
+			t.Errorf("restarts %v, warnings %v", want, c.Warnings())
+		}
+	}
+}
+
 // Where members are only off, a change counts on those that it starts first: its guards ask again.
 func TestChangeOfAClusterThatIsMendedFirst(t *testing.T) {
 	in := become(t, three, with("cp-4"))

@@ -196,36 +196,59 @@ func drawNodes(t *rapid.T, external bool, label string) []string {
 	return out
 }
 
-// walk does the first steps of a plan, each only where its guard allows it.
+// walk does steps of a plan, each only where its guard allows it, in an order that apply may do
+// them in: it begins whatever has all that it needs, side by side.
 func (w *world) walk(t *rapid.T, c *Change, steps int, began bool) {
 	done := map[string]bool{}
-	for i, s := range c.Steps {
-		if i == steps {
-			return
-		}
+	for _, s := range c.Steps {
 		for _, need := range s.Needs {
 			if !done[need] {
 				t.Fatalf("%s comes before %s, which it needs", s.ID, need)
 			}
 		}
-		n, _ := w.in.Wanted.Node(s.Node)
-		if n.Name == "" {
-			n = nodeIn(w.in.Record, s.Node)
-		}
-		if err := Check(Step{ID: s.ID, Node: s.Node, Guard: Guard{Etcd: s.Guard.Etcd}}, n, w.in.Observed); err != nil {
-			t.Fatalf("planned, and refused when it comes to it: %v", err)
-		}
-		if s.Guard.Etcd == OpStop && s.Verb == Restart {
-			id := w.member(s.Node).ID
-			if v := w.in.Observed.Etcd.Voting(); v.Voters() > 2 && began && !v.Stop(id).HasQuorum() {
-				t.Fatalf("%s takes quorum: %v", s.ID, v)
+		done[s.ID] = true
+	}
+	clear(done)
+	for range min(steps, len(c.Steps)) {
+		var ready, stop []Step
+		for _, s := range c.Steps {
+			if done[s.ID] || slices.ContainsFunc(s.Needs, func(need string) bool { return !done[need] }) {
+				continue
+			}
+			ready = append(ready, s)
+			if s.Guard.Etcd == OpStop && s.Verb == Restart {
+				stop = append(stop, s)
 			}
 		}
-		w.do(s)
-		done[s.ID] = true
-		if v := w.in.Observed.Etcd.Voting(); began && !v.HasQuorum() {
-			t.Fatalf("no quorum after %s: %v", s.ID, v)
+		if len(ready) == 0 {
+			t.Fatalf("nothing can be done after %v of %v", done, c.Steps)
 		}
+		if len(stop) > 1 {
+			t.Fatalf("%s and %s stop members at the same time", stop[0].ID, stop[1].ID)
+		}
+		s := rapid.SampledFrom(ready).Draw(t, "next")
+		w.step(t, s, began)
+		done[s.ID] = true
+	}
+}
+
+func (w *world) step(t *rapid.T, s Step, began bool) {
+	n, _ := w.in.Wanted.Node(s.Node)
+	if n.Name == "" {
+		n = nodeIn(w.in.Record, s.Node)
+	}
+	if err := Check(Step{ID: s.ID, Node: s.Node, Guard: Guard{Etcd: s.Guard.Etcd}}, n, w.in.Observed); err != nil {
+		t.Fatalf("planned, and refused when it comes to it: %v", err)
+	}
+	if s.Guard.Etcd == OpStop && s.Verb == Restart {
+		id := w.member(s.Node).ID
+		if v := w.in.Observed.Etcd.Voting(); v.Voters() > 2 && began && !v.Stop(id).HasQuorum() {
+			t.Fatalf("%s takes quorum: %v", s.ID, v)
+		}
+	}
+	w.do(s)
+	if v := w.in.Observed.Etcd.Voting(); began && !v.HasQuorum() {
+		t.Fatalf("no quorum after %s: %v", s.ID, v)
 	}
 }
 

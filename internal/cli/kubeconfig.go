@@ -64,6 +64,23 @@ func (a *app) mergeKubeconfig(ctx context.Context, name string) error {
 	return a.merge(ctx, config)
 }
 
+// refreshKubeconfig renews what the user has of a cluster whose administrator has another certificate now.
+func (a *app) refreshKubeconfig(ctx context.Context, name string) error {
+	h, err := cluster.Open(name)
+	if err != nil {
+		return err
+	}
+	config, err := h.Kubeconfig("")
+	if err != nil {
+		return err
+	}
+	file, err := kubeconfig.UserFiles().Refresh(ctx, config)
+	if err == nil && file != "" && !a.quiet {
+		fmt.Fprintf(a.Err, "context %s in %s has the new certificate\n", kubeconfig.Entry(config.Cluster), file)
+	}
+	return err
+}
+
 func (a *app) merge(ctx context.Context, config kubeconfig.Config) error {
 	file, err := kubeconfig.UserFiles().Merge(ctx, config)
 	if err != nil {

@@ -17,6 +17,7 @@ import (
 	"github.com/haplane/haplane/internal/component"
 	"github.com/haplane/haplane/internal/fileset"
 	"github.com/haplane/haplane/internal/kubeapi"
+	"github.com/haplane/haplane/internal/kubeprobe"
 	"github.com/haplane/haplane/internal/look"
 	"github.com/haplane/haplane/internal/oplock"
 	"github.com/haplane/haplane/internal/phase"
@@ -302,6 +303,9 @@ func (l *live) lookBefore(ctx context.Context) (b baseline, err error) {
 			}
 			return err
 		})
+		if err := l.removeLeft(looking); err != nil {
+			l.detail("look-before", "warning: lanes that measured a change that was killed may go on: %v", err)
+		}
 		if l.Measure {
 			l.measured = l.measure(ctx) // goes on
 		}
@@ -504,7 +508,7 @@ func (l *live) runner() *apply.Runner {
 	r := &apply.Runner{
 		Cluster: l.access(), Nodes: nodes, Desired: l.rendered, Render: l.withBackends, Join: l.joinFile, Members: l.members(),
 		Programs: l.programsOf(), Manifests: l.manifests(), Provider: &machines{Provider: l.provider(), of: l.nspawnMachine}, Journal: &journal{live: l}, Held: l.held,
-		DrainTimeout: cmp.Or(l.DrainTimeout, drainTimeout), Force: l.Force, Report: l.report, Waiting: l.waiting,
+		DrainTimeout: cmp.Or(l.DrainTimeout, drainTimeout), Force: l.Force, Expendable: kubeprobe.Label, Report: l.report, Waiting: l.waiting,
 		Detail: func(step, text string) { l.detail(step, "%s", text) }, Log: l.Log,
 	}
 	if l.fresh() { // all nodes do the same

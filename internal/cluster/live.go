@@ -1,9 +1,11 @@
 package cluster
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -236,6 +238,38 @@ func (l *live) ours() error {
 		l.topology.Name, l.topology.APIEndpoint(), l.Store.Machines()), "set HAPLANE_HOME to the folder from which haplane up was run")
 }
 
+// newest is an error where the cluster has what the record of it does not: somebody changed it with
+// another record, and what this one has would take that back without a word.
+func (l *live) newest() error {
+	unknown := strangers(l.nodes, l.seen)
+	if len(unknown) == 0 {
+		return nil
+	}
+	return withHint(fmt.Errorf("the record of cluster %s in %s does not know %s: it is older than the cluster, or somebody added this by other means",
+		l.topology.Name, l.Store.Dir, strings.Join(unknown, ", ")),
+		"bring the folder of whoever changed the cluster last here; what came by other means has to go by these first")
+}
+
+// strangers are the etcd members and the servers of load balancers that are none of the nodes.
+func strangers(nodes []change.Node, seen observed.State) []string {
+	var out []string
+	add := func(text string, is func(change.Node) bool) {
+		if !slices.ContainsFunc(nodes, is) && !slices.Contains(out, text) {
+			out = append(out, text)
+		}
+	}
+	for _, m := range seen.Etcd.Members {
+		text := "etcd member " + cmp.Or(m.Name, fmt.Sprintf("%x", m.ID)) + " at " + strings.Join(m.PeerURLs, ", ")
+		add(text, func(n change.Node) bool { return n.Name == m.Name || slices.Contains(m.PeerURLs, n.EtcdPeerURL()) })
+	}
+	for _, lb := range slices.Sorted(maps.Keys(seen.Balancers)) {
+		for _, name := range slices.Sorted(maps.Keys(seen.Balancers[lb].Servers)) {
+			add("server "+name+" of "+lb, func(n change.Node) bool { return n.Name == name })
+		}
+	}
+	return out
+}
+
 // room is an error where this host cannot take the machines that are to be made beside those
 // that run: said before anything is touched.
 func (l *live) room(ctx context.Context) error {
@@ -254,7 +288,7 @@ func (l *live) room(ctx context.Context) error {
 // plan makes the steps out of what was seen.
 func (l *live) plan() error {
 	if !l.fresh() {
-		if err := l.ours(); err != nil {
+		if err := errors.Join(l.ours(), l.newest()); err != nil {
 			return err
 		}
 	}

@@ -16,6 +16,7 @@ import (
 	"github.com/haplane/haplane/internal/observed"
 	"github.com/haplane/haplane/internal/pki"
 	"github.com/haplane/haplane/internal/store"
+	"github.com/haplane/haplane/internal/topology"
 	"github.com/haplane/haplane/spec"
 )
 
@@ -241,6 +242,25 @@ func TestMachinesOfAnotherFolder(t *testing.T) {
 }
 
 // Two commands began at the same time: the one that comes second would undo the first.
+// A record that is older than the cluster would take back what somebody did with a newer one.
+func TestStrangers(t *testing.T) {
+	nodes := []change.Node{{Node: topology.NewNode("cp-1", spec.RoleControlPlane, "10.10.10.11")}, {Node: topology.NewNode("cp-2", spec.RoleControlPlane, "10.10.10.12"), State: change.Joining}}
+	known := observed.State{
+		Etcd: observed.Etcd{Members: []observed.Member{{ID: 1, Name: "cp-1", PeerURLs: []string{"https://10.10.10.11:2380"}},
+			{ID: 2, PeerURLs: []string{"https://10.10.10.12:2380"}, Learner: true}}},
+		Balancers: map[string]observed.Balancer{"lb-1": {Seen: true, Servers: map[string]bool{"cp-1": true}}},
+	}
+	if got := strangers(nodes, known); len(got) > 0 {
+		t.Errorf("of a cluster that the record knows: %v", got)
+	}
+	known.Etcd.Members = append(known.Etcd.Members, observed.Member{ID: 171, Name: "cp-4", PeerURLs: []string{"https://10.10.10.14:2380"}}, observed.Member{ID: 172, PeerURLs: []string{"https://10.10.10.15:2380"}})
+	known.Balancers["lb-1"].Servers["cp-4"] = false
+	want := []string{"etcd member cp-4 at https://10.10.10.14:2380", "etcd member ac at https://10.10.10.15:2380", "server cp-4 of lb-1"}
+	if d := cmp.Diff(want, strangers(nodes, known)); d != "" {
+		t.Error(d)
+	}
+}
+
 func TestRequestOfBeforeAnotherChangeIsRefused(t *testing.T) {
 	s := applied(t, commented)
 	first := must[Request](t)(opened(t).AddNodes(spec.RoleWorker, []string{"worker-2"}))

@@ -39,11 +39,8 @@ func (l *live) measure(ctx context.Context) *measurement {
 		m.errors = append(m.errors, "the API does not answer, so nothing is measured")
 		return m
 	}
-	data, err := l.kubeconfig(pki.SuperAdmin, l.topology.APIEndpoint(), "").Bytes()
-	if err == nil {
-		m.target, err = kubeprobe.NewTarget(data, l.serving())
-	}
-	if err == nil {
+	var err error
+	if m.target, err = l.target(); err == nil {
 		m.target.Node = l.worker()
 		err = m.start(ctx)
 	}
@@ -51,6 +48,31 @@ func (l *live) measure(ctx context.Context) *measurement {
 		m.trouble(err)
 	}
 	return m
+}
+
+// target is the cluster as lanes ask it beside a change.
+func (l *live) target() (*kubeprobe.Target, error) {
+	data, err := l.kubeconfig(pki.SuperAdmin, l.topology.APIEndpoint(), "").Bytes()
+	if err != nil {
+		return nil, err
+	}
+	target, err := kubeprobe.NewTarget(data, l.serving())
+	if err == nil {
+		target.ForChange()
+	}
+	return target, err
+}
+
+// removeLeft ends the lanes of changes that were killed.
+func (l *live) removeLeft(ctx context.Context) error {
+	if !l.seen.APISeen {
+		return nil
+	}
+	target, err := l.target()
+	if err != nil {
+		return err
+	}
+	return target.RemoveLeft(ctx)
 }
 
 // start begins the lanes from here, and beside them those that a pod walks.

@@ -30,6 +30,8 @@ type Status struct {
 	Warnings []string `json:"warnings"`
 	// Change is one that is under way or was cut off; nil where there is none.
 	Change *ChangeStatus `json:"change,omitempty"`
+	// Lock is the lock on the machines; nil where nobody has it.
+	Lock *LockStatus `json:"lock,omitempty"`
 	// Errors are what could not be looked at, and why.
 	Errors []string `json:"errors"`
 }
@@ -110,7 +112,7 @@ func (h *Handle) Status(ctx context.Context) (*Status, error) {
 	}
 	c := &collector{env: e, status: s}
 	var group sync.WaitGroup
-	for _, look := range []func(context.Context) error{c.nodes, c.apiServers, c.etcd, c.leaders, c.endpoints, c.loadBalancers} {
+	for _, look := range []func(context.Context) error{c.nodes, c.apiServers, c.etcd, c.leaders, c.endpoints, c.loadBalancers, c.lock} {
 		group.Go(func() {
 			if err := bounded(ctx, look); err != nil {
 				c.fail(err)

@@ -23,6 +23,8 @@ type DrainOptions struct {
 	// Force evicts pods without a controller too, which nothing makes anew elsewhere.
 	// Without it they are an error before anything is evicted.
 	Force bool
+	// Expendable is a label of pods that nobody misses; empty is none. They go without Force.
+	Expendable string
 	// Report is told of every pod once it is being evicted, and of what is in the way
 	// when that changes. Nil is silence.
 	Report func(string)
@@ -70,7 +72,7 @@ func (d *drain) round(ctx context.Context) error {
 	if len(pods) == 0 {
 		return nil
 	}
-	if alone := withoutController(pods); len(alone) > 0 && !d.options.Force {
+	if alone := withoutController(pods, d.options.Expendable); len(alone) > 0 && !d.options.Force {
 		return poll.Stop(&UnmanagedError{Node: d.node, Pods: alone})
 	}
 	budgets, err := d.client.typed.PolicyV1().PodDisruptionBudgets(metav1.NamespaceAll).List(ctx, metav1.ListOptions{})
@@ -117,9 +119,12 @@ func (e *UnmanagedError) Error() string {
 	return fmt.Sprintf("drain node %s: nothing would make these pods anew: %s", e.Node, strings.Join(e.Pods, ", "))
 }
 
-func withoutController(pods []corev1.Pod) []string {
+func withoutController(pods []corev1.Pod, expendable string) []string {
 	var alone []string
 	for _, pod := range pods {
+		if _, ok := pod.Labels[expendable]; ok {
+			continue
+		}
 		if metav1.GetControllerOf(&pod) == nil && !finished(pod) && pod.DeletionTimestamp == nil {
 			alone = append(alone, pod.Namespace+"/"+pod.Name)
 		}

@@ -192,6 +192,13 @@ func TestDrainNamesWhatIsInTheWay(t *testing.T) {
 	}
 }
 
+// lane is a pod that measures.
+func lane(name, node string) *corev1.Pod {
+	p := pod(name, node, "")
+	p.Labels["lane"] = "run-1"
+	return p
+}
+
 func TestDrainStops(t *testing.T) {
 	forbids := func(name string, _ int) error {
 		return apierrors.NewForbidden(schema.GroupResource{Resource: "pods"}, name, errors.New("no such right"))
@@ -207,16 +214,17 @@ func TestDrainStops(t *testing.T) {
 		err   string
 		left  []string
 	}{
-		"a bare pod":           {yes, []runtime.Object{pod("bare", "w-1", ""), pod("web", "w-1", "ReplicaSet")}, false, "w-1", "nothing would make these pods anew: team/bare", []string{"bare", "web"}},
-		"a bare pod, by force": {yes, []runtime.Object{pod("bare", "w-1", "")}, true, "w-1", "", nil},
-		"not allowed":          {forbids, []runtime.Object{pod("web", "w-1", "ReplicaSet")}, false, "w-1", "drain node w-1: evict pod team/web at https://test:6443", []string{"web"}},
-		"two budgets":          {twoBudgets, []runtime.Object{pod("web", "w-1", "ReplicaSet")}, false, "w-1", "more than one PodDisruptionBudget", []string{"web"}},
-		"no such node":         {yes, nil, false, "w-9", "cordon node w-9", nil},
+		"a bare pod":                    {yes, []runtime.Object{pod("bare", "w-1", ""), pod("web", "w-1", "ReplicaSet")}, false, "w-1", "nothing would make these pods anew: team/bare", []string{"bare", "web"}},
+		"a bare pod, by force":          {yes, []runtime.Object{pod("bare", "w-1", "")}, true, "w-1", "", nil},
+		"a bare pod that nobody misses": {yes, []runtime.Object{lane("lane", "w-1")}, false, "w-1", "", nil},
+		"not allowed":                   {forbids, []runtime.Object{pod("web", "w-1", "ReplicaSet")}, false, "w-1", "drain node w-1: evict pod team/web at https://test:6443", []string{"web"}},
+		"two budgets":                   {twoBudgets, []runtime.Object{pod("web", "w-1", "ReplicaSet")}, false, "w-1", "more than one PodDisruptionBudget", []string{"web"}},
+		"no such node":                  {yes, nil, false, "w-9", "cordon node w-9", nil},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
 			d := cluster(t, tt.evict, tt.pods...)
-			err := d.client.Drain(t.Context(), tt.node, DrainOptions{Timeout: time.Minute, Force: tt.force})
+			err := d.client.Drain(t.Context(), tt.node, DrainOptions{Timeout: time.Minute, Force: tt.force, Expendable: "lane"})
 			if (err == nil) != (tt.err == "") || err != nil && !strings.Contains(err.Error(), tt.err) {
 				t.Errorf("error %v, want one with %q", err, tt.err)
 			}

@@ -50,6 +50,23 @@ func (f Files) Merge(ctx context.Context, c Config) (string, error) {
 	return target.path, open.write()
 }
 
+// Refresh renews the entries of c's cluster in the file that has them, and returns its path; empty where
+// none has. The current context stays what it is.
+func (f Files) Refresh(ctx context.Context, c Config) (string, error) {
+	open, err := f.open(ctx)
+	if err != nil {
+		return "", err
+	}
+	defer open.unlock()
+	target := open.first(func(f *file) bool { return has(f.config, Entry(c.Cluster)) })
+	if target == nil {
+		return "", nil
+	}
+	put(target.config, c)
+	target.changed = true
+	return target.path, open.write()
+}
+
 // Remove takes the cluster's entries out of every file, and unsets the current
 // context where it is the cluster's. It returns the paths of the files that changed.
 func (f Files) Remove(ctx context.Context, cluster string) ([]string, error) {

@@ -132,6 +132,28 @@ func TestMergeAgain(t *testing.T) {
 	}
 }
 
+func TestRefresh(t *testing.T) {
+	dir, files := list(t, nil, "config")
+	path := filepath.Join(dir, "config")
+	if got, err := files.Refresh(t.Context(), demo); err != nil || got != "" {
+		t.Fatalf("of a cluster that is in no file: %q, %v", got, err)
+	}
+	merge(t, files, demo, path)
+	config := load(t, path)
+	config.CurrentContext = "mine"
+	if err := clientcmd.WriteToFile(*config, path); err != nil {
+		t.Fatal(err)
+	}
+	renewed := demo
+	renewed.Server = "https://10.10.10.4:6443"
+	if got, err := files.Refresh(t.Context(), renewed); err != nil || got != path {
+		t.Fatalf("%q, %v", got, err)
+	}
+	if got := load(t, path); got.Clusters["haplane-demo"].Server != renewed.Server || got.CurrentContext != "mine" {
+		t.Errorf("%+v", got)
+	}
+}
+
 func TestMergeChoosesTheFile(t *testing.T) {
 	ours, err := demo.Bytes()
 	if err != nil {

@@ -28,8 +28,9 @@ type Lock struct {
 // Holder is what others see of the lock.
 func (l *Lock) Holder() Holder { return l.me }
 
-// Lost is closed when somebody else may have the lock: it was broken, or no majority has
-// been reached for 15 s. Whoever holds it stops then.
+// Lost is closed when somebody else may have the lock, or may have had it: it was broken, or no
+// majority has been reached for 15 s, because of the machines or because this process did not
+// run. Whoever holds it stops then.
 func (l *Lock) Lost() <-chan struct{} { return l.lost }
 
 // Release gives the lock back. It can be called again, and after the lock was lost. Where
@@ -79,6 +80,11 @@ func (l *Lock) start(ctx context.Context, began time.Time) {
 // beat renews the lock everywhere, also on machines that were away or were started anew.
 func (l *Lock) beat(ctx context.Context) error {
 	began := time.Now()
+	if silence := l.silence(); silence > l.timing.lost {
+		// It may lie free because somebody has had it and has gone. What was planned before that is void.
+		l.lose()
+		return fmt.Errorf("keep the lock on the cluster: the last heartbeat was %s ago, others may have changed it since", silence.Round(time.Second))
+	}
 	answers := l.everywhere(ctx, l.machines, opTake)
 	kept, refused := 0, 0
 	var causes []error
@@ -114,8 +120,20 @@ func (l *Lock) judge(began time.Time, kept, refused int, causes error) error {
 		}
 		return nil
 	}
-	if len(l.machines)-refused < needed || time.Since(l.confirmed) > l.timing.lost {
-		l.once.Do(func() { close(l.lost) })
+	if len(l.machines)-refused < needed || since(l.confirmed) > l.timing.lost {
+		l.lose()
 	}
 	return fmt.Errorf("keep the lock on the cluster: %d of %d machines, %d needed: %w", kept, len(l.machines), needed, causes)
 }
+
+func (l *Lock) lose() { l.once.Do(func() { close(l.lost) }) }
+
+// silence is how long ago the last heartbeat began that a majority took.
+func (l *Lock) silence() time.Duration {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return since(l.confirmed)
+}
+
+// since is the longer of what the two clocks tell: while a computer sleeps, only that of the wall goes on.
+func since(t time.Time) time.Duration { return max(time.Since(t), time.Since(t.Round(0))) }

@@ -227,6 +227,34 @@ func TestLostWithoutAMajority(t *testing.T) {
 	awaitLost(t, lock)
 }
 
+// A holder who slept finds the lock free, because others have had it and have gone: it is not his any more.
+func TestLostWhileAsleep(t *testing.T) {
+	all := shells(t, "cp-1", "cp-2", "cp-3")
+	lock := take(t, all, ann)
+	lock.timing.lost = 15 * time.Second
+	if err := lock.Held(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	lock.mu.Lock()
+	lock.confirmed = lock.confirmed.Add(-time.Minute)
+	lock.mu.Unlock()
+	for _, s := range all {
+		s.ages(t, 60)
+	}
+	if err := take(t, all, bob).Release(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if err := lock.Held(t.Context()); err == nil || !strings.Contains(err.Error(), "the last heartbeat was 1m0s ago") {
+		t.Errorf("error %v", err)
+	}
+	awaitLost(t, lock)
+	for _, s := range all {
+		if s.locked() {
+			t.Errorf("%s is locked again", s.name)
+		}
+	}
+}
+
 func TestDamage(t *testing.T) {
 	tests := map[string]struct {
 		text string

@@ -19,12 +19,21 @@ const lockFile = "lock"
 func (s Store) Lock() (unlock func(), err error) {
 	unlock, holder, err := durable.Lock(s.path(lockFile))
 	if errors.Is(err, durable.ErrHeld) {
-		return nil, fmt.Errorf("lock cluster %s: in use by another haplane (pid %s)", s.Name(), holder)
+		return nil, fmt.Errorf("lock cluster %s: in use by another haplane (pid %s%s)", s.Name(), holder, s.changeOf(holder))
 	}
 	if err != nil {
 		return nil, fmt.Errorf("lock cluster: %w", err)
 	}
 	return unlock, nil
+}
+
+// changeOf tells which change a process is at, where it is at one.
+func (s Store) changeOf(pid string) string {
+	r, err := s.Record()
+	if err != nil || r.Change == nil || !strings.HasSuffix(r.Change.Holder, " pid "+pid) {
+		return ""
+	}
+	return fmt.Sprintf(": %s, begun %s", r.Change.Command, r.Change.Started.Format("2006-01-02 15:04:05 MST"))
 }
 
 // Locked reports whether a process that lives has the lock, by the id that it wrote

@@ -105,8 +105,16 @@ func TestLockNamesItsHolder(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := s.Lock(); err == nil || !strings.Contains(err.Error(), strconv.Itoa(os.Getpid())) {
+	pid := strconv.Itoa(os.Getpid())
+	if _, err := s.Lock(); err == nil || !strings.Contains(err.Error(), "(pid "+pid+")") {
 		t.Errorf("second lock: %v", err)
+	}
+	change := &Change{Command: "haplane node add cp-4", Holder: "ann@desk pid " + pid, Started: time.Date(2026, 11, 28, 4, 8, 57, 0, time.UTC)}
+	if err := s.Update(func(r *Record) error { r.Change = change; return nil }); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.Lock(); err == nil || !strings.Contains(err.Error(), "(pid "+pid+": haplane node add cp-4, begun 2026-11-28 04:08:57 UTC)") {
+		t.Errorf("beside a change: %v", err)
 	}
 	unlock()
 	again, err := s.Lock()

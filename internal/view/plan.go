@@ -48,7 +48,11 @@ func Steps(w io.Writer, p *cluster.Plan) {
 func about(s change.Step) []string {
 	var out []string
 	if len(s.Units) > 0 && s.Units[0] != "*" {
-		out = append(out, strings.Join(s.Units, ", "))
+		units := strings.Join(s.Units, ", ")
+		if s.Verb == change.SetBackends {
+			units = "restarts " + units
+		}
+		out = append(out, units)
 	}
 	if len(s.Backends) > 0 {
 		out = append(out, "to "+strings.Join(s.Backends, ", "))

@@ -39,6 +39,9 @@ func Status(w io.Writer, s *cluster.Status) error {
 	if s.Change != nil {
 		fmt.Fprintln(w, "\n"+underway(s.Change))
 	}
+	if s.Lock != nil && !s.Lock.Own {
+		fmt.Fprintln(w, "\n"+others(s.Lock))
+	}
 	for _, line := range reasons(s) {
 		fmt.Fprintln(w, line)
 	}
@@ -69,6 +72,16 @@ func underway(c *cluster.ChangeStatus) string {
 		return "bringing it up was cut off: " + text + "\n  haplane up finishes it"
 	}
 	return "a change was cut off: " + text + "\n  haplane apply goes on with it, haplane apply --abort goes back"
+}
+
+// others tells of an operator who changes the cluster from elsewhere, or was cut off at it.
+func others(l *cluster.LockStatus) string {
+	text := fmt.Sprintf("%s, begun %s by %s, last heard of %d s ago on %s", l.Command, l.Since.UTC().Format("2006-01-02 15:04:05 MST"),
+		l.Holder, l.HeartbeatSeconds, strings.Join(l.On, ", "))
+	if l.Expired {
+		return "a change from elsewhere was cut off: " + text + "\n  whoever changes the cluster next takes its lock; what it left half done is in the record of the haplane that began it"
+	}
+	return "a change from elsewhere is under way: " + text
 }
 
 func word(yes bool, ifYes, ifNo string) string {

@@ -145,6 +145,27 @@ func TestErrorIsPrintedOnce(t *testing.T) {
 	}
 }
 
+func TestStatusTellsWhoChangesTheClusterFromElsewhere(t *testing.T) {
+	lock := cluster.LockStatus{Holder: "ann@laptop pid 71", Command: "haplane node add cp-4", Since: time.Date(2026, 11, 28, 4, 8, 57, 0, time.UTC),
+		HeartbeatSeconds: 3, On: []string{"cp-1", "cp-3"}}
+	own, expired := lock, lock
+	own.Own, expired.Expired = true, true
+	const who = "haplane node add cp-4, begun 2026-11-28 04:08:57 UTC by ann@laptop pid 71, last heard of 3 s ago on cp-1, cp-3"
+	for want, l := range map[string]*cluster.LockStatus{
+		"\na change from elsewhere is under way: " + who + "\n":  &lock,
+		"\na change from elsewhere was cut off: " + who + "\n  ": &expired,
+		"": &own, // of which Change tells
+	} {
+		var w bytes.Buffer
+		if err := Status(&w, &cluster.Status{Cluster: "demo", Lock: l}); err != nil {
+			t.Fatal(err)
+		}
+		if !strings.Contains(w.String(), want) || want == "" && strings.Contains(w.String(), l.Holder) {
+			t.Errorf("no %q in:\n%s", want, w.String())
+		}
+	}
+}
+
 func TestStatusTellsWhatIsWrong(t *testing.T) {
 	s := &cluster.Status{Cluster: "demo", Identity: spec.Shared, Endpoint: "https://10.10.10.3:6443",
 		Nodes:         []cluster.NodeStatus{{Name: "cp-1", Role: spec.RoleControlPlane, Address: "10.10.10.11", Reason: "NodeStatusUnknown"}},

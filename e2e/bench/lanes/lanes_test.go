@@ -23,7 +23,8 @@ func measured(t *testing.T, of any) []byte {
 }
 
 var haplanes = probe.Report{
-	Lanes: []probe.LaneReport{{Name: "lb-new", Requests: 1000, Failed: 2, LongestGap: 80.5, Percentiles: probe.Percentiles{P99: 7}},
+	Lanes: []probe.LaneReport{{Name: "lb-new", Requests: 1000, Failed: 2, LongestGap: 80.5, Percentiles: probe.Percentiles{P99: 7},
+		Outages: []probe.Outage{{Failed: 1, FirstError: "refused"}, {Failed: 1, FirstError: "timeout"}}},
 		{Name: "direct-cp-1", Requests: 1000, LongestGap: 30}, {Name: "direct-cp-2", Requests: 500, Failed: 1, LongestGap: 90}},
 	Writes: &probe.WritesReport{Acknowledged: 990, Lost: 3, Checked: true},
 	Watch:  &probe.WatchReport{Events: 980, Missed: 10, LongestGap: 400},
@@ -32,7 +33,7 @@ var haplanes = probe.Report{
 }
 
 func wantMeasured() Measured {
-	return Measured{Lanes: map[string]Figures{"lb-new": {1000, 2, 80.5, 7}, "direct": {1500, 1, 90, 0}, "watch": {980, 10, 400, 0}},
+	return Measured{Lanes: map[string]Figures{"lb-new": {1000, 2, 80.5, 7, "refused"}, "direct": {1500, 1, 90, 0, ""}, "watch": {980, 10, 400, 0, ""}},
 		Acknowledged: 990, Lost: 3, CPUShare: 0.25, Rate: 350, Unmeasured: []string{"no worker"}}
 }
 
@@ -79,7 +80,7 @@ func TestWhatCannotBeRead(t *testing.T) {
 
 func samples() []Sample {
 	lane := func(requests, failed int, gap float64) map[string]Figures {
-		return map[string]Figures{"lb-new": {requests, failed, gap, 5}, "worker": {requests, 0, 10, 4}}
+		return map[string]Figures{"lb-new": {Requests: requests, Failed: failed, Gap: gap, P99: 5}, "worker": {Requests: requests, Gap: 10, P99: 4}}
 	}
 	return []Sample{
 		{What: "add one", Round: 1, Seconds: 20, Measured: Measured{Lanes: lane(600, 0, 40), Acknowledged: 600, Rate: 200, CPUShare: 0.5}},
@@ -144,7 +145,8 @@ func TestSamplesAreKept(t *testing.T) {
 func TestSampleInALine(t *testing.T) {
 	s := samples()[1]
 	s.Error = "exit code 1"
-	want := "round 1: add two: 24.0 s; lb-new: 2 of 700 failed, gap 80 ms; worker: 0 of 700 failed, gap 10 ms; 1 writes lost; exit code 1"
+	s.Lanes["lb-new"] = Figures{Requests: 700, Failed: 2, Gap: 80, FirstError: "refused"}
+	want := "round 1: add two: 24.0 s; lb-new: 2 of 700 failed, gap 80 ms (refused); worker: 0 of 700 failed, gap 10 ms; 1 writes lost; exit code 1"
 	if got := s.String(); got != want {
 		t.Errorf("got %s, want %s", got, want)
 	}

@@ -96,11 +96,7 @@ func PrintFew(w io.Writer, samples []Sample, least int) error {
 	for _, what := range Subjects(samples) {
 		all := of(samples, what)
 		for _, name := range laneNames(all) {
-			sum := 0
-			for _, s := range all {
-				sum += s.Lanes[name].Requests
-			}
-			if sum < least {
+			if sum := requests(all, name); sum < least {
 				few = append(few, fmt.Sprintf("%s, %s: %d", what, name, sum))
 			}
 		}
@@ -110,6 +106,28 @@ func PrintFew(w io.Writer, samples []Sample, least int) error {
 	}
 	_, err := fmt.Fprintf(w, "fewer than %d requests: %s\n", least, strings.Join(few, "; "))
 	return err
+}
+
+// Fewest is how many requests the lane of a subject sent that sent the fewest, over all rounds; 0 without a round.
+func Fewest(samples []Sample, what string) int {
+	all := of(samples, what)
+	names := laneNames(all)
+	if len(names) == 0 {
+		return 0
+	}
+	sums := make([]int, len(names))
+	for i, name := range names {
+		sums[i] = requests(all, name)
+	}
+	return slices.Min(sums)
+}
+
+func requests(samples []Sample, lane string) int {
+	sum := 0
+	for _, s := range samples {
+		sum += s.Lanes[lane].Requests
+	}
+	return sum
 }
 
 func list(values []float64, format string) string {

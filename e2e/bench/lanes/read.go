@@ -2,6 +2,7 @@
 package lanes
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"strings"
@@ -9,10 +10,11 @@ import (
 
 // Figures are what one lane saw. Times are in milliseconds.
 type Figures struct {
-	Requests int     `json:"requests"`
-	Failed   int     `json:"failed"`
-	Gap      float64 `json:"longestGapMs"`
-	P99      float64 `json:"p99Ms"`
+	Requests   int     `json:"requests"`
+	Failed     int     `json:"failed"`
+	Gap        float64 `json:"longestGapMs"`
+	P99        float64 `json:"p99Ms"`
+	FirstError string  `json:"firstError,omitempty"`
 }
 
 // Measured is one report of haplane's probe. Lanes straight to API servers count as
@@ -42,6 +44,7 @@ type report struct {
 		Requests, Failed *int
 		Gap              *float64 `json:"longestGapMs"`
 		P99              float64  `json:"p99Ms"`
+		Outages          []struct{ FirstError string }
 	}
 	Writes *struct {
 		Acknowledged, Lost int
@@ -99,7 +102,10 @@ func (r report) measured() (Measured, error) {
 			name = direct
 		}
 		sum := out.Lanes[name]
-		out.Lanes[name] = Figures{Requests: sum.Requests + *l.Requests, Failed: sum.Failed + *l.Failed, Gap: max(sum.Gap, *l.Gap), P99: max(sum.P99, l.P99)}
+		if len(l.Outages) > 0 {
+			sum.FirstError = cmp.Or(sum.FirstError, l.Outages[0].FirstError)
+		}
+		out.Lanes[name] = Figures{Requests: sum.Requests + *l.Requests, Failed: sum.Failed + *l.Failed, Gap: max(sum.Gap, *l.Gap), P99: max(sum.P99, l.P99), FirstError: sum.FirstError}
 	}
 	if r.Watch != nil {
 		out.Lanes["watch"] = Figures{Requests: r.Watch.Events, Failed: r.Watch.Missed, Gap: r.Watch.Gap, P99: r.Watch.P99}

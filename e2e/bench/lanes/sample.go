@@ -26,6 +26,9 @@ func (s Sample) String() string {
 	for _, name := range laneNames([]Sample{s}) {
 		l := s.Lanes[name]
 		text += fmt.Sprintf("; %s: %d of %d failed, gap %.0f ms", name, l.Failed, l.Requests, l.Gap)
+		if l.FirstError != "" {
+			text += fmt.Sprintf(" (%s)", l.FirstError)
+		}
 	}
 	if s.Lost > 0 {
 		text += fmt.Sprintf("; %d writes lost", s.Lost)
