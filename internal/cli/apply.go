@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"slices"
 	"strings"
 	"time"
 
@@ -14,7 +13,6 @@ import (
 	"golang.org/x/term"
 
 	"github.com/haplane/haplane/internal/cluster"
-	"github.com/haplane/haplane/internal/pki"
 	"github.com/haplane/haplane/internal/store"
 	"github.com/haplane/haplane/internal/view"
 	"github.com/haplane/haplane/internal/view/probehtml"
@@ -143,8 +141,8 @@ func (a *app) runChange(cmd *cobra.Command, command string, q cluster.Request, f
 		return err
 	}
 	err = errors.Join(err, a.writeTimeline(f.timeline, outcome))
-	if outcome.Arrived && slices.Contains(outcome.Plan.Keys, pki.Admin) {
-		err = errors.Join(err, a.refreshKubeconfig(cmd.Context(), name))
+	if outcome.Arrived && !outcome.Nothing() {
+		a.refreshKubeconfig(cmd.Context(), name)
 	}
 	if f.output == "json" {
 		return errors.Join(err, view.JSON(a.Out, outcome))

@@ -64,21 +64,23 @@ func (a *app) mergeKubeconfig(ctx context.Context, name string) error {
 	return a.merge(ctx, config)
 }
 
-// refreshKubeconfig renews what the user has of a cluster whose administrator has another certificate now.
-func (a *app) refreshKubeconfig(ctx context.Context, name string) error {
+// refreshKubeconfig renews what the user has of a cluster whose administrator has another certificate now. The
+// change has arrived: what goes wrong here is a warning.
+func (a *app) refreshKubeconfig(ctx context.Context, name string) {
+	file := ""
 	h, err := cluster.Open(name)
-	if err != nil {
-		return err
+	if err == nil {
+		var config kubeconfig.Config
+		if config, err = h.Kubeconfig(""); err == nil {
+			file, err = kubeconfig.UserFiles().Refresh(ctx, config)
+		}
 	}
-	config, err := h.Kubeconfig("")
-	if err != nil {
-		return err
+	switch {
+	case err != nil:
+		fmt.Fprintf(a.Err, "warning: the kubeconfig is as it was: %v\n", err)
+	case file != "" && !a.quiet:
+		fmt.Fprintf(a.Err, "context %s in %s has the new certificate\n", kubeconfig.Entry(name), file)
 	}
-	file, err := kubeconfig.UserFiles().Refresh(ctx, config)
-	if err == nil && file != "" && !a.quiet {
-		fmt.Fprintf(a.Err, "context %s in %s has the new certificate\n", kubeconfig.Entry(config.Cluster), file)
-	}
-	return err
 }
 
 func (a *app) merge(ctx context.Context, config kubeconfig.Config) error {

@@ -138,7 +138,7 @@ func Apply(ctx context.Context, q Request, o Options) (*Outcome, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := l.plan(); err != nil {
+	if err := l.plan(ctx); err != nil {
 		return nil, err
 	}
 	if err := l.room(ctx); err != nil {
@@ -204,7 +204,7 @@ func (l *live) stillTrue(ctx context.Context, since time.Time) error {
 	if err := l.look(ctx); err != nil {
 		return err
 	}
-	if err := l.plan(); err != nil {
+	if err := l.plan(ctx); err != nil {
 		return err
 	}
 	gone, come := differ(shown.Steps, l.change.Steps), differ(l.change.Steps, shown.Steps)

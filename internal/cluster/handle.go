@@ -32,6 +32,9 @@ func Open(name string) (*Handle, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := s.MoveSSH(); err != nil {
+		return nil, err
+	}
 	h := &Handle{env: newEnv(c, Options{Store: s, Log: slog.New(slog.DiscardHandler)})}
 	return h, h.addLeaving()
 }

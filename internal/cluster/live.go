@@ -240,14 +240,17 @@ func (l *live) ours() error {
 
 // newest is an error where the cluster has what the record of it does not: somebody changed it with
 // another record, and what this one has would take that back without a word.
-func (l *live) newest() error {
+func (l *live) newest(ctx context.Context) error {
 	unknown := strangers(l.nodes, l.seen)
 	if len(unknown) == 0 {
 		return nil
 	}
+	if err := l.othersAtIt(ctx); err != nil { // just now
+		return err
+	}
 	return withHint(fmt.Errorf("the record of cluster %s in %s does not know %s: it is older than the cluster, or somebody added this by other means",
 		l.topology.Name, l.Store.Dir, strings.Join(unknown, ", ")),
-		"bring the folder of whoever changed the cluster last here; what came by other means has to go by these first")
+		"go on with the folder of whoever changed the cluster last; what came by other means has to go by these first")
 }
 
 // strangers are the etcd members and the servers of load balancers that are none of the nodes.
@@ -258,7 +261,11 @@ func strangers(nodes []change.Node, seen observed.State) []string {
 			out = append(out, text)
 		}
 	}
-	for _, m := range seen.Etcd.Members {
+	members := seen.Etcd.Members
+	if !seen.Etcd.Quorum {
+		members = nil // what one of them remembers may be old
+	}
+	for _, m := range members {
 		text := "etcd member " + cmp.Or(m.Name, fmt.Sprintf("%x", m.ID)) + " at " + strings.Join(m.PeerURLs, ", ")
 		add(text, func(n change.Node) bool { return n.Name == m.Name || slices.Contains(m.PeerURLs, n.EtcdPeerURL()) })
 	}
@@ -286,9 +293,9 @@ func (l *live) room(ctx context.Context) error {
 }
 
 // plan makes the steps out of what was seen.
-func (l *live) plan() error {
+func (l *live) plan(ctx context.Context) error {
 	if !l.fresh() {
-		if err := errors.Join(l.ours(), l.newest()); err != nil {
+		if err := errors.Join(l.ours(), l.newest(ctx)); err != nil {
 			return err
 		}
 	}

@@ -232,21 +232,25 @@ func TestMachinesOfAnotherFolder(t *testing.T) {
 	s := applied(t, commented)
 	l := asked(t, s, opened(t).Request())
 	l.seen = observed.State{APISeen: true, Machines: map[string]observed.Machine{"cp-1": {}}}
-	if err := l.plan(); err == nil || !strings.Contains(err.Error(), "they were made from another folder") {
+	if err := l.plan(t.Context()); err == nil || !strings.Contains(err.Error(), "they were made from another folder") {
 		t.Errorf("error %v", err)
 	}
 	l.seen.Machines["cp-1"] = observed.Machine{Made: true, Running: true}
 	if err := l.ours(); err != nil {
 		t.Error(err)
 	}
+	l.seen.Balancers = map[string]observed.Balancer{"lb-1": {Seen: true, Servers: map[string]bool{"cp-9": true}}}
+	l.seen.Machines["cp-1"] = observed.Machine{Made: true}
+	if err := errors.Join(l.newest(t.Context()), l.plan(t.Context())); err == nil || strings.Count(err.Error(), "does not know server cp-9 of lb-1: it is older than the cluster") != 2 {
+		t.Errorf("error %v", err)
+	}
 }
 
-// Two commands began at the same time: the one that comes second would undo the first.
 // A record that is older than the cluster would take back what somebody did with a newer one.
 func TestStrangers(t *testing.T) {
 	nodes := []change.Node{{Node: topology.NewNode("cp-1", spec.RoleControlPlane, "10.10.10.11")}, {Node: topology.NewNode("cp-2", spec.RoleControlPlane, "10.10.10.12"), State: change.Joining}}
 	known := observed.State{
-		Etcd: observed.Etcd{Members: []observed.Member{{ID: 1, Name: "cp-1", PeerURLs: []string{"https://10.10.10.11:2380"}},
+		Etcd: observed.Etcd{Quorum: true, Members: []observed.Member{{ID: 1, Name: "cp-1", PeerURLs: []string{"https://10.10.10.11:2380"}},
 			{ID: 2, PeerURLs: []string{"https://10.10.10.12:2380"}, Learner: true}}},
 		Balancers: map[string]observed.Balancer{"lb-1": {Seen: true, Servers: map[string]bool{"cp-1": true}}},
 	}
@@ -259,8 +263,13 @@ func TestStrangers(t *testing.T) {
 	if d := cmp.Diff(want, strangers(nodes, known)); d != "" {
 		t.Error(d)
 	}
+	known.Etcd.Quorum = false
+	if d := cmp.Diff(want[2:], strangers(nodes, known)); d != "" {
+		t.Errorf("of what members remember: %s", d)
+	}
 }
 
+// Two commands began at the same time: the one that comes second would undo the first.
 func TestRequestOfBeforeAnotherChangeIsRefused(t *testing.T) {
 	s := applied(t, commented)
 	first := must[Request](t)(opened(t).AddNodes(spec.RoleWorker, []string{"worker-2"}))

@@ -23,7 +23,7 @@ func PlanFor(ctx context.Context, q Request, o Options) (*Plan, error) {
 	if err := l.look(ctx); err != nil {
 		return nil, err
 	}
-	if err := l.plan(); err != nil {
+	if err := l.plan(ctx); err != nil {
 		return nil, err
 	}
 	if !l.fresh() { // up looks at the host first

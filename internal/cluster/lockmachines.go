@@ -11,6 +11,8 @@ import (
 	"github.com/haplane/haplane/spec"
 )
 
+const heldHint = "wait until it has ended; one that died lets go after 30 s; --take-over takes the lock at once"
+
 // lockMachines keeps other operators, with a record of their own, from changing the
 // cluster: the lock lives on machines that stay, so that it works while the API is
 // down. Where none of them runs there is nobody to keep away. The context ends when
@@ -35,7 +37,7 @@ func (l *live) lockMachines(ctx context.Context) (locked context.Context, releas
 	lock, err := oplock.Acquire(ctx, machines, me)
 	var held *oplock.HeldError
 	if errors.As(err, &held) {
-		return nil, nil, withHint(err, "wait until it has ended; one that died lets go after 30 s; --take-over takes the lock at once")
+		return nil, nil, withHint(err, heldHint)
 	}
 	if err != nil {
 		return nil, nil, err
@@ -55,6 +57,19 @@ func (l *live) lockMachines(ctx context.Context) (locked context.Context, releas
 			l.Log.Warn("release lock", "err", err)
 		}
 	}, nil
+}
+
+// othersAtIt is an error where another haplane changes the cluster now.
+func (l *live) othersAtIt(ctx context.Context) error {
+	machines := l.staying()
+	if len(machines) == 0 {
+		return nil
+	}
+	seen, err := oplock.Read(ctx, machines)
+	if err != nil || seen == nil || seen.Expired {
+		return nil // then it is not that
+	}
+	return withHint(&oplock.HeldError{Seen: *seen}, heldHint)
 }
 
 // inherited is the token of a haplane that was killed here and has the lock still, so that the

@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/haplane/haplane/internal/change"
 	"github.com/haplane/haplane/internal/kubeprobe"
 	"github.com/haplane/haplane/internal/pki"
 	"github.com/haplane/haplane/internal/probe"
@@ -121,10 +122,13 @@ func (l *live) serving() map[string]string {
 	return out
 }
 
-// worker is a node for pods that measure: one that is Ready and stays as it is.
+// worker is a node for pods that measure: one that is Ready and stays as it is, also where a change
+// that was cut off goes on.
 func (l *live) worker() string {
-	for _, n := range l.topology.Nodes {
-		if n.Role == spec.RoleWorker && l.seen.Nodes[n.Name].Ready && !slices.Contains(l.Replace, n.Name) {
+	passing := l.replaced()
+	for _, n := range l.nodes {
+		_, wanted := l.topology.Node(n.Name)
+		if n.Role == spec.RoleWorker && wanted && n.State == change.Active && l.seen.Nodes[n.Name].Ready && !slices.Contains(passing, n.Name) {
 			return n.Name
 		}
 	}

@@ -118,6 +118,9 @@ func (e *env) connect() error {
 	if e.reach != nil {
 		return nil
 	}
+	if err := e.Store.MoveSSH(); err != nil {
+		return err
+	}
 	client, err := ssh.New(e.Store.SSHConfig(), e.Log)
 	if err != nil {
 		return err

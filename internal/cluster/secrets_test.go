@@ -138,7 +138,7 @@ func TestRecordOfABringUp(t *testing.T) {
 	if _, err := os.Stat(s.Dir); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("preparing it made %s: %v", s.Dir, err)
 	}
-	if err := errors.Join(l.plan(), l.begin()); err != nil {
+	if err := errors.Join(l.plan(t.Context()), l.begin()); err != nil {
 		t.Fatal(err)
 	}
 	r := must[*store.Record](t)(s.Record())
@@ -151,7 +151,7 @@ func TestRecordOfABringUp(t *testing.T) {
 	}
 	// What goes on does so with the file that is there.
 	again := must[*live](t)(newBringUp(Request{Wanted: r.Wanted}, testOptions(t, s)))
-	if err := errors.Join(again.plan(), again.begin()); err != nil {
+	if err := errors.Join(again.plan(t.Context()), again.begin()); err != nil {
 		t.Fatal(err)
 	}
 	if err := again.settle(); err != nil {

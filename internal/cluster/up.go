@@ -93,7 +93,8 @@ func (l *live) make(ctx context.Context) error {
 		}
 		return shown(ctx, l.Report, "look", l.look)
 	}
-	for _, step := range []func() error{l.prepareSSH, l.connect, looks, l.plan, l.begin} {
+	plans := func() error { return l.plan(ctx) }
+	for _, step := range []func() error{l.prepareSSH, l.connect, looks, plans, l.begin} {
 		if err := step(); err != nil {
 			return err
 		}

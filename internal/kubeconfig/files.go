@@ -1,6 +1,7 @@
 package kubeconfig
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"slices"
@@ -50,19 +51,24 @@ func (f Files) Merge(ctx context.Context, c Config) (string, error) {
 	return target.path, open.write()
 }
 
-// Refresh renews the entries of c's cluster in the file that has them, and returns its path; empty where
-// none has. The current context stays what it is.
+// Refresh renews the certificate of c's user in the file that has the cluster, and returns its path; empty
+// where none has it, or nothing is new. All else stays what it is.
 func (f Files) Refresh(ctx context.Context, c Config) (string, error) {
 	open, err := f.open(ctx)
 	if err != nil {
 		return "", err
 	}
 	defer open.unlock()
-	target := open.first(func(f *file) bool { return has(f.config, Entry(c.Cluster)) })
+	name := Entry(c.Cluster)
+	target := open.first(func(f *file) bool { return has(f.config, name) })
 	if target == nil {
 		return "", nil
 	}
-	put(target.config, c)
+	user := target.config.AuthInfos[name]
+	if user == nil || bytes.Equal(user.ClientCertificateData, c.Cert) {
+		return "", nil
+	}
+	user.ClientCertificateData, user.ClientKeyData = c.Cert, c.Key
 	target.changed = true
 	return target.path, open.write()
 }

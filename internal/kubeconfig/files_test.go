@@ -144,13 +144,20 @@ func TestRefresh(t *testing.T) {
 	if err := clientcmd.WriteToFile(*config, path); err != nil {
 		t.Fatal(err)
 	}
+	if got, err := files.Refresh(t.Context(), demo); err != nil || got != "" {
+		t.Fatalf("of the same certificate: %q, %v", got, err)
+	}
 	renewed := demo
-	renewed.Server = "https://10.10.10.4:6443"
+	renewed.Server, renewed.Cert, renewed.Key = "https://10.10.10.4:6443", []byte("new certificate"), []byte("new key")
 	if got, err := files.Refresh(t.Context(), renewed); err != nil || got != path {
 		t.Fatalf("%q, %v", got, err)
 	}
-	if got := load(t, path); got.Clusters["haplane-demo"].Server != renewed.Server || got.CurrentContext != "mine" {
-		t.Errorf("%+v", got)
+	got := load(t, path)
+	if user := got.AuthInfos["haplane-demo"]; string(user.ClientCertificateData) != "new certificate" || string(user.ClientKeyData) != "new key" {
+		t.Errorf("user %+v", user)
+	}
+	if got.Clusters["haplane-demo"].Server != demo.Server || got.CurrentContext != "mine" {
+		t.Errorf("more has changed than the user: %+v", got)
 	}
 }
 

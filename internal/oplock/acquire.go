@@ -34,7 +34,7 @@ func acquire(ctx context.Context, machines []machine.Machine, me Holder, t timin
 	machines = slices.SortedFunc(slices.Values(machines), func(a, b machine.Machine) int { return cmp.Compare(a.Name(), b.Name()) })
 	me.Token, me.Since = cmp.Or(me.Token, rand.Text()), time.Now().UTC().Truncate(time.Second)
 	l := &Lock{machines: machines, me: me, timing: t, lost: make(chan struct{}), stopped: make(chan struct{})}
-	began := time.Now()
+	began := uptime()
 	answers := l.takeInOrder(ctx)
 	if err := l.won(answers); err != nil {
 		// What an interrupted attempt left behind is not left to expire.

@@ -7,6 +7,8 @@ import (
 	"sync"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/haplane/haplane/internal/machine"
 )
 
@@ -22,15 +24,15 @@ type Lock struct {
 	once    sync.Once
 
 	mu        sync.Mutex
-	confirmed time.Time // when the last heartbeat began that a majority took
+	confirmed time.Duration // when the last heartbeat began that a majority took, by uptime
 }
 
 // Holder is what others see of the lock.
 func (l *Lock) Holder() Holder { return l.me }
 
-// Lost is closed when somebody else may have the lock, or may have had it: it was broken, or no
-// majority has been reached for 15 s, because of the machines or because this process did not
-// run. Whoever holds it stops then.
+// Lost is closed when somebody else may have the lock, or may have had it: it was broken, no
+// majority has been reached for 15 s, or this process did not run for so long that others could
+// take it. Whoever holds it stops then.
 func (l *Lock) Lost() <-chan struct{} { return l.lost }
 
 // Release gives the lock back. It can be called again, and after the lock was lost. Where
@@ -56,7 +58,7 @@ func (l *Lock) Held(ctx context.Context) error {
 	return l.beat(ctx)
 }
 
-func (l *Lock) start(ctx context.Context, began time.Time) {
+func (l *Lock) start(ctx context.Context, began time.Duration) {
 	ctx, l.stop = context.WithCancel(ctx)
 	l.confirmed = began
 	go func() {
@@ -79,8 +81,8 @@ func (l *Lock) start(ctx context.Context, began time.Time) {
 
 // beat renews the lock everywhere, also on machines that were away or were started anew.
 func (l *Lock) beat(ctx context.Context) error {
-	began := time.Now()
-	if silence := l.silence(); silence > l.timing.lost {
+	began := uptime()
+	if silence := began - l.lastConfirmed(); silence > l.timing.expiry-l.timing.answer {
 		// It may lie free because somebody has had it and has gone. What was planned before that is void.
 		l.lose()
 		return fmt.Errorf("keep the lock on the cluster: the last heartbeat was %s ago, others may have changed it since", silence.Round(time.Second))
@@ -110,17 +112,15 @@ func refusal(a answer) string {
 }
 
 // judge closes lost as soon as there can be no majority any more, and when there was none for too long.
-func (l *Lock) judge(began time.Time, kept, refused int, causes error) error {
+func (l *Lock) judge(began time.Duration, kept, refused int, causes error) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	needed := majority(len(l.machines))
 	if kept >= needed {
-		if began.After(l.confirmed) {
-			l.confirmed = began
-		}
+		l.confirmed = max(l.confirmed, began)
 		return nil
 	}
-	if len(l.machines)-refused < needed || since(l.confirmed) > l.timing.lost {
+	if len(l.machines)-refused < needed || uptime()-l.confirmed > l.timing.lost {
 		l.lose()
 	}
 	return fmt.Errorf("keep the lock on the cluster: %d of %d machines, %d needed: %w", kept, len(l.machines), needed, causes)
@@ -128,12 +128,18 @@ func (l *Lock) judge(began time.Time, kept, refused int, causes error) error {
 
 func (l *Lock) lose() { l.once.Do(func() { close(l.lost) }) }
 
-// silence is how long ago the last heartbeat began that a majority took.
-func (l *Lock) silence() time.Duration {
+func (l *Lock) lastConfirmed() time.Duration {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return since(l.confirmed)
+	return l.confirmed
 }
 
-// since is the longer of what the two clocks tell: while a computer sleeps, only that of the wall goes on.
-func since(t time.Time) time.Duration { return max(time.Since(t), time.Since(t.Round(0))) }
+// uptime is the time since boot, of which the time that the computer slept is a part and no change of
+// its clock is.
+func uptime() time.Duration {
+	var t unix.Timespec
+	if err := unix.ClockGettime(unix.CLOCK_BOOTTIME, &t); err != nil {
+		panic(err) // Linux has it since 2.6.39
+	}
+	return time.Duration(t.Nano())
+}

@@ -231,13 +231,17 @@ func TestLostWithoutAMajority(t *testing.T) {
 func TestLostWhileAsleep(t *testing.T) {
 	all := shells(t, "cp-1", "cp-2", "cp-3")
 	lock := take(t, all, ann)
-	lock.timing.lost = 15 * time.Second
+	sleeps := func(d time.Duration) {
+		lock.mu.Lock()
+		defer lock.mu.Unlock()
+		lock.confirmed -= d
+	}
+	lock.timing.answer = 4 * time.Second
+	sleeps(20 * time.Second) // nobody can have had it
 	if err := lock.Held(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	lock.mu.Lock()
-	lock.confirmed = lock.confirmed.Add(-time.Minute)
-	lock.mu.Unlock()
+	sleeps(time.Minute)
 	for _, s := range all {
 		s.ages(t, 60)
 	}

@@ -52,7 +52,7 @@ func (s Store) PrepareSSH(hosts []Host) (SSHKeys, error) {
 		fmt.Fprintf(&known, "%s %s", h.Name, ssh.MarshalAuthorizedKey(host.public))
 		fmt.Fprintf(&config, "Host %s\n  HostName %s\n  HostKeyAlias %s\n\n", h.Name, h.Address, h.Name)
 	}
-	fmt.Fprintf(&config, sshDefaults, s.path(userKeyFile), s.path(knownHostsFile))
+	config.WriteString(s.sshDefaults())
 	if err := s.save(knownHostsFile, []byte(known.String()), 0o600); err != nil {
 		return SSHKeys{}, fmt.Errorf("pin host keys: %w", err)
 	}
@@ -62,12 +62,39 @@ func (s Store) PrepareSSH(hosts []Host) (SSHKeys, error) {
 	return keys, nil
 }
 
+// MoveSSH makes the ssh_config name the keys where they are now: its folder may have been moved, or copied, and
+// ssh_config has no paths that are relative to it. Without a configuration there is nothing to do.
+func (s Store) MoveSSH() error {
+	config, err := s.load(sshConfigFile)
+	if err != nil {
+		return fmt.Errorf("read ssh configuration: %w", err)
+	}
+	if len(config) == 0 {
+		return nil
+	}
+	hosts, _, _ := strings.Cut(string(config), sshAll)
+	text := hosts + s.sshDefaults()
+	if text == string(config) {
+		return nil
+	}
+	if err := s.save(sshConfigFile, []byte(text), 0o600); err != nil {
+		return fmt.Errorf("write ssh configuration: %w", err)
+	}
+	return nil
+}
+
+func (s Store) sshDefaults() string {
+	return fmt.Sprintf(sshDefaults, s.path(userKeyFile), s.path(knownHostsFile))
+}
+
+// sshAll begins the part of an ssh_config that is about all hosts.
+const sshAll = "Host *\n"
+
 // sshDefaults are for machines on a bridge of this host, which no eavesdropper records
 // for a quantum computer to come: OpenSSH's hybrid key exchange against that takes
 // 70 ms of CPU for each connection, as much as all else of it. Of the others OpenSSL's
 // own P-256 is the fastest.
-const sshDefaults = `Host *
-  User root
+const sshDefaults = sshAll + `  User root
   IdentityFile "%s"
   IdentitiesOnly yes
   IdentityAgent none

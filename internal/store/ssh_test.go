@@ -61,6 +61,28 @@ func TestSSHKeysStay(t *testing.T) {
 }
 
 // A node that leaves the file is reached until it is forgotten.
+// A folder that was moved leads to its machines all the same.
+func TestMovedSSH(t *testing.T) {
+	s := testStore(t)
+	if err := s.MoveSSH(); err != nil {
+		t.Fatalf("of a cluster without machines: %v", err)
+	}
+	if _, err := s.PrepareSSH(hosts(t, s)); err != nil {
+		t.Fatal(err)
+	}
+	before := text(t, s.SSHConfig())
+	moved := Store{Dir: filepath.Join(t.TempDir(), "demo")}
+	if err := os.Rename(s.Dir, moved.Dir); err != nil {
+		t.Fatal(err)
+	}
+	if err := moved.MoveSSH(); err != nil {
+		t.Fatal(err)
+	}
+	if d := cmp.Diff(strings.ReplaceAll(before, s.Dir, moved.Dir), text(t, moved.SSHConfig())); d != "" {
+		t.Error(d)
+	}
+}
+
 func TestLeavingNodeStaysWithinReach(t *testing.T) {
 	s := testStore(t)
 	keys, err := s.PrepareSSH(hosts(t, s))
