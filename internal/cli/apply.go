@@ -141,7 +141,7 @@ func (a *app) runChange(cmd *cobra.Command, command string, q cluster.Request, f
 		return err
 	}
 	err = errors.Join(err, a.writeTimeline(f.timeline, outcome))
-	if outcome.Arrived && !outcome.Nothing() {
+	if outcome.Arrived {
 		a.refreshKubeconfig(cmd.Context(), name)
 	}
 	if f.output == "json" {

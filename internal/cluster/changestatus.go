@@ -59,8 +59,8 @@ func (c *collector) lock(ctx context.Context) error {
 		machines = append(machines, c.env.machine(n))
 	}
 	seen, err := oplock.Read(ctx, machines)
-	if err != nil || seen == nil || seen.Expired && 2*len(seen.On) <= len(c.env.topology.ControlPlane()) {
-		return err // of a change that has ended a machine that was away may tell still
+	if err != nil || seen == nil {
+		return err
 	}
 	last, err := c.env.Store.LastOperation()
 	c.status.Lock = &LockStatus{Holder: seen.Who, Command: seen.Command, Since: seen.Since,

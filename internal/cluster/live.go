@@ -245,7 +245,7 @@ func (l *live) newest(ctx context.Context) error {
 	if len(unknown) == 0 {
 		return nil
 	}
-	if err := l.othersAtIt(ctx); err != nil { // just now
+	if err := l.othersAtIt(ctx); err != nil { // which is why
 		return err
 	}
 	return withHint(fmt.Errorf("the record of cluster %s in %s does not know %s: it is older than the cluster, or somebody added this by other means",

@@ -59,7 +59,7 @@ func (l *live) lockMachines(ctx context.Context) (locked context.Context, releas
 	}, nil
 }
 
-// othersAtIt is an error where another haplane changes the cluster now.
+// othersAtIt is an error where another haplane changes the cluster now, from a newer record.
 func (l *live) othersAtIt(ctx context.Context) error {
 	machines := l.staying()
 	if len(machines) == 0 {
@@ -69,7 +69,7 @@ func (l *live) othersAtIt(ctx context.Context) error {
 	if err != nil || seen == nil || seen.Expired {
 		return nil // then it is not that
 	}
-	return withHint(&oplock.HeldError{Seen: *seen}, heldHint)
+	return withHint(&oplock.HeldError{Seen: *seen}, "wait until it has ended, and go on with the folder that it was begun from")
 }
 
 // inherited is the token of a haplane that was killed here and has the lock still, so that the

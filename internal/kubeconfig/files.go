@@ -52,7 +52,8 @@ func (f Files) Merge(ctx context.Context, c Config) (string, error) {
 }
 
 // Refresh renews the certificate of c's user in the file that has the cluster, and returns its path; empty
-// where none has it, or nothing is new. All else stays what it is.
+// where none has it, or nothing is new. All else stays what it is, and so does an entry of that name for
+// another cluster, by its CA, or one that the user has made his own.
 func (f Files) Refresh(ctx context.Context, c Config) (string, error) {
 	open, err := f.open(ctx)
 	if err != nil {
@@ -64,8 +65,9 @@ func (f Files) Refresh(ctx context.Context, c Config) (string, error) {
 	if target == nil {
 		return "", nil
 	}
-	user := target.config.AuthInfos[name]
-	if user == nil || bytes.Equal(user.ClientCertificateData, c.Cert) {
+	user, cluster := target.config.AuthInfos[name], target.config.Clusters[name]
+	ours := user != nil && len(user.ClientCertificateData) > 0 && cluster != nil && bytes.Equal(cluster.CertificateAuthorityData, c.CA)
+	if !ours || bytes.Equal(user.ClientCertificateData, c.Cert) {
 		return "", nil
 	}
 	user.ClientCertificateData, user.ClientKeyData = c.Cert, c.Key

@@ -147,6 +147,11 @@ func TestRefresh(t *testing.T) {
 	if got, err := files.Refresh(t.Context(), demo); err != nil || got != "" {
 		t.Fatalf("of the same certificate: %q, %v", got, err)
 	}
+	other := demo
+	other.CA, other.Cert = []byte("another CA"), []byte("another certificate")
+	if got, err := files.Refresh(t.Context(), other); err != nil || got != "" {
+		t.Fatalf("of another cluster of that name: %q, %v", got, err)
+	}
 	renewed := demo
 	renewed.Server, renewed.Cert, renewed.Key = "https://10.10.10.4:6443", []byte("new certificate"), []byte("new key")
 	if got, err := files.Refresh(t.Context(), renewed); err != nil || got != path {

@@ -82,10 +82,8 @@ func (l *Lock) start(ctx context.Context, began time.Duration) {
 // beat renews the lock everywhere, also on machines that were away or were started anew.
 func (l *Lock) beat(ctx context.Context) error {
 	began := uptime()
-	if silence := began - l.lastConfirmed(); silence > l.timing.expiry-l.timing.answer {
-		// It may lie free because somebody has had it and has gone. What was planned before that is void.
-		l.lose()
-		return fmt.Errorf("keep the lock on the cluster: the last heartbeat was %s ago, others may have changed it since", silence.Round(time.Second))
+	if err := l.slept(began, max(l.timing.lost, l.timing.expiry-l.timing.answer)); err != nil {
+		return err
 	}
 	answers := l.everywhere(ctx, l.machines, opTake)
 	kept, refused := 0, 0
@@ -100,6 +98,10 @@ func (l *Lock) beat(ctx context.Context) error {
 			refused++
 			causes = append(causes, fmt.Errorf("%s: it is %s", a.machine, refusal(a)))
 		}
+	}
+	// This process may have slept while it asked.
+	if err := l.slept(uptime(), max(l.timing.lost, l.timing.expiry)); err != nil {
+		return err
 	}
 	return l.judge(began, kept, refused, errors.Join(causes...))
 }
@@ -128,10 +130,17 @@ func (l *Lock) judge(began time.Duration, kept, refused int, causes error) error
 
 func (l *Lock) lose() { l.once.Do(func() { close(l.lost) }) }
 
-func (l *Lock) lastConfirmed() time.Duration {
+// slept loses the lock where the last heartbeat was too long ago. It may lie free because somebody has had it
+// and has gone: what was planned before that is void.
+func (l *Lock) slept(now, most time.Duration) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.confirmed
+	silence := now - l.confirmed
+	if silence <= most {
+		return nil
+	}
+	l.lose()
+	return fmt.Errorf("keep the lock on the cluster: the last heartbeat was %s ago, others may have changed it since", silence.Round(time.Second))
 }
 
 // uptime is the time since boot, of which the time that the computer slept is a part and no change of

@@ -236,7 +236,7 @@ func TestLostWhileAsleep(t *testing.T) {
 		defer lock.mu.Unlock()
 		lock.confirmed -= d
 	}
-	lock.timing.answer = 4 * time.Second
+	lock.timing.answer, lock.timing.lost = 4*time.Second, 15*time.Second
 	sleeps(20 * time.Second) // nobody can have had it
 	if err := lock.Held(t.Context()); err != nil {
 		t.Fatal(err)

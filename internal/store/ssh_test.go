@@ -60,7 +60,6 @@ func TestSSHKeysStay(t *testing.T) {
 	}
 }
 
-// A node that leaves the file is reached until it is forgotten.
 // A folder that was moved leads to its machines all the same.
 func TestMovedSSH(t *testing.T) {
 	s := testStore(t)
@@ -83,6 +82,7 @@ func TestMovedSSH(t *testing.T) {
 	}
 }
 
+// A node that leaves the file is reached until it is forgotten.
 func TestLeavingNodeStaysWithinReach(t *testing.T) {
 	s := testStore(t)
 	keys, err := s.PrepareSSH(hosts(t, s))
