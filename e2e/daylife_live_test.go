@@ -234,8 +234,8 @@ func (d *day) replaceDead(t *testing.T) {
 	up := must(t, 1, d.Run(background(t), "up", "--cluster", d.Name))
 	contains(t, "what up says of a machine that is gone", up.Stderr,
 		"the machine of "+dead+" is gone, and with it its API server and its etcd member with its data", "haplane node replace "+dead+" --cluster "+d.Name)
-	// Not planned, and so not unnoticed: in two of six runs etcd answered nobody for 7 s, which is how long it waits for
-	// a request itself, once the dead member was removed. Why is not known yet.
+	// Shown, not judged, as no planned change: in some runs etcd answered nobody for 7 s, until connections to
+	// dead members were ended before these are removed.
 	nothingLost(t, d.change(t, "node", "replace", dead))
 	d.wellAgain(t)
 }

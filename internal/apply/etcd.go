@@ -6,11 +6,14 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
+	"github.com/haplane/haplane/internal/access"
 	"github.com/haplane/haplane/internal/change"
 	"github.com/haplane/haplane/internal/etcdapi"
 	"github.com/haplane/haplane/internal/look"
+	"github.com/haplane/haplane/internal/machine"
 	"github.com/haplane/haplane/internal/observed"
 	"github.com/haplane/haplane/internal/poll"
 	"github.com/haplane/haplane/internal/runtime/systemd"
@@ -202,6 +205,25 @@ func memberGone(ctx context.Context, r *Runner, s change.Step) (bool, error) {
 	return seen.Quorum && !ok, nil
 }
 
+// hangUp ends the connections of members to one that is dead. A machine that lost its power has not ended them: the
+// leader goes on writing into one until its buffer is full, and where the member is removed then, rafthttp waits for that
+// write with the lock that every message to the others needs. etcd answers nobody for up to 7 s.
+// Where the kernel cannot (INET_DIAG_DESTROY) that may happen still.
+func (r *Runner) hangUp(ctx context.Context, dead topology.Node, on []topology.Node) {
+	ctx, cancel := context.WithTimeout(ctx, access.RequestTimeout)
+	defer cancel()
+	peers := fmt.Sprintf("( sport = :%d or dport = :%[1]d )", topology.EtcdPeerPort)
+	var all sync.WaitGroup
+	for _, n := range on {
+		all.Go(func() {
+			cmd := machine.Cmd("ss", "--kill", "--no-header", "--tcp", "--numeric", "dst", dead.Address.String(), peers)
+			ended, err := r.Cluster.Machine(n.Name).Run(ctx, cmd)
+			r.Log.Debug("ended connections to a dead etcd member", "node", n.Name, "member", dead.Name, "connections", ended.Stdout, "err", err)
+		})
+	}
+	all.Wait()
+}
+
 // removeMember removes a member and waits until the others know it.
 func removeMember(ctx context.Context, r *Runner, s change.Step) error {
 	n := r.node(s)
@@ -210,14 +232,18 @@ func removeMember(ctx context.Context, r *Runner, s change.Step) error {
 		if !ok {
 			return nil
 		}
-		if err := r.inTouch(ctx, n, func(ctx context.Context) error { return client.Remove(ctx, m.ID) }); err != nil {
-			return err
-		}
 		var others []etcdapi.Member
+		var hosts []topology.Node
 		for _, other := range r.Members {
 			if o, ok := seen.Member(other.Name, other.EtcdPeerURL()); ok && o.Healthy && o.ID != m.ID {
-				others = append(others, member(o, other))
+				others, hosts = append(others, member(o, other)), append(hosts, other)
 			}
+		}
+		if !m.Healthy {
+			r.hangUp(ctx, n, hosts)
+		}
+		if err := r.inTouch(ctx, n, func(ctx context.Context) error { return client.Remove(ctx, m.ID) }); err != nil {
+			return err
 		}
 		return r.until(ctx, n.Name, memberTimeout, func(ctx context.Context) error { return client.GoneOnAll(ctx, m.ID, others) })
 	})

@@ -208,6 +208,34 @@ func testWaitingEndsWhenAUnitCrashesOverAndOver(t *testing.T) {
 	}
 }
 
+// Connections to a member that died with its machine are ended before it is removed: etcd would wait for one that is
+// written to. Those to a member that lives are none of our business.
+func TestConnectionsToADeadMemberAreEnded(t *testing.T) {
+	for name, dead := range map[string]bool{"dead": true, "alive": false} {
+		t.Run(name, func(t *testing.T) {
+			was := of(three...)
+			w := newWorld(t, was)
+			if dead {
+				delete(w.hosts, "cp-2")
+			}
+			w.begin(was, "cp-2")
+			if err := w.runner(was).Run(t.Context(), w.plan(was, "cp-2")); err != nil {
+				t.Fatal(err)
+			}
+			w.arrived(was)
+			want := " dst " + nodeOf("cp-2").Address.String() + " ( sport = :2380 or dport = :2380 )"
+			for _, other := range []string{"cp-1", "cp-3"} {
+				ended := slices.ContainsFunc(w.hosts[other].Commands(), func(c string) bool {
+					return strings.HasPrefix(c, "ss --kill ") && strings.HasSuffix(c, want)
+				})
+				if ended != dead {
+					t.Errorf("%s has ended them: %v", other, ended)
+				}
+			}
+		})
+	}
+}
+
 // A removal that was cut off goes back, until something is gone: then it says what.
 func TestAbortGoesBackOrSaysWhyNot(t *testing.T) {
 	for name, last := range map[string]string{"cp-1": "member-remove@cp-1", "worker-1": "remove-machine@worker-1"} {
