@@ -53,27 +53,29 @@ the node's address, so the kubeconfig says under which name it is verified.`,
 }
 
 func (a *app) mergeKubeconfig(ctx context.Context, name string) error {
-	h, err := cluster.Open(name)
-	if err != nil {
-		return err
-	}
-	config, err := h.Kubeconfig("")
+	config, err := administrator(name)
 	if err != nil {
 		return err
 	}
 	return a.merge(ctx, config)
 }
 
+// administrator is the kubeconfig of a cluster's administrator, through the load balancer.
+func administrator(name string) (kubeconfig.Config, error) {
+	h, err := cluster.Open(name)
+	if err != nil {
+		return kubeconfig.Config{}, err
+	}
+	return h.Kubeconfig("")
+}
+
 // refreshKubeconfig renews what the user has of a cluster whose administrator has another certificate now. The
 // change has arrived: what goes wrong here is a warning.
 func (a *app) refreshKubeconfig(ctx context.Context, name string) {
 	file := ""
-	h, err := cluster.Open(name)
+	config, err := administrator(name)
 	if err == nil {
-		var config kubeconfig.Config
-		if config, err = h.Kubeconfig(""); err == nil {
-			file, err = kubeconfig.UserFiles().Refresh(ctx, config)
-		}
+		file, err = kubeconfig.UserFiles().Refresh(ctx, config)
 	}
 	switch {
 	case err != nil:
