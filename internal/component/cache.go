@@ -62,13 +62,20 @@ func (c cache) load(entry string) ([]Program, bool) {
 		return nil, false
 	}
 	var programs []Program
-	for _, f := range m.Programs {
+	renew := false
+	for i := range m.Programs {
+		f := &m.Programs[i]
 		path := filepath.Join(c.path(entry), f.Name)
-		if !f.untouched(path) {
+		same, noted := f.check(path)
+		if !same {
 			return nil, false
 		}
+		renew = renew || noted
 		programs = append(programs, Program{Component: m.Component, Name: f.Name,
 			Version: m.Version, Path: path, SHA256: f.SHA256, Links: f.Links})
+	}
+	if renew {
+		_ = m.write(c.path(entry)) // where it cannot be written, the programs are read again each time
 	}
 	return programs, true
 }

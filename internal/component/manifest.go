@@ -27,8 +27,8 @@ type manifest struct {
 	Programs  []file   `json:"programs"`
 }
 
-// A file is a program as it was when it was built, fetched or found. Size and time tell a file
-// that was touched since without reading it.
+// A file is a program as it was when it was built, fetched or found. Where size and time are
+// the same it is not read again.
 type file struct {
 	Name     string    `json:"name"`
 	SHA256   string    `json:"sha256"`
@@ -37,10 +37,22 @@ type file struct {
 	Links    []string  `json:"links,omitempty"`
 }
 
-// untouched reports whether the program at path is still the one that was described.
-func (f file) untouched(path string) bool {
+// check reports whether the program at path is still the one that was described. A copy of a
+// cache, or one that was restored, has other times: there the sum tells, and the time is noted.
+func (f *file) check(path string) (same, noted bool) {
 	info, err := os.Stat(path)
-	return err == nil && info.Size() == f.Size && info.ModTime().Equal(f.Modified)
+	if err != nil || info.Size() != f.Size {
+		return false, false
+	}
+	if info.ModTime().Equal(f.Modified) {
+		return true, false
+	}
+	now, err := describe(path)
+	if err != nil || now.SHA256 != f.SHA256 {
+		return false, false
+	}
+	f.Modified = now.Modified
+	return true, true
 }
 
 func readManifest(dir string) (manifest, error) {
