@@ -7,7 +7,6 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strings"
 
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
@@ -31,17 +30,14 @@ func (p *Provider) missingFeatures() Problems {
 	if p.Network.has(ipv6) && !kernelHasIPv6() {
 		out = append(out, Problem{"the kernel has no IPv6", "boot it without ipv6.disable=1"})
 	}
-	data, _ := os.ReadFile("/proc/filesystems")
-	if !strings.Contains(string(data), "\toverlay\n") {
-		out = append(out, Problem{"the kernel has no overlayfs", "modprobe overlay"})
-	}
+	out = append(out, missingModules("/proc", loadable)...)
 	err := onThread(func() error {
 		if err := unix.Unshare(unix.CLONE_NEWNET); err != nil {
 			return err
 		}
 		for _, link := range trialLinks() {
 			if err := netlink.LinkAdd(link); err != nil {
-				out = append(out, Problem{fmt.Sprintf("the kernel makes no %s link: %v", link.Type(), err), "modprobe " + link.Type()})
+				out = append(out, Problem{fmt.Sprintf("the kernel makes no %s link: %v", link.Type(), err), fixModule(modulesDir())})
 			}
 		}
 		return nil

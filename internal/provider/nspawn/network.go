@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"net/netip"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
 
@@ -115,13 +114,6 @@ func prefixesOf(bridge netlink.Link) []netip.Prefix {
 		}
 	}
 	return out
-}
-
-// loadModules loads what programs in a machine use and cannot load from there.
-// Built into the kernel is as good, and what is missing shows when it is used.
-func loadModules(ctx context.Context) {
-	_ = exec.CommandContext(ctx, "modprobe", "--quiet", "--all",
-		"overlay", "bridge", "br_netfilter", "veth", "vxlan", "nf_conntrack").Run()
 }
 
 func firstError(steps ...func() error) error {
