@@ -95,12 +95,8 @@ func (s *Scene) settings(p Instance) map[string]string {
 	for name, v := range p.Config {
 		out[name] = s.neutral(p.Machine, fmt.Sprint(v)) // which sorts maps by key
 	}
-	for _, arg := range p.Argv {
-		text, isFlag := strings.CutPrefix(arg, "-")
-		name, _, _ := strings.Cut(strings.TrimPrefix(text, "-"), "=")
-		if !isFlag || name == "" {
-			continue
-		}
+	for _, flag := range p.Flags() {
+		name := flag.Name
 		v := values(p.Program, name)
 		if len(v) < 2 { // not a list: as it is
 			v = []string{p.FlagOr(name, "")}

@@ -86,20 +86,8 @@ func (s *Scene) signers(files []said) []Finding {
 // values are those of a flag that may be repeated, each a list.
 func values(p *evidence.Program, flag string) []string {
 	var out []string
-	for i := range p.Argv {
-		one := evidence.Program{Argv: p.Argv[i:min(i+2, len(p.Argv))]}
-		if strings.HasPrefix(strings.TrimLeft(p.Argv[i], "-"), flag) {
-			one.Argv = one.Argv[:lastOfFlag(one.Argv)]
-			out = append(out, one.List(flag)...)
-		}
+	for _, v := range p.Values(flag) {
+		out = append(out, strings.FieldsFunc(v, func(r rune) bool { return r == ',' })...)
 	}
 	return out
-}
-
-// lastOfFlag is 1 where the first argument has its value in it, 2 where the next one is it.
-func lastOfFlag(argv []string) int {
-	if strings.Contains(argv[0], "=") {
-		return 1
-	}
-	return len(argv)
 }

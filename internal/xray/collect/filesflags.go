@@ -16,16 +16,8 @@ type setting struct{ name, value string }
 // configuration file says of files.
 func settings(p *located) []setting {
 	var out []setting
-	for i, arg := range p.Argv {
-		text, ok := strings.CutPrefix(arg, "-")
-		if !ok {
-			continue
-		}
-		name, value, has := strings.Cut(strings.TrimPrefix(text, "-"), "=")
-		if !has && i+1 < len(p.Argv) && !strings.HasPrefix(p.Argv[i+1], "-") {
-			value = p.Argv[i+1]
-		}
-		out = append(out, setting{name, value})
+	for _, f := range p.Flags() {
+		out = append(out, setting{f.Name, f.Value})
 	}
 	for _, name := range slices.Sorted(maps.Keys(p.Variables)) {
 		out = append(out, setting{name, p.Variables[name]})

@@ -176,48 +176,6 @@ type Program struct {
 // Source names where the program's flags were seen.
 func (p *Program) Source() string { return p.From + " " + p.Where }
 
-// Flag returns the value of a flag, or of the variable that stands for it; the last
-// flag counts. One without a value has "true", as Go's flag packages and pflag have it
-// for booleans.
-func (p *Program) Flag(name string) (string, bool) {
-	value, found := p.Variables[name]
-	for i, arg := range p.Argv {
-		text, ok := strings.CutPrefix(arg, "-")
-		if !ok {
-			continue
-		}
-		text = strings.TrimPrefix(text, "-")
-		key, v, has := strings.Cut(text, "=")
-		if key != name {
-			continue
-		}
-		found = true
-		switch {
-		case has:
-			value = v
-		case i+1 < len(p.Argv) && !strings.HasPrefix(p.Argv[i+1], "-"):
-			value = p.Argv[i+1]
-		default:
-			value = "true"
-		}
-	}
-	return value, found
-}
-
-// FlagOr returns the value of a flag, or what the program takes without it.
-func (p *Program) FlagOr(name, otherwise string) string {
-	if v, ok := p.Flag(name); ok {
-		return v
-	}
-	return otherwise
-}
-
-// List returns the values of a flag that takes a list.
-func (p *Program) List(name string) []string {
-	v, _ := p.Flag(name)
-	return strings.FieldsFunc(v, func(r rune) bool { return r == ',' })
-}
-
 // EtcdSetting is a flag of etcd or, where it reads a configuration file, which then
 // replaces all flags, the setting of that name.
 func (p *Program) EtcdSetting(name, otherwise string) string {
