@@ -18,6 +18,7 @@ var compared = []struct {
 	except  []string
 }{
 	{evidence.APIServer, []string{"advertise-address", "peer-advertise-ip", "endpoint-reconciler-type", "etcd-servers",
+		"etcd-prefix", "etcd-servers-overrides", "service-cluster-ip-range", "service-node-port-range",
 		"encryption-provider-config", "shutdown-delay-duration", "shutdown-send-retry-after", "shutdown-watch-termination-grace-period",
 		"requestheader-allowed-names", "requestheader-extra-headers-prefix", "requestheader-group-headers", "requestheader-username-headers"}},
 	{evidence.ControllerManager, leaderElection},
@@ -27,7 +28,8 @@ var compared = []struct {
 		"peer-client-cert-auth", "peer-transport-security"}},
 }
 
-var leaderElection = []string{"leader-elect", "leader-elect-lease-duration", "leader-elect-renew-deadline", "leader-elect-retry-period", "leaderElection"}
+var leaderElection = []string{"leader-elect", "leader-elect-lease-duration", "leader-elect-renew-deadline", "leader-elect-retry-period",
+	"leader-elect-resource-lock", "leader-elect-resource-name", "leader-elect-resource-namespace", "leaderElection"}
 
 // uncompared are settings that are compared of no program: how much is logged
 // changes nothing, and feature gates have a check of their own.

@@ -172,7 +172,7 @@ var endpointCases = []checkCase{
 }
 
 var equalCases = []checkCase{
-	{check: "equal-on-all-nodes", name: "healthy", status: Pass, says: "kube-apiserver: 29 settings, the same on cp-1, cp-2, cp-3"},
+	{check: "equal-on-all-nodes", name: "healthy", status: Pass, says: "kube-apiserver: 28 settings, the same on cp-1, cp-2, cp-3"},
 	{check: "equal-on-all-nodes", name: "a flag differs", status: Warn, node: "cp-3", says: "kube-apiserver goaway-chance: 0.001, as on cp-1", change: setFlag("cp-3", server, "goaway-chance", "0")},
 	{check: "equal-on-all-nodes", name: "a flag is missing", status: Warn, node: "cp-1", says: "not set", change: setFlag("cp-1", server, "audit-policy-file", "")},
 	{check: "equal-on-all-nodes", name: "a flag of one alone", status: Warn, node: "cp-2", says: "kube-controller-manager node-monitor-grace-period: not set", change: setFlag("cp-2", manager, "node-monitor-grace-period", "20s")},

@@ -77,8 +77,8 @@ type Finding struct {
 
 // A Catalogue is all checks, by subject.
 func Catalogue() []Check {
-	return slices.Concat(articleChecks, identityChecks, leaderChecks, loadBalancerChecks, etcdChecks, certificateChecks,
-		terminationChecks, nodeChecks, lookingChecks)
+	return slices.Concat(articleChecks, identityChecks, identityReplicaChecks, leaderChecks, leaderReplicaChecks, loadBalancerChecks,
+		etcdChecks, etcdReplicaChecks, certificateChecks, terminationChecks, nodeChecks, lookingChecks)
 }
 
 // Find returns the check of an ID.

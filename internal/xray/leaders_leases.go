@@ -15,28 +15,42 @@ func leaderLeases(s *Scene) []Finding {
 	}
 	var out []Finding
 	for _, name := range elected {
-		out = append(out, s.leaderLease(name))
+		out = append(out, s.leadersOf(name)...)
 	}
 	return out
 }
 
-// leaderLease judges the Lease of a program, which may have been given another name.
-func (s *Scene) leaderLease(program string) Finding {
-	lease, electing := program, 0
+// leadersOf judges the Leases of a program, which may have been given other names.
+func (s *Scene) leadersOf(program string) []Finding {
 	instances := s.Instances(program)
+	var out []Finding
+	var leases []string
+	electing := 0
 	for _, p := range instances {
-		if v, _ := leaderElect(p); v != "false" {
-			electing++
+		if v, _ := leaderElect(p); v == "false" {
+			continue
 		}
-		lease = electionSetting(p, "leader-elect-resource-name", "resourceName", lease)
+		electing++
 		if ns := electionSetting(p, "leader-elect-resource-namespace", "resourceNamespace", "kube-system"); ns != "kube-system" {
-			return p.at().skip("%s has its Lease in %s, where it was not looked for", program, ns)
+			out = append(out, p.at().skip("%s has its Lease in %s, where it was not looked for", program, ns))
+			continue
 		}
+		leases = append(leases, electionSetting(p, "leader-elect-resource-name", "resourceName", program))
 	}
-	switch {
-	case len(instances) > 0 && electing == 0:
-		return at{}.skip("%s takes part in no election (see leader-elect-flags)", program)
-	case len(instances) == 0 && s.lease(lease) == nil:
+	if len(instances) == 0 {
+		leases = []string{program}
+	}
+	for _, lease := range distinct(leases) {
+		out = append(out, s.leaderLease(lease, program, len(instances) > 0))
+	}
+	if len(instances) > 0 && electing == 0 {
+		return []Finding{at{}.skip("%s takes part in no election (see leader-elect-flags)", program)}
+	}
+	return out
+}
+
+func (s *Scene) leaderLease(lease, program string, seen bool) Finding {
+	if !seen && s.lease(lease) == nil {
 		return at{}.skip("no Lease %s, and nothing was seen that would hold it", lease)
 	}
 	return s.judgeLease(lease, program)

@@ -114,7 +114,7 @@ func (s *Scene) pictureAPIServer(m *evidence.Machine) PictureAPIServer {
 	if server := s.Server(m.Name); server != nil && server.Version != "" {
 		out.Version = server.Version
 	}
-	if standing := s.apiServer(m.Name); standing != notSeen {
+	if standing, _ := s.counts(m.Name, failedOn(oneStore(s))); standing != notSeen {
 		out.Ready = new(standing == serves)
 	}
 	return out

@@ -104,7 +104,8 @@ func (s *Scene) endpointPart(p part) part {
 	default:
 		for _, c := range s.ControlPlane() {
 			if c == m || moverOf(m) != "" && moverOf(c) != "" {
-				p.add(c.Name, s.apiServer(c.Name))
+				state, _ := s.counts(c.Name, nil)
+				p.add(c.Name, state)
 			}
 		}
 		if p.expected == 1 {

@@ -16,6 +16,8 @@ type part struct {
 	// of what can be looked into, such as a cloud's load balancer, does not count.
 	unknown string
 	outside bool
+	// uncounted are those that are down although they serve, and why: clients do not get there.
+	uncounted []string
 	// alone says of what a single one serves, and why no other takes over.
 	alone string
 }

@@ -7,12 +7,18 @@ import (
 	"github.com/haplane/haplane/spec"
 )
 
-// apiServerPart counts the API servers that are ready among those that there should be.
+// apiServerPart counts the API servers that are ready, and that clients reach, among those
+// that there should be.
 func (s *Scene) apiServerPart() part {
 	p := part{name: "apiServers", noun: "API server", needed: 1}
+	others := failedOn(oneStore(s))
 	for _, name := range s.controlPlaneNames() {
-		p.add(name, s.apiServer(name))
-		p.missed = p.missed || s.apiServer(name) == notSeen && s.missed(name)
+		state, why := s.counts(name, others)
+		p.add(name, state)
+		if why != "" {
+			p.uncounted = append(p.uncounted, name+": "+why)
+		}
+		p.missed = p.missed || state == notSeen && s.missed(name)
 	}
 	if p.expected == 0 {
 		p.unknown = "no control-plane node was seen"

@@ -3,6 +3,7 @@ package xray
 import (
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/haplane/haplane/internal/xray/evidence"
 )
@@ -34,7 +35,7 @@ func (p part) judge() Finding {
 	serve := fmt.Sprintf("%s that serve", plural(p.expected, p.noun))
 	switch {
 	case len(p.down) > 0:
-		return at{}.fail(serve, fmt.Sprintf("%s: not %s; %s", p.serveNow(), list(p.down), p.left()))
+		return at{}.fail(serve, fmt.Sprintf("%s: not %s; %s", p.serveNow(), list(p.why()), p.left()))
 	case p.missed:
 		return at{}.unseen(p.gap())
 	case !p.known():
@@ -45,4 +46,11 @@ func (p part) judge() Finding {
 		return at{}.warn("enough of them that one may fail", p.serveNow()+": "+p.left())
 	}
 	return at{}.pass("%s: %s", p.serveNow(), p.left())
+}
+
+// why is what does not serve; of what does and is of no use, why.
+func (p part) why() []string {
+	return append(slices.DeleteFunc(slices.Clone(p.down), func(name string) bool {
+		return slices.ContainsFunc(p.uncounted, func(u string) bool { return strings.HasPrefix(u, name+": ") })
+	}), p.uncounted...)
 }

@@ -44,6 +44,9 @@ func (s *Scene) verdict(findings []Finding) Verdict {
 	} else {
 		v.Summary = "how many failures are tolerated is not known: files do not show what serves (" + s.configuredParts() + ")"
 	}
+	if apart := s.apartNow(); apart != "" {
+		v.Summary += "; " + apart
+	}
 	if n := v.Counts[Fail]; n > 0 {
 		v.Summary += fmt.Sprintf("; %s failed", plural(n, "finding"))
 	}
@@ -69,6 +72,9 @@ func (t tolerance) sentence() string {
 		text = fmt.Sprintf("how many %s failures are tolerated is not known: %s", t.nodeNoun(), t.gaps())
 	case n == 0:
 		text = fmt.Sprintf("tolerates no %s failure now (%s)", t.nodeNoun(), t.nodeParts())
+	}
+	for _, why := range t.parts[0].uncounted {
+		text += "; not counted is " + why
 	}
 	if len(t.parts) > 2 {
 		text += "; " + t.parts[2].way()
