@@ -15,12 +15,16 @@ import (
 // userAgent is what the audit log calls us.
 const userAgent = "haplane-xray"
 
-// API reads what the API shows, all of it at once and until the timeout. What
-// cannot be read is missing, and the rest is there.
+// API reads what the API shows, all of it at once and until the timeout; a server that
+// says nothing at all is given up before. What cannot be read is missing, and the rest is there.
 func API(ctx context.Context, config *rest.Config, contextName string, timeout time.Duration) (*evidence.Cluster, []evidence.Missing) {
 	out := &evidence.Cluster{Server: config.Host, Context: contextName}
 	var clock clock
-	client, err := kubernetes.NewForConfig(quiet(config, &clock))
+	config = quiet(config, &clock)
+	if timeout > hungAfter {
+		config.Wrap((&listener{limit: hungAfter}).wrap)
+	}
+	client, err := kubernetes.NewForConfig(config)
 	if err != nil {
 		return out, []evidence.Missing{{Way: evidence.API, Source: "kubeconfig, context " + contextName, Err: err.Error(),
 			Fix: "Correct the certificates and the credentials of this context."}}

@@ -19,6 +19,7 @@ type trouble int
 const (
 	otherTrouble trouble = iota
 	tooSlow
+	silent
 	unreachable
 	notTrusted
 	refused   // the credentials
@@ -31,7 +32,10 @@ func kindOf(err error) trouble {
 	var alert tls.AlertError
 	var network net.Error
 	var op *net.OpError
+	var nothing silence
 	switch {
+	case errors.As(err, &nothing):
+		return silent
 	case errors.Is(err, context.DeadlineExceeded):
 		return tooSlow
 	case apierrors.IsUnauthorized(err), errors.As(err, &alert):
@@ -60,6 +64,8 @@ func (t trouble) fix(l look, context string) string {
 	switch t {
 	case tooSlow:
 		return "Find out why the API server does not answer: its log, etcd, the load balancer. A slow one may need more than --timeout."
+	case silent:
+		return "Find out why the API server takes connections and says nothing: whether its process is stopped, its log, etcd, the load balancer."
 	case unreachable:
 		return fmt.Sprintf("Check that the server of context %s is right, runs, and is reachable from here.", context)
 	case notTrusted:

@@ -28,9 +28,10 @@ const nodeServerName = "kubernetes.default"
 // configuration brings the CA and the credentials; one without credentials is
 // good for handshakes only. Endpoint and addresses of nodes are host:port; endpoint
 // may be "". A server behind a proxy is left out. Those that were asked already are
-// not asked again: they may have been known by another name.
+// not asked again: they may have been known by another name. One that hangs is given up
+// after hungAfter.
 func Servers(ctx context.Context, config *rest.Config, endpoint string, nodes map[string]string, timeout time.Duration, asked ...evidence.Server) []evidence.Server {
-	ctx, cancel := context.WithTimeout(ctx, timeout)
+	ctx, cancel := context.WithTimeoutCause(ctx, hungLimit(timeout), silence{hungLimit(timeout)})
 	defer cancel()
 	var targets []target
 	if endpoint != "" {
@@ -109,7 +110,7 @@ func (t target) ask(ctx context.Context, config *rest.Config, roots *x509.CertPo
 		out.Certificates = append(out.Certificates, evidence.Certificate{Certificate: c})
 	}
 	if err != nil {
-		out.Err = plain(err)
+		out.Err = plain(orSilence(ctx, err))
 		return out
 	}
 	if config.Insecure && roots == nil {

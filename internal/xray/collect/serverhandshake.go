@@ -58,3 +58,11 @@ func plain(err error) string {
 	}
 	return err.Error()
 }
+
+// orSilence is an error, or that the server said nothing until its time was over.
+func orSilence(ctx context.Context, err error) error {
+	if hung := (silence{}); err != nil && errors.As(context.Cause(ctx), &hung) {
+		return hung
+	}
+	return err
+}

@@ -27,7 +27,7 @@ func (t target) talk(ctx context.Context, config *rest.Config, out *evidence.Ser
 		return
 	}
 	var group sync.WaitGroup
-	group.Go(func() { out.Ready, out.ReadyDetail, out.Err = readiness(client.ReadyZ(ctx)) })
+	group.Go(func() { out.Ready, out.ReadyDetail, out.Err = readiness(orSilence(ctx, client.ReadyZ(ctx))) })
 	group.Go(func() { out.Version = gitVersion(ctx, client.Typed().Discovery()) })
 	group.Go(func() { out.ServiceAccountKeys = keyIDs(ctx, client.Typed().Discovery().RESTClient()) })
 	group.Wait()
