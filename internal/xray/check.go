@@ -78,7 +78,8 @@ type Finding struct {
 // A Catalogue is all checks, by subject.
 func Catalogue() []Check {
 	return slices.Concat(articleChecks, identityChecks, identityReplicaChecks, leaderChecks, leaderReplicaChecks, loadBalancerChecks,
-		etcdChecks, etcdReplicaChecks, certificateChecks, terminationChecks, nodeChecks, lookingChecks)
+		etcdChecks, etcdReplicaChecks, certificateChecks, terminationChecks, nodeChecks, nodeProgramChecks,
+		lookingChecks)
 }
 
 // Find returns the check of an ID.
