@@ -19,7 +19,7 @@ type Cluster struct {
 type Metadata struct {
 	// Name is a DNS label of at most 20 characters; machines, the bridge and the
 	// kubeconfig context are named after it.
-	Name string `json:"name"`
+	Name string `json:"name" jsonschema:"minLength=1"`
 }
 
 // Spec is what the cluster should be.
@@ -36,7 +36,7 @@ type Spec struct {
 	// ExtraArgs are flags of the cluster's programs beside, or instead of, those
 	// that haplane sets: program, flag without dashes, value.
 	ExtraArgs map[string]map[string]string `json:"extraArgs,omitempty"`
-	Nodes     []Node                       `json:"nodes"`
+	Nodes     []Node                       `json:"nodes" jsonschema:"minItems=1"`
 }
 
 // Components says where programs come from when they are not to be built: a
@@ -82,21 +82,21 @@ const (
 // LoadBalancer is where clients reach the API servers.
 type LoadBalancer struct {
 	// Address is an IP address, or two of different families, separated by a comma.
-	Address string `json:"address"`
-	Port    int    `json:"port"`
+	Address string `json:"address" jsonschema:"minLength=1"`
+	Port    int    `json:"port" jsonschema:"minimum=1,maximum=65535"`
 	// AdditionalPorts lead to the API servers as well.
-	AdditionalPorts []int `json:"additionalPorts,omitempty"`
+	AdditionalPorts []int `json:"additionalPorts,omitempty" jsonschema:"uniqueItems=true"`
 	// DNSNames are names of the load balancer that the serving certificate has too.
-	DNSNames []string `json:"dnsNames,omitempty"`
+	DNSNames []string `json:"dnsNames,omitempty" jsonschema:"uniqueItems=true"`
 }
 
 // Network holds the address ranges, as CIDR prefixes. Each is one, or two of
 // different families, separated by a comma; the first is the primary family.
 type Network struct {
-	MachineCIDR string `json:"machineCIDR"`
-	PodCIDR     string `json:"podCIDR"`
-	ServiceCIDR string `json:"serviceCIDR"`
-	DNSDomain   string `json:"dnsDomain"`
+	MachineCIDR string `json:"machineCIDR" jsonschema:"minLength=1"`
+	PodCIDR     string `json:"podCIDR" jsonschema:"minLength=1"`
+	ServiceCIDR string `json:"serviceCIDR" jsonschema:"minLength=1"`
+	DNSDomain   string `json:"dnsDomain" jsonschema:"minLength=1"`
 	// NAT lets local machines reach out through the host. Default true.
 	NAT *bool `json:"nat"`
 }
@@ -116,8 +116,8 @@ const (
 
 // A Node is a machine in a role. Name and Address have defaults by role and order.
 type Node struct {
-	Name string `json:"name"`
+	Name string `json:"name" jsonschema:"minLength=1"`
 	Role Role   `json:"role" jsonschema:"enum=control-plane,enum=worker,enum=load-balancer,enum=etcd"`
 	// Address is an IP address of the machine network, or one of each family.
-	Address string `json:"address"`
+	Address string `json:"address" jsonschema:"minLength=1"`
 }

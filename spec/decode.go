@@ -1,28 +1,33 @@
 package spec
 
 import (
-	"encoding/json"
 	"fmt"
-	"maps"
-	"math"
-	"reflect"
 	"slices"
 	"strings"
 
 	"k8s.io/apimachinery/pkg/util/validation/field"
-	"sigs.k8s.io/yaml"
 )
 
 // Parse reads a cluster file, fills in the defaults and validates the result.
 // The error is a *FileError with every problem found, not only the first.
-func Parse(name string, data []byte) (*Cluster, error) {
-	c, errs := decode(data)
-	if len(errs) == 0 {
-		SetDefaults(c)
-		errs = Validate(c)
+func Parse(name string, data []byte) (*Cluster, error) { return readCluster(name, data, nil, false) }
+
+// ParseKept is ParseFor for the file that a cluster was made from, which an earlier
+// release may have read: fields that are written empty have their defaults, and what
+// follows the first document is not read.
+func ParseKept(name string, data []byte, known []Node) (*Cluster, error) {
+	return readCluster(name, data, known, true)
+}
+
+func readCluster(name string, data []byte, known []Node, kept bool) (*Cluster, error) {
+	c, r, errs := decode(data, kept)
+	if c != nil {
+		SetDefaultsFor(c, known)
+		errs = append(errs, r.news(validate(c, r))...)
+		errs = append(errs, r.news(checkKnown(field.NewPath("spec"), &c.Spec, known))...)
 	}
 	if len(errs) > 0 {
-		return nil, &FileError{Name: name, Problems: errs}
+		return nil, &FileError{Name: name, Problems: errs, lines: r.lines}
 	}
 	return c, nil
 }
@@ -31,13 +36,15 @@ func Parse(name string, data []byte) (*Cluster, error) {
 type FileError struct {
 	Name     string
 	Problems field.ErrorList
+
+	lines map[string]int // by path
 }
 
-// Error has a line for each problem, with the path of the field.
+// Error has a line for each problem, with the path of the field and the line that it is in.
 func (e *FileError) Error() string {
 	lines := make([]string, 0, len(e.Problems))
 	for _, p := range e.Problems {
-		lines = append(lines, e.Name+": "+problem(p))
+		lines = append(lines, e.Name+": "+problem(p)+e.where(p.Field))
 	}
 	return strings.Join(lines, "\n")
 }
@@ -49,120 +56,38 @@ func problem(e *field.Error) string {
 	return e.Error()
 }
 
-func decode(data []byte) (*Cluster, field.ErrorList) {
-	asJSON, err := yaml.YAMLToJSONStrict(data)
-	if err != nil {
-		return nil, field.ErrorList{{Type: field.ErrorTypeInvalid, Detail: "not valid YAML: " + oneLine(err)}}
+// where is the line of a field or, where it is not written, of what it belongs to.
+func (e *FileError) where(path string) string {
+	for at := path; at != "" && (at != "spec" || at == path); {
+		if line := e.lines[at]; line > 0 {
+			return fmt.Sprintf(" (line %d)", line)
+		}
+		at = at[:max(strings.LastIndexAny(at, ".["), 0)]
 	}
-	var tree any
-	if err := json.Unmarshal(asJSON, &tree); err != nil {
-		return nil, field.ErrorList{{Type: field.ErrorTypeInvalid, Detail: err.Error()}}
-	}
-	if tree == nil {
-		return nil, field.ErrorList{{Type: field.ErrorTypeInvalid,
-			Detail: fmt.Sprintf("is empty; a cluster file starts with `apiVersion: %s` and `kind: %s`", APIVersion, Kind)}}
-	}
-	if errs := checkShape(tree, reflect.TypeFor[Cluster](), nil); len(errs) > 0 {
-		return nil, errs
-	}
-	var c Cluster
-	if err := json.Unmarshal(asJSON, &c); err != nil {
-		return nil, field.ErrorList{{Type: field.ErrorTypeInvalid, Detail: err.Error()}}
-	}
-	return &c, nil
+	return ""
 }
 
-func oneLine(err error) string {
-	return strings.Join(strings.Fields(strings.TrimPrefix(err.Error(), "yaml: ")), " ")
+// A reading is what a file has: a cluster whose defaults are set does not tell any more
+// what somebody wrote. Nil is that of a cluster that came from no file.
+type reading struct {
+	lines map[string]int  // of the fields that are written, by path
+	wrong map[string]bool // the fields whose value could not be taken
 }
 
-// checkShape compares a decoded document with the type that it is for: unknown
-// fields and values of another kind. encoding/json would stop at the first.
-func checkShape(value any, t reflect.Type, at *field.Path) field.ErrorList {
-	if t.Kind() == reflect.Pointer {
-		t = t.Elem()
+// wrote reports whether somebody wrote the field.
+func (r *reading) wrote(at *field.Path) bool { return r == nil || r.lines[at.String()] > 0 }
+
+// failed reports whether the field, or what it is in, could not be taken.
+func (r *reading) failed(path string) bool {
+	for ; r != nil && path != ""; path = path[:max(strings.LastIndexAny(path, ".["), 0)] {
+		if r.wrong[path] {
+			return true
+		}
 	}
-	if value == nil {
-		return nil // an empty field has its default
-	}
-	switch t.Kind() {
-	case reflect.Struct:
-		object, ok := value.(map[string]any)
-		if !ok {
-			return wrongKind(at, value, "a mapping")
-		}
-		return checkFields(object, t, at)
-	case reflect.Slice:
-		list, ok := value.([]any)
-		if !ok {
-			return wrongKind(at, value, "a list")
-		}
-		var errs field.ErrorList
-		for i, item := range list {
-			errs = append(errs, checkShape(item, t.Elem(), at.Index(i))...)
-		}
-		return errs
-	case reflect.Map:
-		object, ok := value.(map[string]any)
-		if !ok {
-			return wrongKind(at, value, "a mapping")
-		}
-		var errs field.ErrorList
-		for _, key := range slices.Sorted(maps.Keys(object)) {
-			errs = append(errs, checkShape(object[key], t.Elem(), at.Key(key))...)
-		}
-		return errs
-	case reflect.String:
-		if _, ok := value.(string); !ok {
-			return wrongKind(at, value, "a string")
-		}
-	case reflect.Bool:
-		if _, ok := value.(bool); !ok {
-			return wrongKind(at, value, "true or false")
-		}
-	case reflect.Int:
-		if n, ok := value.(float64); !ok || n != math.Trunc(n) {
-			return wrongKind(at, value, "a whole number")
-		}
-	default:
-		panic("spec: no rule for fields of type " + t.String())
-	}
-	return nil
+	return false
 }
 
-func checkFields(object map[string]any, t reflect.Type, at *field.Path) field.ErrorList {
-	known := map[string]reflect.Type{}
-	for i := range t.NumField() {
-		name, _, _ := strings.Cut(t.Field(i).Tag.Get("json"), ",")
-		known[name] = t.Field(i).Type
-	}
-	var errs field.ErrorList
-	for _, name := range slices.Sorted(maps.Keys(object)) {
-		path := field.NewPath(name)
-		if at != nil {
-			path = at.Child(name)
-		}
-		ft, ok := known[name]
-		if !ok {
-			errs = append(errs, field.Invalid(path, field.OmitValueType{}, unknown(name, slices.Sorted(maps.Keys(known)))))
-			continue
-		}
-		errs = append(errs, checkShape(object[name], ft, path)...)
-	}
-	return errs
-}
-
-// unknown names the field that was probably meant, or all that there are.
-func unknown(name string, known []string) string {
-	if near := Nearest(name, known); near != "" {
-		return fmt.Sprintf("unknown field; did you mean %q?", near)
-	}
-	return "unknown field; known here: " + strings.Join(known, ", ")
-}
-
-func wrongKind(at *field.Path, value any, want string) field.ErrorList {
-	if at == nil {
-		return field.ErrorList{{Type: field.ErrorTypeInvalid, Detail: "is not " + want}}
-	}
-	return field.ErrorList{field.TypeInvalid(at, value, "must be "+want)}
+// news leaves out problems of fields that have one already.
+func (r *reading) news(errs field.ErrorList) field.ErrorList {
+	return slices.DeleteFunc(errs, func(e *field.Error) bool { return r.failed(e.Field) })
 }

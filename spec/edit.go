@@ -109,7 +109,7 @@ func newEdit(data []byte, resolved *Cluster) (*edit, error) {
 	if resolved != nil {
 		e.known = resolved.Spec.Nodes
 	}
-	base, err := ParseFor("cluster file", data, e.known)
+	base, err := ParseKept("cluster file", data, e.known)
 	if err != nil {
 		return nil, err
 	}

@@ -10,15 +10,7 @@ import (
 // ParseFor is Parse for a cluster that exists. Known are the nodes that it has,
 // also those that are about to leave, last: their names and addresses stay.
 func ParseFor(name string, data []byte, known []Node) (*Cluster, error) {
-	c, errs := decode(data)
-	if len(errs) == 0 {
-		SetDefaultsFor(c, known)
-		errs = append(Validate(c), checkKnown(field.NewPath("spec"), &c.Spec, known)...)
-	}
-	if len(errs) > 0 {
-		return nil, &FileError{Name: name, Problems: errs}
-	}
-	return c, nil
+	return readCluster(name, data, known, false)
 }
 
 // takeKnown gives entries the names and addresses of nodes that the cluster has:

@@ -107,13 +107,13 @@ func TestParseForRefusesOtherAddressesAndRoles(t *testing.T) {
 	_, err := ParseFor("f.yaml", []byte(head+"spec:"+file), known)
 	want := strings.Join([]string{
 		"f.yaml: spec.nodes[0].address: Invalid value: \"10.10.10.99\": node cp-1 of the cluster has 10.10.10.11: " +
-			"remove it and add it under another name, or `haplane node replace cp-1`",
+			"remove it and add it under another name, or `haplane node replace cp-1` (line 6)",
 		"f.yaml: spec.nodes[1].role: Invalid value: \"worker\": node cp-2 of the cluster is a control-plane node: " +
-			"remove it and add it under another name, or `haplane node replace cp-2`",
+			"remove it and add it under another name, or `haplane node replace cp-2` (line 7)",
 		"f.yaml: spec.nodes[3].address: Invalid value: \"10.10.10.22\": node worker-2 has this address until it is gone: " +
-			"give new another one, or remove worker-2 first",
+			"give new another one, or remove worker-2 first (line 9)",
 		"f.yaml: spec.loadBalancer.address: Invalid value: \"10.10.10.4\": node lb-1 of the cluster has 10.10.10.3: " +
-			"certificates and kubeconfigs name it, so it stays; `haplane down` and `haplane up` make the cluster anew",
+			"certificates and kubeconfigs name it, so it stays; `haplane down` and `haplane up` make the cluster anew (line 4)",
 	}, "\n")
 	if err == nil {
 		t.Fatal("no error")
@@ -123,10 +123,37 @@ func TestParseForRefusesOtherAddressesAndRoles(t *testing.T) {
 	}
 }
 
+// Where a role's range ends with the network, what is below it comes next.
 func TestNetworkThatIsFull(t *testing.T) {
-	file := head + "spec:\n  network: {machineCIDR: 10.10.10.0/28}\n  nodes:\n" + strings.Repeat("  - {role: control-plane}\n", 5)
-	_, err := Parse("f.yaml", []byte(file))
-	if err == nil || !strings.Contains(err.Error(), `spec.nodes[4].address: Invalid value: "10.10.10.16": is outside of spec.network.machineCIDR`) {
-		t.Errorf("five from .11 in a network that ends at .15: %v", err)
+	file := func(nodes int) []byte {
+		return []byte(head + "spec:\n  network: {machineCIDR: 10.10.10.0/28}\n  nodes:\n" + strings.Repeat("  - {role: control-plane}\n", nodes))
+	}
+	c, err := Parse("f.yaml", file(12))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for _, n := range c.Spec.Nodes {
+		got = append(got, strings.TrimPrefix(n.Address, "10.10.10"))
+	}
+	if diff := cmp.Diff(strings.Fields(".11 .12 .13 .14 .2 .4 .5 .6 .7 .8 .9 .10 .3"), got); diff != "" {
+		t.Error(diff)
+	}
+	want := `f.yaml: spec.nodes: Invalid value: 14: nodes do not fit, the load balancer among them: 10.10.10.0/28 has addresses for 13; ` +
+		`write a larger network to spec.network.machineCIDR, or fewer nodes (line 5)`
+	if _, err := Parse("f.yaml", file(13)); err == nil || err.Error() != want {
+		t.Errorf("one too many: %v", err)
+	}
+}
+
+// Thousands of nodes take no more than moments to be told that they are too many.
+func TestFileOfTheLargestSize(t *testing.T) {
+	text := head + "spec:\n  network: {machineCIDR: 10.10.0.0/16}\n  nodes:\n" + strings.Repeat("  - {role: control-plane}\n", 40000)
+	c, err := Parse("f.yaml", []byte(text))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if last := c.Spec.Nodes[39999]; last.Name != "cp-40000" || last.Address != "10.10.156.74" {
+		t.Errorf("the last one is %v", last)
 	}
 }

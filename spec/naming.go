@@ -1,6 +1,7 @@
 package spec
 
 import (
+	"encoding/binary"
 	"fmt"
 	"net/netip"
 	"strings"
@@ -14,11 +15,14 @@ var (
 	namePrefix = map[Role]string{RoleLoadBalancer: "lb", RoleControlPlane: "cp", RoleWorker: "worker", RoleEtcd: "etcd"}
 )
 
-// taken is what new nodes cannot have.
-type taken struct{ names, addresses map[string]bool }
+// taken is what new nodes cannot have, and from where on to look for the next of a role.
+type taken struct {
+	names, addresses map[string]bool
+	name1, host1     map[Role]uint32
+}
 
 func takenBy(s *Spec, known []Node) taken {
-	t := taken{map[string]bool{}, map[string]bool{}}
+	t := taken{map[string]bool{}, map[string]bool{}, map[Role]uint32{}, map[Role]uint32{}}
 	for _, nodes := range [][]Node{s.Nodes, known, {{Address: s.LoadBalancer.Address}}} {
 		for _, n := range nodes {
 			t.add(n)
@@ -36,43 +40,72 @@ func (t taken) add(n Node) {
 
 // name is the first of prefix-1, prefix-2, ... that is free.
 func (t taken) name(role Role) string {
-	for i := 1; ; i++ {
+	for i := max(t.name1[role], 1); ; i++ {
 		if name := fmt.Sprintf("%s-%d", namePrefix[role], i); !t.names[name] {
+			t.name1[role] = i
 			return name
 		}
 	}
 }
 
-// address is the first free one of the role's range, in all families the same
-// number, or "" when a prefix is none: then validation says so. Where the network
-// ends it returns the one behind the end, for validation to name.
+// address is the first free one of the role's range, in all families the same number.
+// Where the network ends before one is free, it is the first below the range. It is ""
+// where the network is full, or is none: validation says so.
 func (t taken) address(role Role, cidrs string) string {
-	for number := firstHost[role]; ; number++ {
-		var out []string
-		free, inside := true, true
-		for _, cidr := range Split(cidrs) {
-			p, err := netip.ParsePrefix(cidr)
-			if err != nil {
-				return ""
-			}
-			a := host(p, number)
-			inside = inside && p.Contains(a)
-			free = free && !t.addresses[a.String()] && misplaced(a, p) == ""
-			out = append(out, a.String())
-		}
+	networks, err := parsePrefixes(cidrs)
+	if err != nil {
+		return ""
+	}
+	for number := max(t.host1[role], firstHost[role]); ; number++ {
+		address, free, inside := t.at(number, networks)
 		if free || !inside {
-			return strings.Join(out, ",")
+			t.host1[role] = number
+		}
+		if free {
+			return address
+		}
+		if !inside {
+			break
 		}
 	}
+	return t.below(firstHost[role], networks)
 }
 
+// below is the first free address before the range; that of the load balancer is the last resort.
+func (t taken) below(first uint32, networks []netip.Prefix) string {
+	balancer := firstHost[RoleLoadBalancer]
+	for number := uint32(1); number < first; number++ {
+		if address, free, _ := t.at(number, networks); free && number != balancer {
+			return address
+		}
+	}
+	if address, free, _ := t.at(balancer, networks); free {
+		return address
+	}
+	return ""
+}
+
+// at is what a number is in the networks: the address, and whether it is free there and in them at all.
+func (t taken) at(number uint32, networks []netip.Prefix) (address string, free, inside bool) {
+	var out []string
+	free, inside = true, true
+	for _, p := range networks {
+		a := host(p, number)
+		inside = inside && p.Contains(a)
+		free = free && !t.addresses[a.String()] && misplaced(a, p) == ""
+		out = append(out, a.String())
+	}
+	return strings.Join(out, ","), free && inside, inside
+}
+
+// host is the address of a number; behind the end of the address space it begins anew.
 func host(p netip.Prefix, number uint32) netip.Addr {
 	if p.Addr().Is6() {
 		number = number/10*16 + number%10
 	}
-	a := p.Masked().Addr()
-	for range number {
-		a = a.Next()
-	}
+	bytes := p.Masked().Addr().AsSlice()
+	low := bytes[len(bytes)-4:]
+	binary.BigEndian.PutUint32(low, binary.BigEndian.Uint32(low)+number)
+	a, _ := netip.AddrFromSlice(bytes)
 	return a
 }

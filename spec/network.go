@@ -3,8 +3,9 @@ package spec
 import (
 	"fmt"
 	"net/netip"
+	"slices"
+	"strings"
 
-	"k8s.io/apimachinery/pkg/util/validation"
 	"k8s.io/apimachinery/pkg/util/validation/field"
 )
 
@@ -14,59 +15,83 @@ import (
 type limit struct{ min4, max4, min6, max6 int }
 
 var ranges = []struct {
-	name  string
-	value func(Network) string
-	limit limit
+	name    string
+	value   func(Network) string
+	example string
+	limit   limit
 }{
-	{"machineCIDR", func(n Network) string { return n.MachineCIDR }, limit{16, 28, 48, 64}},
-	{"podCIDR", func(n Network) string { return n.PodCIDR }, limit{8, 22, 48, 60}},
-	{"serviceCIDR", func(n Network) string { return n.ServiceCIDR }, limit{8, 28, 108, 120}},
+	{"machineCIDR", func(n Network) string { return n.MachineCIDR }, DefaultMachineCIDR, limit{16, 28, 48, 64}},
+	{"podCIDR", func(n Network) string { return n.PodCIDR }, DefaultPodCIDR, limit{8, 22, 48, 60}},
+	{"serviceCIDR", func(n Network) string { return n.ServiceCIDR }, DefaultServiceCIDR, limit{8, 28, 108, 120}},
 }
 
-func checkNetwork(at *field.Path, n Network) field.ErrorList {
+// A judged range is one of the file's, or a default, and what of it is right.
+type judged struct {
+	name, value string
+	at          *field.Path
+	written     bool
+	families    string // "" where the value tells none
+	prefixes    []netip.Prefix
+}
+
+func checkNetwork(at *field.Path, n Network, r *reading) field.ErrorList {
 	var errs field.ErrorList
-	type named struct {
-		name   string
-		prefix netip.Prefix
-	}
-	var seen []named
-	families := ""
-	for _, r := range ranges {
-		path, value := at.Child(r.name), r.value(n)
-		prefixes, problems := checkPrefixes(path, value, r.limit)
-		errs = append(errs, problems...)
-		for _, p := range prefixes {
-			for _, other := range seen {
-				if p.Overlaps(other.prefix) {
-					errs = append(errs, field.Invalid(path, value, fmt.Sprintf("overlaps with %s (%s)", other.name, other.prefix)))
-				}
-			}
-			seen = append(seen, named{r.name, p})
+	var seen []judged
+	for _, one := range ranges {
+		j := judged{name: one.name, value: one.value(n), at: at.Child(one.name)}
+		j.written = r.wrote(j.at)
+		known := len(seen) == 0 || seen[0].families != "" // defaults follow those of the first
+		if !r.failed(j.at.String()) && (j.written || known) {
+			var problems field.ErrorList
+			j.prefixes, problems = checkPrefixes(j.at, j.value, one.example, one.limit)
+			j.families = familiesOf(j.value)
+			errs = slices.Concat(errs, problems, checkOverlaps(j, seen))
 		}
-		if f := familiesOf(prefixes); len(problems) == 0 {
-			if families == "" {
-				families = f
-			}
-			if f != families {
-				errs = append(errs, field.Invalid(path, value, fmt.Sprintf("is %s, but machineCIDR is %s: all ranges have the same families in the same order", f, families)))
-			}
+		seen = append(seen, j)
+		if machines := seen[0]; j.families != machines.families && j.families != "" && machines.families != "" {
+			errs = append(errs, field.Invalid(j.at, j.value, fmt.Sprintf(
+				"is %s, but %s is %s: all ranges have the same families in the same order", j.families, machines.name, machines.families)))
 		}
 	}
-	for _, msg := range validation.IsDNS1123Subdomain(n.DNSDomain) {
-		errs = append(errs, field.Invalid(at.Child("dnsDomain"), n.DNSDomain, msg))
+	return append(errs, checkDomain(at.Child("dnsDomain"), n.DNSDomain)...)
+}
+
+// checkOverlaps names the field that somebody wrote: of two, the later one.
+func checkOverlaps(j judged, seen []judged) field.ErrorList {
+	var errs field.ErrorList
+	for _, p := range j.prefixes {
+		for _, other := range seen {
+			i := slices.IndexFunc(other.prefixes, p.Overlaps)
+			if i < 0 {
+				continue
+			}
+			blamed, with, prefix := j, other, other.prefixes[i]
+			if !j.written {
+				blamed, with, prefix = other, j, p
+			}
+			named := with.name
+			if !with.written {
+				named += ", by default"
+			}
+			errs = append(errs, field.Invalid(blamed.at, blamed.value, fmt.Sprintf("overlaps with %s (%s); write another network to one of the two", named, prefix)))
+		}
 	}
 	return errs
 }
 
-func familiesOf(prefixes []netip.Prefix) string {
-	text := ""
-	for _, p := range prefixes {
-		if text != "" {
-			text += ","
-		}
-		text += family(p.Addr())
+func familiesOf(value string) string {
+	prefixes, err := parsePrefixes(value)
+	if err != nil || len(prefixes) > 2 {
+		return ""
 	}
-	return text
+	var out []string
+	for _, p := range prefixes {
+		if p.Addr().Is4In6() {
+			return ""
+		}
+		out = append(out, family(p.Addr()))
+	}
+	return strings.Join(out, ",")
 }
 
 func family(a netip.Addr) string {
@@ -89,10 +114,15 @@ func parsePrefixes(value string) ([]netip.Prefix, error) {
 }
 
 // checkPrefixes returns those prefixes of a value that are right.
-func checkPrefixes(at *field.Path, value string, l limit) ([]netip.Prefix, field.ErrorList) {
+func checkPrefixes(at *field.Path, value, example string, l limit) ([]netip.Prefix, field.ErrorList) {
+	for _, part := range Split(value) {
+		if problem := inIPv6(part); problem != "" {
+			return nil, field.ErrorList{field.Invalid(at, value, problem)}
+		}
+	}
 	prefixes, err := parsePrefixes(value)
 	if err != nil {
-		return nil, field.ErrorList{field.Invalid(at, value, `must be a network such as "10.10.10.0/24", or one of each family with a comma between them`)}
+		return nil, field.ErrorList{field.Invalid(at, value, "must be "+oneNetwork(example))}
 	}
 	if len(prefixes) > 2 || (len(prefixes) == 2 && prefixes[0].Addr().Is4() == prefixes[1].Addr().Is4()) {
 		return nil, field.ErrorList{field.Invalid(at, value, "must be one network, or one of each family")}
@@ -100,67 +130,30 @@ func checkPrefixes(at *field.Path, value string, l limit) ([]netip.Prefix, field
 	var errs field.ErrorList
 	var right []netip.Prefix
 	for _, p := range prefixes {
-		least, most := l.min4, l.max4
-		if p.Addr().Is6() {
-			least, most = l.min6, l.max6
-		}
-		switch {
-		case p != p.Masked():
-			errs = append(errs, field.Invalid(at, value, fmt.Sprintf("has host bits set; did you mean %q?", p.Masked())))
-		case p.Bits() < least || p.Bits() > most:
-			errs = append(errs, field.Invalid(at, value, fmt.Sprintf("must have a prefix length of %d to %d in %s", least, most, family(p.Addr()))))
-		default:
+		if problem := l.problem(p, example); problem != "" {
+			errs = append(errs, field.Invalid(at, value, problem))
+		} else {
 			right = append(right, p)
 		}
 	}
 	return right, errs
 }
 
-// checkAddresses wants an address in each of the machine networks.
-func checkAddresses(at *field.Path, value string, networks []netip.Prefix) field.ErrorList {
-	if value == "" && networks == nil {
-		return field.ErrorList{field.Invalid(at, value, "has no default while spec.network.machineCIDR is not valid")}
+// problem tells why a prefix cannot be a range, or is "".
+func (l limit) problem(p netip.Prefix, example string) string {
+	least, most := l.min4, l.max4
+	if p.Addr().Is6() {
+		least, most = l.min6, l.max6
 	}
-	var addresses []netip.Addr
-	for _, part := range Split(value) {
-		a, err := netip.ParseAddr(part)
-		if err != nil {
-			return field.ErrorList{field.Invalid(at, value, `must be an IP address such as "10.10.10.11", or one of each family with a comma between them`)}
-		}
-		addresses = append(addresses, a)
-	}
-	if networks == nil {
-		return nil
-	}
-	if len(addresses) != len(networks) {
-		return field.ErrorList{field.Invalid(at, value, fmt.Sprintf("must have %d addresses, one for each of spec.network.machineCIDR", len(networks)))}
-	}
-	var errs field.ErrorList
-	for i, a := range addresses {
-		if problem := misplaced(a, networks[i]); problem != "" {
-			errs = append(errs, field.Invalid(at, value, problem))
-		}
-	}
-	return errs
-}
-
-func misplaced(a netip.Addr, network netip.Prefix) string {
-	switch {
-	case !network.Contains(a):
-		return fmt.Sprintf("is outside of spec.network.machineCIDR (%s)", network)
-	case a == network.Masked().Addr() || (a.Is4() && a == lastAddress(network)):
-		return "is the network's own or its broadcast address"
-	case a == network.Masked().Addr().Next():
-		return "is the host's own on the bridge"
+	switch why := useless(p.Masked()); {
+	case p.Bits() == 0: // it has all of them
+		return fmt.Sprintf("must have a prefix length of %d to %d in %s", least, most, family(p.Addr()))
+	case why != "":
+		return fmt.Sprintf("%s; write a private network such as %q", why, example)
+	case p != p.Masked():
+		return fmt.Sprintf("has host bits set; did you mean %q?", p.Masked())
+	case p.Bits() < least || p.Bits() > most:
+		return fmt.Sprintf("must have a prefix length of %d to %d in %s", least, most, family(p.Addr()))
 	}
 	return ""
-}
-
-func lastAddress(p netip.Prefix) netip.Addr {
-	bytes := p.Masked().Addr().AsSlice()
-	for bit := p.Bits(); bit < len(bytes)*8; bit++ {
-		bytes[bit/8] |= 0x80 >> (bit % 8)
-	}
-	a, _ := netip.AddrFromSlice(bytes)
-	return a
 }

@@ -9,6 +9,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"unicode"
 
 	"k8s.io/apimachinery/pkg/util/validation/field"
 )
@@ -18,7 +19,7 @@ var version = regexp.MustCompile(`^v\d+\.\d+\.\d+(-[0-9a-z.]+)?$`)
 func checkComponents(spec *field.Path, s *Spec) field.ErrorList {
 	var errs field.ErrorList
 	if s.KubernetesVersion != "" && !version.MatchString(s.KubernetesVersion) {
-		errs = append(errs, field.Invalid(spec.Child("kubernetesVersion"), s.KubernetesVersion, `must be a version such as "v1.37.2"`))
+		errs = append(errs, field.Invalid(spec.Child("kubernetesVersion"), s.KubernetesVersion, "must be "+examples["kubernetesVersion"]))
 	}
 	at, c := spec.Child("components"), s.Components
 	if c.Dir != "" && c.URL != "" {
@@ -55,6 +56,8 @@ var fixedArgs = map[string][]string{
 	"kube-proxy": {"config", "hostname-override"},
 }
 
+var flagName = regexp.MustCompile(`^[a-z][a-z0-9]*(-[a-z0-9]+)*$`)
+
 func checkExtraArgs(at *field.Path, s *Spec) field.ErrorList {
 	var errs field.ErrorList
 	known := slices.Sorted(maps.Keys(fixedArgs))
@@ -66,10 +69,14 @@ func checkExtraArgs(at *field.Path, s *Spec) field.ErrorList {
 		}
 		for _, flag := range slices.Sorted(maps.Keys(s.ExtraArgs[program])) {
 			path := at.Key(program).Key(flag)
-			switch {
-			case strings.HasPrefix(flag, "-") || strings.ContainsAny(flag, "= \n"):
-				errs = append(errs, field.Invalid(path, flag, "must be the name of a flag without dashes and value"))
-			case strings.ContainsAny(s.ExtraArgs[program][flag], "\n"):
+			switch plain := strings.ReplaceAll(strings.TrimLeft(flag, "-"), "_", "-"); {
+			case flag == "":
+				errs = append(errs, field.Required(path, "the name of a flag stands before the colon, without dashes before it"))
+			case flagName.MatchString(plain) && plain != flag:
+				errs = append(errs, field.Invalid(path, flag, fmt.Sprintf("write %q: a flag without dashes before it, and with dashes in it", plain)))
+			case !flagName.MatchString(flag):
+				errs = append(errs, field.Invalid(path, flag, `must be the name of a flag alone, such as "audit-log-maxage"; its value stands behind the colon`))
+			case strings.ContainsFunc(s.ExtraArgs[program][flag], unicode.IsControl):
 				errs = append(errs, field.Invalid(path, s.ExtraArgs[program][flag], "must be one line"))
 			case slices.Contains(fixed, flag):
 				errs = append(errs, field.Forbidden(path, fmt.Sprintf("--%s is decided by the identity and the topology of the cluster", flag)))

@@ -75,7 +75,8 @@ func TestSchemaRefuses(t *testing.T) {
 	for name, file := range map[string]string{
 		"unknown field": head + "spec: {identty: shared}", "wrong type": head + "spec: {loadBalancer: {port: high}}",
 		"unknown identity": head + "spec: {identity: twin}", "no kind": "apiVersion: haplane/v1alpha1",
-		"unknown role": head + "spec: {nodes: [{role: master}]}",
+		"unknown role": head + "spec: {nodes: [{role: master}]}", "no port": head + "spec: {loadBalancer: {port: 0}}",
+		"no nodes": head + "spec: {nodes: []}", "an empty name": head + "metadata: {name: ''}", "a port twice": head + "spec: {loadBalancer: {additionalPorts: [443, 443]}}",
 	} {
 		t.Run(name, func(t *testing.T) {
 			if err := schema.Validate(tree(t, []byte(file))); err == nil {

@@ -49,9 +49,9 @@ func (e *edit) writeDown() error {
 
 // entries are the nodes as the text has them, without defaults.
 func (e *edit) entries() ([]Node, error) {
-	c, errs := decode(e.text)
+	c, r, errs := decode(e.text, true)
 	if len(errs) > 0 {
-		return nil, &FileError{Name: "as edited", Problems: errs}
+		return nil, &FileError{Name: "as edited", Problems: errs, lines: r.lines}
 	}
 	return c.Spec.Nodes, nil
 }
@@ -83,11 +83,11 @@ func (e *edit) insert(n Node) error {
 // others than wanted: read as the file of a new cluster, and as that of this one.
 func (e *edit) settle() error {
 	for range len(e.want.Spec.Nodes) + 1 {
-		fresh, err := Parse("cluster file", e.text)
+		fresh, err := ParseKept("cluster file", e.text, nil)
 		if err != nil {
 			return err
 		}
-		live, err := ParseFor("cluster file", e.text, e.known)
+		live, err := ParseKept("cluster file", e.text, e.known)
 		if err != nil {
 			return err
 		}

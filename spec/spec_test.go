@@ -80,7 +80,12 @@ func TestParseReportsEveryProblemWithItsPath(t *testing.T) {
 			[]string{"nobody would write the endpoints"}},
 		"networks": {head + "spec: {network: {machineCIDR: 10.10.10.7/24, podCIDR: 10.0.0.0/8, serviceCIDR: fd00::/108, dnsDomain: -}}",
 			[]string{`did you mean "10.10.10.0/24"?`, "serviceCIDR: Invalid value: \"fd00::/108\": is IPv6, but machineCIDR is IPv4", "dnsDomain"}},
-		"overlap": {head + "spec: {network: {podCIDR: 10.96.0.0/16}}", []string{"serviceCIDR: Invalid value: \"10.96.0.0/12\": overlaps with podCIDR"}},
+		"overlap with a default": {head + "spec: {network: {podCIDR: 10.96.0.0/16}}",
+			[]string{"spec.network.podCIDR: Invalid value: \"10.96.0.0/16\": overlaps with serviceCIDR, by default (10.96.0.0/12)"}},
+		"a default that overlaps": {head + "spec: {network: {machineCIDR: 10.244.7.0/24}}",
+			[]string{"spec.network.machineCIDR: Invalid value: \"10.244.7.0/24\": overlaps with podCIDR, by default (10.244.0.0/16)"}},
+		"overlap": {head + "spec: {network: {podCIDR: 10.8.0.0/16, serviceCIDR: 10.8.4.0/24}}",
+			[]string{"spec.network.serviceCIDR: Invalid value: \"10.8.4.0/24\": overlaps with podCIDR (10.8.0.0/16)"}},
 		"nodes": {head + `spec:
   nodes:
   - {role: worker, name: a, address: 10.10.10.255}
@@ -91,7 +96,9 @@ func TestParseReportsEveryProblemWithItsPath(t *testing.T) {
   - {role: worker, name: d, address: 10.10.10.3}
   - {role: master}
 `, []string{"broadcast", "nodes[0] has this name", "outside of spec.network.machineCIDR", "lowercase", "must be an IP address",
-			"host's own", "spec.nodes[6].role", "node c has this address", "at least one node"}},
+			"host's own", "spec.nodes[6].role", "node c has this address"}}, // nobody knows what the seventh was to be
+		"no control-plane node": {head + "spec: {nodes: [{role: worker}]}", []string{"spec.nodes: Required value: at least one node with role \"control-plane\" (line 3)"}},
+
 		"two load balancers": {head + "spec: {nodes: [{role: control-plane}, {role: load-balancer}, {role: load-balancer}]}",
 			[]string{"at most one node"}},
 		"name": {head + "metadata: {name: a-name-that-is-much-too-long}", []string{"metadata.name: Too long"}},

@@ -13,19 +13,22 @@ import (
 const maxNameLength = 20
 
 // Validate returns every problem of a cluster whose defaults are set.
-func Validate(c *Cluster) field.ErrorList {
+func Validate(c *Cluster) field.ErrorList { return validate(c, nil) }
+
+// validate names the fields that somebody wrote, as far as the reading tells.
+func validate(c *Cluster, r *reading) field.ErrorList {
 	spec := field.NewPath("spec")
 	return slices.Concat(
 		oneOf(field.NewPath("apiVersion"), c.APIVersion, APIVersion),
 		oneOf(field.NewPath("kind"), c.Kind, Kind),
-		checkName(field.NewPath("metadata", "name"), c.Metadata.Name),
+		checkOwnName(field.NewPath("metadata", "name"), c.Metadata.Name),
 		oneOf(spec.Child("identity"), c.Spec.Identity, Shared, PerNode, SharedCertificate),
 		checkReconciler(spec.Child("endpointReconciler"), &c.Spec),
 		checkComponents(spec, &c.Spec),
-		checkNetwork(spec.Child("network"), c.Spec.Network),
+		checkNetwork(spec.Child("network"), c.Spec.Network, r),
 		checkLoadBalancer(spec.Child("loadBalancer"), &c.Spec),
 		checkExtraArgs(spec.Child("extraArgs"), &c.Spec),
-		checkNodes(spec.Child("nodes"), &c.Spec),
+		checkNodes(spec, &c.Spec, r),
 	)
 }
 
@@ -76,18 +79,19 @@ func quoted[T ~string](values []T) string {
 }
 
 func checkName(at *field.Path, name string) field.ErrorList {
+	if len(name) > maxNameLength {
+		return field.ErrorList{field.TooLong(at, name, maxNameLength)}
+	}
 	var errs field.ErrorList
 	for _, msg := range validation.IsDNS1123Label(name) {
 		errs = append(errs, field.Invalid(at, name, msg))
-	}
-	if len(name) > maxNameLength {
-		errs = append(errs, field.TooLong(at, name, maxNameLength))
 	}
 	return errs
 }
 
 func checkReconciler(at *field.Path, s *Spec) field.ErrorList {
-	if s.Identity != Shared && s.EndpointReconciler == ReconcilerNone {
+	known := s.Identity == PerNode || s.Identity == SharedCertificate
+	if known && s.EndpointReconciler == ReconcilerNone {
 		return field.ErrorList{field.Invalid(at, s.EndpointReconciler,
 			fmt.Sprintf("goes with identity %q only: with %q nobody would write the endpoints; use %q",
 				Shared, s.Identity, ReconcilerLease))}
@@ -95,63 +99,12 @@ func checkReconciler(at *field.Path, s *Spec) field.ErrorList {
 	return oneOf(at, s.EndpointReconciler, ReconcilerNone, ReconcilerLease)
 }
 
-func checkLoadBalancer(at *field.Path, s *Spec) field.ErrorList {
-	var errs field.ErrorList
-	seen := map[int]bool{}
-	check := func(at *field.Path, port int) {
-		for _, msg := range validation.IsValidPortNum(port) {
-			errs = append(errs, field.Invalid(at, port, msg))
-		}
-		if seen[port] {
-			errs = append(errs, field.Duplicate(at, port))
-		}
-		seen[port] = true
-	}
-	check(at.Child("port"), s.LoadBalancer.Port)
-	for i, port := range s.LoadBalancer.AdditionalPorts {
-		check(at.Child("additionalPorts").Index(i), port)
-	}
-	for i, name := range s.LoadBalancer.DNSNames {
-		for _, msg := range validation.IsDNS1123Subdomain(name) {
-			errs = append(errs, field.Invalid(at.Child("dnsNames").Index(i), name, msg))
-		}
-	}
-	if lbs := s.nodesOf(RoleLoadBalancer); len(lbs) > 0 && lbs[0].Address != s.LoadBalancer.Address {
-		errs = append(errs, field.Invalid(at.Child("address"), s.LoadBalancer.Address,
-			fmt.Sprintf("must be the address of node %s (%s); leave one of the two out", lbs[0].Name, lbs[0].Address)))
-	}
-	return errs
-}
-
-func checkNodes(at *field.Path, s *Spec) field.ErrorList {
-	var errs field.ErrorList
-	networks, _ := parsePrefixes(s.Network.MachineCIDR)
-	names, addresses := map[string]int{}, map[string]int{}
-	for i, n := range s.Nodes {
-		path := at.Index(i)
-		errs = append(errs, oneOf(path.Child("role"), n.Role, RoleControlPlane, RoleWorker, RoleLoadBalancer, RoleEtcd)...)
-		if _, known := namePrefix[n.Role]; !known {
-			continue // without a role there are no defaults to judge
-		}
-		errs = append(errs, checkName(path.Child("name"), n.Name)...)
-		if first, ok := names[n.Name]; ok {
-			errs = append(errs, field.Invalid(path.Child("name"), n.Name, fmt.Sprintf("nodes[%d] has this name", first)))
-		} else {
-			names[n.Name] = i
-		}
-		errs = append(errs, checkAddresses(path.Child("address"), n.Address, networks)...)
-		for _, a := range Split(n.Address) {
-			if first, ok := addresses[a]; ok && a != "" {
-				errs = append(errs, field.Invalid(path.Child("address"), a, fmt.Sprintf("node %s has this address", s.Nodes[first].Name)))
-			} else {
-				addresses[a] = i
-			}
-		}
-	}
-	return append(errs, checkCounts(at, s)...)
-}
-
 func checkCounts(at *field.Path, s *Spec) field.ErrorList {
+	for _, n := range s.Nodes {
+		if _, known := namePrefix[n.Role]; !known {
+			return nil // nobody knows what that was to be
+		}
+	}
 	var errs field.ErrorList
 	if len(s.nodesOf(RoleControlPlane)) == 0 {
 		errs = append(errs, field.Required(at, `at least one node with role "control-plane"`))

@@ -66,7 +66,7 @@ func (h *Handle) edited(edit func(text []byte) ([]byte, error)) (Request, error)
 	if text, err = edit(text); err != nil {
 		return Request{}, &NodeNameError{err}
 	}
-	c, err := spec.ParseFor("the cluster file", text, known(record))
+	c, err := spec.ParseKept("the cluster file", text, known(record))
 	if err != nil {
 		return Request{}, err
 	}

@@ -21,10 +21,7 @@ func (t *Topology) ServingAddresses() []netip.Addr {
 
 // ServingNames are the DNS names in the serving certificate of the API servers.
 func (t *Topology) ServingNames() []string {
-	names := []string{
-		"kubernetes", KubernetesName, KubernetesName + ".svc", KubernetesName + ".svc." + t.DNSDomain, "localhost",
-	}
-	return append(names, t.LBNames...)
+	return append(spec.CertificateNames(t.DNSDomain), t.LBNames...)
 }
 
 // AdvertiseAddress is what the API server of a node claims to be.

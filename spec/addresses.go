@@ -1,0 +1,61 @@
+package spec
+
+import (
+	"fmt"
+	"net/netip"
+
+	"k8s.io/apimachinery/pkg/util/validation/field"
+)
+
+// checkAddresses wants an address in each of the machine networks, which are nil where
+// they are wrong themselves.
+func checkAddresses(at *field.Path, value string, networks []netip.Prefix) field.ErrorList {
+	var addresses []netip.Addr
+	for _, part := range Split(value) {
+		a, err := netip.ParseAddr(part)
+		switch problem := inIPv6(part); {
+		case problem != "":
+			return field.ErrorList{field.Invalid(at, value, problem)}
+		case err != nil || a.Zone() != "":
+			return field.ErrorList{field.Invalid(at, value, "must be "+examples["address"])}
+		}
+		if problem := uselessAddress(a); problem != "" {
+			return field.ErrorList{field.Invalid(at, value, problem+"; write an address of spec.network.machineCIDR")}
+		}
+		addresses = append(addresses, a)
+	}
+	if networks == nil {
+		return nil
+	}
+	if len(addresses) != len(networks) {
+		return field.ErrorList{field.Invalid(at, value, fmt.Sprintf("must have %d addresses, one for each of spec.network.machineCIDR", len(networks)))}
+	}
+	var errs field.ErrorList
+	for i, a := range addresses {
+		if problem := misplaced(a, networks[i]); problem != "" {
+			errs = append(errs, field.Invalid(at, value, problem))
+		}
+	}
+	return errs
+}
+
+func misplaced(a netip.Addr, network netip.Prefix) string {
+	switch {
+	case !network.Contains(a):
+		return fmt.Sprintf("is outside of spec.network.machineCIDR (%s); write one of its addresses", network)
+	case a == network.Masked().Addr() || (a.Is4() && a == lastAddress(network)):
+		return fmt.Sprintf("is the network's own or its broadcast address (%s); write another one", network)
+	case a == network.Masked().Addr().Next():
+		return "is the host's own on the bridge; write another one"
+	}
+	return ""
+}
+
+func lastAddress(p netip.Prefix) netip.Addr {
+	bytes := p.Masked().Addr().AsSlice()
+	for bit := p.Bits(); bit < len(bytes)*8; bit++ {
+		bytes[bit/8] |= 0x80 >> (bit % 8)
+	}
+	a, _ := netip.AddrFromSlice(bytes)
+	return a
+}

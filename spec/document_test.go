@@ -1,0 +1,60 @@
+package spec
+
+import "testing"
+
+func TestDocuments(t *testing.T) {
+	const kubeadm = "apiVersion: kubeadm.k8s.io/v1beta4\nkind: ClusterConfiguration\nclusterName: a\n"
+	for name, test := range map[string]struct {
+		file string
+		want []string
+	}{
+		"one":                      {head, nil},
+		"behind comments":          {"# a\n---\n# b\n" + head + "---\n# c\n---\n\n...\n", nil},
+		"two":                      {head + "---\n" + head, []string{"has a further document, haplane/v1alpha1 Cluster, that would not be read: a cluster file has one; write it to a file of its own (line 4)"}},
+		"kubeadm's behind it":      {head + "---\n" + kubeadm, []string{"a further document, kubeadm.k8s.io/v1beta4 ClusterConfiguration,"}},
+		"or before":                {kubeadm + "---\n" + head + "metadata: {name: UP}\n", []string{"a further document, kubeadm.k8s.io/v1beta4 ClusterConfiguration,", "metadata.name"}},
+		"kubeadm's alone":          {kubeadm, []string{"is kubeadm.k8s.io/v1beta4 ClusterConfiguration, no cluster file of haplane; a cluster file starts with"}},
+		"another API's cluster":    {"apiVersion: cluster.x-k8s.io/v1beta1\nkind: Cluster\nspec: {a: b}\n", []string{"is cluster.x-k8s.io/v1beta1 Cluster, no cluster file"}},
+		"another version":          {"apiVersion: haplane/v2\nkind: Cluster\n", []string{`apiVersion: Invalid value: "haplane/v2": must be "haplane/v1alpha1" (line 1)`}},
+		"something that is none":   {head + "---\nhello\n", []string{"a further document, which says not of what kind it is"}},
+		"one that cannot be read":  {head + "---\na: [\n", []string{"not valid YAML"}},
+		"comments alone":           {"# nothing\n---\n", []string{"is empty"}},
+		"no mapping":               {"hello", []string{"is not a mapping"}},
+		"tabs":                     {head + "spec:\n\tidentity: shared\n", []string{"not valid YAML: line 4 is indented with a tab; use spaces"}},
+		"a key twice, and another": {head + "spec:\n  identity: shared\n  identity: perNode\n  nodez: 1\n", []string{`spec.identity: Invalid value: key "identity" already set in line 4; remove one of the two (line 5)`, "spec.nodez"}},
+		"merged":                   {head + "spec:\n  nodes:\n  - &cp {role: control-plane, name: a}\n  - {<<: *cp, name: b}\n", nil},
+		"merged into itself":       {head + "spec:\n  network: &n {<<: *n, nat: 5}\n", []string{"spec.network.nat: Invalid value: 5: must be true or false"}},
+		"a list in itself":         {head + "spec:\n  nodes: &n [*n]\n", []string{"spec.nodes[0]: Invalid value: a list: must be a mapping"}},
+	} {
+		t.Run(name, func(t *testing.T) { expect(t, problems(t, test.file), test.want...) })
+	}
+}
+
+// What is written empty is not silently the default.
+func TestEmptyFields(t *testing.T) {
+	for field, text := range map[string]string{
+		"spec.nodes":                "spec: {nodes: []}",
+		"spec.loadBalancer.port":    "spec: {loadBalancer: {port: 0}}",
+		"spec.loadBalancer.address": "spec: {loadBalancer: {address: ''}}",
+		"spec.identity":             "spec: {identity: ''}",
+		"spec.endpointReconciler":   "spec: {endpointReconciler: ''}",
+		"spec.network.machineCIDR":  "spec: {network: {machineCIDR: ''}}",
+		"spec.network.podCIDR":      "spec: {network: {podCIDR: ''}}",
+		"spec.network.serviceCIDR":  "spec: {network: {serviceCIDR: ''}}",
+		"spec.network.dnsDomain":    "spec: {network: {dnsDomain: ''}}",
+		"spec.nodes[1].name":        "spec: {nodes: [{role: control-plane}, {role: worker, name: ''}]}",
+		"spec.nodes[1].address":     "spec: {nodes: [{role: control-plane}, {role: worker, address: ''}]}",
+		"metadata.name":             "metadata: {name: ''}",
+		"spec.nodes[0]":             "spec: {nodes: [null]}",
+	} {
+		t.Run(field, func(t *testing.T) {
+			got := problems(t, head+text)
+			expect(t, got, field+": Invalid value: ")
+			expect(t, got, "empt")
+			if c, err := ParseKept("f.yaml", []byte(head+text), nil); err != nil && field != "spec.nodes[0]" || err == nil && c.Spec.LoadBalancer.Port != DefaultPort {
+				t.Errorf("in the file of a cluster that is there: %v", err)
+			}
+		})
+	}
+	expect(t, problems(t, head+"spec: {nodes: [{role: ''}]}"), `spec.nodes[0].role: Required value: must be "control-plane"`)
+}

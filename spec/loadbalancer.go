@@ -1,0 +1,45 @@
+package spec
+
+import (
+	"fmt"
+
+	"k8s.io/apimachinery/pkg/util/validation"
+	"k8s.io/apimachinery/pkg/util/validation/field"
+)
+
+// occupied are the ports of the load balancer's machine that other programs have.
+var occupied = map[int]string{22: "sshd, by which haplane reaches the machine"}
+
+func checkLoadBalancer(at *field.Path, s *Spec) field.ErrorList {
+	errs := checkPorts(at, s.LoadBalancer)
+	errs = append(errs, checkDNSNames(at.Child("dnsNames"), s)...)
+	if lbs := s.nodesOf(RoleLoadBalancer); len(lbs) > 0 && !sameAddress(lbs[0].Address, s.LoadBalancer.Address) {
+		errs = append(errs, field.Invalid(at.Child("address"), s.LoadBalancer.Address,
+			fmt.Sprintf("must be the address of node %s (%s); leave one of the two out", lbs[0].Name, lbs[0].Address)))
+	}
+	return errs
+}
+
+func checkPorts(at *field.Path, lb LoadBalancer) field.ErrorList {
+	var errs field.ErrorList
+	seen := map[int]string{}
+	check := func(at *field.Path, port int, name string) {
+		if other, ok := seen[port]; ok {
+			errs = append(errs, field.Duplicate(at, port))
+			errs[len(errs)-1].Detail = fmt.Sprintf("%s is this port; remove one of the two", other)
+			return
+		}
+		seen[port] = name
+		for _, msg := range validation.IsValidPortNum(port) {
+			errs = append(errs, field.Invalid(at, port, msg))
+		}
+		if program := occupied[port]; program != "" {
+			errs = append(errs, field.Invalid(at, port, fmt.Sprintf("is the port of %s; write another one", program)))
+		}
+	}
+	check(at.Child("port"), lb.Port, "port")
+	for i, port := range lb.AdditionalPorts {
+		check(at.Child("additionalPorts").Index(i), port, fmt.Sprintf("additionalPorts[%d]", i))
+	}
+	return errs
+}

@@ -1,0 +1,162 @@
+package spec
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+// problems are what Parse says of a file, without the name of the file, in order.
+func problems(t *testing.T, file string) []string {
+	t.Helper()
+	_, err := Parse("f.yaml", []byte(file))
+	if err == nil {
+		return nil
+	}
+	lines := strings.Split(err.Error(), "\n")
+	for i, line := range lines {
+		after, ok := strings.CutPrefix(line, "f.yaml: ")
+		if !ok {
+			t.Errorf("a line without the name of the file: %q", line)
+		}
+		lines[i] = after
+	}
+	return lines
+}
+
+// expect wants a line for each problem, with its words in it, in order.
+func expect(t *testing.T, got []string, want ...string) {
+	t.Helper()
+	if len(got) != len(want) {
+		t.Errorf("%d lines, want %d:\n%s", len(got), len(want), strings.Join(got, "\n"))
+		return
+	}
+	for i, w := range want {
+		if !strings.Contains(got[i], w) {
+			t.Errorf("no %q in line\n%s", w, got[i])
+		}
+	}
+}
+
+func TestNetworksThatCanNeverWork(t *testing.T) {
+	for network, why := range map[string]string{
+		"127.0.0.0/%d": "127.0.0.0/8, which is loopback", "127.1.0.0/%d": "loopback", "0.0.0.0/%d": "0.0.0.0/8, which is for hosts",
+		"169.254.0.0/%d": "link-local", "224.0.0.0/%d": "multicast", "239.1.0.0/%d": "multicast", "240.0.0.0/%d": "class E", "255.0.0.0/%d": "class E",
+	} {
+		for field, bits := range map[string]int{"machineCIDR": 24, "podCIDR": 16, "serviceCIDR": 16} {
+			cidr := fmt.Sprintf(network, bits)
+			t.Run(field+" "+cidr, func(t *testing.T) {
+				got := problems(t, fmt.Sprintf("%sspec: {network: {%s: %s}}", head, field, cidr))
+				expect(t, got, fmt.Sprintf("spec.network.%s: Invalid value: %q: lies in ", field, cidr))
+				expect(t, got, why)
+			})
+		}
+	}
+	for cidr, why := range map[string]string{"fe80::/64": "link-local", "ff02::/64": "multicast", "::/64": "::1/128, which is loopback",
+		"::ffff:10.1.0.0/112": "is IPv4 written as IPv6; write 10.1.0.0/16"} {
+		t.Run(cidr, func(t *testing.T) {
+			expect(t, problems(t, head+"spec: {network: {machineCIDR: '"+cidr+"'}}"), why)
+		})
+	}
+	for _, network := range []string{"192.0.2.0/24", "198.51.100.0/24", "203.0.113.0/24", "100.64.0.0/24", "198.18.0.0/24", "2001:db8::/64"} {
+		t.Run(network+" works", func(t *testing.T) {
+			expect(t, problems(t, head+"spec: {network: {machineCIDR: '"+network+"'}}"))
+		})
+	}
+}
+
+func TestAddressesThatCanNeverWork(t *testing.T) {
+	for address, why := range map[string]string{
+		"127.0.0.1": "127.0.0.0/8, which is loopback", "::1": "loopback", "224.0.0.1": "multicast", "169.254.1.1": "link-local", "fe80::1": "link-local",
+		"0.0.0.0": "0.0.0.0/8", "::": "unspecified", "255.255.255.255": "broadcast", "240.0.0.1": "class E",
+		"::ffff:10.10.10.12": "is IPv4 written as IPv6; write 10.10.10.12", "10.10.10.0": "the network's own or its broadcast address",
+		"10.10.10.255": "broadcast", "10.10.10.1": "the host's own", "10.10.11.5": "outside of spec.network.machineCIDR",
+		"fd00::1%eth0": "must be an IP address", "lb.example.com": "must be an IP address", "10.10.10.3:6443": "must be an IP address",
+		"10.10.010.3": "must be an IP address", "10.10.10.3, fd00::3": "must have 1 addresses",
+	} {
+		t.Run(address, func(t *testing.T) {
+			expect(t, problems(t, head+"spec:\n  nodes: [{role: control-plane, address: '"+address+"'}]"), "spec.nodes[0].address: Invalid value: \""+address)
+			got := problems(t, head+"spec:\n  loadBalancer:\n    address: '"+address+"'")
+			expect(t, got, "spec.loadBalancer.address: Invalid value: \""+address)
+			expect(t, got, why)
+			expect(t, got, "(line 5)")
+		})
+	}
+}
+
+// The field is named that somebody wrote, and a cause has one line.
+func TestErrorsAreWhereTheyWereWritten(t *testing.T) {
+	for name, test := range map[string]struct {
+		spec string
+		want []string
+	}{
+		"the balancer's address is a node's": {"loadBalancer: {address: 10.10.10.50}, nodes: [{role: control-plane, address: 10.10.10.50}]",
+			[]string{`spec.loadBalancer.address: Invalid value: "10.10.10.50": node cp-1 has this address`}},
+		"a node has the balancer's": {"loadBalancer: {address: 10.10.10.50}, nodes: [{role: load-balancer}, {role: control-plane, address: 10.10.10.50}]",
+			[]string{`spec.nodes[1].address: Invalid value: "10.10.10.50": node lb-1 has this address`}},
+		"the same in another spelling": {`network: {machineCIDR: "fd00::/64"}, nodes: [{role: control-plane, address: "fd00::50"}, {role: worker, address: "fd00:0::50"}]`,
+			[]string{`spec.nodes[1].address: Invalid value: "fd00:0::50": node cp-1 has this address`}},
+		"two balancers with one address": {"loadBalancer: {address: 10.10.10.50}, nodes: [{role: control-plane}, {role: load-balancer}, {role: load-balancer}]",
+			[]string{"at most one node"}},
+		"two balancers' addresses": {"loadBalancer: {address: 10.10.10.50}, nodes: [{role: control-plane}, {role: load-balancer, address: 10.10.10.51}]",
+			[]string{"spec.loadBalancer.address: Invalid value: \"10.10.10.50\": must be the address of node lb-1 (10.10.10.51)"}},
+		"no network, no addresses": {"network: {machineCIDR: nonsense}, nodes: [{role: control-plane}, {role: worker}]", []string{"spec.network.machineCIDR"}},
+		"nor of another type":      {"network: {machineCIDR: [10.9.0.0/24], podCIDR: 'fd00::/56', serviceCIDR: 'fd00:1::/112'}, nodes: [{role: control-plane, address: 10.9.0.5}]", []string{"spec.network.machineCIDR: Invalid value: a list: must be a string"}},
+		"all at once": {"identiy: shared, identity: 5, kubernetesVersion: 1.37, loadBalancer: {port: high, address: 127.0.0.1}, network: {podCIDR: 224.0.0.0/16}, nodes: [{role: control-plane, colour: red}, {role: 1}]",
+			[]string{`spec.identiy: Invalid value: unknown field; did you mean "identity"?`,
+				`spec.identity: Invalid value: 5: must be a string, and YAML reads it as a number: write "shared"`,
+				`spec.kubernetesVersion: Invalid value: 1.37: must be a string, and YAML reads it as a number: write a version such as "v1.37.2"`,
+				`spec.loadBalancer.port: Invalid value: "high": must be a whole number`, "spec.nodes[0].colour: Invalid value: unknown field",
+				"spec.nodes[1].role: Invalid value: 1: must be a string", "spec.network.podCIDR", "spec.loadBalancer.address"}},
+		"a name that is too long and wrong": {"nodes: [{role: control-plane, name: " + strings.Repeat("Long", 20) + "}]", []string{"spec.nodes[0].name: Too long"}},
+		"an identity that nobody knows":     {"identity: twin, endpointReconciler: none", []string{`spec.identity: Invalid value: "twin"`}},
+		"neither nodes nor a spec":          {"nodes: 5", []string{"spec.nodes: Invalid value: 5: must be a list"}},
+	} {
+		t.Run(name, func(t *testing.T) { expect(t, problems(t, head+"spec: {"+test.spec+"}"), test.want...) })
+	}
+	expect(t, problems(t, head+"spec: 5"), "spec: Invalid value: 5: must be a mapping (line 3)")
+}
+
+// Default addresses move out of each other's way.
+func TestElevenControlPlaneNodesAndAWorker(t *testing.T) {
+	c, err := Parse("f.yaml", []byte(head+"spec:\n  nodes:\n"+strings.Repeat("  - {role: control-plane}\n", 11)+"  - {role: worker}\n"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := []Node{{"cp-11", RoleControlPlane, "10.10.10.21"}, {"worker-1", RoleWorker, "10.10.10.22"}, {"lb-1", RoleLoadBalancer, "10.10.10.3"}}
+	if diff := cmp.Diff(want, c.Spec.Nodes[10:]); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func TestNamesPortsAndFlagsThatAreRefused(t *testing.T) {
+	for name, test := range map[string]struct {
+		spec string
+		want []string
+	}{
+		"sshd's port":          {"loadBalancer: {additionalPorts: [22]}", []string{"spec.loadBalancer.additionalPorts[0]: Invalid value: 22: is the port of sshd"}},
+		"as the port":          {"loadBalancer: {port: 22}", []string{"spec.loadBalancer.port: Invalid value: 22: is the port of sshd"}},
+		"the port again":       {"loadBalancer: {additionalPorts: [6443]}", []string{"additionalPorts[0]: Duplicate value: 6443: port is this port"}},
+		"a port twice":         {"loadBalancer: {additionalPorts: [443, 443]}", []string{"additionalPorts[1]: Duplicate value: 443: additionalPorts[0] is this port"}},
+		"ports that are none":  {"loadBalancer: {port: 65536, additionalPorts: [0, -1, 99999999999999999999, 1.5, 0443, null]}", []string{"[2]: Invalid value: 99999999999999999999: must be between 1 and 65535", "[3]: Invalid value: 1.5: must be a whole number", "[4]: Invalid value: 0443: must be a whole number", "[5]: Invalid value: is empty", "port: Invalid value: 65536: must be between 1 and 65535", "[0]: Invalid value: 0: must be between", "[1]: Invalid value: -1: must be between"}},
+		"a port in quotes":     {"loadBalancer: {port: '6443'}", []string{`"6443": must be a whole number without quotes: write 6443`}},
+		"addresses as names":   {"loadBalancer: {dnsNames: [10.0.0.1, 'fd00::1', 10.1]}", []string{"dnsNames[2]: Invalid value: 10.1: must be a string", "dnsNames[0]: Invalid value: \"10.0.0.1\": is an IP address", "dnsNames[1]: Invalid value: \"fd00::1\": is an IP address"}},
+		"names twice":          {"loadBalancer: {dnsNames: [a.example.com, b.example.com, a.example.com]}", []string{`dnsNames[2]: Duplicate value: "a.example.com": dnsNames[0] has this name`}},
+		"names anyway":         {"network: {dnsDomain: k8s.example}, loadBalancer: {dnsNames: [kubernetes, kubernetes.default.svc.k8s.example]}", []string{"dnsNames[0]: Invalid value: \"kubernetes\": is in the certificate anyway", "dnsNames[1]"}},
+		"wildcards":            {"loadBalancer: {dnsNames: ['*.example.com', '*']}", []string{"is a wildcard; write each name", "is a wildcard"}},
+		"localhost":            {"loadBalancer: {dnsNames: [localhost, api.localhost]}, network: {dnsDomain: localhost}, nodes: [{role: control-plane, name: localhost}]", []string{"spec.network.dnsDomain: Invalid value: \"localhost\"", "dnsNames[0]: Invalid value: \"localhost\": is the machine itself", "dnsNames[1]", "spec.nodes[0].name: Invalid value: \"localhost\": is what every machine calls itself"}},
+		"a long label":         {"loadBalancer: {dnsNames: [" + strings.Repeat("a", 64) + ".example.com]}", []string{"must be no more than 63"}},
+		"flags without a name": {"extraArgs: {kube-apiserver: {'': x}}", []string{"spec.extraArgs[kube-apiserver][]: Required value: the name of a flag"}},
+		"or a value":           {"extraArgs: {kube-apiserver: {audit-log-maxage: }}", []string{`[audit-log-maxage]: Invalid value: has no value; write one, "" for an empty one`}},
+		"with dashes":          {"extraArgs: {etcd: {--quota: '1', quota=1: '1', 'quota 1': '1', a_b: '1'}}", []string{`[--quota]: Invalid value: "--quota": write "quota"`, `"a_b": write "a-b"`, `"quota 1": must be the name of a flag alone`, `"quota=1": must be the name`}},
+		"that haplane decides": {"extraArgs: {kube-apiserver: {secure-port: '1', secure_port: '1'}}", []string{"[secure-port]: Forbidden", `"secure_port": write "secure-port"`}},
+		"that are no strings":  {"extraArgs: {kube-apiserver: {audit-log-maxage: 60, profiling: no}}", []string{`60: must be a string, and YAML reads it as a number: write "60"`, `no: must be a string, and YAML reads it as true or false: write "no"`}},
+	} {
+		t.Run(name, func(t *testing.T) { expect(t, problems(t, head+"spec: {"+test.spec+"}"), test.want...) })
+	}
+	expect(t, problems(t, head+"metadata: {name: localhost}"), "metadata.name: Invalid value: \"localhost\"")
+	expect(t, problems(t, head+"metadata: {name: yes}"), `metadata.name: Invalid value: yes: must be a string, and YAML reads it as true or false: write "yes" (line 3)`)
+	expect(t, problems(t, head+"spec: {network: {nat: no}, controlPlane: {kubelet: null}, loadBalancer: {additionalPorts: [], dnsNames: []}, extraArgs: {}, components: {}, kubernetesVersion: '', nodes: null}"))
+}
