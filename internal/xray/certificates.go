@@ -41,8 +41,15 @@ var certificateChecks = []Check{
 		ID: "service-account-key-equal", Subject: Certificates, Title: "All API servers accept the same service account keys",
 		Why:    "A token that one API server issues has to be good at the next. Where keys differ, pods are turned away by some API servers and not by others.",
 		Source: "https://kubernetes.io/docs/reference/access-authn-authz/service-accounts-admin/",
-		Fix:    "Copy sa.key and sa.pub from one control-plane node to the others, and restart API servers and controller-managers.",
+		Fix:    safeKeys,
 		Needs:  []evidence.Way{evidence.Machines, evidence.Folder, evidence.API}, Run: serviceAccountKeyEqual,
+	},
+	{
+		ID: "service-account-key-own", Subject: Certificates, Title: "Service accounts have a key of their own",
+		Why:    "Who has the key that signs tokens can be any service account. Where it is a CA's key too, that is on every control-plane node, and can be replaced only together with all certificates; where it is a server's, the next renewal makes all tokens void.",
+		Source: "https://kubernetes.io/docs/setup/best-practices/certificates/#certificate-paths",
+		Fix:    "Make a pair for service accounts alone. Add its public key to --service-account-key-file of every API server (the flag can be repeated; keep the old file) and restart one after the other; only then let API servers and controller-managers sign with the new private key. Drop the old key when no token of it is in use.",
+		Needs:  []evidence.Way{evidence.Machines, evidence.Folder, evidence.API}, Run: serviceAccountKeyOwn,
 	},
 	{
 		ID: "ca-equal", Subject: Certificates, Title: "All nodes have the same CAs",

@@ -1,6 +1,7 @@
 package xray
 
 import (
+	"fmt"
 	"slices"
 
 	"github.com/haplane/haplane/internal/xray/evidence"
@@ -78,6 +79,61 @@ func twoKeys(e *evidence.Evidence) {
 	}
 }
 
+// publicKeys gives the files with the public keys of service accounts others.
+func publicKeys(of map[string][]string) func(*evidence.Evidence) {
+	return func(e *evidence.Evidence) {
+		for node, keys := range of {
+			evidencetest.SetPublicKey(e, node, evidencetest.PKI+"sa.pub", keys...)
+		}
+	}
+}
+
+// publicKeyOfCA has the file of the CA's certificate tell its key, as collect notes it.
+func publicKeyOfCA(nodes ...string) func(*evidence.Evidence) {
+	return func(e *evidence.Evidence) {
+		for _, node := range nodes {
+			evidencetest.SetPublicKey(e, node, evidencetest.PKI+"ca.crt", "authority kubernetes")
+		}
+	}
+}
+
+// privateKeys has the API servers of the three nodes accept the keys of files with private ones.
+func privateKeys(keys ...string) func(*evidence.Evidence) {
+	return func(e *evidence.Evidence) {
+		setFlags(server, "service-account-key-file", evidencetest.PKI+"sa-key.pem")(e)
+		setFlags(server, "service-account-signing-key-file", evidencetest.PKI+"sa-key.pem")(e)
+		for i, key := range keys {
+			evidencetest.SetPrivateKey(e, fmt.Sprintf("cp-%d", i+1), evidencetest.PKI+"sa-key.pem", key)
+		}
+		evidencetest.SetFlagEverywhere(e, manager, "service-account-private-key-file", evidencetest.PKI+"sa-key.pem")
+	}
+}
+
+func withoutPublic(e *evidence.Evidence) {
+	for _, m := range e.Machines {
+		delete(m.Files, evidencetest.PKI+"sa.pub")
+	}
+}
+
+// healthyFiles are those of machines whose API servers were not asked.
+func healthyFiles() *evidence.Evidence {
+	e := evidencetest.Kubeadm()
+	e.Servers = nil
+	return e
+}
+
+// noKeyFile takes away the flag, and the one for signing too.
+func noKeyFile(both bool) func(*evidence.Evidence) {
+	return func(e *evidence.Evidence) {
+		for _, node := range []string{"cp-1", "cp-2", "cp-3"} {
+			setFlag(node, server, "service-account-key-file", "")(e)
+			if both {
+				setFlag(node, server, "service-account-signing-key-file", "")(e)
+			}
+		}
+	}
+}
+
 var serviceAccountCases = []checkCase{
 	{check: "service-account-key-equal", name: "healthy", status: Pass, says: "keys that are accepted: the same on cp-1, cp-2, cp-3"},
 	{check: "service-account-key-equal", name: "kubeadm in a folder", of: inFolder(evidencetest.Kubeadm), status: Pass, says: "keys in files: the same on cp-1, cp-2, cp-3"},
@@ -96,6 +152,40 @@ var serviceAccountCases = []checkCase{
 		evidencetest.SetFlag(evidencetest.Program(e, "cp-2", evidence.ControllerManager), "service-account-private-key-file", evidencetest.PKI+"other.key")
 		evidencetest.SetPublicKey(e, "cp-2", evidencetest.PKI+"other.pub", "another")
 	}},
+	{check: "service-account-key-equal", name: "two keys in a file, and one of them elsewhere", of: inFolder(evidencetest.Kubeadm), status: Fail, node: "cp-2", says: evidencetest.KeyID("service accounts"), change: publicKeys(map[string][]string{
+		"cp-1": {"service accounts", "old"}, "cp-2": {"service accounts"}, "cp-3": {"old", "service accounts"}})},
+	{check: "service-account-key-equal", name: "two keys in a file, in another order", of: inFolder(evidencetest.Kubeadm), status: Pass, change: publicKeys(map[string][]string{
+		"cp-1": {"service accounts", "old"}, "cp-2": {"old", "service accounts"}, "cp-3": {"old", "service accounts", "old"}})},
+	{check: "service-account-key-equal", name: "two keys in two files here, in one there", of: inFolder(evidencetest.Kubeadm), status: Pass, change: all(
+		publicKeys(map[string][]string{"cp-1": {"service accounts", "old"}, "cp-3": {"service accounts", "old"}}), func(e *evidence.Evidence) {
+			evidencetest.SetPublicKey(e, "cp-2", evidencetest.PKI+"old.pub", "old")
+			p := evidencetest.Program(e, "cp-2", evidence.APIServer)
+			p.Argv = append([]string{p.Argv[0], "--service-account-key-file=" + evidencetest.PKI + "old.pub"}, p.Argv[1:]...)
+		})},
+	{check: "service-account-key-equal", name: "a certificate", of: inFolder(evidencetest.Kubeadm), status: Fail, node: "cp-1,cp-2,cp-3", says: evidencetest.KeyID("authority kubernetes"), change: all(
+		setFlags(server, "service-account-key-file", evidencetest.PKI+"ca.crt"), publicKeyOfCA("cp-1", "cp-2"), publicKeys(map[string][]string{"cp-3": {"other"}}),
+		setFlag("cp-3", server, "service-account-key-file", evidencetest.PKI+"sa.pub"))},
+	{check: "service-account-key-equal", name: "a certificate, the same", of: inFolder(evidencetest.Kubeadm), status: Pass, change: all(
+		setFlags(server, "service-account-key-file", evidencetest.PKI+"ca.crt"), setFlags(server, "service-account-signing-key-file", evidencetest.PKI+"ca.key"),
+		setFlags(manager, "service-account-private-key-file", evidencetest.PKI+"ca.key"), publicKeyOfCA("cp-1", "cp-2", "cp-3"))},
+	{check: "service-account-key-equal", name: "a private key", of: healthyFiles, status: Fail, node: "cp-2", says: evidencetest.KeyID("another"), change: privateKeys("service accounts", "another", "service accounts")},
+	{check: "service-account-key-equal", name: "the same private key", of: healthyFiles, status: Pass, says: "keys in files: the same on cp-1, cp-2, cp-3", change: privateKeys("another", "another", "another")},
+	{check: "service-account-key-equal", name: "private keys in a folder", of: inFolder(evidencetest.Kubeadm), status: Skip, says: "in a folder keys are not opened", change: all(privateKeys("", "", ""), withoutPublic)},
+	{check: "service-account-key-equal", name: "private keys that no openssl tells", of: healthyFiles, status: Skip, says: "neither openssl", change: all(privateKeys("", "", ""), withoutPublic)},
+	{check: "service-account-key-equal", name: "private keys that the API servers tell", status: Pass, says: "keys that are accepted", change: all(privateKeys("", "", ""), withoutPublic)},
+	{check: "service-account-key-equal", name: "no flag beside the one for signing", of: inFolder(evidencetest.Kubeadm), status: Fail, node: "cp-1,cp-2,cp-3", says: "does not start so", change: noKeyFile(false)},
+	{check: "service-account-key-equal", name: "no flag: the TLS key", of: inFolder(evidencetest.Kubeadm), status: Fail, node: "cp-1,cp-2,cp-3", says: "there is no --service-account-key-file", change: noKeyFile(true)},
+	{check: "service-account-key-equal", name: "no flag on one", of: inFolder(evidencetest.Kubeadm), status: Fail, node: "cp-2", says: "its own TLS key", change: all(
+		setFlag("cp-2", server, "service-account-key-file", ""), setFlag("cp-2", server, "service-account-signing-key-file", ""))},
+	{check: "service-account-key-equal", name: "each its own TLS key", of: inFolder(evidencetest.Kubeadm), status: Fail, node: "cp-1,cp-2,cp-3", says: "its own TLS key", change: setFlags(server, "service-account-key-file", evidencetest.ServingKey)},
+	{check: "service-account-key-equal", name: "an external signer", of: inFolder(evidencetest.Kubeadm), status: Skip, says: "--service-account-signing-endpoint", change: all(noKeyFile(true), setFlags(server, "service-account-signing-endpoint", "/run/signer.sock"))},
+
+	{check: "service-account-key-own", name: "healthy", status: Pass, says: evidencetest.PKI + "sa.pub"},
+	{check: "service-account-key-own", name: "the CA's key", of: inFolder(evidencetest.Kubeadm), status: Warn, node: "cp-1,cp-2,cp-3", says: "names the key of the CA kubernetes", change: setFlags(server, "service-account-key-file", evidencetest.PKI+"ca.key")},
+	{check: "service-account-key-own", name: "the CA's key, by its certificate", status: Warn, node: "cp-1,cp-2,cp-3", says: "keep the old file", change: all(setFlags(server, "service-account-key-file", evidencetest.PKI+"ca.crt"), publicKeyOfCA("cp-1", "cp-2", "cp-3"))},
+	{check: "service-account-key-own", name: "a controller-manager signs with the CA's key", status: Warn, node: "cp-2", says: "--service-account-private-key-file of kube-controller-manager", change: setFlag("cp-2", manager, "service-account-private-key-file", evidencetest.PKI+"ca.key")},
+	{check: "service-account-key-own", name: "the TLS key", status: Warn, node: "cp-3", says: "the TLS key of kube-apiserver", change: setFlag("cp-3", server, "service-account-key-file", evidencetest.ServingKey)},
+
 	{check: "service-account-key-equal", name: "one API server", status: Skip, says: "nothing to compare with", change: func(e *evidence.Evidence) {
 		for _, node := range []string{"cp-2", "cp-3"} {
 			evidencetest.DropMachine(e, node)

@@ -1,8 +1,7 @@
 package xray
 
 import (
-	"encoding/base64"
-	"encoding/hex"
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -10,38 +9,100 @@ import (
 	"github.com/haplane/haplane/internal/xray/evidence"
 )
 
+// safeKeys is the order in which keys of service accounts are changed without a token
+// that some API server turns away.
+const safeKeys = "Name the public keys of all signers in --service-account-key-file of every API server (the flag can be repeated) and restart one after the other; " +
+	"only then let all API servers and controller-managers sign with the same key; take an old key out when no token of it is in use."
+
 func serviceAccountKeyEqual(s *Scene) []Finding {
 	var files, served []said
-	for _, a := range s.Instances(evidence.APIServer) {
-		paths := values(a.Program, "service-account-key-file")
-		if ids := keyIDs(a.Machine, paths); len(ids) > 0 {
-			files = append(files, said{at: at{a.Machine.Name, strings.Join(paths, ", ")}, value: list(ids)})
-		}
-	}
+	var unknown []Finding
 	for _, server := range s.Servers {
 		if server.Node != "" && len(server.ServiceAccountKeys) > 0 {
 			served = append(served, said{at: at{server.Node, "GET https://" + server.Address + "/openid/v1/jwks"}, value: list(sorted(server.ServiceAccountKeys))})
 		}
 	}
+	for _, a := range s.Instances(evidence.APIServer) {
+		keys := s.accepted(a)
+		told := slices.ContainsFunc(served, func(v said) bool { return v.at.node == a.Machine.Name })
+		switch {
+		case keys.fails != "":
+			unknown = append(unknown, a.at().fail("--service-account-key-file", keys.fails))
+		case keys.unseen == "":
+			files = append(files, keys.said(a))
+		case !told && len(a.Machine.Files) > 0:
+			unknown = append(unknown, at{a.Machine.Name, keys.source}.skip("%s", keys.unseen))
+		}
+	}
 	out := append(agree("keys in files", files, Fail), agree("keys that are accepted", served, Fail)...)
-	out = append(out, unread(files, served)...)
+	out = append(append(out, unread(files, served)...), unknown...)
 	return append(out, s.signers(files)...)
 }
 
-// keyIDs are the IDs of public keys as API servers make them for tokens
-// (k8s.io/kubernetes/pkg/serviceaccount/jwt.go): SHA-256 in unpadded base64.
-func keyIDs(m *evidence.Machine, paths []string) []string {
-	var out []string
-	for _, path := range paths {
-		if raw, err := hex.DecodeString(m.Files[path].PublicKey); err == nil && len(raw) > 0 {
-			out = append(out, base64.RawURLEncoding.EncodeToString(raw))
+// Accepted keys are those whose tokens an API server accepts, by their IDs.
+type accepted struct {
+	source, note  string
+	ids           []string
+	unseen, fails string // why the keys are not known; why there are none
+}
+
+func (k accepted) said(a Instance) said {
+	value := list(distinct(sorted(k.ids))) // the order of keys and files means nothing
+	return said{at{a.Machine.Name, k.source}, value, value + k.note}
+}
+
+// accepted follows kube-apiserver: keys of all files count, whatever has them; without
+// the flag, and if it signs no tokens itself, its own TLS key is the one.
+func (s *Scene) accepted(a Instance) accepted {
+	paths := a.Values("service-account-key-file")
+	out := accepted{source: strings.Join(paths, ", ")}
+	own := a.FlagOr("tls-private-key-file", "")
+	if len(paths) == 0 {
+		out.source = cmp.Or(own, a.Source())
+		switch _, signs := a.Flag("service-account-signing-key-file"); {
+		case a.FlagOr("service-account-signing-endpoint", "") != "":
+			out.unseen = "the keys are those of --service-account-signing-endpoint"
+			return out
+		case signs:
+			out.fails = "none beside --service-account-signing-key-file: it does not start so, and before 1.20 accepts no token"
+			return out
 		}
+		out.note = " (its own TLS key: there is no --service-account-key-file)"
+		paths = []string{own}
 	}
-	return sorted(out)
+	for _, path := range paths {
+		ids, why := s.publicHalves(a, path)
+		if path == own {
+			out.note = cmp.Or(out.note, " (its own TLS key)")
+		}
+		out.ids, out.unseen = append(out.ids, ids...), cmp.Or(out.unseen, why)
+	}
+	return out
+}
+
+// publicHalves are the IDs of the keys of a file, or why they are not known.
+func (s *Scene) publicHalves(a Instance, path string) (ids []string, unseen string) {
+	f := a.Machine.Files[path]
+	switch {
+	case path == a.FlagOr("tls-private-key-file", "") && s.servingCertificate(a) != nil:
+		return keyIDs(s.servingCertificate(a).PublicKeyDigest()), ""
+	case len(f.PublicKeys) > 0 && !f.Sealed:
+		return keyIDs(f.PublicKeys...), ""
+	}
+	digests := pairedKeys(a.Machine, path)
+	switch {
+	case len(digests) > 0:
+		return keyIDs(digests...), ""
+	case f.Private && a.Machine.Way == evidence.Folder:
+		return nil, path + " is a private key: in a folder keys are not opened, and no certificate or public key of it is there"
+	case f.Private:
+		return nil, path + " has a private key, and neither openssl on the machine nor a file beside it tells which"
+	}
+	return nil, cmp.Or(path, "its TLS key") + " was not seen"
 }
 
 // unread are API servers that do not accept a key of their file: they read it when
-// they start. That they accept more tells nothing, a file may have several keys.
+// they start. That they accept more tells nothing, a file may have been changed since.
 func unread(files, served []said) []Finding {
 	var out []Finding
 	for _, f := range files {
@@ -59,35 +120,24 @@ func containsAll(lists, other string) bool {
 	return !slices.ContainsFunc(strings.Split(other, ", "), func(one string) bool { return !slices.Contains(have, one) })
 }
 
-// signers are the keys that tokens are signed with. They are private; the public
-// half beside one tells. A key that the API server beside it accepts was judged with
-// that one's.
+// signers are the keys that tokens are signed with, by their public halves. One that the
+// API server beside it accepts was judged with that one's.
 func (s *Scene) signers(files []said) []Finding {
 	if len(files) == 0 {
 		return nil
 	}
-	accepted := mostCommon(files, func(f said) string { return f.value })
+	common := mostCommon(files, func(f said) string { return f.value })
 	var out []Finding
-	for _, program := range [][2]string{{evidence.APIServer, "service-account-signing-key-file"}, {evidence.ControllerManager, "service-account-private-key-file"}} {
+	for _, program := range signingFlags {
 		for _, p := range s.Instances(program[0]) {
 			private := p.FlagOr(program[1], "")
-			beside := strings.TrimSuffix(private, ".key") + ".pub"
-			ids := keyIDs(p.Machine, []string{beside})
+			ids, _ := s.publicHalves(p, private)
 			here := slices.ContainsFunc(files, func(f said) bool { return len(ids) > 0 && f.at.node == p.Machine.Name && containsAll(f.value, ids[0]) })
-			if len(ids) > 0 && !here && !containsAll(accepted, ids[0]) {
-				out = append(out, at{p.Machine.Name, beside}.fail("a key that API servers accept: "+accepted,
+			if len(ids) > 0 && !here && !containsAll(common, ids[0]) {
+				out = append(out, at{p.Machine.Name, private}.fail("a key that API servers accept: "+common,
 					fmt.Sprintf("%s signs with %s, whose public key is %s", p.Name, private, ids[0])))
 			}
 		}
-	}
-	return out
-}
-
-// values are those of a flag that may be repeated, each a list.
-func values(p *evidence.Program, flag string) []string {
-	var out []string
-	for _, v := range p.Values(flag) {
-		out = append(out, strings.FieldsFunc(v, func(r rune) bool { return r == ',' })...)
 	}
 	return out
 }

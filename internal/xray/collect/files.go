@@ -14,6 +14,7 @@ const (
 	asText     kind = "text"     // a configuration, without its secrets
 	asBalancer kind = "balancer" // the configuration of a load balancer, without its secrets
 	asPEM      kind = "pem"      // certificates and public keys, not what is between them
+	asKey      kind = "key"      // how many private keys it has, and what openssl makes public of one, on the machine
 	asDigest   kind = "digest"   // the SHA-256
 	asStat     kind = "stat"     // nothing: keys are never opened
 )

@@ -18,7 +18,7 @@ import (
 func TestWhatOfAFileMayBeLookedAt(t *testing.T) {
 	for flag, want := range map[string]kind{
 		"tls-cert-file": asPEM, "etcd-cafile": asPEM, "etcd-certfile": asPEM, "kubelet-certificate-authority": asPEM, "kubelet-client-certificate": asPEM,
-		"trusted-ca-file": asPEM, "requestheader-client-ca-file": asPEM, "service-account-key-file": asPEM,
+		"trusted-ca-file": asPEM, "requestheader-client-ca-file": asPEM,
 		"tls-private-key-file": asStat, "etcd-keyfile": asStat, "peer-key-file": asStat, "service-account-signing-key-file": asStat,
 		"cluster-signing-key-file": asStat, "kubelet-client-key": asStat, "token-auth-file": asStat, "data-dir": asStat,
 		"kubeconfig": asText, "authentication-kubeconfig": asText,
@@ -28,9 +28,6 @@ func TestWhatOfAFileMayBeLookedAt(t *testing.T) {
 		if got := howOf(flag, "/x/file"); got != want {
 			t.Errorf("--%s: %q, want %q", flag, got, want)
 		}
-	}
-	if got := howOf("service-account-key-file", "/x/sa.key"); got != asStat {
-		t.Errorf("a private key in place of a public one: %q", got)
 	}
 }
 

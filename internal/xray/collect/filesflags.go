@@ -59,7 +59,13 @@ func configured(program string, config map[string]any) []setting {
 // filesOf looks at the files that the settings of a program name. They have to be
 // there: it would not have started without them, or not start again.
 func (h *host) filesOf(p *located) {
+	for _, c := range p.NamedCertificates() {
+		h.byName(p, c)
+	}
 	for _, s := range settings(p) {
+		if s.name == "tls-sni-cert-key" {
+			continue
+		}
 		for value := range strings.SplitSeq(s.value, ",") {
 			if file := path.Clean(value); strings.HasPrefix(value, "/") && !foreign(file) {
 				h.named(p, s.name, file)
@@ -83,12 +89,13 @@ var optional = []string{"bootstrap-kubeconfig"}
 
 // named looks at a file as far as the flag that names it says that it may.
 func (h *host) named(p *located, flag, file string) {
+	if slices.Contains(tokenKeyFlags, flag) {
+		h.tokenKeys(p.place, file)
+		return
+	}
 	switch how := howOf(flag, file); how {
 	case asStat:
 		h.file(p.place, file, how)
-		if strings.HasPrefix(flag, "service-account") { // the public half tells which key it is
-			h.pem(p.place, strings.TrimSuffix(file, ".key")+".pub", false)
-		}
 	case asDigest:
 		h.digested(p.place, file)
 	case asPEM:
@@ -112,8 +119,6 @@ func howOf(flag, file string) kind {
 	switch {
 	case strings.HasSuffix(file, ".key") || flag == "data-dir":
 		return asStat
-	case flag == "service-account-key-file":
-		return asPEM
 	case has("key", "token", "password", "secret"):
 		return asStat
 	case strings.HasSuffix(flag, "kubeconfig"):

@@ -13,7 +13,7 @@ import (
 
 const (
 	readAsRoot = "Let the user that logs in read it, or log in as root."
-	putBack    = "Put the file back, or take its name out of what refers to it."
+	putBack    = "Put the file back: what names it does not start again without it."
 )
 
 // file notes mode and owner of a file, if it is there. In a container they say
@@ -32,7 +32,7 @@ func (h *host) file(p place, name string, how kind) {
 
 // pem looks at certificates or public keys. It has to be there where something needs it.
 func (h *host) pem(p place, name string, needed bool) {
-	if _, done := h.machine.Certificates[name]; done || h.machine.Files[name].PublicKey != "" {
+	if _, done := h.machine.Certificates[name]; done || strings.HasSuffix(name, ".pub") && len(h.machine.Files[name].PublicKeys) > 0 {
 		return
 	}
 	text, err := h.read(p.on(name), asPEM)
@@ -44,10 +44,9 @@ func (h *host) pem(p place, name string, needed bool) {
 	}
 	h.file(p, name, asPEM)
 	if keys, err := parse.PublicKeys(text); err == nil && !strings.Contains(text, "CERTIFICATE") {
-		if f, ok := h.machine.Files[name]; ok {
-			f.PublicKey = keys[0]
-			h.machine.Files[name] = f
-		}
+		f := h.machine.Files[name]
+		f.Path, f.PublicKeys = name, keys
+		h.machine.Files[name] = f
 		return
 	}
 	if strings.HasSuffix(name, ".pub") {

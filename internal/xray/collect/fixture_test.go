@@ -57,7 +57,7 @@ func (f tree) machine(m *evidence.Machine) {
 			text = parse.PEM(certs)
 		case strings.HasSuffix(path, ".key"):
 			text = keyText()
-		case file.PublicKey != "":
+		case len(file.PublicKeys) > 0:
 			text = publicKeyText()
 		case path == haproxyConfig:
 			text = haproxyText(m.LoadBalancer)

@@ -93,8 +93,11 @@ func (c *copies) read(name string, how kind) (string, error) {
 		return "", err
 	}
 	defer f.Close()
-	if how == asPEM {
+	switch how {
+	case asPEM:
 		return publicPEM(f)
+	case asKey:
+		return privateKeys(f)
 	}
 	data, err := io.ReadAll(io.LimitReader(f, maxFile))
 	return string(data), err
@@ -120,6 +123,20 @@ func publicPEM(in io.Reader) (string, error) {
 		}
 	}
 	return out.String(), lines.Err()
+}
+
+// privateKeys counts them by the lines that they begin with, as the script on machines does,
+// and makes nothing public of them: keys are not read here.
+func privateKeys(in io.Reader) (string, error) {
+	count := 0
+	lines := bufio.NewScanner(in)
+	lines.Buffer(nil, maxFile)
+	for lines.Scan() {
+		if strings.Contains(lines.Text(), "-----BEGIN ") && strings.Contains(lines.Text(), "PRIVATE KEY-----") {
+			count++
+		}
+	}
+	return fmt.Sprintf("private %d\n", count), lines.Err()
 }
 
 // stat leaves the owner out: it is the copy's.

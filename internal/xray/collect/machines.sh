@@ -88,7 +88,7 @@ units() {
 }
 
 # look takes patterns of files to look at, and what of them.
-begin() { sockets= lines= exes= text= balancer= pem= digest= stat=; }
+begin() { sockets= lines= exes= text= balancer= pem= private= digest= stat=; }
 look() {
 	kind=$1; shift
 	for pattern; do
@@ -102,10 +102,19 @@ look() {
 			text) text=$text$newline$file ;;
 			balancer) balancer=$balancer$newline$file ;;
 			pem) pem=$pem$newline$file ;;
+			key) private=$private$newline$file ;;
 			digest) digest=$digest$newline$file ;;
 			esac
 		done
 	done
+}
+
+# half tells how many private keys are in a file, and the public half of the only one.
+half() {
+	section key "/$1"
+	count=$(grep -c -e '-----BEGIN .*PRIVATE KEY-----' "$1")
+	printf 'private %s\n' "$count"
+	[ "$count" = 1 ] && has openssl && openssl pkey -in "$1" -passin pass: -pubout 2>/dev/null
 }
 
 # files looks at all of them with one process for each thing to tell. Command lines come
@@ -114,6 +123,7 @@ files() {
 	[ -n "$stat$exes$sockets" ] || return
 	section stat; stat -L -c '%d:%i %a %U %G %s /%n' $stat $exes
 	[ -z "$digest" ] || { section digest; sha256sum $digest; }
+	for file in $private; do half "$file"; done
 	{ [ -z "$lines" ] || head -v -c 131072 $lines | tr '\000\n' '\n\001'; } |
 		awk -v mark="$mark" -v limit=$limit "$redact" kind=sockets $sockets kind=processes ${lines:+-} kind=text $text kind=balancer $balancer kind=pem $pem
 }

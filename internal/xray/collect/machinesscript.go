@@ -51,7 +51,7 @@ func (s *script) look(wants []want) {
 			byKind[w.how] = append(byKind[w.how], w.pattern)
 		}
 	}
-	for _, how := range []kind{asText, asBalancer, asPEM, asDigest, asStat} {
+	for _, how := range []kind{asText, asBalancer, asPEM, asKey, asDigest, asStat} {
 		if len(byKind[how]) > 0 {
 			s.call("look", append([]string{string(how)}, byKind[how]...)...)
 		}

@@ -130,7 +130,7 @@ func (r *remote) take(s section) {
 		}
 	case "denied":
 		r.denied[s.arg] = true
-	case string(asText), string(asBalancer), string(asPEM):
+	case string(asText), string(asBalancer), string(asPEM), string(asKey):
 		r.texts[want{kind(s.title), s.arg}] = strings.TrimSuffix(s.body, "\n") + "\n"
 	}
 }

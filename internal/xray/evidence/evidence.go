@@ -106,8 +106,11 @@ type File struct {
 	Group  string // "" where it was not seen
 	Size   int64
 	Digest string // SHA-256 in hex of files that have to be equal; never of keys
-	// PublicKey is the SHA-256 in hex of the public key (PKIX) in a public key file.
-	PublicKey string
+	// PublicKeys are the SHA-256 in hex of the public keys (PKIX) in a file of keys: of public
+	// keys, of certificates and, where the machine told it, of private keys.
+	PublicKeys []string
+	// Private tells that a private key is in it; Sealed, that the public half of one is not known.
+	Private, Sealed bool
 }
 
 // Program returns the program of a name, or nil.

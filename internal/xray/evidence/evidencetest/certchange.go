@@ -5,6 +5,7 @@ import (
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"math/big"
+	"strings"
 
 	"github.com/haplane/haplane/internal/xray/evidence"
 )
@@ -23,11 +24,26 @@ func Garble(e *evidence.Evidence, machine, path, why string) {
 	SetCertificates(e, machine, path, evidence.Certificate{Err: why})
 }
 
-// SetPublicKey gives a file of a machine the public key of a name, as in Row.Key.
-func SetPublicKey(e *evidence.Evidence, machine, path, key string) {
+// SetPublicKey gives a file of a machine the public keys of names, as in Row.Key.
+func SetPublicKey(e *evidence.Evidence, machine, path string, keys ...string) {
 	m := Machine(e, machine)
 	f := m.Files[path]
-	f.Path, f.PublicKey, f.Digest = path, PublicKey(key), digest([]byte(key))
+	f.Path, f.PublicKeys, f.Digest = path, nil, digest([]byte(strings.Join(keys, " ")))
+	for _, key := range keys {
+		f.PublicKeys = append(f.PublicKeys, PublicKey(key))
+	}
+	m.Files[path] = f
+}
+
+// SetPrivateKey makes a file of a machine one with a private key, whose public half is known
+// where its name, as in Row.Key, is not "".
+func SetPrivateKey(e *evidence.Evidence, machine, path, key string) {
+	m := Machine(e, machine)
+	f := m.Files[path]
+	f.Path, f.Mode, f.Owner, f.Private, f.Sealed, f.PublicKeys = path, 0o600, "root", true, key == "", nil
+	if key != "" {
+		f.PublicKeys = []string{PublicKey(key)}
+	}
 	m.Files[path] = f
 }
 

@@ -42,8 +42,8 @@ func (m maker) controlPlaneFiles(out *evidence.Machine, n node) {
 		names := []string{n.address, "127.0.0.1", n.name, "localhost"}
 		pair(out, PKI+"etcd/"+name, Row{CA: EtcdCA, CommonName: n.name, Names: names, Usages: ForBoth, Key: name + n.name})
 	}
-	file(out, evidence.File{Path: PKI + "sa.key", Mode: 0o600})
-	file(out, evidence.File{Path: PKI + "sa.pub", Mode: 0o644, PublicKey: PublicKey("service accounts"), Digest: digest([]byte("sa.pub"))})
+	file(out, evidence.File{Path: PKI + "sa.key", Mode: 0o600, Private: true, Sealed: true})
+	file(out, evidence.File{Path: PKI + "sa.pub", Mode: 0o644, PublicKeys: []string{PublicKey("service accounts")}, Digest: digest([]byte("sa.pub"))})
 	if !m.kubeadm {
 		file(out, evidence.File{Path: EncryptionFile, Mode: 0o600, Digest: digest([]byte("encryption"))})
 		file(out, evidence.File{Path: "/etc/kubernetes/audit-policy.yaml", Mode: 0o644, Digest: digest([]byte("audit"))})

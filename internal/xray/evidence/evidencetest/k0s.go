@@ -105,8 +105,8 @@ func k0sFiles(m *evidence.Machine, n node) {
 	pair(m, K0sPKI+"etcd/ca", authority(EtcdCA))
 	pair(m, K0sPKI+"etcd/server", Row{CA: EtcdCA, CommonName: "etcd-server", Usages: ForBoth, Key: "server " + of, Names: []string{"127.0.0.1", "localhost"}})
 	pair(m, K0sPKI+"etcd/peer", Row{CA: EtcdCA, CommonName: n.address, Usages: ForBoth, Key: "peer " + of, Names: []string{n.address}})
-	file(m, evidence.File{Path: K0sPKI + "sa.key", Mode: 0o600})
-	file(m, evidence.File{Path: K0sPKI + "sa.pub", Mode: 0o640, PublicKey: PublicKey("service accounts"), Digest: digest([]byte("sa.pub"))})
+	file(m, evidence.File{Path: K0sPKI + "sa.key", Mode: 0o600, Private: true, Sealed: true})
+	file(m, evidence.File{Path: K0sPKI + "sa.pub", Mode: 0o640, PublicKeys: []string{PublicKey("service accounts")}, Digest: digest([]byte("sa.pub"))})
 	file(m, evidence.File{Path: "/var/lib/k0s/konnectivity.conf", Mode: 0o644, Digest: digest([]byte("konnectivity"))})
 	local := "https://localhost:6443"
 	kubeconfig(m, K0sPKI+"admin.conf", "kubernetes-admin", local, of)
