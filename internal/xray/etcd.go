@@ -39,6 +39,13 @@ var etcdChecks = []Check{
 		Needs:  anyWay, Run: etcdTLS,
 	},
 	{
+		ID: "etcd-config-keys", Subject: Etcd, Title: "etcd reads every setting that it is given",
+		Why:    "etcd passes over keys of its configuration file that it does not know, without a word, and over all flags and variables beside one. A setting that is misspelt or in the wrong place is off: client-cert-auth outside of its section lets everybody in.",
+		Source: "https://github.com/etcd-io/etcd/blob/main/server/embed/config.go",
+		Fix:    "Write the key as etcd's sample configuration file has it, and take away what is not wanted. Before client-cert-auth is turned on, see that all clients and peers show certificates. Restart one member after the other.",
+		Needs:  anyWay, Run: etcdConfigKeys,
+	},
+	{
 		ID: "etcd-own-ca", Subject: Etcd, Title: "etcd trusts a CA of its own",
 		Why:    "etcd lets in whoever has a certificate of its trusted CA. If that is the cluster's CA, every kubelet and every user with a certificate has full access to the storage.",
 		Source: "https://kubernetes.io/docs/setup/best-practices/certificates/#single-root-ca",

@@ -61,7 +61,8 @@ func plainURLs(p Instance) []Finding {
 // a trusted CA is set, whatever the flag says (client/pkg/transport/listener.go).
 // Relying on that is a trap; having said that none is wanted is a mistake.
 func clientAuth(p Instance, prefix, who string) []Finding {
-	if auto, _ := etcdSwitch(p, prefix+"auto-tls"); auto {
+	given := p.EtcdSetting(prefix+"cert-file", "") + p.EtcdSetting(prefix+"key-file", "")
+	if auto, _ := etcdSwitch(p, prefix+"auto-tls"); auto && given == "" { // it is ignored where certificates are given (embed/config.go)
 		return []Finding{p.at().fail("certificates of a CA", "--"+prefix+"auto-tls: it signs its own, which nobody can verify")}
 	}
 	flag := "--" + prefix + "client-cert-auth"

@@ -54,7 +54,7 @@ var etcdTLSCases = []checkCase{
 		etcdFlag("cp-1", "trusted-ca-file", "")(e)
 	}},
 	{check: "etcd-tls", name: "any certificate that the system trusts", status: Fail, node: "cp-1", says: "that the system trusts", change: etcdFlag("cp-1", "trusted-ca-file", "")},
-	{check: "etcd-tls", name: "certificates that it makes itself", status: Fail, node: "cp-1", says: "--peer-auto-tls", change: etcdFlag("cp-1", "peer-auto-tls", "true")},
+	{check: "etcd-tls", name: "certificates that it makes itself", status: Fail, node: "cp-1", says: "--peer-auto-tls", change: all(etcdFlag("cp-1", "peer-auto-tls", "true"), etcdFlag("cp-1", "peer-cert-file", ""), etcdFlag("cp-1", "peer-key-file", ""))},
 	{check: "etcd-tls", name: "an API server talks http", status: Fail, node: "cp-1", says: "--etcd-servers=http://127.0.0.1:2379", change: func(e *evidence.Evidence) {
 		evidencetest.SetFlag(evidencetest.Program(e, "cp-1", evidence.APIServer), "etcd-servers", "http://127.0.0.1:2379")
 	}},

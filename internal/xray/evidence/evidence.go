@@ -185,18 +185,25 @@ func (p *Program) EtcdSetting(name, otherwise string) string {
 	if _, ok := p.Flag("config-file"); !ok || p.Name != EtcdServer {
 		return p.FlagOr(name, otherwise)
 	}
-	if v := p.Config[name]; v != nil {
-		return fmt.Sprint(v)
-	}
 	group, key := "client-transport-security", name
 	if rest, ok := strings.CutPrefix(name, "peer-"); ok {
 		group, key = "peer-transport-security", rest
 	}
-	if sub, ok := p.Config[group].(map[string]any); ok && sub[key] != nil {
-		return fmt.Sprint(sub[key])
+	section := p.Config
+	if slices.Contains(EtcdSecurity, key) { // which etcd looks for in its section alone
+		section, _ = p.Config[group].(map[string]any)
+		name = key
+	}
+	if v := section[name]; v != nil {
+		return fmt.Sprint(v)
 	}
 	return otherwise
 }
+
+// EtcdSecurity are the keys of the sections client-transport-security and
+// peer-transport-security of etcd's configuration file.
+var EtcdSecurity = []string{"cert-file", "key-file", "client-cert-file", "client-key-file", "client-cert-auth", "trusted-ca-file", "auto-tls",
+	"allowed-cn", "allowed-hostname", "skip-client-san-verification"}
 
 // A Unit is a systemd unit as far as availability is concerned.
 type Unit struct {
