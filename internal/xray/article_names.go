@@ -14,6 +14,7 @@ type serving struct {
 	at      at
 	cert    *evidence.Certificate
 	machine *evidence.Machine // nil: whichever answered behind the load balancer
+	named   []namedCertificate
 }
 
 // servings are the certificates that API servers present, and those of their files
@@ -24,24 +25,25 @@ func (s *Scene) servings() []serving {
 		out = append(out, s.servingsOf(m)...)
 	}
 	if lb := s.Server(""); len(out) == 0 && lb != nil && len(lb.Certificates) > 0 {
-		out = append(out, serving{at{source: "TLS handshake with " + lb.Address}, &lb.Certificates[0], nil})
+		out = append(out, serving{at{source: "TLS handshake with " + lb.Address}, &lb.Certificates[0], nil, nil})
 	}
 	return out
 }
 
 func (s *Scene) servingsOf(m *evidence.Machine) []serving {
 	var out []serving
-	if server := s.Server(m.Name); server != nil && len(server.Certificates) > 0 {
-		out = append(out, serving{at{m.Name, "TLS handshake with " + server.Address}, &server.Certificates[0], m})
-	}
 	a := m.Program(evidence.APIServer)
 	if a == nil {
-		return out
+		a = &evidence.Program{}
 	}
+	named := namedCertificates(Instance{a, m})
 	path := a.FlagOr("tls-cert-file", "")
 	file := m.Certificate(path)
+	if server := s.Server(m.Name); server != nil && len(server.Certificates) > 0 && (file == nil || !isNamed(Instance{a, m}, server.Certificates[0])) {
+		out = append(out, serving{at{m.Name, "TLS handshake with " + server.Address}, &server.Certificates[0], m, named})
+	}
 	if file != nil && (len(out) == 0 || file.Fingerprint() != out[0].cert.Fingerprint()) {
-		out = append(out, serving{at{m.Name, path}, file, m})
+		out = append(out, serving{at{m.Name, path}, file, m, named})
 	}
 	return out
 }
@@ -61,7 +63,7 @@ func servingCertNames(s *Scene) []Finding {
 func (s *Scene) judgeNames(c serving) Finding {
 	required := s.requiredNames(c.machine)
 	var wrong []string
-	if missing := without(required, c.cert.Names()); len(missing) > 0 {
+	if missing := c.lacking(required); len(missing) > 0 {
 		wrong = append(wrong, "lacks "+list(missing))
 	}
 	strange := []string{}

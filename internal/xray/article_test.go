@@ -97,7 +97,7 @@ const (
 	scheduler = evidence.Scheduler
 )
 
-var articleCases = slices.Concat(nameCases, endpointCases, equalCases)
+var articleCases = slices.Concat(nameCases, namedCases, endpointCases, equalCases)
 
 var nameCases = []checkCase{
 	{check: "serving-cert-names", name: "a node's address", status: Fail, node: "cp-2", says: "10.10.10.12 of cp-2", change: withServingNames("cp-2", add("10.10.10.12"))},

@@ -46,6 +46,9 @@ func secrets(m *evidence.Machine) []string {
 		for _, flag := range secretFlags {
 			flagged[p.FlagOr(flag, "")] = true
 		}
+		for _, c := range p.NamedCertificates() {
+			flagged[c.Key] = true
+		}
 		for _, flag := range etcdSecrets {
 			if p.Name == evidence.EtcdServer {
 				flagged[p.EtcdSetting(flag, "")] = true
@@ -58,7 +61,7 @@ func secrets(m *evidence.Machine) []string {
 	var out []string
 	for _, path := range slices.Sorted(maps.Keys(m.Files)) {
 		_, kubeconfig := m.Kubeconfigs[path]
-		if flagged[path] || kubeconfig || strings.HasSuffix(path, ".key") || isRotated(path) {
+		if flagged[path] || m.Files[path].Private || kubeconfig || strings.HasSuffix(path, ".key") || isRotated(path) {
 			out = append(out, path)
 		}
 	}

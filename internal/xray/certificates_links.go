@@ -1,6 +1,7 @@
 package xray
 
 import (
+	"cmp"
 	"crypto/x509"
 	"path"
 	"slices"
@@ -25,6 +26,7 @@ func (s *Scene) servingLinks() []link {
 		for _, given := range s.given() {
 			out = append(out, link{"serving certificate", chain, x509.ExtKeyUsageServerAuth, given.roots, given.trusted})
 		}
+		out = append(out, s.namedLinks(a)...)
 	}
 	return out
 }
@@ -45,12 +47,47 @@ func (s *Scene) given() []link {
 	}
 	for _, m := range s.Machines {
 		for _, path := range kubeconfigPaths(m) {
-			cas := slices.DeleteFunc(readable(m, path), func(p placed) bool { return !p.IsCA })
-			add(cas, path+" on "+m.Name)
+			if !s.asksForNamed(m.Kubeconfigs[path]) {
+				add(casIn(m, path), path+" on "+m.Name)
+			}
 		}
 	}
 	return out
 }
+
+// casIn are the CAs of a file.
+func casIn(m *evidence.Machine, path string) []placed {
+	return slices.DeleteFunc(readable(m, path), func(p placed) bool { return !p.IsCA })
+}
+
+// namedLinks: what an API server shows for some names alone, by the CAs of kubeconfigs that
+// ask for these. Others never see it, and need not trust who signed it.
+func (s *Scene) namedLinks(a Instance) []link {
+	var out []link
+	c := serving{cert: &evidence.Certificate{}, named: namedCertificates(a)}
+	for _, m := range s.Machines {
+		for _, path := range kubeconfigPaths(m) {
+			if _, file := c.shown(askedName(m.Kubeconfigs[path])); file != "" {
+				out = append(out, link{"serving certificate", readable(a.Machine, file), x509.ExtKeyUsageServerAuth, casIn(m, path), path + " on " + m.Name})
+			}
+		}
+	}
+	return out
+}
+
+// asksForNamed tells whether all that a kubeconfig gets to see is for some names alone.
+func (s *Scene) asksForNamed(k evidence.Kubeconfig) bool {
+	for _, a := range s.Instances(evidence.APIServer) {
+		c := serving{cert: &evidence.Certificate{}, named: namedCertificates(a)}
+		if _, file := c.shown(askedName(k)); file == "" {
+			return false
+		}
+	}
+	return len(s.Instances(evidence.APIServer)) > 0
+}
+
+// askedName is what a client verifies the certificate for.
+func askedName(k evidence.Kubeconfig) string { return cmp.Or(k.ServerName, host(HostPort(k.Server))) }
 
 // isRotated tells whether a file is one that a kubelet renews itself: it keeps
 // certificate and key together.

@@ -2,6 +2,8 @@ package xray
 
 import (
 	"fmt"
+	"iter"
+	"maps"
 	"slices"
 	"strings"
 
@@ -105,21 +107,50 @@ func (s *Scene) identityAt(m *evidence.Machine) spec.Identity {
 // servingCertShared: in perNode haplane has one certificate for all, kubeadm one for
 // each; both are sound, and a mixture is a renewal that was not finished.
 func servingCertShared(s *Scene) []Finding {
-	var all []said
-	count := map[string]bool{}
+	var all, named []said
 	for _, c := range s.servings() {
 		if print := c.cert.Fingerprint(); print != "" && c.machine != nil {
 			all = append(all, said{c.at, print, fmt.Sprintf("SHA-256 %.16s", print)})
-			count[print] = true
 		}
+	}
+	for _, a := range s.Instances(evidence.APIServer) {
+		for _, c := range namedCertificates(a) {
+			named = append(named, said{c.at(), c.Fingerprint(), fmt.Sprintf("SHA-256 %.16s", c.Fingerprint())})
+		}
+	}
+	out := s.oneOrEachItsOwn("the serving certificate", all)
+	for path, of := range bySource(named) {
+		out = append(out, s.oneOrEachItsOwn("the certificate of --tls-sni-cert-key="+path, of)...)
+	}
+	return out
+}
+
+func bySource(all []said) iter.Seq2[string, []said] {
+	by := map[string][]said{}
+	for _, one := range all {
+		by[one.at.source] = append(by[one.at.source], one)
+	}
+	return func(yield func(string, []said) bool) {
+		for _, source := range slices.Sorted(maps.Keys(by)) {
+			if !yield(source, by[source]) {
+				return
+			}
+		}
+	}
+}
+
+func (s *Scene) oneOrEachItsOwn(what string, all []said) []Finding {
+	count := map[string]bool{}
+	for _, one := range all {
+		count[one.value] = true
 	}
 	switch id := s.ExpectedIdentity(); {
 	case len(count) <= 1 || id == spec.Shared || id == spec.SharedCertificate:
-		return agree("the serving certificate", all, Fail)
+		return agree(what, all, Fail)
 	case len(count) == len(all):
-		return []Finding{at{}.skip("each API server has a certificate of its own, which the identity allows")}
+		return []Finding{at{}.skip("%s: each API server has one of its own, which the identity allows", what)}
 	}
-	return agree("the serving certificate", all, Warn)
+	return agree(what, all, Warn)
 }
 
 func kubernetesServiceIP(s *Scene) []Finding {

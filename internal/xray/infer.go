@@ -105,12 +105,14 @@ func (s *Scene) advertisedElsewhere(a Instance, address string) bool {
 	return false
 }
 
-// servingCertificate is the one that an API server presents, else that of its file.
+// servingCertificate is the one that an API server presents to who asks for no name of
+// another, else that of its file.
 func (s *Scene) servingCertificate(a Instance) *evidence.Certificate {
-	if server := s.Server(a.Machine.Name); server != nil && len(server.Certificates) > 0 {
+	file := a.Machine.Certificate(a.FlagOr("tls-cert-file", ""))
+	if server := s.Server(a.Machine.Name); server != nil && len(server.Certificates) > 0 && (file == nil || !isNamed(a, server.Certificates[0])) {
 		return &server.Certificates[0]
 	}
-	return a.Machine.Certificate(a.FlagOr("tls-cert-file", ""))
+	return file
 }
 
 // ExpectedIdentity is what the user or the cluster file says, else what most API
