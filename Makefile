@@ -4,49 +4,55 @@
 # make e2e-all  the end-to-end tests that take longer: larger clusters, stops in any order (root)
 # make e2e-live a day in the life of a cluster that changes: nodes come and go, haplane is killed (root)
 # make bench    print how fast it is on this machine (root)
+#
+# Debian's packages that are missing are installed first; NO_INSTALL=1 only says which.
 
 VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo v0.1.0-dev)
 LDFLAGS := -s -w -X github.com/haplane/haplane/internal/cli.Version=$(VERSION)
 SUDO    := $(shell [ "$$(id -u)" = 0 ] || echo sudo --preserve-env=HOME,CI,KUBECONFIG,HAPLANE_HOME,HAPLANE_CACHE env PATH=$$PATH)
 
 export CGO_ENABLED = 0
+export PATH := $(PATH):/usr/local/go/bin
 
-.PHONY: build up down test lint unit image e2e e2e-all e2e-live bench
-build:
+.PHONY: build up down test lint unit image e2e e2e-all e2e-live bench ready-go ready-build ready-test
+ready-go ready-build ready-test: ready-%:
+	@tools/prerequisites $(patsubst test,build test,$*)
+
+build: ready-go
 	go build -trimpath -ldflags "$(LDFLAGS)" -o bin/haplane ./cmd/haplane
 
-up: build
+up: ready-build build
 	$(SUDO) bin/haplane up
 
 down: build
 	$(SUDO) bin/haplane down --yes
 
-test: lint unit e2e
+test: ready-test lint unit e2e
 
-lint:
+lint: ready-go
 	@test -z "$$(gofmt -l cmd e2e internal spec components)" || { echo "gofmt these:"; gofmt -l cmd e2e internal spec components; exit 1; }
 	go vet ./...
 	go vet -tags e2e ./...
 	go tool -modfile=tools/go.mod depguard ./...
 
-unit:
+unit: ready-go
 	go test ./...
 	go -C components/flannel test -trimpath ./...
 	go -C components/workload test -trimpath ./...
 
 # The components and the golden image, built from source as far as the cache lacks them.
-image: build
+image: ready-build build
 	$(SUDO) bin/haplane image build
 
 # Tests named TestLong are those of e2e-all, TestLive those of e2e-live.
-e2e: image
+e2e: ready-test image
 	$(SUDO) go test -tags e2e -count=1 -timeout 45m -p 1 -v -skip '^Test(Long|Live)' ./internal/agent ./internal/image ./internal/provider/nspawn ./e2e
 
-e2e-all: image
+e2e-all: ready-test image
 	$(SUDO) go test -tags e2e -count=1 -timeout 50m -v -run '^TestLong' ./e2e
 
-e2e-live: image
+e2e-live: ready-test image
 	$(SUDO) go test -tags e2e -count=1 -timeout 60m -v -run '^TestLive' ./e2e
 
-bench: image
+bench: ready-test image
 	$(SUDO) go run ./e2e/bench

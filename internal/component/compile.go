@@ -53,7 +53,7 @@ func (j job) compile(ctx context.Context, p program, path string, log io.Writer)
 // goCommand is the go command in dir. It is interrupted, with everything it
 // started, when ctx ends, so that it takes its temporary files with it.
 func goCommand(ctx context.Context, dir string, cgo bool, args ...string) *exec.Cmd {
-	cmd := exec.CommandContext(ctx, "go", args...)
+	cmd := exec.CommandContext(ctx, goProgram(), args...)
 	cmd.Dir = dir
 	cmd.Env = environment(os.Getenv, cgo)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}

@@ -3,6 +3,7 @@ package component
 import (
 	"context"
 	"fmt"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
@@ -12,13 +13,13 @@ import (
 // A tool is something of the build host that a build cannot do without.
 type tool struct {
 	name  string
-	pkg   string // the Debian package that has it
+	pkg   string // the Debian package that has it, if there is one that will do
 	probe string // how it is looked for; see present
 	note  string // follows the name where it is told as missing
 }
 
 var (
-	golang     = tool{name: "go", pkg: "golang-go", probe: "command", note: " (1.26 or newer, in the PATH that root has)"}
+	golang     = tool{name: "go", probe: "command", note: " (from https://go.dev/dl, in the PATH that root has or in /usr/local/go; Debian 12's own is too old)"}
 	gcc        = tool{name: "gcc", pkg: "gcc", probe: "command"}
 	libc       = tool{name: "libc.a", pkg: "libc6-dev", probe: "archive"}
 	pkgConfig  = tool{name: "pkg-config", pkg: "pkg-config", probe: "command"}
@@ -33,12 +34,12 @@ type MissingError struct {
 
 // Error names what is missing.
 func (e *MissingError) Error() string {
-	return "the components cannot be built here: missing " + strings.Join(e.Tools, ", ") +
-		" (apt-get install " + strings.Join(e.Packages, " ") + ")"
+	text := "the components cannot be built here: missing " + strings.Join(e.Tools, ", ")
+	if len(e.Packages) > 0 {
+		text += " (apt-get install " + strings.Join(e.Packages, " ") + ")"
+	}
+	return text
 }
-
-// Hint returns the command that mends it on Debian.
-func (e *MissingError) Hint() string { return "apt-get install " + strings.Join(e.Packages, " ") }
 
 // Check tells what this host lacks to build what is not ready-made, as a
 // *MissingError, and what is wrong with the choice of ready-made programs.
@@ -65,7 +66,9 @@ func checkTools(ctx context.Context, rows []row) error {
 			continue
 		}
 		missing.Tools = append(missing.Tools, t.name+t.note)
-		missing.Packages = append(missing.Packages, t.pkg)
+		if t.pkg != "" {
+			missing.Packages = append(missing.Packages, t.pkg)
+		}
 	}
 	if len(missing.Tools) == 0 {
 		return nil
@@ -81,9 +84,29 @@ func (t tool) present(ctx context.Context) bool {
 	case "pkg-config":
 		return exec.CommandContext(ctx, "pkg-config", "--exists", t.name).Run() == nil
 	default:
-		_, err := exec.LookPath(t.name)
+		_, err := exec.LookPath(t.program())
 		return err == nil
 	}
+}
+
+// goInstalled is where Go is that was unpacked as its own page says.
+const goInstalled = "/usr/local/go/bin/go"
+
+// program is what the tool is called as: Go is often not on root's PATH.
+func (t tool) program() string {
+	if t.name == golang.name {
+		return goProgram()
+	}
+	return t.name
+}
+
+func goProgram() string {
+	if _, err := exec.LookPath("go"); err != nil {
+		if _, err := os.Stat(goInstalled); err == nil {
+			return goInstalled
+		}
+	}
+	return "go"
 }
 
 func libseccompVersion(ctx context.Context) (string, error) {

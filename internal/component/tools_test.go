@@ -20,7 +20,7 @@ func TestMissingToolsAreNamedAtOnce(t *testing.T) {
 	if !errors.As(err, &missing) {
 		t.Fatalf("error %v, want a MissingError", err)
 	}
-	want := []string{"golang-go", "gcc", "libc6-dev", "pkg-config", "libseccomp-dev"}
+	want := []string{"gcc", "libc6-dev", "pkg-config", "libseccomp-dev"}
 	if !slices.Equal(missing.Packages, want) {
 		t.Errorf("packages %v, want %v", missing.Packages, want)
 	}
