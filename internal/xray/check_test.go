@@ -29,7 +29,7 @@ type checkCase struct {
 // cases are those of all subjects, one list beside the checks of each.
 func cases() []checkCase {
 	return slices.Concat(articleCases, identityCases, leaderCases, loadBalancerCases, etcdCases, certificateCases,
-		terminationCases, nodeCases, lookingCases, replicaCases, programCases)
+		terminationCases, nodeCases, lookingCases, replicaCases, programCases, extensionCases)
 }
 
 func healthy(identity spec.Identity) func() *evidence.Evidence {

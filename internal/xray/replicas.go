@@ -47,13 +47,17 @@ var apart = []struct {
 	{oneServiceRange, "%s hands out other Service addresses or ports"},
 }
 
-// apartNow names the nodes that are no replicas of the others.
+// apartNow names the nodes that are no replicas of the others, and what else no number of
+// replicas helps against.
 func (s *Scene) apartNow() string {
 	var out []string
 	for _, a := range apart {
 		if nodes := failedOn(a.check(s)); len(nodes) > 0 {
 			out = append(out, fmt.Sprintf(a.says, list(nodes)))
 		}
+	}
+	if len(failedOn(webhooksFailClosed(s))) > 0 {
+		out = append(out, "what a webhook guards is refused now")
 	}
 	return strings.Join(out, "; ")
 }

@@ -57,21 +57,31 @@ type reading struct {
 // readAll looks at everything. A look that does not come back in time, such as one
 // that waits for a credential plugin, is left behind.
 func readAll(ctx context.Context, client kubernetes.Interface, out *evidence.Cluster, timeout time.Duration) []evidence.Missing {
-	readings := make([]reading, len(looks))
+	failed := readings(ctx, client, out, looks)
+	if len(failed) == len(looks) {
+		return missing(out, failed, timeout, true)
+	}
+	failed = append(failed, readings(ctx, client, out, furtherLooks(out))...)
+	return append(missing(out, failed, timeout, false), tooMany(out)...)
+}
+
+// readings takes all looks at once, and returns those that failed.
+func readings(ctx context.Context, client kubernetes.Interface, out *evidence.Cluster, looks []look) []reading {
+	all := make([]reading, len(looks))
 	var group sync.WaitGroup
 	for i, l := range looks {
-		group.Go(func() { readings[i] = l.within(ctx, client) })
+		group.Go(func() { all[i] = l.within(ctx, client) })
 	}
 	group.Wait()
 	var failed []reading
-	for _, r := range readings {
+	for _, r := range all {
 		if r.err != nil {
 			failed = append(failed, r)
 			continue
 		}
 		r.put(out)
 	}
-	return missing(out, failed, timeout)
+	return failed
 }
 
 func (l look) within(ctx context.Context, client kubernetes.Interface) reading {
@@ -90,7 +100,7 @@ func (l look) within(ctx context.Context, client kubernetes.Interface) reading {
 
 // missing says what could not be read. Where nothing could, and for one reason, it
 // is said once.
-func missing(c *evidence.Cluster, failed []reading, timeout time.Duration) []evidence.Missing {
+func missing(c *evidence.Cluster, failed []reading, timeout time.Duration, nothing bool) []evidence.Missing {
 	out := []evidence.Missing{}
 	kinds := map[trouble]bool{}
 	for _, r := range failed {
@@ -99,7 +109,7 @@ func missing(c *evidence.Cluster, failed []reading, timeout time.Duration) []evi
 		out = append(out, evidence.Missing{Way: evidence.API, Source: fmt.Sprintf("%s at %s", r.look.what, c.Server),
 			Err: kind.tell(r.err, timeout), Fix: kind.fix(r.look, c.Context)})
 	}
-	if len(failed) == len(looks) && len(kinds) == 1 {
+	if nothing && len(kinds) == 1 {
 		out = out[:1]
 		out[0].Source = c.Server
 	}

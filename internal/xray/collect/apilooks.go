@@ -34,6 +34,10 @@ var looks = []look{
 	{"endpoints default/kubernetes", "get of endpoints in default", endpoints},
 	{"endpointslices of default/kubernetes", "list of endpointslices.discovery.k8s.io in default", slicesOf},
 	{"servicecidrs", "list of servicecidrs.networking.k8s.io", serviceCIDRs},
+	{"validatingwebhookconfigurations", "list of validatingwebhookconfigurations.admissionregistration.k8s.io", validating},
+	{"mutatingwebhookconfigurations", "list of mutatingwebhookconfigurations.admissionregistration.k8s.io", mutating},
+	{"apiservices", "list of apiservices.apiregistration.k8s.io", apiServices},
+	{"customresourcedefinitions", "list of customresourcedefinitions.apiextensions.k8s.io", conversions},
 }
 
 const kubernetesService = "kubernetes"

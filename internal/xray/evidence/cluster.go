@@ -27,7 +27,14 @@ type Cluster struct {
 	Nodes        []corev1.Node
 	Pods         []corev1.Pod           // of kube-system
 	Leases       []coordinationv1.Lease // of kube-system
-	ReadAt       time.Time              // when the leases were read, by the clock of the host that looks
+	// Webhooks of admission and conversion, and APIs that others serve. Backings are the
+	// Services of both.
+	Webhooks    []Webhook
+	APIServices []APIService
+	Backings    []Backing
+	// Namespaces are the labels of those that the cluster lives by, and of Backings.
+	Namespaces map[string]map[string]string
+	ReadAt     time.Time // when the leases were read, by the clock of the host that looks
 }
 
 // A Server is one that serves the API, asked from the host that looks.

@@ -20,6 +20,7 @@ func (m maker) api() *evidence.Cluster {
 	out := &evidence.Cluster{
 		Server: "https://" + Endpoint, Context: "kubernetes-admin@demo", Version: KubernetesVersion,
 		ServiceCIDRs: []string{ServiceCIDR}, Service: service(), ReadAt: At.Add(time.Second),
+		Webhooks: []evidence.Webhook{}, APIServices: []evidence.APIService{}, Backings: []evidence.Backing{},
 	}
 	addresses := []string{LoadBalancerAddress}
 	if m.identity != spec.Shared {
