@@ -20,7 +20,7 @@ import (
 
 // faults are all of them; those that restart nothing come first.
 func faults() []fault {
-	return slices.Concat(loadBalancerFaults, fileFaults, objectFaults, networkFaults, leaderFaults, etcdFaults, certificateFaults, apiServerFaults)
+	return slices.Concat(loadBalancerFaults, fileFaults, objectFaults, networkFaults, liveFaults, leaderFaults, etcdFaults, certificateFaults, apiServerFaults)
 }
 
 // loadBalancerFaults change HAProxy's configuration.
