@@ -27,6 +27,9 @@ right: the load balancer and nothing else.`,
 			if o.Endpoint, err = netip.ParseAddrPort(endpoint); err != nil {
 				return usageError{fmt.Errorf("--endpoint must be an address and a port such as 10.10.10.3:6443, not %q", endpoint)}
 			}
+			if _, err := readKubeconfig(cmd.Context(), o.Kubeconfig, ""); err != nil {
+				return usageError{err}
+			}
 			o.Log = slog.New(slog.NewTextHandler(a.Err, nil))
 			return agent.Run(cmd.Context(), o)
 		},

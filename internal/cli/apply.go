@@ -77,7 +77,7 @@ changed.`,
 			if err := f.check(); err != nil {
 				return err
 			}
-			q, err := a.wanted(cmd.Flags().Changed("cluster"))
+			q, err := a.wanted(cmd.Context(), cmd.Flags().Changed("cluster"))
 			if err != nil {
 				return err
 			}
@@ -96,9 +96,9 @@ changed.`,
 }
 
 // wanted is readRequest of a cluster that exists.
-func (a *app) wanted(named bool) (cluster.Request, error) {
+func (a *app) wanted(ctx context.Context, named bool) (cluster.Request, error) {
 	if a.file != "" {
-		return a.readRequest(named)
+		return a.readRequest(ctx, named)
 	}
 	h, err := a.find() // the plan tells of a change that was cut off
 	if err != nil {

@@ -24,7 +24,7 @@ restarted and, for etcd, how many failures are tolerated before and after each s
   haplane plan --cluster blue -o json`,
 		Args: usage(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			q, err := a.readRequest(cmd.Flags().Changed("cluster"))
+			q, err := a.readRequest(cmd.Context(), cmd.Flags().Changed("cluster"))
 			if err != nil {
 				return err
 			}

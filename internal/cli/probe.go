@@ -15,12 +15,15 @@ import (
 	"github.com/haplane/haplane/internal/probe"
 	"github.com/haplane/haplane/internal/view"
 	"github.com/haplane/haplane/internal/view/probehtml"
+	"github.com/haplane/haplane/internal/xray/collect"
 )
 
 // A probeRun is one measurement, as its flags have it.
 type probeRun struct {
 	*app
 	kubeconfig string
+	context    string
+	api        *collect.Kubeconfig // that of --kubeconfig
 	lasts      time.Duration
 	kinds      []string
 	options    probe.Options
@@ -46,6 +49,7 @@ func (p *probeRun) command() *cobra.Command {
 	p.addClusterFlag(cmd)
 	f := cmd.Flags()
 	f.StringVar(&p.kubeconfig, "kubeconfig", "", "kubeconfig of a cluster that haplane did not make")
+	f.StringVar(&p.context, "context", "", "context of the kubeconfig (default: its current one)")
 	f.DurationVar(&p.lasts, "for", time.Minute, "how long to measure, without a COMMAND")
 	f.Float64Var(&p.options.Rate, "rate", probe.DefaultRate, "requests a second in each lane")
 	f.DurationVar(&p.options.Timeout, "timeout", probe.DefaultTimeout, "when a request has failed, from when it is due")
@@ -107,6 +111,8 @@ func (p *probeRun) check(cmd *cobra.Command, args []string) error {
 		return fmt.Errorf("--rate must be more than 0 and at most %d", maxRate)
 	case !slices.Contains(probeOutputs, p.output):
 		return fmt.Errorf("--output must be %s, not %q", strings.Join(probeOutputs, ", "), p.output)
+	case changed("context") && p.kubeconfig == "":
+		return errors.New("--context needs --kubeconfig")
 	case changed("to"):
 		if err := checkTarget("--to", p.to); err != nil {
 			return err
@@ -119,6 +125,11 @@ func (p *probeRun) check(cmd *cobra.Command, args []string) error {
 	}
 	if p.kubeconfig != "" && slices.Contains(p.kinds, kubeprobe.Direct) {
 		return errors.New("--lanes: direct needs a cluster that haplane made, whose API servers it knows")
+	}
+	if p.kubeconfig != "" {
+		var err error
+		p.api, err = readKubeconfig(cmd.Context(), p.kubeconfig, p.context)
+		return err
 	}
 	return nil
 }

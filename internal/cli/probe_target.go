@@ -2,7 +2,6 @@ package cli
 
 import (
 	"fmt"
-	"os"
 
 	"github.com/haplane/haplane/internal/kubeprobe"
 	"github.com/haplane/haplane/internal/probe"
@@ -25,13 +24,12 @@ func (p *probeRun) lanes() ([]probe.Lane, error) {
 
 // target returns the lanes that it has unless others are wanted as well.
 func (p *probeRun) target() (*kubeprobe.Target, []string, error) {
-	if p.kubeconfig != "" {
-		data, err := os.ReadFile(p.kubeconfig)
-		if err != nil {
-			return nil, nil, fmt.Errorf("read kubeconfig: %w", err)
+	if p.api != nil {
+		config, _, wrong := p.api.Config()
+		if wrong != nil { // it was right a moment ago
+			return nil, nil, fmt.Errorf("read kubeconfig: %s: %s", wrong.Source, wrong.Err)
 		}
-		t, err := kubeprobe.NewTarget(data, nil)
-		return t, anyCluster, err
+		return kubeprobe.ForConfig(config, nil), anyCluster, nil
 	}
 	h, err := p.open()
 	if err != nil {

@@ -25,7 +25,7 @@ keys and certificates differ; for a cluster that exists its own are written.`,
 			if dir == "" {
 				return usageError{fmt.Errorf("--output is required; see '%s --help'", cmd.CommandPath())}
 			}
-			q, err := a.readRequest(cmd.Flags().Changed("cluster"))
+			q, err := a.readRequest(cmd.Context(), cmd.Flags().Changed("cluster"))
 			if err != nil {
 				return err
 			}

@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/haplane/haplane/internal/change"
 	"github.com/haplane/haplane/internal/cluster"
@@ -33,16 +34,17 @@ type Streams struct{ In, Out, Err *os.File }
 // An app is one run of the program.
 type app struct {
 	Streams
-	cluster string // --cluster
-	file    string // --file
-	verbose bool   // --verbose
-	quiet   bool   // --quiet
-	log     string // path of the log file, once there is one
+	cluster string   // --cluster
+	file    string   // --file
+	verbose bool     // --verbose
+	quiet   bool     // --quiet
+	log     string   // path of the log file, once there is one
+	args    []string // of the program
 }
 
 // Run runs the command of the given arguments and returns its exit code.
 func Run(ctx context.Context, args []string, s Streams) int {
-	a := &app{Streams: s}
+	a := &app{Streams: s, args: args}
 	root := a.root()
 	root.SetArgs(args)
 	root.SetOut(s.Out)
@@ -133,14 +135,34 @@ behind a load balancer, and removes them again.`,
 	})
 	root.PersistentFlags().BoolVarP(&a.verbose, "verbose", "v", false, "show everything that goes to the log file as well")
 	root.PersistentFlags().BoolVarP(&a.quiet, "quiet", "q", false, "show no progress, only results and errors")
-	root.PersistentPreRunE = func(*cobra.Command, []string) error {
+	root.PersistentPreRunE = func(cmd *cobra.Command, _ []string) error {
 		if a.verbose && a.quiet {
 			return usageError{errors.New("--verbose and --quiet exclude each other")}
+		}
+		if cmd.Name() == "xray" { // which says all its mistakes at once
+			return nil
+		}
+		if err := errors.Join(emptyFlags(cmd.Flags())...); err != nil {
+			return usageError{err}
 		}
 		return nil
 	}
 	root.AddCommand(a.up(), a.plan(), a.apply(), a.node(), a.down(), a.stop(), a.start(), a.status(), a.xray(), a.initFile(), a.schema(), a.render(), a.kubeconfig(), a.kubectl(), a.probe(), a.ssh(), a.logs(), a.image(), a.agent(), a.version())
 	return root
+}
+
+// emptyFlags are errors: what a script leaves empty by mistake must not be the default.
+func emptyFlags(flags *pflag.FlagSet, but ...string) []error {
+	var errs []error
+	flags.Visit(func(f *pflag.Flag) {
+		list, isList := f.Value.(pflag.SliceValue)
+		switch {
+		case slices.Contains(but, f.Name):
+		case isList && len(list.GetSlice()) == 0, f.Value.Type() == "string" && f.Value.String() == "":
+			errs = append(errs, fmt.Errorf("--%s must not be empty", f.Name))
+		}
+	})
+	return errs
 }
 
 // usage makes what cobra says of arguments an error of usage.

@@ -1,10 +1,9 @@
 package cli
 
 import (
+	"context"
 	"errors"
 	"fmt"
-	"io"
-	"os"
 
 	"github.com/spf13/cobra"
 
@@ -34,7 +33,7 @@ for such a cluster.`,
   haplane up -f blue.yaml --dry-run`,
 		Args: usage(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			q, err := a.readRequest(cmd.Flags().Changed("cluster"))
+			q, err := a.readRequest(cmd.Context(), cmd.Flags().Changed("cluster"))
 			if err != nil {
 				return err
 			}
@@ -105,7 +104,7 @@ func (a *app) runUp(cmd *cobra.Command, q cluster.Request, f *changeFlags, merge
 // readRequest reads the cluster file, else takes the one that the cluster was made
 // from, else the defaults. --cluster names the cluster where the file does not, and must
 // not contradict it.
-func (a *app) readRequest(named bool) (cluster.Request, error) {
+func (a *app) readRequest(ctx context.Context, named bool) (cluster.Request, error) {
 	if a.file == "" {
 		if made, err := madeFrom(a.cluster); made != nil || err != nil {
 			return cluster.Request{Wanted: made}, err
@@ -116,7 +115,7 @@ func (a *app) readRequest(named bool) (cluster.Request, error) {
 		}
 		return cluster.Request{Wanted: c}, nil
 	}
-	name, data, err := a.readFile()
+	name, data, err := a.readFile(ctx)
 	if err != nil {
 		return cluster.Request{}, usageError{err}
 	}
@@ -145,16 +144,4 @@ func parseCluster(file string, data []byte, cluster string, named bool) (*spec.C
 		return nil, usageError{fmt.Errorf("%s: metadata.name is %q, but --cluster is %q", file, c.Metadata.Name, cluster)}
 	}
 	return c, nil
-}
-
-func (a *app) readFile() (string, []byte, error) {
-	if a.file == "-" {
-		data, err := io.ReadAll(a.In)
-		return "standard input", data, err
-	}
-	data, err := os.ReadFile(a.file)
-	if err != nil {
-		return "", nil, fmt.Errorf("read cluster file: %w", err)
-	}
-	return a.file, data, nil
 }

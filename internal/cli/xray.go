@@ -6,6 +6,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/haplane/haplane/internal/xray"
+	"github.com/haplane/haplane/internal/xray/collect"
 	"github.com/haplane/haplane/spec"
 )
 
@@ -19,7 +20,7 @@ type xrayRun struct {
 	sshConfig  string
 	kubeconfig string
 	context    string
-	dir        string
+	dirs       []string
 
 	expect  string
 	only    []string
@@ -33,8 +34,9 @@ type xrayRun struct {
 	to     string
 	color  string
 
-	expected *spec.Cluster // the cluster file
-	own      bool          // the cluster is named, with --cluster or by nothing else
+	api      *collect.Kubeconfig // that of --kubeconfig
+	expected *spec.Cluster       // the cluster file
+	own      bool                // the cluster is named, with --cluster or by nothing else
 }
 
 func (a *app) xray() *cobra.Command { return (&xrayRun{app: a}).command() }
@@ -47,7 +49,7 @@ func (x *xrayRun) command() *cobra.Command {
 		Example: xrayExample,
 		Args:    usage(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if err := x.check(cmd.Flags().Changed); err != nil {
+			if err := x.check(cmd.Context(), cmd.Flags()); err != nil {
 				return usageError{err}
 			}
 			if x.list || x.explain != "" {
@@ -82,7 +84,8 @@ Ways in; those that are given are taken together:
                   did not make, by their addresses. With --dir or --machines only what is expected.
   --machines      hosts that your ssh reaches, as root or with sudo that asks for no password
   --kubeconfig    what the API shows
-  --dir           copies of files, DIR/NODE/etc/kubernetes/...; on its own nothing is asked live
+  --dir           copies of files, DIR/NODE/etc/kubernetes/...; on its own nothing is asked live.
+                  Given several times, the machines of all are one cluster's
 What no way in shows is skipped, and never passes. With -v the report has what was seen of
 passes and skips as well.
 
@@ -104,7 +107,7 @@ func (x *xrayRun) addWays(cmd *cobra.Command) {
 	f.StringVar(&x.sshConfig, "ssh-config", "", "ssh_config file for these hosts (default: your own)")
 	f.StringVar(&x.kubeconfig, "kubeconfig", "", "kubeconfig to ask the API with")
 	f.StringVar(&x.context, "context", "", "context of the kubeconfig (default: its current one)")
-	f.StringVar(&x.dir, "dir", "", "folder with copies of files of the machines")
+	f.StringArrayVar(&x.dirs, "dir", nil, "folder with copies of files of the machines; may be given several times")
 	f.DurationVar(&x.timeout, "timeout", xrayTimeout, "how long each source may take")
 	_ = cmd.MarkFlagDirname("dir")
 	x.complete(cmd, "context", x.contexts)

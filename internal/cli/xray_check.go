@@ -1,11 +1,14 @@
 package cli
 
 import (
+	"context"
 	"errors"
 	"fmt"
-	"os"
+	"path/filepath"
 	"slices"
 	"strings"
+
+	"github.com/spf13/pflag"
 
 	"github.com/haplane/haplane/internal/store"
 	"github.com/haplane/haplane/internal/xray"
@@ -14,7 +17,8 @@ import (
 
 // check returns everything that is wrong with the flags, before anything is touched.
 // It reads the cluster file.
-func (x *xrayRun) check(given func(flag string) bool) error {
+func (x *xrayRun) check(ctx context.Context, flags *pflag.FlagSet) error {
+	given := flags.Changed
 	var errs []error
 	wrong := func(format string, args ...any) { errs = append(errs, fmt.Errorf(format, args...)) }
 	x.own = given("cluster") || !given("file") && !given("machines") && !given("kubeconfig") && !given("dir")
@@ -34,9 +38,10 @@ func (x *xrayRun) check(given func(flag string) bool) error {
 	}
 	errs = append(errs, x.checkIDs(given)...)
 	errs = append(errs, x.checkWays(given)...)
-	errs = append(errs, x.checkPaths(given)...)
+	errs = append(errs, x.checkPaths(ctx, given)...)
+	errs = append(errs, emptyFlags(flags, "kubeconfig", "ssh-config", "dir", "output", "color", "fail-on", "expect", "explain", "cluster", "to")...)
 	if given("file") {
-		errs = append(errs, x.readExpected(given("cluster")))
+		errs = append(errs, x.readExpected(ctx, given("cluster")))
 	}
 	return errors.Join(errs...)
 }
@@ -110,26 +115,25 @@ func (x *xrayRun) checkWays(given func(string) bool) []error {
 }
 
 // checkPaths reports what files are not there or are something else.
-func (x *xrayRun) checkPaths(given func(string) bool) []error {
+func (x *xrayRun) checkPaths(ctx context.Context, given func(string) bool) []error {
 	var errs []error
-	for _, p := range []struct {
-		flag, path string
-		dir        bool
-	}{{"kubeconfig", x.kubeconfig, false}, {"ssh-config", x.sshConfig, false}, {"dir", x.dir, true}} {
-		if !given(p.flag) {
-			continue
+	if given("kubeconfig") {
+		var err error
+		if x.api, err = readKubeconfig(ctx, x.kubeconfig, x.context); err != nil {
+			errs = append(errs, err)
 		}
-		info, err := os.Stat(p.path)
-		switch {
-		case p.path == "":
-			errs = append(errs, fmt.Errorf("--%s must not be empty", p.flag))
-		case err != nil:
-			errs = append(errs, fmt.Errorf("--%s: %w", p.flag, err))
-		case p.dir && !info.IsDir():
-			errs = append(errs, fmt.Errorf("--%s: %s is not a folder", p.flag, p.path))
-		case !p.dir && info.IsDir():
-			errs = append(errs, fmt.Errorf("--%s: %s is a folder", p.flag, p.path))
+	}
+	if given("ssh-config") {
+		errs = append(errs, checkPath("ssh-config", x.sshConfig, false))
+	}
+	seen := map[string]bool{}
+	for _, dir := range x.dirs {
+		path := filepath.Clean(dir)
+		if seen[path] {
+			errs = append(errs, fmt.Errorf("--dir: %s is there twice", dir))
 		}
+		seen[path] = true
+		errs = append(errs, checkPath("dir", dir, true))
 	}
 	if given("to") {
 		errs = append(errs, checkTarget("--to", x.to))
@@ -137,8 +141,8 @@ func (x *xrayRun) checkPaths(given func(string) bool) []error {
 	return errs
 }
 
-func (x *xrayRun) readExpected(named bool) error {
-	name, data, err := x.readFile()
+func (x *xrayRun) readExpected(ctx context.Context, named bool) error {
+	name, data, err := x.readFile(ctx)
 	if err != nil {
 		return err
 	}

@@ -62,9 +62,9 @@ func hostOf(destination string) string { return destination[strings.LastIndex(de
 
 // collectOptions are what the flags say on their own.
 func (x *xrayRun) collectOptions() collect.Options {
-	o := collect.Options{Folder: x.dir, Timeout: x.timeout, Expectation: xray.Expectation{Identity: spec.Identity(x.expect), Cluster: x.expected}}
-	if x.kubeconfig != "" {
-		o.Kubeconfig = &collect.Kubeconfig{Path: x.kubeconfig, Context: x.context}
+	o := collect.Options{Folders: x.dirs, Timeout: x.timeout, Expectation: xray.Expectation{Identity: spec.Identity(x.expect), Cluster: x.expected}}
+	if x.api != nil {
+		o.Kubeconfig = x.api
 	}
 	return o
 }
@@ -109,7 +109,7 @@ func (x *xrayRun) hosts(o *collect.Options) (reach, error) {
 		return to, nil
 	case x.own:
 		return x.made(o, x.cluster)
-	case x.expected != nil && x.dir == "":
+	case x.expected != nil && len(x.dirs) == 0:
 		to, err := x.made(o, x.expected.Metadata.Name)
 		if errors.Is(err, store.ErrNoCluster) || x.sshConfig != "" {
 			return reach{hosts: byAddress(x.expected), config: x.sshConfig}, nil

@@ -3,6 +3,7 @@ package cli
 import (
 	"os"
 	"path/filepath"
+	"slices"
 	"testing"
 	"time"
 
@@ -23,6 +24,13 @@ spec:
   - {role: load-balancer, address: 10.10.10.3}
 `
 
+const administrators = `apiVersion: v1
+kind: Config
+clusters: [{name: c, cluster: {server: "https://10.10.10.3:6443"}}]
+contexts: [{name: x, context: {cluster: c}}, {name: z, context: {cluster: c}}]
+current-context: z
+`
+
 // Which machines are looked into, and what is expected, by the flags that are given.
 func TestXrayWays(t *testing.T) {
 	t.Setenv("HAPLANE_HOME", t.TempDir())
@@ -31,12 +39,16 @@ func TestXrayWays(t *testing.T) {
 	if err := os.WriteFile(file, []byte(elsewhere), 0o644); err != nil {
 		t.Fatal(err)
 	}
+	api, other := filepath.Join(dir, "admin.conf"), t.TempDir()
+	if err := os.WriteFile(api, []byte(administrators), 0o600); err != nil {
+		t.Fatal(err)
+	}
 	byAddress := []host{{"cp-1", "10.10.10.61"}, {"lb-1", "10.10.10.3"}}
 	for name, test := range map[string]struct {
 		args   []string
 		hosts  []host
 		config string
-		dir    string
+		dirs   []string
 		api    *collect.Kubeconfig
 		expect spec.Identity // of the cluster file
 	}{
@@ -45,11 +57,12 @@ func TestXrayWays(t *testing.T) {
 		"cluster file":      {args: []string{"-f", file}, hosts: byAddress, expect: spec.PerNode},
 		"file and config":   {args: []string{"-f", file, "--ssh-config", file}, hosts: byAddress, config: file, expect: spec.PerNode},
 		"file and machines": {args: []string{"-f", file, "--machines", "a"}, hosts: []host{{"a", "a"}}, expect: spec.PerNode},
-		"file and folder":   {args: []string{"-f", file, "--dir", dir}, dir: dir, expect: spec.PerNode},
-		"folder":            {args: []string{"--dir", dir}, dir: dir},
-		"kubeconfig":        {args: []string{"--kubeconfig", file, "--context", "x"}, api: &collect.Kubeconfig{Path: file, Context: "x"}},
-		"all": {args: []string{"-f", file, "--machines", "a", "--dir", dir, "--kubeconfig", file}, hosts: []host{{"a", "a"}}, dir: dir,
-			api: &collect.Kubeconfig{Path: file}, expect: spec.PerNode},
+		"file and folder":   {args: []string{"-f", file, "--dir", dir}, dirs: []string{dir}, expect: spec.PerNode},
+		"folder":            {args: []string{"--dir", dir}, dirs: []string{dir}},
+		"folders":           {args: []string{"--dir", dir, "--dir", other}, dirs: []string{dir, other}},
+		"kubeconfig":        {args: []string{"--kubeconfig", api, "--context", "x"}, api: &collect.Kubeconfig{Path: api, Context: "x"}},
+		"all": {args: []string{"-f", file, "--machines", "a", "--dir", dir, "--kubeconfig", api}, hosts: []host{{"a", "a"}}, dirs: []string{dir},
+			api: &collect.Kubeconfig{Path: api}, expect: spec.PerNode},
 	} {
 		t.Run(name, func(t *testing.T) {
 			x := parsedXray(t, append(test.args, "--timeout", "3s", "--expect", "shared")...)
@@ -66,7 +79,7 @@ func TestXrayWays(t *testing.T) {
 			if c := o.Expectation.Cluster; c != nil {
 				expect = c.Spec.Identity
 			}
-			if expect != test.expect || o.Expectation.Identity != spec.Shared || o.Timeout != 3*time.Second || o.Folder != test.dir {
+			if expect != test.expect || o.Expectation.Identity != spec.Shared || o.Timeout != 3*time.Second || !slices.Equal(o.Folders, test.dirs) {
 				t.Errorf("cluster file %q, want %q; %+v", expect, test.expect, o)
 			}
 			if diff := cmp.Diff(test.api, o.Kubeconfig); diff != "" {
@@ -84,7 +97,7 @@ func parsedXray(t *testing.T, args ...string) *xrayRun {
 	if err := cmd.ParseFlags(args); err != nil {
 		t.Fatal(err)
 	}
-	if err := x.check(cmd.Flags().Changed); err != nil {
+	if err := x.check(t.Context(), cmd.Flags()); err != nil {
 		t.Fatal(err)
 	}
 	return x

@@ -5,6 +5,8 @@ package collect
 
 import (
 	"context"
+	"fmt"
+	"path/filepath"
 	"sync"
 	"time"
 
@@ -19,7 +21,7 @@ import (
 type Options struct {
 	Machines    []machine.Machine
 	Kubeconfig  *Kubeconfig
-	Folder      string
+	Folders     []string
 	Expectation xray.Expectation
 	Timeout     time.Duration // for each source
 }
@@ -42,9 +44,9 @@ func Collect(ctx context.Context, o Options) *evidence.Evidence {
 		e.Ways = append(e.Ways, evidence.API)
 		group.Go(func() { config, e.API, early, missing[1] = byKubeconfig(ctx, o) })
 	}
-	if o.Folder != "" {
+	if len(o.Folders) > 0 {
 		e.Ways = append(e.Ways, evidence.Folder)
-		group.Go(func() { copies, missing[2] = Folder(o.Folder) })
+		group.Go(func() { copies, missing[2] = folders(o.Folders) })
 	}
 	group.Wait()
 	e.Machines = Merge(live, copies)
@@ -63,6 +65,29 @@ func Collect(ctx context.Context, o Options) *evidence.Evidence {
 		takeVersions(scene)
 	}
 	return e
+}
+
+// folders are the machines of all folders. Which of two copies of a machine is true nobody
+// knows: the later one is left out, and said to be.
+func folders(dirs []string) ([]*evidence.Machine, []evidence.Missing) {
+	var out []*evidence.Machine
+	var missing []evidence.Missing
+	found := map[string]string{}
+	for _, dir := range dirs {
+		machines, lost := Folder(dir)
+		missing = append(missing, lost...)
+		for _, m := range machines {
+			if other, ok := found[m.Name]; ok {
+				missing = append(missing, evidence.Missing{Way: evidence.Folder, Source: filepath.Join(dir, m.Name),
+					Err: fmt.Sprintf("machine %s is in %s, too, and this copy was not looked at", m.Name, other),
+					Fix: "Give each machine a folder of its own, whose name is the machine's."})
+				continue
+			}
+			found[m.Name] = dir
+			out = append(out, m)
+		}
+	}
+	return out, missing
 }
 
 // patience is how long the servers wait for the API, over whose connections some can be
