@@ -71,6 +71,9 @@ func container(c corev1.Container) (string, []string) {
 	argv := append(append([]string{}, c.Command...), c.Args...)
 	for i := range argv {
 		argv[i] = references(argv[i], c.Env)
+		if slices.Contains(shells, path.Base(argv[0])) {
+			argv[i] = shellVariables(argv[i], c.Env)
+		}
 	}
 	if len(c.Command) > 0 {
 		return Process(argv)
@@ -94,6 +97,22 @@ func references(text string, env []corev1.EnvVar) string {
 		}
 		for _, e := range slices.Backward(env) {
 			if e.Name == m[2:len(m)-1] && e.ValueFrom == nil {
+				return e.Value
+			}
+		}
+		return m
+	})
+}
+
+var shellVariable = regexp.MustCompile(`\$\{[a-zA-Z_][a-zA-Z0-9_]*\}`)
+
+// shellVariables replaces ${NAME} in a script by what the manifest says. What the script
+// sets itself, and what only the kubelet knows, stays as it is written.
+func shellVariables(text string, env []corev1.EnvVar) string {
+	return shellVariable.ReplaceAllStringFunc(text, func(m string) string {
+		name := m[2 : len(m)-1]
+		for _, e := range slices.Backward(env) {
+			if e.Name == name && e.ValueFrom == nil && !strings.Contains(text, name+"=") {
 				return e.Value
 			}
 		}

@@ -58,6 +58,35 @@ func TestManifestErrors(t *testing.T) {
 	}
 }
 
+func TestVariablesOfAScript(t *testing.T) {
+	pod, err := Manifest(`apiVersion: v1
+kind: Pod
+spec:
+  containers:
+  - image: x
+    command: [/bin/sh, -c, "OWN=1; exec nice -n -19 etcd --name=${NODE_1_NAME} --a=${OWN} --b=${HOST_IP} --c=${UNKNOWN}"]
+    env:
+    - {name: NODE_1_NAME, value: node-1}
+    - {name: OWN, value: "2"}
+    - {name: HOST_IP, valueFrom: {fieldRef: {fieldPath: status.hostIP}}}
+  - image: x
+    command: [kube-scheduler, "--name=${NODE_1_NAME}"]
+    env:
+    - {name: NODE_1_NAME, value: node-1}
+`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got [][]string
+	for _, p := range Pod(pod, evidence.FromManifest, "x") {
+		got = append(got, p.Argv)
+	}
+	want := [][]string{{"etcd", "--name=node-1", "--a=${OWN}", "--b=${HOST_IP}", "--c=${UNKNOWN}"}, {"kube-scheduler", "--name=${NODE_1_NAME}"}}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Error(diff)
+	}
+}
+
 func TestPod(t *testing.T) {
 	seconds := func(n int64) *int64 { return &n }
 	container := func(image string, command ...string) corev1.Container {

@@ -9,8 +9,9 @@ import (
 // wrappers start the program that their arguments name, and shells one of those of
 // a script.
 var (
-	wrappers = []string{"kube", "hyperkube", "go-runner", "tini", "dumb-init", "env", "nice", "ionice", "chrt", "exec", "taskset", "numactl"}
-	shells   = []string{"sh", "bash", "dash", "ash"}
+	wrappers = []string{"kube", "hyperkube", "go-runner", "tini", "dumb-init", "catatonit", "env", "nice", "ionice", "chrt", "exec", "taskset", "numactl", "setpriv",
+		"kubenswrapper", "watch-termination"} // the last two are OpenShift's
+	shells = []string{"sh", "bash", "dash", "ash"}
 )
 
 // maxWrapped is how many programs may start one another.
