@@ -49,6 +49,7 @@ func newHost(name string, way evidence.Way, files shelf) *host {
 func (h *host) interpret() {
 	h.programs = h.findPrograms()
 	for i := range h.programs {
+		h.openshift(&h.programs[i])
 		h.configuration(&h.programs[i])
 		h.filesOf(&h.programs[i])
 	}
