@@ -82,23 +82,26 @@ func (s *Scene) judgeUsage(u usage) Finding {
 	where, whose := s.placeOf(u)
 	observed := fmt.Sprintf("%s asks %s%s", u.who, u.to, whose)
 	if u.who == agentName || slices.Contains(besideAPIServer, u.who) {
-		return judgeBeside(u, where, observed)
+		return s.judgeBeside(u, where, observed)
 	}
 	// A person may want to ask one API server; a node never does.
 	bad, isNode := Warn, slices.Contains(everyNode, u.who)
 	if isNode {
 		bad = Fail
 	}
-	switch expected := s.balancerText(); where {
+	expected := s.balancerText()
+	switch where {
 	case balancerPlace:
 		return u.at.pass("%s", observed)
-	case self: // as kubeadm has it for kubelets; the node fails with its API server either way
-		return u.at.judge(isNode || len(s.ControlPlane()) == 1, Warn, expected, observed)
+	case self: // as kubeadm has it for kubelets; the node fails with its API server either way. By loopback nobody uses it elsewhere
+		return u.at.judge(isNode || loopback(u.to) || len(s.ControlPlane()) == 1, Warn, expected, observed)
 	case other, nobody:
 		return u.at.judge(false, bad, expected, observed)
-	default:
-		return u.at.warn(expected, observed+", which is nothing that was seen")
 	}
+	if loopback(u.to) && !isNode {
+		return u.at.skip("%s: what listens there was not seen", observed)
+	}
+	return u.at.warn(expected, observed+", which is nothing that was seen")
 }
 
 func (s *Scene) balancerText() string {
@@ -108,15 +111,15 @@ func (s *Scene) balancerText() string {
 	return "the load balancer " + s.Endpoint
 }
 
-func judgeBeside(u usage, where place, observed string) Finding {
+func (s *Scene) judgeBeside(u usage, where place, observed string) Finding {
 	const expected = "the API server on its own machine"
 	switch where {
 	case self:
 		return u.at.pass("%s", observed)
 	case other, nobody:
 		return u.at.fail(expected, observed)
-	case balancerPlace:
-		return u.at.warn(expected, observed+": it may lead while it talks to another machine")
+	case balancerPlace: // with one API server there is no other
+		return u.at.judge(len(s.ControlPlane()) == 1, Warn, expected, observed+": it may lead while it talks to another machine")
 	}
 	return u.at.warn(expected, observed+", which is nothing that was seen")
 }

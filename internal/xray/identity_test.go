@@ -196,6 +196,12 @@ var kubeconfigCases = []checkCase{
 	{check: "kubeconfig-servers", name: "a scheduler asks a closed port", status: Fail, node: "cp-1", says: "nothing listens", change: pointTo("cp-1", evidencetest.SchedulerConf, "127.0.0.1:8443")},
 	{check: "kubeconfig-servers", name: "an agent asks another node", status: Fail, node: "cp-2", says: "haplane agent asks 10.10.10.13:6443", change: pointTo("cp-2", "/etc/kubernetes/haplane-agent.conf", "10.10.10.13:6443")},
 	{check: "kubeconfig-servers", name: "admin.conf asks one node", status: Warn, node: "cp-2", says: "admin.conf asks 10.10.10.11:6443", change: pointTo("cp-2", evidencetest.AdminConf, "10.10.10.11:6443")},
+	{check: "kubeconfig-servers", name: "admin.conf asks its own machine by its address", status: Warn, node: "cp-2", says: "admin.conf asks 10.10.10.12:6443, its own", change: pointTo("cp-2", evidencetest.AdminConf, "10.10.10.12:6443")},
+	{check: "kubeconfig-servers", name: "admin.conf asks loopback", status: Pass, says: "admin.conf to localhost:6443", change: pointTo("cp-2", evidencetest.AdminConf, "localhost:6443")},
+	{check: "kubeconfig-servers", name: "admin.conf asks loopback, where nothing listens", status: Warn, node: "cp-2", says: "nothing listens", change: pointTo("cp-2", evidencetest.AdminConf, "localhost:8443")},
+	{check: "kubeconfig-servers", name: "admin.conf asks loopback, of a program that is not seen", of: inFolder(healthy(spec.Shared)), status: Skip, node: "worker-1", says: "what listens there", change: func(e *evidence.Evidence) {
+		evidencetest.Machine(e, "worker-1").Kubeconfigs[evidencetest.AdminConf] = evidence.Kubeconfig{Path: evidencetest.AdminConf, Server: "https://localhost:6443"}
+	}},
 	{check: "kubeconfig-servers", name: "a kubelet asks nobody known", status: Warn, node: "worker-1", says: "nothing that was seen", change: pointTo("worker-1", evidencetest.KubeletConf, "api.example.org:6443")},
 	{check: "kubeconfig-servers", name: "a scheduler asks nobody known", status: Warn, node: "cp-1", says: "nothing that was seen", change: pointTo("cp-1", evidencetest.SchedulerConf, "api.example.org:6443")},
 	{check: "kubeconfig-servers", name: "a kubelet asks another load balancer", status: Pass, says: "kubelet to 10.10.10.3:8443", change: pointTo("worker-1", evidencetest.KubeletConf, "10.10.10.3:8443")},
@@ -213,6 +219,12 @@ var kubeconfigCases = []checkCase{
 		expect: Expectation{Cluster: &spec.Cluster{Spec: spec.Spec{Identity: spec.Shared, LoadBalancer: spec.LoadBalancer{Address: "10.10.10.3", Port: 6443, DNSNames: []string{"api.example.org"}}}}}},
 	{check: "kubeconfig-servers", name: "no server", status: Fail, node: "worker-1", says: "no server", change: func(e *evidence.Evidence) { evidencetest.SetServer(e, "worker-1", evidencetest.KubeletConf, "") }},
 	{check: "kubeconfig-servers", name: "one control-plane node", of: evidencetest.Kubeadm, status: Pass, says: "kubelet to 10.10.10.11:6443", change: all(onlyFirst, toFirstNode, pointTo("cp-1", evidencetest.AdminConf, "10.10.10.11:6443"))},
+	{check: "kubeconfig-servers", name: "one control-plane node, under a name", of: evidencetest.Kubeadm, status: Pass, says: "kube-scheduler to api.example.org:6443", change: all(onlyFirst, func(e *evidence.Evidence) {
+		for _, path := range []string{evidencetest.KubeletConf, evidencetest.SchedulerConf, evidencetest.AdminConf} {
+			pointTo("cp-1", path, "api.example.org:6443")(e)
+		}
+		pointTo("worker-1", evidencetest.KubeletConf, "api.example.org:6443")(e)
+	})},
 }
 
 var directCases = []checkCase{
