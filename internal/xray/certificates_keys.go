@@ -77,7 +77,7 @@ const (
 
 // permission fails what all users of the machine can read or a group can change,
 // and warns where a group other than root's can read: it may be the program's own. In a
-// folder of copies the bits may be the copy's.
+// folder of copies the bits may be the copy's, and the group is not that of the machine.
 func permission(m *evidence.Machine, f evidence.File) (Finding, bool) {
 	where, expected := at{m.Name, f.Path}, "for its owner alone, such as 0600 root"
 	observed := fmt.Sprintf("%04o", f.Mode)
@@ -91,6 +91,8 @@ func permission(m *evidence.Machine, f evidence.File) (Finding, bool) {
 	switch {
 	case f.Mode&(othersBits|groupWrites) != 0:
 		return where.judge(false, bad, expected, observed), false
+	case f.Mode&groupBits != 0 && m.Way == evidence.Folder:
+		return where.skip("%s: which group may read it on the machine does not show in a copy", observed), false
 	case f.Mode&groupBits != 0 && f.Group != "root" && f.Group != "0":
 		if f.Group != "" {
 			observed += ", group " + f.Group
