@@ -27,7 +27,7 @@ func nodeProgramsRun(s *Scene) []Finding {
 	}
 	example := s.proxied()
 	for _, m := range s.Machines {
-		if m.Way != evidence.Machines || m.Program(evidence.Kubelet) == nil {
+		if k := m.Program(evidence.Kubelet); m.Way != evidence.Machines || k == nil || standsAlone(Instance{k, m}) {
 			continue
 		}
 		switch p := m.Program(evidence.KubeProxy); {
@@ -40,6 +40,14 @@ func nodeProgramsRun(s *Scene) []Finding {
 		}
 	}
 	return append(out, s.proxyPods(example)...)
+}
+
+// standsAlone tells a kubelet that asks no API server: it keeps static pods, of etcd say, and its
+// machine is no node.
+func standsAlone(k Instance) bool {
+	_, asks := k.Flag("kubeconfig")
+	_, joins := k.Flag("bootstrap-kubeconfig")
+	return !asks && !joins && len(k.Argv) > 0
 }
 
 func judgeRunning(p Instance) Finding {

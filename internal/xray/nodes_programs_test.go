@@ -38,6 +38,9 @@ var programCases = []checkCase{
 	{check: "node-programs-run", name: "kube-proxy was stopped", status: Fail, node: "worker-1", says: "kube-proxy.service is inactive", change: stopProgram("worker-1", evidence.KubeProxy)},
 	{check: "node-programs-run", name: "kube-proxy was stopped and disabled", status: Fail, node: "worker-1", says: "neither process nor unit", change: withoutProgram("worker-1", evidence.KubeProxy)},
 	{check: "node-programs-run", name: "a pod of kube-proxy is not there", of: evidencetest.Kubeadm, status: Fail, node: "cp-2", says: "as on cp-1", change: withoutProgram("cp-2", evidence.KubeProxy)},
+	{check: "node-programs-run", name: "a kubelet that keeps etcd alone", of: evidencetest.Kubeadm, status: Pass, change: all(withoutProgram("cp-2", evidence.KubeProxy), func(e *evidence.Evidence) {
+		evidencetest.DropFlag(evidencetest.Program(e, "cp-2", evidence.Kubelet), "kubeconfig")
+	})},
 	{check: "node-programs-run", name: "no kube-proxy at all", status: Skip, says: "something else may do its work", change: func(e *evidence.Evidence) {
 		for _, node := range []string{"cp-1", "cp-2", "cp-3", "worker-1"} {
 			evidencetest.DropProgram(e, node, evidence.KubeProxy)
