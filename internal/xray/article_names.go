@@ -63,7 +63,8 @@ func servingCertNames(s *Scene) []Finding {
 func (s *Scene) judgeNames(c serving) Finding {
 	required := s.requiredNames(c.machine)
 	var wrong []string
-	if missing := c.lacking(required); len(missing) > 0 {
+	missing := c.lacking(required)
+	if len(c.lacking(slices.DeleteFunc(slices.Clone(required), s.isCustomary))) > 0 {
 		wrong = append(wrong, "lacks "+list(missing))
 	}
 	strange := []string{}
@@ -78,10 +79,29 @@ func (s *Scene) judgeNames(c serving) Finding {
 	switch {
 	case len(wrong) > 0:
 		return c.at.fail(expected, strings.Join(wrong, "; "))
+	case len(missing) > 0:
+		return c.at.warn(expected, "lacks "+list(missing)+", by which nobody was seen to ask: a client that does will not trust it")
 	case len(strange) > 0:
 		return c.at.warn(expected, "has "+list(strange)+" as well, which belongs to nothing that was seen")
 	}
 	return c.at.judge(true, Fail, expected, list(c.cert.Names()))
+}
+
+// isCustomary tells a name that a certificate has by custom, and that no kubeconfig names.
+// Pods ask the address of the Service, or kubernetes.default.svc; The Hard Way and k0s have
+// "cluster" and "cluster.local" in the place of the whole domain.
+func (s *Scene) isCustomary(name string) bool {
+	if name != "kubernetes" && name != "localhost" && (s.dnsDomain() == "" || name != "kubernetes.default.svc."+s.dnsDomain()) {
+		return false
+	}
+	for _, m := range s.Machines {
+		for _, k := range m.Kubeconfigs {
+			if host(HostPort(k.Server)) == name || k.ServerName == name {
+				return false
+			}
+		}
+	}
+	return true
 }
 
 // requiredNames are those that the certificate of a machine's API server must have.

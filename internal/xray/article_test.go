@@ -103,6 +103,9 @@ var nameCases = []checkCase{
 	{check: "serving-cert-names", name: "a node's address", status: Fail, node: "cp-2", says: "10.10.10.12 of cp-2", change: withServingNames("cp-2", add("10.10.10.12"))},
 	{check: "serving-cert-names", name: "no service address", status: Fail, node: "cp-3", says: "lacks 10.96.0.1", change: withServingNames("cp-3", drop("10.96.0.1"))},
 	{check: "serving-cert-names", name: "a node's own is missing", of: healthy(spec.PerNode), status: Fail, node: "cp-1", says: "lacks 10.10.10.11", change: withServingNames("cp-1", drop("10.10.10.11"))},
+	{check: "serving-cert-names", name: "no name of the Service", status: Fail, node: "cp-3", says: "lacks kubernetes.default.svc", change: withServingNames("cp-3", drop("kubernetes.default.svc"))},
+	{check: "serving-cert-names", name: "no name that is customary", status: Warn, node: "cp-3", says: "lacks localhost, kubernetes.default.svc.cluster.local, by which nobody", change: all(withServingNames("cp-3", drop("localhost")), withServingNames("cp-3", drop("kubernetes.default.svc.cluster.local")))},
+	{check: "serving-cert-names", name: "a customary one that somebody uses", status: Fail, node: "cp-3", says: "lacks localhost", change: all(pointTo("cp-3", evidencetest.AdminConf, "localhost:6443"), withServingNames("cp-3", drop("localhost")))},
 	{check: "serving-cert-names", name: "an address of nobody", status: Warn, node: "cp-1", says: "10.10.10.99", change: withServingNames("cp-1", add("10.10.10.99"))},
 	{check: "serving-cert-names", name: "garbage", of: inFolder(healthy(spec.Shared)), status: Error, node: "cp-1", says: "malformed", change: func(e *evidence.Evidence) {
 		evidencetest.Machine(e, "cp-1").Certificates[evidencetest.ServingCert] = []evidence.Certificate{{Err: "malformed certificate"}}
@@ -111,6 +114,7 @@ var nameCases = []checkCase{
 	{check: "advertise-address", name: "its own in shared", status: Fail, node: "cp-2", says: "--advertise-address=10.10.10.3", change: setFlag("cp-2", server, "advertise-address", "10.10.10.12")},
 	{check: "advertise-address", name: "another node's", of: healthy(spec.PerNode), status: Fail, node: "cp-2", says: "10.10.10.11", change: setFlag("cp-2", server, "advertise-address", "10.10.10.11")},
 	{check: "advertise-address", name: "no address", status: Fail, node: "cp-1", says: "an IP address", change: setFlag("cp-1", server, "advertise-address", "lb.example.org")},
+	{check: "advertise-address", name: "a variable of a manifest", of: inFolder(evidencetest.Kubeadm), status: Skip, node: "cp-1", says: "does not show in files", change: setFlag("cp-1", server, "advertise-address", "${HOST_IP}")},
 	{check: "advertise-address", name: "none, as is the default", of: evidencetest.Kubeadm, status: Pass, says: "default route", change: setFlag("cp-1", server, "advertise-address", "")},
 
 	{check: "leader-elect-flags", name: "off", status: Fail, node: "cp-3", says: "--leader-elect=false", change: setFlag("cp-3", scheduler, "leader-elect", "false")},
