@@ -78,7 +78,7 @@ type Finding struct {
 // A Catalogue is all checks, by subject.
 func Catalogue() []Check {
 	return slices.Concat(articleChecks, identityChecks, identityReplicaChecks, leaderChecks, leaderReplicaChecks, loadBalancerChecks,
-		etcdChecks, etcdReplicaChecks, certificateChecks, terminationChecks, nodeChecks, nodeProgramChecks, extensionChecks,
+		etcdChecks, etcdReplicaChecks, certificateChecks, terminationChecks, nodeChecks, nodeProgramChecks, extensionChecks, doubleChecks,
 		lookingChecks)
 }
 

@@ -29,7 +29,7 @@ type checkCase struct {
 // cases are those of all subjects, one list beside the checks of each.
 func cases() []checkCase {
 	return slices.Concat(articleCases, identityCases, leaderCases, loadBalancerCases, etcdCases, certificateCases,
-		terminationCases, nodeCases, lookingCases, replicaCases, programCases, extensionCases)
+		terminationCases, nodeCases, lookingCases, replicaCases, programCases, extensionCases, doubleCases)
 }
 
 func healthy(identity spec.Identity) func() *evidence.Evidence {

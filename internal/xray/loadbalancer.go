@@ -95,6 +95,10 @@ func (s *Scene) balancers() []balancer {
 func (s *Scene) configured(look func(balancer) []Finding) []Finding {
 	var out []Finding
 	for _, b := range s.balancers() {
+		if b.Err == evidence.NotInCopy {
+			out = append(out, b.at().skip("its configuration is %s", b.Err))
+			continue
+		}
 		if b.Err != "" {
 			out = append(out, b.at().unseen("its configuration: "+b.Err))
 			continue

@@ -31,7 +31,8 @@ func evidenceComplete(s *Scene) []Finding {
 			}
 		}
 	}
-	return orPass(out, at{}, "nothing is missing of %s", s.lookedAt())
+	out = append(out, s.unjudged()...)
+	return orPass(append(out, s.noAPIServer()...), at{}, "nothing is missing of %s", s.lookedAt())
 }
 
 // unreadable is what a machine has and what could not be read.
@@ -49,7 +50,7 @@ func unreadable(m *evidence.Machine) []Finding {
 				fixed("Put a certificate into %s on %s, or take its name out of what refers to it.", path, m.Name))
 		}
 	}
-	if lb := m.LoadBalancer; lb != nil && lb.Err != "" {
+	if lb := m.LoadBalancer; lb != nil && lb.Err != "" && lb.Err != evidence.NotInCopy {
 		out = append(out, at{m.Name, lb.Path}.unseen("the load balancer's configuration: "+lb.Err).fixed("Make %s on %s readable.", lb.Path, m.Name))
 	}
 	if e := m.Etcd; e != nil && e.Err != "" && !stopped(m, evidence.EtcdServer) {

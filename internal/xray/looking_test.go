@@ -38,6 +38,22 @@ var lookingCases = []checkCase{
 	{check: "evidence-complete", name: "a garbage certificate", status: Error, node: "cp-2", says: "malformed", change: garbageCertificate},
 	{check: "evidence-complete", name: "the load balancer's configuration", status: Error, node: "lb-1", says: "permission denied", change: withLB(func(lb *evidence.LoadBalancer) { lb.Err = "permission denied" })},
 	{check: "evidence-complete", name: "etcd does not let us in", status: Error, node: "cp-3", says: "bad certificate", change: silentMember},
+	{check: "evidence-complete", name: "a copy lacks files", of: folderShared, status: Warn, node: "cp-2", says: "not in the copy, and so not judged: /var/lib/kubelet/config.yaml, /x", change: func(e *evidence.Evidence) {
+		evidencetest.Machine(e, "cp-2").Unjudged = []evidence.Unjudged{{Source: "/var/lib/kubelet/config.yaml", Why: evidence.NotInCopy}, {Source: "/x", Why: evidence.NotInCopy}}
+	}},
+	{check: "evidence-complete", name: "a unit is disabled", of: folderShared, status: Warn, node: "lb-1", says: "haproxy.service is not enabled", change: func(e *evidence.Evidence) {
+		evidencetest.Machine(e, "lb-1").Unjudged = []evidence.Unjudged{{Source: "/etc/haproxy/haproxy.cfg", Why: "haproxy.service is not enabled"}}
+	}},
+	{check: "evidence-complete", name: "no API server", of: folderShared, status: Error, says: "no API server was seen on 2 machines", change: func(e *evidence.Evidence) {
+		for _, name := range []string{"cp-1", "cp-2", "cp-3"} {
+			evidencetest.DropMachine(e, name)
+		}
+	}},
+	{check: "evidence-complete", name: "the load balancer's configuration is not in the copy", of: folderShared, status: Warn, node: "lb-1", says: "haproxy.cfg", change: func(e *evidence.Evidence) {
+		m := evidencetest.Machine(e, "lb-1")
+		m.LoadBalancer = &evidence.LoadBalancer{Kind: evidence.HAProxy, Path: "/etc/haproxy/haproxy.cfg", Err: evidence.NotInCopy}
+		m.Unjudged = []evidence.Unjudged{{Source: "/etc/haproxy/haproxy.cfg", Why: evidence.NotInCopy}}
+	}},
 	{check: "evidence-complete", name: "etcd does not run, which was seen", status: Pass, change: func(e *evidence.Evidence) { memberStops(e, "cp-3") }},
 }
 

@@ -40,7 +40,7 @@ var usual = []struct {
 }{
 	{asText, kubeconfigs},
 	{asText, []string{
-		"/etc/kubernetes/manifests/*.yaml", "/etc/kubernetes/manifests/*.yml", "/etc/kubernetes/manifests/*.json",
+		"/etc/kubernetes/manifests/*",
 		"/var/lib/kubelet/config.yaml", "/var/lib/kubelet/kubeadm-flags.env", "/etc/default/kubelet", "/etc/sysconfig/kubelet",
 		"/etc/default/haproxy", "/etc/sysconfig/haproxy", "/etc/default/keepalived", "/etc/sysconfig/keepalived",
 		"/var/lib/kube-proxy/config.conf",

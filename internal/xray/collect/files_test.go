@@ -1,6 +1,7 @@
 package collect
 
 import (
+	"net/netip"
 	"os"
 	"path/filepath"
 	"slices"
@@ -157,5 +158,52 @@ func TestKubeletOfSeveralFiles(t *testing.T) {
 	}
 	if m.Program(evidence.EtcdServer) == nil {
 		t.Error("no etcd: its manifest is where the last file says")
+	}
+}
+
+// RHEL 9 starts HAProxy with a folder that is empty at first.
+func TestHAProxyWithFolders(t *testing.T) {
+	unit := "[Service]\nEnvironmentFile=-/etc/sysconfig/haproxy\nEnvironment=\"CONFIG=/etc/haproxy/haproxy.cfg\" \"PIDFILE=/run/haproxy.pid\" \"CFGDIR=/etc/haproxy/conf.d\"\n" +
+		"ExecStart=/usr/sbin/haproxy -Ws -f $CONFIG -f $CFGDIR -p $PIDFILE $OPTIONS\n"
+	front := "defaults\n  mode tcp\nfrontend api\n  bind :6443\n  default_backend api\n"
+	back := func(ip string) string { return "backend api\n  server a " + ip + ":6443 check\n" }
+	for _, tt := range []struct {
+		name  string
+		files map[string]string
+		want  string
+	}{
+		{"not in the copy", map[string]string{"haproxy.cfg": front + back("10.0.0.1")}, "10.0.0.1:6443"},
+		{"empty", map[string]string{"haproxy.cfg": front + back("10.0.0.1"), "conf.d/": ""}, "10.0.0.1:6443"},
+		{"only other files", map[string]string{"haproxy.cfg": front + back("10.0.0.1"), "conf.d/.hidden.cfg": back("10.0.0.8"), "conf.d/a.cfg.rpmsave": back("10.0.0.9")}, "10.0.0.1:6443"},
+		{"the backend is in it", map[string]string{"haproxy.cfg": front, "conf.d/a.cfg": back("10.0.0.2")}, "10.0.0.2:6443"},
+	} {
+		files := func(t *testing.T) tree {
+			f := newTree(t)
+			f.write("/usr/lib/systemd/system/haproxy.service", 0o644, unit)
+			f.link("/etc/systemd/system/multi-user.target.wants/haproxy.service", "/usr/lib/systemd/system/haproxy.service")
+			for name, text := range tt.files {
+				if strings.HasSuffix(name, "/") {
+					name += "README"
+				}
+				f.write("/etc/haproxy/"+name, 0o644, text)
+			}
+			return f
+		}
+		judge := func(t *testing.T, m *evidence.Machine, missing []evidence.Missing) {
+			if lb := m.LoadBalancer; lb == nil || lb.Err != "" || len(lb.Backends) != 1 || lb.Backends[0].Address != tt.want || len(missing)+len(m.Unjudged) > 0 {
+				t.Errorf("%+v, %+v, %+v", m.LoadBalancer, missing, m.Unjudged)
+			}
+		}
+		t.Run(tt.name+", in a folder", func(t *testing.T) {
+			m, missing := folderOf(t, files(t))
+			judge(t, m, missing)
+		})
+		t.Run(tt.name+", on a machine", func(t *testing.T) {
+			f := files(t)
+			m := &evidence.Machine{Name: "lb-1", Hostname: "lb-1", Addresses: []netip.Addr{netip.MustParseAddr("10.0.0.3")},
+				Programs: []evidence.Program{{Name: evidence.HAProxy, Where: "pid 99", Argv: strings.Fields("/usr/sbin/haproxy -Ws -f /etc/haproxy/haproxy.cfg -f /etc/haproxy/conf.d -p /run/haproxy.pid")}}}
+			got, missing, _ := visited(t, f, m)
+			judge(t, got, missing)
+		})
 	}
 }

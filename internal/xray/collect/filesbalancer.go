@@ -1,6 +1,7 @@
 package collect
 
 import (
+	"errors"
 	"path"
 	"regexp"
 	"slices"
@@ -37,15 +38,19 @@ func (h *host) loadBalancer() {
 func (h *host) haproxy(p *located) *evidence.LoadBalancer {
 	files := h.haproxyFiles(p)
 	var text strings.Builder
+	pending := false
 	for _, file := range files {
 		one, err := h.read(p.on(file), asBalancer)
-		if err != nil {
+		switch pending = pending || err == errPending; {
+		case err == errPending, err != nil && len(files) > 1 && isFolder(file): // an empty folder adds nothing, and is in no copy
+			continue
+		case err != nil:
 			return h.unreadable(evidence.HAProxy, file, err)
 		}
 		h.file(p.place, file, asBalancer)
 		text.WriteString(one + "\n")
 	}
-	if len(files) == 0 {
+	if len(files) == 0 || pending {
 		return nil
 	}
 	config := parse.HAProxy(files[0], text.String())
@@ -64,20 +69,20 @@ func (h *host) haproxy(p *located) *evidence.LoadBalancer {
 	return config.LoadBalancer
 }
 
-// haproxyFiles are those of -f, and of folders that it names.
+// haproxyFiles are those of -f and after --, and of folders that these name: *.cfg in
+// the order of their names, but for hidden ones (management guide, "Starting HAProxy").
 func (h *host) haproxyFiles(p *located) []string {
 	var out []string
-	for i, arg := range p.Argv[:max(len(p.Argv)-1, 0)] {
-		if arg != "-f" && arg != "--" || !strings.HasPrefix(p.Argv[i+1], "/") {
-			continue
+	for _, name := range haproxyArguments(p) {
+		inside := slices.DeleteFunc(h.glob(path.Clean(p.on(name))+"/*.cfg", asBalancer), func(file string) bool {
+			return strings.HasPrefix(path.Base(file), ".")
+		})
+		if len(inside) == 0 {
+			out = append(out, name)
 		}
-		if name := p.Argv[i+1]; path.Ext(name) == "" || strings.HasSuffix(name, ".d") {
-			if inside := h.glob(p.on(name)+"/*.cfg", asBalancer); len(inside) > 0 {
-				out = append(out, inside...)
-				continue
-			}
+		for _, file := range inside {
+			out = append(out, path.Join(name, path.Base(file)))
 		}
-		out = append(out, p.Argv[i+1])
 	}
 	if len(out) == 0 && p.process == nil && p.Unit == nil { // a static pod whose image knows
 		out = append(out, "/usr/local/etc/haproxy/haproxy.cfg")
@@ -88,11 +93,36 @@ func (h *host) haproxyFiles(p *located) []string {
 	return out
 }
 
+// haproxyArguments are the files and folders of a command line, by their whole paths.
+func haproxyArguments(p *located) []string {
+	var out []string
+	base, rest := p.FlagOr("C", ""), false
+	for i, arg := range p.Argv {
+		if i > 0 && (rest || p.Argv[i-1] == "-f") && arg != "" {
+			if !path.IsAbs(arg) {
+				arg = path.Join(base, arg)
+			}
+			if path.IsAbs(arg) {
+				out = append(out, arg)
+			}
+		}
+		rest = rest || arg == "--"
+	}
+	return out
+}
+
+// isFolder tells a name of -f that is likely a folder's.
+func isFolder(name string) bool { return path.Ext(name) == "" || strings.HasSuffix(name, ".d") }
+
 // unreadable is a load balancer whose configuration was not read. One that is still
 // to be fetched is none yet.
 func (h *host) unreadable(kind, file string, err error) *evidence.LoadBalancer {
-	if err == errPending {
+	switch {
+	case err == errPending:
 		return nil
+	case errors.Is(err, errNotCopied):
+		h.unjudged(file, evidence.NotInCopy)
+		return &evidence.LoadBalancer{Kind: kind, Path: file, Err: evidence.NotInCopy}
 	}
 	before := len(h.missing)
 	h.miss(file, err, readAsRoot)
@@ -132,7 +162,11 @@ func (h *host) included(p *located, text string, chain ...string) string {
 		}
 		var b strings.Builder
 		b.WriteString(parts[1])
-		for _, file := range h.glob(p.on(pattern), asBalancer) {
+		files := h.glob(p.on(pattern), asBalancer)
+		if _, err := h.stat(p.on(path.Dir(pattern)), asStat); len(files) == 0 && (errors.Is(err, errNotCopied) || !strings.ContainsAny(pattern, "*?[")) {
+			return directive // and the parser says that it was not read
+		}
+		for _, file := range files {
 			if slices.Contains(chain, file) {
 				continue
 			}

@@ -3,6 +3,7 @@ package collect
 import (
 	"errors"
 	"io/fs"
+	"slices"
 	"strings"
 
 	"github.com/haplane/haplane/internal/xray/evidence"
@@ -82,7 +83,11 @@ func (h *host) usualFiles() {
 
 // miss notes what could not be looked at. What is still to be fetched is not missing.
 func (h *host) miss(source string, err error, fix string) {
-	if errors.Is(err, errPending) || errors.Is(err, errNotCopied) {
+	switch {
+	case errors.Is(err, errPending):
+		return
+	case errors.Is(err, errNotCopied):
+		h.unjudged(source, evidence.NotInCopy)
 		return
 	}
 	text := err.Error()
@@ -100,4 +105,11 @@ func (h *host) add(source, text, fix string) {
 		}
 	}
 	h.missing = append(h.missing, evidence.Missing{Way: h.machine.Way, Node: h.machine.Name, Source: source, Err: text, Fix: fix})
+}
+
+// unjudged notes once what was not looked at, and why.
+func (h *host) unjudged(source, why string) {
+	if u := (evidence.Unjudged{Source: source, Why: why}); !slices.Contains(h.machine.Unjudged, u) {
+		h.machine.Unjudged = append(h.machine.Unjudged, u)
+	}
 }

@@ -1,30 +1,91 @@
 package collect
 
 import (
+	"path"
+	"slices"
+	"strings"
+
+	corev1 "k8s.io/api/core/v1"
+
 	"github.com/haplane/haplane/internal/xray/evidence"
 	"github.com/haplane/haplane/internal/xray/parse"
 )
 
-// pods are the programs of static pods.
+// pods are the programs of static pods. Of several files with one pod, the kubelet
+// runs the last by name (pkg/kubelet/config/file.go lists them into a store by
+// namespace and name): it is the one that counts.
 func (h *host) pods(folder string) []located {
 	var out []located
-	for _, pattern := range []string{"*.yaml", "*.yml", "*.json"} {
-		for _, file := range h.glob(folder+"/"+pattern, asText) {
-			text, err := h.read(file, asText)
-			if err != nil {
-				h.miss(file, err, readAsRoot)
-				continue
-			}
-			pod, err := parse.Manifest(text)
-			if err != nil {
-				h.miss(file, err, "Mend the manifest, or move it out of the folder: the kubelet cannot read it either.")
-				continue
-			}
-			on := parse.HostPaths(pod)
-			for _, p := range parse.Pod(pod, evidence.FromManifest, file) {
-				out = append(out, located{Program: p, place: place{on: on}})
-			}
+	pods := map[string]string{} // to the file that has it
+	for _, file := range h.manifests(folder) {
+		pod := h.manifest(file)
+		if pod == nil {
+			continue
 		}
+		key := podKey(pod, file)
+		found := parse.Pod(pod, evidence.FromManifest, file)
+		if before, double := pods[key]; double {
+			out = slices.DeleteFunc(out, func(p located) bool { return p.pod == key })
+			h.sameName(key, before, file, found)
+		}
+		pods[key] = file
+		on := parse.HostPaths(pod)
+		for _, p := range found {
+			out = append(out, located{Program: p, place: place{on: on}, pod: key})
+		}
+		h.unrecognised(file, found, podLooksLike(pod)...)
+	}
+	events := func(p located) int { return strings.Count(path.Base(p.pod), "events") }
+	slices.SortStableFunc(out, func(a, b located) int { return events(a) - events(b) }) // the cluster's etcd goes before one for events
+	return out
+}
+
+// manifests are the files that the kubelet reads: all whose names do not begin with a
+// dot, whatever they end in.
+func (h *host) manifests(folder string) []string {
+	return slices.DeleteFunc(h.glob(path.Clean(folder)+"/*", asText), func(file string) bool {
+		return strings.HasPrefix(path.Base(file), ".") || strings.HasSuffix(file, ".key")
+	})
+}
+
+// manifest is the pod of a file, or nil. Notes that lie among manifests are passed over.
+func (h *host) manifest(file string) *corev1.Pod {
+	text, err := h.read(file, asText)
+	if err == errNotRegular { // which the kubelet passes over too
+		return nil
+	}
+	if err != nil {
+		h.miss(file, err, readAsRoot)
+		return nil
+	}
+	pod, err := parse.Manifest(text)
+	if err == nil {
+		return pod
+	}
+	if strings.Contains(text, "kind") || slices.Contains([]string{".yaml", ".yml", ".json", ".manifest"}, path.Ext(file)) {
+		h.miss(file, err, "Mend the manifest, or move it out of the folder: the kubelet cannot read it either.")
+	}
+	return nil
+}
+
+// podKey is the name by which the kubelet tells static pods apart.
+func podKey(pod *corev1.Pod, file string) string {
+	if pod.Name == "" {
+		return file
+	}
+	if pod.Namespace == "" {
+		return "default/" + pod.Name
+	}
+	return pod.Namespace + "/" + pod.Name
+}
+
+// podLooksLike are names that tell what a pod is for: its own, its containers' and their images'.
+func podLooksLike(pod *corev1.Pod) []string {
+	out := []string{pod.Name, pod.Labels["component"], pod.Labels["k8s-app"]}
+	for _, c := range pod.Spec.Containers {
+		image, _, _ := strings.Cut(path.Base(c.Image), "@")
+		image, _, _ = strings.Cut(image, ":")
+		out = append(out, c.Name, image)
 	}
 	return out
 }

@@ -24,6 +24,7 @@ type located struct {
 	evidence.Program
 	place
 	process *process // nil where none was seen
+	pod     string   // namespace/name of a static pod
 }
 
 // findPrograms merges what is known of each program: flags of a running process go
@@ -31,6 +32,8 @@ type located struct {
 func (h *host) findPrograms() []located {
 	units := h.units()
 	pods := h.pods(h.manifestFolder(units))
+	h.doubles(units, pods)
+	h.unrecognisedUnits(units)
 	var out []located
 	for _, name := range h.names(units, pods) {
 		unit, pod := meant(units, name), named(pods, name)
@@ -44,7 +47,7 @@ func (h *host) findPrograms() []located {
 			out = append(out, *pod)
 		}
 	}
-	return out
+	return append(out, h.byConfiguration(units, out)...)
 }
 
 // names are the programs of a machine, each once.

@@ -2,6 +2,7 @@ package collect
 
 import (
 	"errors"
+	"io/fs"
 	"path"
 	"regexp"
 	"slices"
@@ -43,34 +44,66 @@ func (h *host) units() []unit {
 			}
 			texts = append(texts, text)
 		}
+		if len(texts) == 0 && h.machine.Way == evidence.Folder {
+			texts = packaged[s.Name]
+		}
 		u := unit{Unit: parse.Unit(s.Path, texts, h.environment), state: s}
 		u.Name, u.Active, u.Enabled = s.Name, s.Active, s.Enabled
 		u.name, u.argv = parse.Process(u.Exec)
+		h.unread(u)
 		out = append(out, u)
 	}
-	return out
+	return preferLinked(out)
 }
 
-// environment is the text of an EnvironmentFile, which need not be there.
+// preferLinked leaves of several units of a program those that a link enables: where
+// links were copied, the others are disabled.
+func preferLinked(units []unit) []unit {
+	for i := range units {
+		u := &units[i]
+		linked := func(o unit) bool { return o.name == u.name && o.state.Linked }
+		if u.name != "" && u.Active == "" && !u.state.Linked && slices.ContainsFunc(units, linked) {
+			u.Enabled = false
+		}
+	}
+	return units
+}
+
+// environment is the text of an EnvironmentFile, "" where that is not known. One that is
+// empty, or not there, has no variables.
 func (h *host) environment(file string) string {
 	text, err := h.read(file, asText)
-	if err != nil {
-		return ""
+	if err == nil || errors.Is(err, fs.ErrNotExist) && h.machine.Way != evidence.Folder {
+		return text + "\n"
 	}
-	return text
+	return ""
+}
+
+// unread names the files of a unit's environment that are not in a copy. Those of
+// /etc/default and the like that need not be there are empty, as a rule, but etcd's.
+func (h *host) unread(u unit) {
+	if h.machine.Way != evidence.Folder || !u.meant() || u.name == "" {
+		return
+	}
+	needed := parse.Words(u.Settings["EnvironmentFile"])
+	for _, file := range u.Unread {
+		if slices.Contains(needed, file) || u.name == evidence.EtcdServer && len(u.EtcdVariables) == 0 || !slices.Contains(everybodys, strings.TrimPrefix(path.Dir(file), "/")) {
+			h.unjudged(file, evidence.NotInCopy)
+		}
+	}
 }
 
 // meant is the unit that is to run a program. Files that distributions leave behind,
 // disabled, mean nothing.
 func meant(units []unit, name string) *unit {
-	i := slices.IndexFunc(units, func(u unit) bool {
-		return u.name == name && (u.Enabled || u.Active != "" && u.Active != "inactive")
-	})
+	i := slices.IndexFunc(units, func(u unit) bool { return u.name == name && u.meant() })
 	if i < 0 {
 		return nil
 	}
 	return &units[i]
 }
+
+func (u *unit) meant() bool { return u.Enabled || u.Active != "" && u.Active != "inactive" }
 
 // unitOf is the unit that a process is of.
 func unitOf(p *process, units []unit) *unit {
@@ -99,38 +132,4 @@ func (u *unit) stopTimeout() time.Duration {
 		return u.state.StopTimeout
 	}
 	return parse.StopTimeout(u.Settings)
-}
-
-// unitFolders in systemd's order: a file of an earlier one hides those of later ones.
-var unitFolders = []string{"/etc/systemd/system", "/run/systemd/system", "/usr/local/lib/systemd/system", "/usr/lib/systemd/system", "/lib/systemd/system"}
-
-// statesOfFiles is what files tell of units where systemd cannot be asked. Those of
-// /etc are taken to be enabled.
-func statesOfFiles(glob func(pattern string, how kind) []string) []parse.UnitState {
-	var out []parse.UnitState
-	for _, folder := range unitFolders {
-		for _, file := range glob(folder+"/*.service", asText) {
-			name := path.Base(file)
-			known := slices.ContainsFunc(out, func(s parse.UnitState) bool { return s.Name == name })
-			if known || strings.HasSuffix(name, "@.service") {
-				continue
-			}
-			out = append(out, parse.UnitState{Name: name, Path: file, Enabled: folder == unitFolders[0] || name == "kubelet.service", DropIns: dropIns(glob, name)})
-		}
-	}
-	return out
-}
-
-// dropIns are sorted by their names, whatever folder they are in.
-func dropIns(glob func(pattern string, how kind) []string, unit string) []string {
-	var out []string
-	for _, folder := range unitFolders {
-		for _, file := range glob(folder+"/"+unit+".d/*.conf", asText) {
-			if !slices.ContainsFunc(out, func(other string) bool { return path.Base(other) == path.Base(file) }) {
-				out = append(out, file)
-			}
-		}
-	}
-	slices.SortStableFunc(out, func(a, b string) int { return strings.Compare(path.Base(a), path.Base(b)) })
-	return out
 }

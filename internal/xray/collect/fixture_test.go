@@ -44,6 +44,18 @@ func (f tree) write(name string, mode os.FileMode, text string) {
 	}
 }
 
+// link makes a symbolic link, whose target need not be there.
+func (f tree) link(name, target string) {
+	f.t.Helper()
+	file := filepath.Join(f.dir, name)
+	if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
+		f.t.Fatal(err)
+	}
+	if err := os.Symlink(target, file); err != nil {
+		f.t.Fatal(err)
+	}
+}
+
 // machine writes all files of a machine.
 func (f tree) machine(m *evidence.Machine) {
 	for path, file := range m.Files {

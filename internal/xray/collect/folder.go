@@ -55,16 +55,22 @@ func subFolder(root *os.Root, e fs.DirEntry) (*evidence.Machine, []evidence.Miss
 	}
 	defer sub.Close()
 	prefix, ok := copied(sub)
-	if !ok {
+	inside, _ := fs.ReadDir(sub.FS(), ".")
+	switch {
+	case !ok && (len(inside) == 0 || strings.HasPrefix(e.Name(), ".")):
 		return nil, nil
+	case !ok:
+		return nil, []evidence.Missing{folderMissing(e.Name(), "not known as a copy of files of a machine, and not looked at")}
 	}
 	return folderMachine(e.Name(), sub, prefix)
 }
 
 func folderMissing(source, text string) evidence.Missing {
 	return evidence.Missing{Way: evidence.Folder, Source: source, Err: text,
-		Fix: "Name a folder with a copy of a machine's root or /etc/kubernetes, or with one such folder for each machine."}
+		Fix: folderFix}
 }
+
+const folderFix = "Name a folder with a copy of a machine's root or /etc/kubernetes, or with one such folder for each machine."
 
 func nameOf(dir string) string {
 	if abs, err := filepath.Abs(dir); err == nil {
@@ -73,16 +79,20 @@ func nameOf(dir string) string {
 	return filepath.Base(dir)
 }
 
-// copied tells what a folder is a copy of: /, or /etc/kubernetes.
+// copied tells what a folder is a copy of: /, /etc/kubernetes, or where a load balancer has its configuration.
 func copied(root *os.Root) (prefix string, ok bool) {
 	has := func(names ...string) bool {
 		return slices.ContainsFunc(names, func(name string) bool { _, err := root.Stat(name); return err == nil })
 	}
 	switch {
-	case has("etc/kubernetes", "etc/haproxy", "etc/nginx", "etc/systemd/system"):
+	case has("etc", "usr/lib/systemd", "lib/systemd", "var/lib"):
 		return "/", true
 	case has("manifests", "pki", "admin.conf", "kubelet.conf", "controller-manager.conf", "scheduler.conf"):
 		return "/etc/kubernetes/", true
+	case has("haproxy.cfg"):
+		return "/etc/haproxy/", true
+	case has("nginx.conf"):
+		return "/etc/nginx/", true
 	}
 	return "", false
 }
@@ -90,10 +100,28 @@ func copied(root *os.Root) (prefix string, ok bool) {
 func folderMachine(name string, root *os.Root, prefix string) (*evidence.Machine, []evidence.Missing) {
 	files := &copies{root: root, prefix: prefix}
 	h := newHost(name, evidence.Folder, files)
-	h.states = statesOfFiles(files.glob)
+	h.states = statesOfFiles(files.glob, files.target)
 	h.interpret()
 	h.machine.Hostname = h.hostname()
+	h.nodeFiles()
+	if m := h.machine; len(m.Programs)+len(m.Kubeconfigs)+len(m.Certificates)+len(h.missing) == 0 {
+		h.add(name, "nothing of a cluster is in it: no manifest, unit, kubeconfig, certificate or load balancer", folderFix)
+	}
 	return h.machine, h.missing
+}
+
+// nodeFiles names what a node has and a copy of it lacks: the unit that starts its kubelet.
+// Where its manifests are is told there, too.
+func (h *host) nodeFiles() {
+	isNode := h.machine.Kubeconfigs["/etc/kubernetes/kubelet.conf"].Path != "" || slices.ContainsFunc(h.programs, func(p located) bool { return p.pod != "" })
+	if !isNode || slices.ContainsFunc([]string{evidence.Kubelet, evidence.K0s, evidence.K3s}, func(name string) bool { return h.program(name) != nil }) {
+		return
+	}
+	h.unjudged("kubelet.service with its drop-ins", evidence.NotInCopy)
+	const config = "/var/lib/kubelet/config.yaml"
+	if _, err := h.read(config, asText); err != nil {
+		h.unjudged(config, evidence.NotInCopy)
+	}
 }
 
 // hostname is what the machine of the files called itself, else its node's name.

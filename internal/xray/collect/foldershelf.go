@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"os"
 	"path"
+	"slices"
 	"strings"
 
 	"github.com/haplane/haplane/internal/xray/evidence"
@@ -26,27 +27,63 @@ var errNotCopied = fmt.Errorf("not copied: %w", fs.ErrNotExist)
 
 var errLeadsOut = errors.New("leads out of the folder, or to nothing in it, and was not followed")
 
-// within is the name of a file in the folder.
+// within is the name of a file in the folder. Links whose targets are absolute, in any
+// part of the path, mean the machine's root; those that lead out are not followed.
 func (c *copies) within(name string) (string, error) {
 	rest, ok := strings.CutPrefix(path.Clean(name), c.prefix)
-	if !ok || rest == "" {
-		return "", fs.ErrNotExist
+	switch {
+	case path.Clean(name) == path.Clean(c.prefix):
+		return ".", nil
+	case !ok:
+		return "", errNotCopied
 	}
-	return c.rebased(rest)
+	for range maxLinks {
+		at, target := c.absoluteLink(rest)
+		if target == "" {
+			return c.merged(rest), nil
+		}
+		if rest, ok = strings.CutPrefix(path.Join(target, rest[len(at):]), c.prefix); !ok {
+			return "", errLeadsOut
+		}
+	}
+	return "", errLeadsOut
 }
 
-// rebased follows a link whose target is absolute to where that lies in the folder:
-// it meant the machine's root. Links that lead out are not followed by os.Root.
-func (c *copies) rebased(name string) (string, error) {
-	target, err := c.root.Readlink(name)
-	if err != nil || !path.IsAbs(target) {
-		return name, nil
+const maxLinks = 40
+
+// absoluteLink is the first part of a path that is a link to an absolute path.
+func (c *copies) absoluteLink(name string) (at, target string) {
+	for i := range len(name) + 1 {
+		if i < len(name) && name[i] != '/' {
+			continue
+		}
+		if to, err := c.root.Readlink(name[:i]); err == nil && path.IsAbs(to) {
+			return name[:i], path.Clean(to)
+		}
 	}
-	rest, ok := strings.CutPrefix(path.Clean(target), c.prefix)
+	return "", ""
+}
+
+// merged is a name in /lib where a copy has that as /usr/lib alone, as systems with a
+// merged /usr do.
+func (c *copies) merged(name string) string {
+	if _, err := c.root.Stat("lib"); err != nil && c.prefix == "/" && strings.HasPrefix(name, "lib/") {
+		return "usr/" + name
+	}
+	return name
+}
+
+// target is where a link leads, "" where a file is none.
+func (c *copies) target(name string) string {
+	rest, ok := strings.CutPrefix(path.Clean(name), c.prefix)
 	if !ok {
-		return "", errLeadsOut
+		return ""
 	}
-	return rest, nil
+	to, err := c.root.Readlink(rest)
+	if err != nil {
+		return ""
+	}
+	return to
 }
 
 // open opens a regular file of a moderate size.
@@ -73,10 +110,16 @@ func (c *copies) open(name string) (*os.File, error) {
 	return c.root.Open(in)
 }
 
+// hasFolderOf tells whether the folder of a file was copied. Of those that have files
+// of everybody, single ones are copied.
 func (c *copies) hasFolderOf(name string) bool {
-	_, err := c.root.Stat(path.Dir(name))
-	return err == nil
+	of := path.Dir(name)
+	_, err := c.root.Stat(of)
+	return err == nil && !slices.Contains(everybodys, strings.TrimPrefix(c.prefix, "/")+of)
 }
+
+var everybodys = []string{".", "etc", "etc/default", "etc/sysconfig", "etc/ssl", "opt", "root", "srv", "usr", "usr/lib", "lib", "var", "var/lib",
+	"usr/lib/systemd/system", "lib/systemd/system"}
 
 func (c *copies) isLink(name string) bool {
 	info, err := c.root.Lstat(name)
@@ -146,6 +189,9 @@ func (c *copies) stat(name string, how kind) (evidence.File, error) {
 		return evidence.File{}, err
 	}
 	info, err := c.root.Stat(in)
+	if err != nil && !c.hasFolderOf(in) {
+		return evidence.File{}, errNotCopied
+	}
 	if err != nil {
 		return evidence.File{}, fs.ErrNotExist
 	}
@@ -166,18 +212,24 @@ func (c *copies) stat(name string, how kind) (evidence.File, error) {
 	return out, nil
 }
 
+// glob looks below links too, up to the first part that is a pattern.
 func (c *copies) glob(pattern string, _ kind) []string {
-	rest, ok := strings.CutPrefix(pattern, c.prefix)
-	if !ok {
+	fixed, rest := pattern, ""
+	if i := strings.IndexAny(pattern, "*?[\\"); i >= 0 {
+		fixed = path.Dir(pattern[:i] + "x")
+		rest = strings.TrimPrefix(pattern[len(fixed):], "/")
+	}
+	in, err := c.within(fixed)
+	if err != nil {
 		return nil
 	}
-	found, err := fs.Glob(c.root.FS(), rest)
+	found, err := fs.Glob(c.root.FS(), path.Join(in, rest))
 	if err != nil { // not a pattern
 		return nil
 	}
 	var out []string
 	for _, name := range found {
-		out = append(out, c.prefix+name)
+		out = append(out, path.Clean(fixed)+strings.TrimPrefix("/"+name, strings.TrimSuffix("/"+in, "/.")))
 	}
 	return out
 }

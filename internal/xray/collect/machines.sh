@@ -83,7 +83,10 @@ units() {
 	done
 	[ -z "$shown" ] || return
 	for folder in $folders; do
-		for unit in $units; do look text "$folder/$unit" "$folder/$unit.d/*.conf"; done
+		for unit in $units; do
+			look text "$folder/$unit" "$folder/$unit.d/*.conf"
+			look stat "$folder/*.wants/$unit" "$folder/*.requires/$unit"
+		done
 	done
 }
 

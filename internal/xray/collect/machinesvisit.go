@@ -123,7 +123,7 @@ func (v *visit) interpreted() *host {
 	h := newHost(v.machine.Name(), evidence.Machines, v.files)
 	h.processes, h.states = v.seen.processes(), v.seen.states
 	if len(h.states) == 0 { // systemd was not there to be asked
-		h.states = statesOfFiles(v.files.have)
+		h.states = statesOfFiles(v.files.have, func(string) string { return "" })
 	}
 	h.machine.Hostname, h.machine.Addresses, h.machine.Listening, h.machine.Clock = v.seen.hostname, v.seen.addresses, v.seen.listening, v.clock
 	h.interpret()

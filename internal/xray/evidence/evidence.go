@@ -90,6 +90,26 @@ type Machine struct {
 	Listening    []netip.AddrPort
 	// Requests were made on the machine, to see what it reaches.
 	Requests []Request
+	// Doubles are programs that several units or manifests are to run.
+	Doubles []Double
+	// Unjudged is what was not looked at for a reason that is nobody's mistake: it is not in
+	// the copy, say.
+	Unjudged []Unjudged
+}
+
+// An Unjudged is a file, or something else, with why it was not looked at.
+type Unjudged struct{ Source, Why string }
+
+// NotInCopy is why most of a folder were not.
+const NotInCopy = "not in the copy"
+
+// A Double is a program that is to run more than once on a machine.
+type Double struct {
+	Program string
+	// Pod is namespace/name of static pods that have one name: the kubelet runs the
+	// last of Sources alone. "" where each of them would run.
+	Pod     string
+	Sources []string // of units and manifests, in the order in which the kubelet reads them
 }
 
 // A Clock is how far a machine's clock is ahead of that of the host that looks.
@@ -152,6 +172,8 @@ const (
 	FromUnit     = "unit"
 	FromManifest = "manifest"
 	FromPod      = "pod"
+	// FromConfiguration: a folder has its configuration, and nothing that starts it.
+	FromConfiguration = "configuration"
 )
 
 // A Program is one that runs on a machine, or is meant to.

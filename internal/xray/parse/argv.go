@@ -57,6 +57,9 @@ func known(argv []string) string {
 	if name == "k3s-server" || name == "k3s-agent" {
 		return evidence.K3s
 	}
+	if name == "haproxy-systemd-wrapper" { // of HAProxy before 1.8
+		return evidence.HAProxy
+	}
 	if !slices.Contains(programs, name) {
 		return ""
 	}

@@ -63,3 +63,17 @@ func Text(config map[string]any, keys ...string) string {
 	}
 	return ""
 }
+
+// IsEtcdConfig tells etcd's configuration file from other YAML.
+func IsEtcdConfig(text string) bool {
+	config, err := Config(text)
+	if err != nil {
+		return false
+	}
+	for _, key := range []string{"data-dir", "listen-client-urls", "listen-peer-urls", "advertise-client-urls", "initial-cluster"} {
+		if config[key] != nil {
+			return true
+		}
+	}
+	return false
+}

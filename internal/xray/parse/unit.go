@@ -137,6 +137,15 @@ func etcdVariables(variables map[string]string) map[string]string {
 	return out
 }
 
+// EtcdEnvironment are the settings in a file of variables of etcd.
+func EtcdEnvironment(text string) map[string]string {
+	variables := map[string]string{}
+	for _, a := range environmentFile(text) {
+		variables[a[0]] = a[1]
+	}
+	return etcdVariables(variables)
+}
+
 // EnvironmentFiles are the paths that the settings of a unit name.
 func EnvironmentFiles(settings map[string]string) []string {
 	var out []string

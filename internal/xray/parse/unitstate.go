@@ -11,6 +11,7 @@ type UnitState struct {
 	Name        string // kubelet.service
 	Active      string // active, inactive, failed, activating, ...
 	Enabled     bool   // starts by itself
+	Linked      bool   // a link was seen that enables it, where systemd was not asked
 	Path        string // of the unit file that counts; "" where there is none
 	DropIns     []string
 	MainPID     int           // 0 where none runs

@@ -1,0 +1,90 @@
+package collect
+
+import (
+	"slices"
+	"strings"
+
+	"github.com/haplane/haplane/internal/xray/evidence"
+	"github.com/haplane/haplane/internal/xray/parse"
+)
+
+// packaged are units of packages as far as they matter, for copies that have a link to
+// one and not its file. Debian and RHEL put their settings in different files.
+var packaged = map[string][]string{
+	"haproxy.service":    {"[Service]\nExecStart=/usr/sbin/haproxy -f " + haproxyConfig + " -f /etc/haproxy/conf.d\n"},
+	"nginx.service":      {"[Service]\nExecStart=/usr/sbin/nginx\n"},
+	"keepalived.service": {"[Service]\nExecStart=/usr/sbin/keepalived\n"},
+	"etcd.service":       {"[Service]\nEnvironmentFile=-/etc/default/etcd\nEnvironmentFile=-/etc/etcd/etcd.conf\nEnvironmentFile=-/etc/etcd.env\nExecStart=/usr/bin/etcd $DAEMON_ARGS\n"},
+}
+
+// Configurations that say without a unit that a program is to run. Those of etcd are
+// variables, or its own YAML.
+var (
+	etcdVariables = []string{"/etc/etcd.env", "/etc/etcd/etcd.conf", "/etc/default/etcd", "/etc/sysconfig/etcd", "/etc/etcd/etcd.env"}
+	etcdConfigs   = []string{"/etc/etcd/etcd.conf.yml", "/etc/etcd/etcd.conf.yaml", "/etc/etcd/etcd.yaml", "/etc/etcd/etcd.yml", "/etc/etcd/config.yaml", "/etc/etcd/config.yml"}
+
+	haproxyConfigs    = []string{haproxyConfig, "/usr/local/etc/haproxy/haproxy.cfg"}
+	nginxConfigs      = []string{nginxConfig, "/usr/local/nginx/conf/nginx.conf", "/etc/kube-lb/conf/kube-lb.conf"}
+	keepalivedConfigs = []string{"/etc/keepalived/keepalived.conf"}
+)
+
+// byConfiguration are the programs of a copy that has their configuration and nothing
+// that starts them: a container may.
+func (h *host) byConfiguration(units []unit, found []located) []located {
+	if h.machine.Way != evidence.Folder {
+		return nil
+	}
+	var out []located
+	for _, try := range []struct {
+		program, flag string
+		files         []string
+		is            func(p *located) bool
+	}{
+		{evidence.EtcdServer, "--config-file", etcdConfigs, h.isEtcd},
+		{evidence.EtcdServer, "", etcdVariables, h.isEtcd},
+		{evidence.HAProxy, "-f", haproxyConfigs, func(p *located) bool { return h.haproxy(p) != nil }},
+		{evidence.Nginx, "-c", nginxConfigs, func(p *located) bool { return h.nginx(p) != nil }},
+		{"keepalived", "-f", keepalivedConfigs, func(*located) bool { return true }},
+	} {
+		for _, file := range try.files {
+			if named(slices.Concat(found, out), try.program) != nil || len(h.glob(file, asText)) == 0 {
+				continue
+			}
+			p := located{place: onHost, Program: evidence.Program{Name: try.program, From: evidence.FromConfiguration, Where: file, Argv: []string{try.program}}}
+			if try.flag != "" {
+				p.Argv = append(p.Argv, try.flag, file)
+			}
+			if try.is(&p) && h.unlessDisabled(p, units) {
+				out = append(out, p)
+			}
+		}
+	}
+	return out
+}
+
+// isEtcd tells a file of settings of etcd. Packages have one in which all is a comment.
+func (h *host) isEtcd(p *located) bool {
+	text, err := h.read(p.Where, asText)
+	if err != nil || slices.ContainsFunc(h.states, func(s parse.UnitState) bool {
+		return strings.HasPrefix(s.Name, "k0s") || strings.HasPrefix(s.Name, "k3s")
+	}) {
+		return false
+	}
+	if len(p.Argv) > 1 {
+		return parse.IsEtcdConfig(text)
+	}
+	p.Variables = parse.EtcdEnvironment(text)
+	return len(p.Variables) > 0
+}
+
+// unlessDisabled is false where units that were copied with their links say that nothing
+// starts the program; it is named then.
+func (h *host) unlessDisabled(p located, units []unit) bool {
+	linked := slices.ContainsFunc(units, func(u unit) bool { return u.state.Linked })
+	i := slices.IndexFunc(units, func(u unit) bool { return u.name == p.Name })
+	if i < 0 || !linked {
+		return true
+	}
+	h.unjudged(p.Where, units[i].Name+" is not enabled")
+	return false
+}

@@ -1,0 +1,163 @@
+package collect
+
+import (
+	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/haplane/haplane/internal/xray/evidence"
+)
+
+// podText is the manifest of a pod with one container.
+func podText(name string, command ...string) string {
+	return fmt.Sprintf("apiVersion: v1\nkind: Pod\nmetadata: {name: %s, namespace: kube-system}\nspec:\n  containers:\n  - {name: %s, image: 'registry.example/%s:v1.34.1', command: [%s]}\n",
+		name, name, name, strings.Join(command, ", "))
+}
+
+// manifestCases are what lies in the folder of manifests, and what is seen of it.
+var manifestCases = []struct {
+	name     string
+	files    map[string]string
+	programs []string // NAME of the last part of where it is from
+	doubles  []evidence.Double
+	missing  []string // parts of what is said
+}{
+	{name: "kops' manifests", files: map[string]string{"kube-apiserver.manifest": podText("kube-apiserver", "/go-runner", "--log-file=/var/log/kube-apiserver.log", "/usr/local/bin/kube-apiserver", "--v=2")},
+		programs: []string{"kube-apiserver of kube-apiserver.manifest"}},
+	{name: "no extension, a hidden file, a note, a folder", files: map[string]string{"etcd": podText("etcd", "etcd"), ".etcd.yaml": podText("etcd", "etcd"), "README": "Do not touch.\n", "old/etcd.yaml": podText("etcd", "etcd")},
+		programs: []string{"etcd of etcd"}},
+	{name: "a backup of one", files: map[string]string{"kube-scheduler.yaml": podText("kube-scheduler", "kube-scheduler", "--v=1"), "kube-scheduler.yaml.bak": podText("kube-scheduler", "kube-scheduler", "--v=2")},
+		programs: []string{"kube-scheduler of kube-scheduler.yaml.bak"},
+		doubles:  []evidence.Double{{Program: "kube-scheduler", Pod: "kube-system/kube-scheduler", Sources: []string{"/etc/kubernetes/manifests/kube-scheduler.yaml", "/etc/kubernetes/manifests/kube-scheduler.yaml.bak"}}}},
+	{name: "another pod with the same program", files: map[string]string{"a.yaml": podText("a", "kube-apiserver"), "b.json": podText("b", "kube-apiserver", "--secure-port=7443")},
+		programs: []string{"kube-apiserver of a.yaml"},
+		doubles:  []evidence.Double{{Program: "kube-apiserver", Sources: []string{"/etc/kubernetes/manifests/a.yaml", "/etc/kubernetes/manifests/b.json"}}}},
+	{name: "an etcd for events", files: map[string]string{"etcd.manifest": podText("etcd", "etcd", "--data-dir=/var/etcd/data"), "etcd-events.manifest": podText("etcd-events", "etcd", "--data-dir=/var/etcd/data-events")},
+		programs: []string{"etcd of etcd.manifest"}},
+	{name: "two members with one folder of data", files: map[string]string{"etcd.yaml": podText("etcd", "etcd", "--data-dir=/var/etcd/data"), "etcd2.yaml": podText("etcd2", "etcd", "--data-dir", "/var/etcd/data")},
+		programs: []string{"etcd of etcd.yaml"},
+		doubles:  []evidence.Double{{Program: "etcd", Sources: []string{"/etc/kubernetes/manifests/etcd.yaml", "/etc/kubernetes/manifests/etcd2.yaml"}}}},
+	{name: "a wrapper", files: map[string]string{"x.yaml": podText("kube-apiserver", "/opt/start.sh")}, missing: []string{"x.yaml: by its name it runs kube-apiserver"}},
+	{name: "another's pod", files: map[string]string{"x.yaml": podText("node-exporter", "/opt/start.sh")}},
+	{name: "no YAML", files: map[string]string{"x.manifest": "a: [b\n", "y.orig": "kind: Pod\n  a: b\n"}, missing: []string{"x.manifest: not a manifest: not YAML", "y.orig: not a manifest: not YAML"}},
+}
+
+func TestManifests(t *testing.T) {
+	for _, tt := range manifestCases {
+		tree := func(t *testing.T) tree {
+			f := newTree(t)
+			f.write("/etc/systemd/system/kubelet.service", 0o644, "[Service]\nExecStart=/usr/bin/kubelet --pod-manifest-path=/etc/kubernetes/manifests\n")
+			for name, text := range tt.files {
+				f.write("/etc/kubernetes/manifests/"+name, 0o600, text)
+			}
+			return f
+		}
+		judge := func(t *testing.T, m *evidence.Machine, missing []evidence.Missing) {
+			t.Helper()
+			var programs []string
+			for _, p := range m.Programs {
+				if p.Name != evidence.Kubelet {
+					programs = append(programs, p.Name+" of "+p.Where[strings.LastIndex(p.Where, "/")+1:])
+				}
+			}
+			if diff := cmp.Diff(tt.programs, programs) + cmp.Diff(tt.doubles, m.Doubles); diff != "" {
+				t.Error(diff)
+			}
+			if len(missing) != len(tt.missing) {
+				t.Fatalf("missing: %+v", missing)
+			}
+			for i, x := range missing {
+				if said := strings.TrimPrefix(x.Source, "/etc/kubernetes/manifests/") + ": " + x.Err; !strings.HasPrefix(said, tt.missing[i]) || x.Fix == "" {
+					t.Errorf("missing: %+v", x)
+				}
+			}
+		}
+		t.Run(tt.name+", in a folder", func(t *testing.T) {
+			m, missing := folderOf(t, tree(t))
+			judge(t, m, missing)
+		})
+		t.Run(tt.name+", on a machine", func(t *testing.T) {
+			f := tree(t)
+			kubelet := evidence.Program{Name: evidence.Kubelet, Where: "pid 9", Argv: []string{"/usr/bin/kubelet", "--pod-manifest-path=/etc/kubernetes/manifests"}}
+			m, missing, _ := visited(t, f, &evidence.Machine{Name: "cp-1", Hostname: "cp-1", Addresses: []netip.Addr{netip.MustParseAddr("10.0.0.11")}, Programs: []evidence.Program{kubelet}})
+			judge(t, m, slices.DeleteFunc(missing, func(x evidence.Missing) bool { return x.Source == "curl" }))
+		})
+	}
+}
+
+// What packages install and links enable is a unit, and a configuration says without one what is to run.
+func TestUnitsOfFolders(t *testing.T) {
+	const haproxy = "frontend a\n  bind :6443\n  default_backend kube-apiserver\nbackend kube-apiserver\n  server a 10.0.0.1:6443 check\n"
+	wants := func(unit string) string { return "/etc/systemd/system/multi-user.target.wants/" + unit }
+	tests := []struct {
+		name     string
+		files    map[string]string
+		links    map[string]string
+		programs []string
+		balanced bool
+		unjudged []string
+		doubles  int
+		missing  int
+	}{
+		{name: "HAProxy's configuration alone", files: map[string]string{"/etc/haproxy/haproxy.cfg": haproxy}, programs: []string{"configuration haproxy"}, balanced: true},
+		{name: "a packaged unit and its link", files: map[string]string{"/etc/haproxy/haproxy.cfg": haproxy, "/lib/systemd/system/haproxy.service": "[Service]\nExecStart=/usr/sbin/haproxy -f /etc/haproxy/haproxy.cfg\n"},
+			links: map[string]string{wants("haproxy.service"): "/lib/systemd/system/haproxy.service"}, programs: []string{"unit haproxy"}, balanced: true},
+		{name: "a merged /usr", files: map[string]string{"/etc/haproxy/haproxy.cfg": haproxy, "/usr/lib/systemd/system/haproxy.service": "[Service]\nExecStart=/usr/sbin/haproxy -f /etc/haproxy/haproxy.cfg\n"},
+			links: map[string]string{wants("haproxy.service"): "/lib/systemd/system/haproxy.service"}, programs: []string{"unit haproxy"}, balanced: true},
+		{name: "the link of another target", files: map[string]string{"/etc/haproxy/haproxy.cfg": haproxy, "/usr/lib/systemd/system/haproxy.service": "[Service]\nExecStart=/usr/sbin/haproxy -f /etc/haproxy/haproxy.cfg\n"},
+			links: map[string]string{"/etc/systemd/system/network-online.target.requires/haproxy.service": "/lib/systemd/system/haproxy.service"}, programs: []string{"unit haproxy"}, balanced: true},
+		{name: "the link alone", files: map[string]string{"/etc/haproxy/haproxy.cfg": haproxy}, links: map[string]string{wants("haproxy.service"): "/lib/systemd/system/haproxy.service"},
+			programs: []string{"unit haproxy"}, balanced: true, unjudged: []string{"/lib/systemd/system/haproxy.service: not in the copy"}},
+		{name: "an installed unit, and no links in the copy", files: map[string]string{"/etc/haproxy/haproxy.cfg": haproxy, "/lib/systemd/system/haproxy.service": "[Service]\nExecStart=/usr/sbin/haproxy -f /etc/haproxy/haproxy.cfg\n"},
+			programs: []string{"configuration haproxy"}, balanced: true},
+		{name: "a disabled unit", files: map[string]string{"/etc/haproxy/haproxy.cfg": haproxy, "/lib/systemd/system/haproxy.service": "[Service]\nExecStart=/usr/sbin/haproxy -f /etc/haproxy/haproxy.cfg\n",
+			"/lib/systemd/system/keepalived.service": "[Service]\nExecStart=/usr/sbin/keepalived\n"},
+			links: map[string]string{wants("keepalived.service"): "/lib/systemd/system/keepalived.service"}, programs: []string{"unit keepalived"}, unjudged: []string{"/etc/haproxy/haproxy.cfg: haproxy.service is not enabled"}},
+		{name: "a masked unit", files: map[string]string{"/lib/systemd/system/etcd.service": "[Service]\nExecStart=/usr/bin/etcd\n", "/etc/systemd/system/kubelet.service": "[Service]\nExecStart=/usr/bin/kubelet\n"},
+			links: map[string]string{"/etc/systemd/system/etcd.service": "/dev/null"}, programs: []string{"unit kubelet"}},
+		{name: "etcd under another name", files: map[string]string{"/lib/systemd/system/etcd.service": "[Service]\nEnvironmentFile=-/etc/default/%p\nExecStart=/usr/bin/etcd $DAEMON_ARGS\n", "/etc/default/etcd": "ETCD_NAME=a\n"},
+			links: map[string]string{"/etc/systemd/system/etcd2.service": "/lib/systemd/system/etcd.service"}, programs: []string{"unit etcd a"}},
+		{name: "etcd of RHEL", files: map[string]string{"/usr/lib/systemd/system/etcd.service": "[Service]\nEnvironmentFile=-/etc/etcd/etcd.conf\nExecStart=/bin/bash -c \"GOMAXPROCS=$(nproc) /usr/bin/etcd --name=\\\"${ETCD_NAME}\\\"\"\n", "/etc/etcd/etcd.conf": "ETCD_NAME=\"b\"\n"},
+			links: map[string]string{wants("etcd.service"): "/usr/lib/systemd/system/etcd.service"}, programs: []string{"unit etcd b"}},
+		{name: "etcd's variables alone", files: map[string]string{"/etc/etcd.env": "# Kubespray\nETCD_NAME=c\n"}, programs: []string{"configuration etcd c"}},
+		{name: "etcd's YAML alone", files: map[string]string{"/etc/etcd/etcd.conf.yml": "name: d\ndata-dir: /var/lib/etcd\n"}, programs: []string{"configuration etcd d"}},
+		{name: "etcd's settings all comments", files: map[string]string{"/etc/default/etcd": "# ETCD_NAME=x\n"}, missing: 1},
+		{name: "nginx that docker runs", files: map[string]string{"/etc/nginx/nginx.conf": "stream { upstream kube_apiserver { server 10.0.0.1:6443; } server { listen 127.0.0.1:6443; proxy_pass kube_apiserver; } }"},
+			programs: []string{"configuration nginx"}, balanced: true},
+		{name: "nginx of a web site", files: map[string]string{"/etc/nginx/nginx.conf": "http { server { listen 80; } }", "/etc/hostname": "a\n"}, missing: 1},
+		{name: "two units that are enabled", files: map[string]string{"/etc/systemd/system/kubelet.service": "[Service]\nExecStart=/usr/bin/kubelet\n", "/etc/systemd/system/kubelet-old.service": "[Service]\nExecStart=/opt/kubelet\n"},
+			programs: []string{"unit kubelet"}, doubles: 1},
+		{name: "two units, one of them enabled by a link", files: map[string]string{"/etc/systemd/system/kubelet.service": "[Service]\nExecStart=/usr/bin/kubelet\n", "/etc/systemd/system/kubelet-old.service": "[Service]\nExecStart=/opt/kubelet\n"},
+			links: map[string]string{wants("kubelet.service"): "/etc/systemd/system/kubelet.service"}, programs: []string{"unit kubelet"}},
+		{name: "a wrapper", files: map[string]string{"/etc/systemd/system/kube-apiserver.service": "[Service]\nExecStart=/opt/start-apiserver.sh\n"}, missing: 1},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			f := newTree(t)
+			for name, text := range tt.files {
+				f.within("lb-1").write(name, 0o644, text)
+			}
+			for name, target := range tt.links {
+				f.within("lb-1").link(name, target)
+			}
+			m, missing := folderOf(t, f)
+			var programs, unjudged []string
+			for _, p := range m.Programs {
+				programs = append(programs, strings.TrimSpace(p.From+" "+p.Name+" "+p.EtcdSetting("name", "")))
+			}
+			for _, u := range m.Unjudged {
+				unjudged = append(unjudged, u.Source+": "+u.Why)
+			}
+			if diff := cmp.Diff(tt.programs, programs) + cmp.Diff(tt.unjudged, unjudged); diff != "" {
+				t.Error(diff)
+			}
+			if balanced := m.LoadBalancer != nil && m.LoadBalancer.Err == ""; balanced != tt.balanced || len(m.Doubles) != tt.doubles || len(missing) != tt.missing {
+				t.Errorf("%+v, %+v, %+v", m.LoadBalancer, m.Doubles, missing)
+			}
+		})
+	}
+}
