@@ -3,9 +3,10 @@ package xray
 import (
 	"fmt"
 	"maps"
-	"net/netip"
 	"slices"
+	"strconv"
 	"strings"
+	"time"
 
 	"github.com/haplane/haplane/internal/xray/evidence"
 )
@@ -23,7 +24,7 @@ var compared = []struct {
 		"requestheader-allowed-names", "requestheader-extra-headers-prefix", "requestheader-group-headers", "requestheader-username-headers"}},
 	{evidence.ControllerManager, leaderElection},
 	{evidence.Scheduler, leaderElection},
-	{evidence.EtcdServer, []string{"name", "initial-cluster", "initial-cluster-state", "initial-cluster-token", "initial-advertise-peer-urls",
+	{evidence.EtcdServer, []string{"name", "data-dir", "wal-dir", "config-file", "initial-cluster", "initial-cluster-state", "initial-cluster-token", "initial-advertise-peer-urls",
 		"advertise-client-urls", "listen-client-urls", "listen-peer-urls", "listen-metrics-urls", "client-cert-auth", "client-transport-security",
 		"peer-client-cert-auth", "peer-transport-security"}},
 }
@@ -71,86 +72,62 @@ func (s *Scene) equalSettings(program string, instances []Instance, except []str
 	}
 	var out []Finding
 	for _, name := range slices.Sorted(maps.Keys(names)) {
-		out = append(out, agree(program+" "+name, eachSays(name, instances, all), Warn)...)
+		out = append(out, agree(program+" "+name, s.eachSays(name, instances, all), Warn)...)
 	}
 	different := slices.DeleteFunc(out, func(f Finding) bool { return f.Status == Pass })
 	return orPass(different, at{}, "%s: %s, the same on %s", program, plural(len(names), "setting"), list(nodes))
 }
 
-// eachSays is what each instance has for a setting.
-func eachSays(name string, instances []Instance, settings []map[string]string) []said {
+// eachSays is what each instance has for a setting: as it stands where that is the same
+// everywhere, else without what is the machine's own in it.
+func (s *Scene) eachSays(name string, instances []Instance, settings []map[string]string) []said {
 	var out []said
+	same := true
 	for i, of := range settings {
 		one := said{at: instances[i].at(), value: unset}
 		if v, ok := of[name]; ok {
-			one.value = v
+			one.value = canonical(v)
+		} else if v, ok := defaultOf(instances[i], name); ok {
+			one.value, one.shown = canonical(v), v+" (the default)"
 		}
 		out = append(out, one)
+		same = same && one.value == out[0].value
+	}
+	for i := range out {
+		if !same {
+			out[i].value = s.neutral(instances[i].Machine, out[i].value)
+		}
 	}
 	return out
 }
 
-// settings are the flags of a program and the first level of its configuration
-// file, by name, without what is its machine's own in them.
+// settings are the variables and flags of a program and the first level of its
+// configuration file, by name.
 func (s *Scene) settings(p Instance) map[string]string {
-	out := map[string]string{}
-	for name, v := range p.Config {
-		out[name] = s.neutral(p.Machine, fmt.Sprint(v)) // which sorts maps by key
+	out := maps.Clone(p.Variables)
+	if out == nil {
+		out = map[string]string{}
 	}
-	for _, flag := range p.Flags() {
-		name := flag.Name
-		v := values(p.Program, name)
-		if len(v) < 2 { // not a list: as it is
-			v = []string{p.FlagOr(name, "")}
-		}
+	for name, v := range p.Config {
+		out[name] = fmt.Sprint(v) // which sorts maps by key
+	}
+	for _, name := range p.FlagNames() {
+		v := p.Values(name)
 		if slices.Contains(unordered, name) {
-			v = sorted(v)
+			v = sorted(values(p.Program, name))
 		}
-		out[name] = s.neutral(p.Machine, strings.Join(v, ","))
+		out[name] = strings.Join(v, ",")
 	}
 	return out
 }
 
-// neutral replaces a machine's own addresses and names, so that what differs only
-// in them is the same.
-func (s *Scene) neutral(m *evidence.Machine, text string) string {
-	for _, a := range s.addressesOf(m) {
-		if s.isOwn(m, a) {
-			text = replaceWord(text, a.String(), "(own address)")
-		}
+// canonical is a value as programs understand it: durations and switches have several forms.
+func canonical(text string) string {
+	if d, err := time.ParseDuration(text); err == nil && strings.ContainsAny(text, "smh") {
+		return d.String()
 	}
-	for _, name := range distinct([]string{m.Name, m.Hostname}) {
-		if _, err := netip.ParseAddr(name); name != "" && err != nil {
-			text = replaceWord(text, name, "(own name)")
-		}
+	if on, err := strconv.ParseBool(text); err == nil && len(text) > 1 {
+		return strconv.FormatBool(on)
 	}
 	return text
-}
-
-// replaceWord replaces a word where it is one: 10.0.0.1 is not in 10.0.0.11.
-func replaceWord(text, word, by string) string {
-	var b strings.Builder
-	for {
-		i := strings.Index(text, word)
-		if i < 0 {
-			return b.String() + text
-		}
-		rest := text[i+len(word):]
-		b.WriteString(text[:i])
-		if endsWord(b.String(), len(b.String())-1) || endsWord(rest, 0) {
-			b.WriteString(word)
-		} else {
-			b.WriteString(by)
-		}
-		text = rest
-	}
-}
-
-// endsWord tells whether the character beside a word continues it.
-func endsWord(text string, i int) bool {
-	if i < 0 || i >= len(text) {
-		return false
-	}
-	c := text[i]
-	return c >= '0' && c <= '9' || c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c == '-' || c == '_' || c == '.'
 }

@@ -1,6 +1,7 @@
 package xray
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -175,6 +176,21 @@ var endpointCases = []checkCase{
 	}},
 }
 
+// eachOwn gives the instances of a program on the three nodes a flag with something of their own.
+func eachOwn(program, flag, format string, own ...string) func(*evidence.Evidence) {
+	return func(e *evidence.Evidence) {
+		for i, text := range own {
+			setFlag(fmt.Sprintf("cp-%d", i+1), program, flag, fmt.Sprintf(format, text))(e)
+		}
+	}
+}
+
+func fullNames(e *evidence.Evidence) {
+	for _, m := range e.Machines {
+		m.Hostname += ".example.org"
+	}
+}
+
 var equalCases = []checkCase{
 	{check: "equal-on-all-nodes", name: "healthy", status: Pass, says: "kube-apiserver: 28 settings, the same on cp-1, cp-2, cp-3"},
 	{check: "equal-on-all-nodes", name: "a flag differs", status: Warn, node: "cp-3", says: "kube-apiserver goaway-chance: 0.001, as on cp-1", change: setFlag("cp-3", server, "goaway-chance", "0")},
@@ -196,6 +212,31 @@ var equalCases = []checkCase{
 	{check: "equal-on-all-nodes", name: "an order that matters", status: Warn, node: "cp-2", says: "RBAC,Node", change: setFlag("cp-2", server, "authorization-mode", "RBAC,Node")},
 	{check: "equal-on-all-nodes", name: "what others judge", status: Pass, change: all(setFlag("cp-1", server, "feature-gates", "A=true"), setFlag("cp-2", server, "advertise-address", "10.10.10.12"), setFlag("cp-3", server, "v", "4"),
 		setFlag("cp-2", scheduler, "leader-elect", "false"))},
+	{check: "equal-on-all-nodes", name: "files with the node's name", status: Pass, change: eachOwn(server, "etcd-certfile", "/etc/ssl/etcd/ssl/node-%s.pem", "cp-1", "cp-2", "cp-3")},
+	{check: "equal-on-all-nodes", name: "files with the node's address", status: Pass, change: eachOwn(server, "etcd-keyfile", "/p/etcd-ip-%s.key", "10-10-10-11", "10-10-10-12", "10-10-10-13")},
+	{check: "equal-on-all-nodes", name: "files with the short name", status: Pass, change: all(fullNames, eachOwn(server, "tls-cert-file", "/p/%s.pem", "cp-1", "cp-2", "cp-3"))},
+	{check: "equal-on-all-nodes", name: "files with the full name", status: Pass, change: all(fullNames, eachOwn(server, "tls-cert-file", "/p/%s.pem", "cp-1.example.org", "cp-2.example.org", "cp-3.example.org"))},
+	{check: "equal-on-all-nodes", name: "files with etcd's name", status: Pass, change: all(eachOwn(evidence.EtcdServer, "name", "%s", "infra0", "infra1", "infra2"),
+		eachOwn(evidence.EtcdServer, "cert-file", "/p/%s.pem", "infra0", "infra1", "infra2"))},
+	{check: "equal-on-all-nodes", name: "a file of another node", status: Warn, node: "cp-1", says: "/p/(own name).pem, as on cp-2 | /p/cp-2.pem", change: eachOwn(server, "tls-cert-file", "/p/%s.pem", "cp-2", "cp-2", "cp-3")},
+	{check: "equal-on-all-nodes", name: "one file of one node for all", status: Pass, change: setFlags(server, "tls-cert-file", "/p/cp-1.pem")},
+	{check: "equal-on-all-nodes", name: "a node whose name is a common word", status: Pass, change: func(e *evidence.Evidence) {
+		evidencetest.Machine(e, "cp-1").Hostname = "etcd"
+	}},
+	{check: "equal-on-all-nodes", name: "a member's folder is its own", status: Pass, change: eachOwn(evidence.EtcdServer, "data-dir", "/disk%s/etcd", "1", "2", "3")},
+	{check: "equal-on-all-nodes", name: "underscores", status: Pass, change: func(e *evidence.Evidence) {
+		p := evidencetest.Program(e, "cp-2", server)
+		evidencetest.DropFlag(p, "audit-policy-file")
+		p.Argv = append(p.Argv, "--audit_policy_file", "/etc/kubernetes/audit-policy.yaml", "--etcd_servers=https://127.0.0.1:2379")
+		evidencetest.DropFlag(p, "etcd-servers")
+	}},
+	{check: "equal-on-all-nodes", name: "a default that is said", status: Pass, change: setFlag("cp-2", scheduler, "secure-port", "10259")},
+	{check: "equal-on-all-nodes", name: "a default in another form", status: Pass, change: all(setFlag("cp-2", server, "request-timeout", "60s"), setFlag("cp-2", manager, "profiling", "False"))},
+	{check: "equal-on-all-nodes", name: "another than the default", status: Warn, node: "cp-2", says: "kube-scheduler secure-port: 10259 (the default), as on cp-1 | 10260", change: setFlag("cp-2", scheduler, "secure-port", "10260")},
+	{check: "equal-on-all-nodes", name: "no range beside others", status: Warn, node: "cp-2", says: "10.0.0.0/24 (the default)", change: setFlag("cp-2", server, "service-cluster-ip-range", "")},
+	{check: "equal-on-all-nodes", name: "variables of etcd differ", status: Warn, node: "cp-2", says: "etcd heartbeat-interval: 100 (the default), as on cp-1 | 500", change: withEtcd("cp-2", func(p *evidence.Program) {
+		p.Variables = map[string]string{"heartbeat-interval": "500"}
+	})},
 	{check: "equal-on-all-nodes", name: "one node", status: Skip, says: "here only", change: func(e *evidence.Evidence) {
 		evidencetest.DropMachine(e, "cp-2")
 		evidencetest.DropMachine(e, "cp-3")
@@ -217,14 +258,18 @@ func TestReplaceWord(t *testing.T) {
 	for _, c := range []struct{ text, word, want string }{
 		{"https://10.0.0.1:2379,https://10.0.0.11:2379", "10.0.0.1", "https://X:2379,https://10.0.0.11:2379"},
 		{"110.0.0.1", "10.0.0.1", "110.0.0.1"},
+		{"1.10.0.0.1", "10.0.0.1", "1.10.0.0.1"},
+		{"10.0.0.1.2", "10.0.0.1", "10.0.0.1.2"},
 		{"10.0.0.1", "10.0.0.1", "X"},
 		{"cp-1=a,cp-12=b,my-cp-1=c,cp-1", "cp-1", "X=a,cp-12=b,my-cp-1=c,X"},
+		{"/etc/ssl/node-cp-1-key.pem,/var/lib/etcd/CP-1.etcd", "cp-1", "/etc/ssl/node-X-key.pem,/var/lib/etcd/X.etcd"},
 		{"[fd00::1]:6443", "fd00::1", "[X]:6443"},
 		{"fd00::11", "fd00::1", "fd00::11"},
 		{"", "cp-1", ""},
+		{"cp-1", "", "cp-1"},
 	} {
-		if got := replaceWord(c.text, c.word, "X"); got != c.want {
-			t.Errorf("replaceWord(%q, %q) = %q, want %q", c.text, c.word, got, c.want)
+		if got := replaceWords(c.text, []word{{"my-cp-1", ""}, {c.word, "X"}}); got != c.want {
+			t.Errorf("replaceWords(%q, %q) = %q, want %q", c.text, c.word, got, c.want)
 		}
 	}
 }

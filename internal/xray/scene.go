@@ -128,23 +128,3 @@ func kubeconfigsOf(m *evidence.Machine, programs ...string) []string {
 	}
 	return out
 }
-
-// serviceIP is the first address of the first service network.
-func (s *Scene) serviceIP() netip.Addr {
-	var cidrs []string
-	for _, a := range s.Instances(evidence.APIServer) {
-		cidrs = append(cidrs, a.List("service-cluster-ip-range")...)
-	}
-	if s.API != nil {
-		cidrs = append(cidrs, s.API.ServiceCIDRs...)
-	}
-	if c := s.Expect.Cluster; c != nil {
-		cidrs = append(cidrs, spec.Split(c.Spec.Network.ServiceCIDR)...)
-	}
-	for _, text := range cidrs {
-		if p, err := netip.ParsePrefix(text); err == nil {
-			return p.Masked().Addr().Next()
-		}
-	}
-	return netip.Addr{}
-}

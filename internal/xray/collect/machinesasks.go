@@ -102,10 +102,11 @@ func (h *host) askLocal(a *located) ask {
 	}
 }
 
-// serviceIP is the first address of the service network of an API server's flags.
+// serviceIP is the first address of the service network of an API server: of its flag, else
+// of what kube-apiserver takes without it.
 func (h *host) serviceIP() netip.Addr {
 	if a := h.program(evidence.APIServer); a != nil {
-		for _, text := range a.List("service-cluster-ip-range") {
+		for _, text := range append(a.List("service-cluster-ip-range"), "10.0.0.0/24") {
 			if p, err := netip.ParsePrefix(text); err == nil {
 				return p.Masked().Addr().Next()
 			}

@@ -92,6 +92,17 @@ func (p *Program) Values(name string) []string {
 	return out
 }
 
+// FlagNames are those of the flags that are set, each once.
+func (p *Program) FlagNames() []string {
+	var out []string
+	for _, f := range p.Flags() {
+		if !slices.Contains(out, f.Name) {
+			out = append(out, f.Name)
+		}
+	}
+	return out
+}
+
 // FlagOr returns the value of a flag, or what the program takes without it.
 func (p *Program) FlagOr(name, otherwise string) string {
 	if v, ok := p.Flag(name); ok {
