@@ -127,6 +127,9 @@ func (s *Scene) judgeBeside(u usage, where place, observed string) Finding {
 // placeOf tells where a kubeconfig leads, and whose that is, for reading.
 func (s *Scene) placeOf(u usage) (where place, whose string) {
 	owner := s.owner(u.to)
+	if owner == nil {
+		owner = s.advertiser(u.to)
+	}
 	switch {
 	case loopback(u.to) || owner == u.machine:
 		return s.ownPort(u)

@@ -187,6 +187,16 @@ var peerCases = []checkCase{
 var kubeconfigCases = []checkCase{
 	{check: "kubeconfig-servers", name: "healthy", status: Pass, says: "kube-scheduler to 127.0.0.1:6443"},
 	{check: "kubeconfig-servers", name: "kubeadm", of: evidencetest.Kubeadm, status: Pass, says: "kubelet to 10.10.10.12:6443"},
+	{check: "kubeconfig-servers", name: "kubeadm with etcd elsewhere, in a folder", of: etcdElsewhere, status: Pass, says: "kube-scheduler to 10.10.10.12:6443"},
+	{check: "kubeconfig-servers", name: "etcd elsewhere, no address is advertised", of: etcdElsewhere, status: Pass, says: "kube-scheduler to 10.10.10.12:6443", change: noAdvertised},
+	{check: "kubeconfig-servers", name: "etcd elsewhere, a scheduler asks another node", of: etcdElsewhere, status: Fail, node: "cp-2", says: "which is cp-1", change: pointTo("cp-2", evidencetest.SchedulerConf, "10.10.10.11:6443")},
+	{check: "kubeconfig-servers", name: "etcd elsewhere, everybody asks one node", of: etcdElsewhere, status: Fail, node: "cp-2,cp-3,worker-1", says: "which is cp-1", change: func(e *evidence.Evidence) {
+		toFirstNode(e)
+		for _, m := range e.Machines[:3] {
+			evidencetest.SetServer(e, m.Name, evidencetest.AdminConf, "https://10.10.10.11:6443")
+		}
+	}},
+	{check: "kubeconfig-servers", name: "etcd elsewhere, all kubelets ask one node", of: etcdElsewhere, status: Fail, node: "cp-2,cp-3,worker-1", says: "which is cp-1", change: toFirstNode},
 	{check: "kubeconfig-servers", name: "a kubelet is tied to one node", status: Fail, node: "worker-1", says: "10.10.10.11:6443, which is cp-1", change: pointTo("worker-1", evidencetest.KubeletConf, "10.10.10.11:6443")},
 	{check: "kubeconfig-servers", name: "all kubelets are", of: evidencetest.Kubeadm, status: Fail, node: "cp-2,cp-3,worker-1", says: "which is cp-1", change: toFirstNode},
 	{check: "kubeconfig-servers", name: "a kube-proxy is", status: Fail, node: "cp-3", says: "kube-proxy asks 10.10.10.11:6443", change: pointTo("cp-3", evidencetest.KubeProxyConf, "10.10.10.11:6443")},
@@ -254,4 +264,25 @@ var directCases = []checkCase{
 		e.Servers = e.Servers[:3]
 		evidencetest.Machine(e, "cp-3").Requests = nil
 	}},
+}
+
+// etcdElsewhere is what copies show of kubeadm's control plane with etcd on other machines,
+// whose controller-managers and schedulers ask the API server beside them by its address.
+func etcdElsewhere() *evidence.Evidence {
+	e := evidencetest.Kubeadm()
+	evidencetest.MoveEtcd(e)
+	e = evidencetest.Folder(e)
+	evidencetest.HideAddresses(e)
+	for i, node := range []string{"cp-1", "cp-2", "cp-3"} {
+		for _, file := range []string{evidencetest.ManagerConf, evidencetest.SchedulerConf, evidencetest.KubeletConf} {
+			evidencetest.SetServer(e, node, file, fmt.Sprintf("https://10.10.10.%d:6443", 11+i))
+		}
+	}
+	return e
+}
+
+func noAdvertised(e *evidence.Evidence) {
+	for _, node := range []string{"cp-1", "cp-2", "cp-3"} {
+		evidencetest.DropFlag(evidencetest.Program(e, node, evidence.APIServer), "advertise-address")
+	}
 }

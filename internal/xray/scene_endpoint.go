@@ -57,7 +57,7 @@ func (s *Scene) votes() (abroad, home poll) {
 			hostPort := HostPort(m.Kubeconfigs[p].Server)
 			switch where := m.Name + ":" + p; {
 			case hostPort == "" || loopback(hostPort):
-			case s.isHome(m, hostPort):
+			case s.isHome(m, hostPort) || s.advertiser(hostPort) == m:
 				home[hostPort] = append(home[hostPort], where)
 			default:
 				abroad[hostPort] = append(abroad[hostPort], where)

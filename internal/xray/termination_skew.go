@@ -114,7 +114,7 @@ func (s *Scene) met(node, program string, servers []versioned) []versioned {
 	local := len(paths) == 0 && slices.Contains(elected, program)
 	for _, path := range paths {
 		hostPort := HostPort(m.Kubeconfigs[path].Server)
-		local = loopback(hostPort) || s.isHome(m, hostPort)
+		local = loopback(hostPort) || s.isHome(m, hostPort) || s.advertiser(hostPort) == m
 	}
 	if local {
 		return servers[beside : beside+1]

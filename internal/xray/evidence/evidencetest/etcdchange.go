@@ -77,6 +77,17 @@ func MoveEtcd(e *evidence.Evidence) {
 	SetFlagEverywhere(e, evidence.APIServer, "etcd-servers", strings.Join(servers, ","))
 }
 
+// HideAddresses leaves of a folder's machines what copies of a kubeadm cluster with etcd
+// elsewhere show: no node-ip, no addresses.
+func HideAddresses(e *evidence.Evidence) {
+	for _, m := range e.Machines {
+		m.Addresses = nil
+		if k := m.Program(evidence.Kubelet); k != nil {
+			DropFlag(k, "node-ip")
+		}
+	}
+}
+
 // etcdMachine is a machine with the member of another one, and nothing else.
 func etcdMachine(to node, from *evidence.Machine) *evidence.Machine {
 	out := maker{}.machine(to)
