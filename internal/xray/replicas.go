@@ -20,7 +20,7 @@ var identityReplicaChecks = []Check{
 	},
 	{
 		ID: "service-account-issuer-accepted", Subject: Identity, Title: "Every API server accepts the issuer by which the others sign tokens",
-		Why:    "An API server signs tokens of service accounts as the first --service-account-issuer, and accepts those of all that it lists. Where one does not know the issuer of another, pods are turned away with 401 whenever the load balancer takes them there.",
+		Why:    "An API server signs tokens of service accounts as the first --service-account-issuer, and accepts those of all that it lists, for the audiences of --api-audiences, which are the issuers by default. Where one does not know the issuer of another, pods are turned away with 401 whenever the load balancer takes them there.",
 		Source: "https://kubernetes.io/docs/tasks/configure-pod-container/configure-service-account/#service-account-issuer-discovery",
 		Fix:    "List all issuers in use on every API server (--service-account-issuer may be given several times, the first one signs), and restart one after the other.",
 		Needs:  anyWay, Run: issuerAccepted,
@@ -81,10 +81,14 @@ func (s *Scene) live(program string) []Instance {
 // issuerAccepted compares with the issuer by which most sign.
 func issuerAccepted(s *Scene) []Finding {
 	var all []said
-	var issuers [][]string
+	var issuers, audiences [][]string
 	for _, a := range s.live(evidence.APIServer) {
-		if v := values(a.Program, "service-account-issuer"); len(v) > 0 {
-			all, issuers = append(all, said{at: a.at(), value: v[0]}), append(issuers, v)
+		v, w := values(a.Program, "service-account-issuer"), values(a.Program, "api-audiences")
+		if len(w) == 0 {
+			w = v
+		}
+		if len(v) > 0 {
+			all, issuers, audiences = append(all, said{at: a.at(), value: v[0]}), append(issuers, v), append(audiences, w)
 		}
 	}
 	if len(all) < 2 {
@@ -101,6 +105,9 @@ func issuerAccepted(s *Scene) []Finding {
 			out = append(out, one.at.fail(signs+" among the issuers, as which "+all[right].at.node+" signs", observed))
 		case !slices.Contains(issuers[right], one.value):
 			out = append(out, one.at.fail("tokens that "+all[right].at.node+" accepts, of "+list(issuers[right]), observed))
+		case !slices.ContainsFunc(audiences[i], func(a string) bool { return slices.Contains(audiences[right], a) }):
+			out = append(out, one.at.fail("an audience of "+list(audiences[right])+", as on "+all[right].at.node, "--api-audiences="+strings.Join(audiences[i], ",")).
+				fixed("Give --api-audiences of kube-apiserver on %s the values of the others, or leave it out everywhere, and restart it.", one.at.node))
 		}
 	}
 	return orPass(out, at{source: all[right].at.source}, "%s, accepted on %s", signs, list(nodes))

@@ -49,7 +49,7 @@ func (s *Scene) etcdClusters(a Instance) []string {
 		if !loopback(hostPort) {
 			m = s.machineOf(hostPort)
 		}
-		if m == nil || m.Etcd == nil || m.Etcd.ClusterID == "" {
+		if hostPort == "" || m == nil || m.Etcd == nil || m.Etcd.ClusterID == "" {
 			continue
 		}
 		var member etcdTarget

@@ -76,6 +76,8 @@ var replicaCases = []checkCase{
 		p := evidencetest.Program(e, "cp-2", server)
 		p.Argv = append([]string{p.Argv[0], "--service-account-issuer=https://b"}, p.Argv[1:]...)
 	}},
+	{check: "service-account-issuer-accepted", name: "other audiences", status: Fail, node: "cp-3", says: "--api-audiences=b", change: setFlag("cp-3", server, "api-audiences", "b")},
+	{check: "service-account-issuer-accepted", name: "one audience in common", status: Pass, change: setFlag("cp-3", server, "api-audiences", "b,https://kubernetes.default.svc.cluster.local")},
 	{check: "service-account-issuer-accepted", name: "half-way to another", status: Pass, change: func(e *evidence.Evidence) {
 		setFlags(server, "service-account-issuer", "https://a")(e)
 		for _, node := range []string{"cp-1", "cp-2", "cp-3"} {

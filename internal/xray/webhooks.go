@@ -51,6 +51,8 @@ func (s *Scene) failClosed(w evidence.Webhook) []Finding {
 		return []Finding{where.warn(name+" that answers", fmt.Sprintf("%s, of what its matchConditions hold for: %s", fault, refused(stops, w))).fixed("%s", mendWebhook(w))}
 	case fault != "":
 		return []Finding{where.fail(name+" that answers", fmt.Sprintf("%s: %s", fault, refused(stops, w))).fixed("%s", mendWebhook(w))}
+	case slices.Contains(stops, electing) && s.nobodyRenews():
+		return []Finding{where.fail(name+" that lets Leases be renewed", fmt.Sprintf("it guards %s, and no leader renews its Lease any more%s", list(stops), comma(alone))).fixed("%s", mendWebhook(w))}
 	case len(stops) > 0 && !onlyPods(stops):
 		return []Finding{where.warn(name+" that leaves alone what the cluster lives by", fmt.Sprintf("it guards %s%s", list(stops), comma(alone)))}
 	case s.guardsItself(w):

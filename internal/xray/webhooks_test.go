@@ -109,6 +109,12 @@ var extensionCases = []checkCase{
 	{check: "webhooks-fail-closed", name: "reading alone", status: Pass, change: webhooks(nil, changed(guarding("/pods"), func(w *evidence.Webhook) {
 		w.Rules[0].Operations, w.FailClosed = []admissionv1.OperationType{admissionv1.Connect}, false
 	}))},
+	{check: "webhooks-fail-closed", name: "everything, at a URL where nobody answers", status: Fail, says: "no leader renews its Lease any more, asked at https://10.0.0.9", change: all(
+		webhooks(nil, changed(everything, func(w *evidence.Webhook) { w.Service, w.URL = nil, "https://10.0.0.9" })),
+		renewedBefore("kube-scheduler", time.Minute), renewedBefore("kube-controller-manager", time.Minute))},
+	{check: "webhooks-fail-closed", name: "everything, with endpoints that do not answer", status: Fail, says: "no leader renews", change: all(webhooks(twoNodes, everything),
+		renewedBefore("kube-scheduler", time.Minute), renewedBefore("kube-controller-manager", time.Minute))},
+	{check: "webhooks-fail-closed", name: "one leader renews", status: Warn, says: "it guards", change: all(webhooks(twoNodes, everything), renewedBefore("kube-scheduler", time.Minute))},
 	{check: "webhooks-fail-closed", name: "slow for Leases", status: Warn, says: "up to 10s, if they hang: policy.example.org", change: webhooks(twoNodes, changed(everything, open))},
 	{check: "webhooks-fail-closed", name: "many, each soon", status: Warn, says: "up to 12s", change: webhooks(twoNodes, mutatingSoon, mutatingSoon, changed(mutatingSoon, func(w *evidence.Webhook) { w.Kind = evidence.Validating }))},
 	{check: "webhooks-fail-closed", name: "two, each soon", status: Pass, change: webhooks(twoNodes, mutatingSoon, mutatingSoon)},

@@ -23,12 +23,15 @@ type write struct {
 
 const anyNamespace = "*"
 
-const podsOfSystem = "the pods of kube-system"
+const (
+	electing     = "leader election"
+	podsOfSystem = "the pods of kube-system"
+)
 
 // vital are the writes that a cluster lives by.
 var vital = []write{
 	{"the heartbeat of nodes", "coordination.k8s.io", "leases", "", "kube-node-lease", admissionv1.Update},
-	{"leader election", "coordination.k8s.io", "leases", "", "kube-system", admissionv1.Update},
+	{electing, "coordination.k8s.io", "leases", "", "kube-system", admissionv1.Update},
 	{"the status of nodes", "", "nodes", "status", "", admissionv1.Update},
 	{"the joining of nodes", "", "nodes", "", "", admissionv1.Create},
 	{"taints of nodes", "", "nodes", "", "", admissionv1.Update},
@@ -154,4 +157,19 @@ func (s *Scene) slowLeases() []Finding {
 	return []Finding{at{source: "webhook configurations"}.warn(fmt.Sprintf("Leases that wait less than %s for webhooks", leaderPatience),
 		fmt.Sprintf("up to %s, if they hang: %s", one+others, list(names))).
 		fixed("Exempt kube-system and kube-node-lease by namespaceSelector (kubernetes.io/metadata.name), or leave Leases out of the rules, or set shorter timeoutSeconds.")}
+}
+
+// nobodyRenews tells that the Leases of leaders stand still, all that there are.
+func (s *Scene) nobodyRenews() bool {
+	stand := 0
+	for _, name := range elected {
+		switch {
+		case s.lease(name) == nil:
+		case s.judgeLease(name, name).Status != Fail:
+			return false
+		default:
+			stand++
+		}
+	}
+	return stand > 0
 }
