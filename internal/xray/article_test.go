@@ -233,7 +233,6 @@ var equalCases = []checkCase{
 	{check: "equal-on-all-nodes", name: "a default that is said", status: Pass, change: setFlag("cp-2", scheduler, "secure-port", "10259")},
 	{check: "equal-on-all-nodes", name: "a default in another form", status: Pass, change: all(setFlag("cp-2", server, "request-timeout", "60s"), setFlag("cp-2", manager, "profiling", "False"))},
 	{check: "equal-on-all-nodes", name: "another than the default", status: Warn, node: "cp-2", says: "kube-scheduler secure-port: 10259 (the default), as on cp-1 | 10260", change: setFlag("cp-2", scheduler, "secure-port", "10260")},
-	{check: "equal-on-all-nodes", name: "no range beside others", status: Warn, node: "cp-2", says: "10.0.0.0/24 (the default)", change: setFlag("cp-2", server, "service-cluster-ip-range", "")},
 	{check: "equal-on-all-nodes", name: "variables of etcd differ", status: Warn, node: "cp-2", says: "etcd heartbeat-interval: 100 (the default), as on cp-1 | 500", change: withEtcd("cp-2", func(p *evidence.Program) {
 		p.Variables = map[string]string{"heartbeat-interval": "500"}
 	})},

@@ -185,6 +185,13 @@ var peerCases = []checkCase{
 }
 
 var kubeconfigCases = []checkCase{
+	{check: "kubeconfig-servers", name: "files without units", of: withoutUnits(inFolder(evidencetest.Kubeadm)), status: Pass, node: "cp-1,cp-2,cp-3,worker-1", says: "kubelet to 10.10.10.3:6443"},
+	{check: "kubeconfig-servers", name: "files without units, of kubelets that lead to the first master", of: withoutUnits(inFolder(evidencetest.Kubeadm)), status: Fail, node: "cp-2,worker-1", says: "kubelet asks 10.10.10.11:6443, which is cp-1",
+		change: func(e *evidence.Evidence) {
+			for _, name := range []string{"cp-1", "cp-2", "worker-1"} {
+				evidencetest.SetServer(e, name, evidencetest.KubeletConf, "https://10.10.10.11:6443")
+			}
+		}},
 	{check: "kubeconfig-servers", name: "healthy", status: Pass, says: "kube-scheduler to 127.0.0.1:6443"},
 	{check: "kubeconfig-servers", name: "kubeadm", of: evidencetest.Kubeadm, status: Pass, says: "kubelet to 10.10.10.12:6443"},
 	{check: "kubeconfig-servers", name: "kubeadm with etcd elsewhere, in a folder", of: etcdElsewhere, status: Pass, says: "kube-scheduler to 10.10.10.12:6443"},

@@ -109,22 +109,3 @@ func (s *Scene) Server(node string) *evidence.Server {
 	}
 	return nil
 }
-
-// kubeconfigsOf are the kubeconfigs that the programs of a machine use.
-func kubeconfigsOf(m *evidence.Machine, programs ...string) []string {
-	var out []string
-	for _, name := range programs {
-		p := m.Program(name)
-		if p == nil {
-			continue
-		}
-		path, ok := p.Flag("kubeconfig")
-		if client, isMap := p.Config["clientConnection"].(map[string]any); !ok && isMap {
-			path, _ = client["kubeconfig"].(string)
-		}
-		if k, seen := m.Kubeconfigs[path]; seen && k.Err == "" {
-			out = append(out, path)
-		}
-	}
-	return out
-}

@@ -1,11 +1,10 @@
 package xray
 
 import (
+	"maps"
 	"net"
 	"net/netip"
 	"net/url"
-	"path"
-	"slices"
 	"strings"
 
 	"github.com/haplane/haplane/internal/xray/evidence"
@@ -22,6 +21,9 @@ func (s *Scene) endpoint() (hostPort, source string) {
 		}
 	}
 	abroad, home := s.votes()
+	if shared := s.unowned(abroad); len(shared) > 0 && len(s.ControlPlane()) > 1 && !s.Used(evidence.Machines, evidence.API) {
+		abroad = shared // in files alone: kubelets that all lead to one master of several do not make it the load balancer
+	}
 	if best, where := abroad.most(); best != "" {
 		return best, where
 	}
@@ -47,6 +49,13 @@ func (p poll) most() (best, where string) {
 	return best, p[best][0]
 }
 
+// unowned leaves of a poll what stays on no machine of the control plane.
+func (s *Scene) unowned(p poll) poll {
+	out := maps.Clone(p)
+	maps.DeleteFunc(out, func(hostPort string, _ []string) bool { return s.owner(hostPort) != nil })
+	return out
+}
+
 // votes asks the kubeconfigs of kubelets, kube-proxies and the administrator. Those
 // that lead to their own machine do not count: kubeadm has the kubelet of a
 // control-plane node use its own API server.
@@ -65,18 +74,6 @@ func (s *Scene) votes() (abroad, home poll) {
 		}
 	}
 	return abroad, home
-}
-
-// adminConfigs are the kubeconfigs of administrators.
-func adminConfigs(m *evidence.Machine) []string {
-	var out []string
-	for p, k := range m.Kubeconfigs {
-		if base := path.Base(p); k.Err == "" && (base == "admin.conf" || base == "super-admin.conf" || strings.HasSuffix(p, "/.kube/config")) {
-			out = append(out, p)
-		}
-	}
-	slices.Sort(out)
-	return out
 }
 
 // HostPort is the host and port of a URL, the port 443 where it has none of its own.

@@ -35,6 +35,13 @@ func TestEndpoint(t *testing.T) {
 			evidencetest.SetServer(e, "cp-1", evidencetest.AdminConf, "https://10.10.10.11:6443")
 		}, Expectation{}, "10.10.10.11:6443", "cp-1:" + evidencetest.KubeletConf},
 		{"files", folderShared, nil, Expectation{}, "10.10.10.3:6443", "cp-1:" + evidencetest.KubeletConf},
+		{"files whose kubelets all lead to one master", withoutUnits(inFolder(evidencetest.Kubeadm)), func(e *evidence.Evidence) {
+			for _, m := range e.Machines {
+				if m.Kubeconfigs[evidencetest.KubeletConf].Path != "" {
+					evidencetest.SetServer(e, m.Name, evidencetest.KubeletConf, "https://10.10.10.11:6443")
+				}
+			}
+		}, Expectation{}, "10.10.10.3:6443", "cp-1:" + evidencetest.AdminConf},
 		{"a garbage kubeconfig does not count", healthy(spec.Shared), garbageKubeconfig, Expectation{}, "10.10.10.3:6443", "cp-1:" + evidencetest.KubeletConf},
 		{"nothing", func() *evidence.Evidence { return &evidence.Evidence{} }, nil, Expectation{}, "", ""},
 	}

@@ -52,7 +52,9 @@ var usual = []struct {
 
 // These are evidence whatever flags say.
 var (
-	kubeconfigs  = []string{"/etc/kubernetes/*.conf", "/root/.kube/config", "/var/lib/k0s/pki/*.conf", "/etc/rancher/k3s/k3s.yaml"}
+	kubeconfigs = []string{"/etc/kubernetes/*.conf", "/etc/kubernetes/*kubeconfig", "/etc/kubernetes/*-kubeconfig.yaml", "/etc/kubernetes/ssl/kubecfg-*.yaml",
+		"/var/lib/kubelet/*kubeconfig", "/var/lib/kube-proxy/*kubeconfig", "/var/lib/kube-scheduler/*kubeconfig", "/var/lib/kube-controller-manager/*kubeconfig",
+		"/var/lib/kubernetes/*.kubeconfig", "/root/.kube/config", "/var/lib/k0s/kubelet.conf", "/var/lib/k0s/pki/*.conf", "/etc/rancher/k3s/k3s.yaml"}
 	certificates = []string{"/etc/kubernetes/pki/*.crt", "/etc/kubernetes/pki/*.pub", "/etc/kubernetes/pki/etcd/*.crt",
 		"/var/lib/kubelet/pki/kubelet-client-current.pem"}
 	keys = []string{"/etc/kubernetes/pki/*.key", "/etc/kubernetes/pki/etcd/*.key", "/var/lib/kubelet/pki/*.key",
