@@ -16,7 +16,7 @@ var articleChecks = []Check{
 		ID: "serving-cert-names", Subject: Article, Title: "The serving certificate has the names that the identity asks for, and no other",
 		Why:    "Clients verify the name by which they reach an API server: the load balancer's, 127.0.0.1, the kubernetes Service's. Where nodes share a certificate, the address of one of them in it means that it has to be reissued, copied and loaded everywhere whenever a node comes or goes.",
 		Source: "https://kubernetes.io/docs/setup/best-practices/certificates/",
-		Fix:    "Reissue the certificate with exactly these names and copy it to the control-plane nodes; API servers load it within a minute.",
+		Fix:    "Reissue the certificate with exactly these names and copy it to the control-plane nodes; API servers load it within a minute, those before 1.17 when they are restarted.",
 		Needs:  anyWay, Run: servingCertNames,
 	},
 	{
@@ -30,7 +30,7 @@ var articleChecks = []Check{
 		ID: "kubernetes-service-endpoints", Subject: Article, Title: "The kubernetes Service leads to API servers that serve",
 		Why:    "Pods reach the API through the endpoints of default/kubernetes. One that is stale fails its share of all connections; one that is missing carries nothing; none at all cuts off every controller, operator and DNS server in the cluster.",
 		Source: "https://kubernetes.io/docs/tasks/access-application-cluster/access-cluster/#accessing-the-api-from-a-pod",
-		Fix:    "In the shared identity let haplane agent own both objects. Otherwise let the API servers keep them (--endpoint-reconciler-type=lease), and restart one whose endpoint is missing.",
+		Fix:    "In the shared identity let haplane agent own both objects. Otherwise let the API servers keep them (--endpoint-reconciler-type=lease, the default since 1.11; 1.9 and later), and restart one whose endpoint is missing.",
 		Needs:  []evidence.Way{evidence.API}, Run: kubernetesServiceEndpoints,
 	},
 	{
@@ -52,8 +52,11 @@ var articleChecks = []Check{
 func advertiseAddress(s *Scene) []Finding {
 	var out []Finding
 	for _, a := range s.Instances(evidence.APIServer) {
-		value := a.FlagOr("advertise-address", "")
-		observed := "--advertise-address=" + value
+		value, flag := advertisedText(a)
+		observed := "--" + flag + "=" + value
+		if flag == "bind-address" {
+			observed = "no --advertise-address: " + observed
+		}
 		if value == "" {
 			observed = "no --advertise-address: the address of the default route"
 		}

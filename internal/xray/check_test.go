@@ -29,7 +29,8 @@ type checkCase struct {
 // cases are those of all subjects, one list beside the checks of each.
 func cases() []checkCase {
 	return slices.Concat(articleCases, identityCases, leaderCases, loadBalancerCases, etcdCases, certificateCases,
-		terminationCases, nodeCases, lookingCases, replicaCases, programCases, extensionCases, doubleCases)
+		terminationCases, nodeCases, lookingCases, replicaCases, programCases, extensionCases, doubleCases,
+		adviceCases, defaultCases)
 }
 
 func healthy(identity spec.Identity) func() *evidence.Evidence {

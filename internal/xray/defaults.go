@@ -78,14 +78,25 @@ func (s *Scene) serviceIP() netip.Addr {
 	return netip.Addr{}
 }
 
-// atLeast tells whether a program is known to have a version, or a later one.
-func atLeast(p Instance, since string) bool {
-	v, err := version.ParseGeneric(p.Version)
-	return err == nil && v.AtLeast(version.MustParseGeneric(since))
-}
-
 // before tells whether a program is known to be older.
 func before(p Instance, since string) bool {
 	v, err := version.ParseGeneric(p.Version)
 	return err == nil && v.LessThan(version.MustParseGeneric(since))
+}
+
+// advertisedText is the address that an API server is told to advertise, and by which flag:
+// --advertise-address, else a single address that it binds to (DefaultAdvertiseAddress of
+// k8s.io/apiserver/pkg/server/options). "" is the address of the default route.
+func advertisedText(a Instance) (text, flag string) {
+	for _, flag := range []string{"advertise-address", "bind-address"} {
+		text := a.FlagOr(flag, "")
+		ip, err := netip.ParseAddr(text)
+		if flag == "advertise-address" && err != nil && text != "" {
+			return text, flag
+		}
+		if err == nil && !ip.IsUnspecified() && (flag == "advertise-address" || !ip.IsLoopback()) {
+			return text, flag
+		}
+	}
+	return "", ""
 }

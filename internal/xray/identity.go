@@ -23,21 +23,21 @@ var identityChecks = []Check{
 		ID: "serving-cert-shared", Subject: Identity, Title: "All API servers present one serving certificate",
 		Why:    "In the shared identities any API server may answer under the load balancer's name, and a certificate is renewed for all of them at once. One that has another was left out, and the client that meets it is the one that fails.",
 		Source: "https://kubernetes.io/docs/setup/best-practices/certificates/",
-		Fix:    "Copy the certificate and key of the others to the node; API servers load them within a minute.",
+		Fix:    "Copy the certificate and key of the others to the node; API servers load them within a minute, those before 1.17 when they are restarted.",
 		Needs:  anyWay, Run: servingCertShared,
 	},
 	{
 		ID: "kubernetes-service-ip", Subject: Identity, Title: "The kubernetes Service has the first address of the service network, which is in every serving certificate",
 		Why:    "Pods reach the API by this address, which API servers take from --service-cluster-ip-range, and verify the certificate for it.",
 		Source: "https://kubernetes.io/docs/tasks/access-application-cluster/access-cluster/#accessing-the-api-from-a-pod",
-		Fix:    "Reissue the serving certificate with the address. Where the Service has another one, delete it: an API server makes it again.",
+		Fix:    "Reissue the serving certificate with the address. Where the Service has another one, see first that all API servers have the same --service-cluster-ip-range; then delete it, and an API server makes it again.",
 		Needs:  anyWay, Run: kubernetesServiceIP,
 	},
 	{
 		ID: "endpoint-reconciler", Subject: Identity, Title: "API servers keep the endpoints of the kubernetes Service only where each has one of its own",
 		Why:    "With lease, an API server that stops in order deletes its key and writes the endpoints. Where all advertise one address they have one key: the Service loses its endpoints while other API servers serve. Measured: up to 100 of 300 connections of pods failed within 24 s around a stop, none with the reconciler off. Where each advertises its own address, nothing but lease takes out one that died.",
 		Source: "measured, docs/design.md#why-nobody-reconciles-endpoints-in-shared",
-		Fix:    "Set --endpoint-reconciler-type of kube-apiserver: none where all advertise the load balancer, with haplane agent to keep the endpoints; lease otherwise.",
+		Fix:    "Set --endpoint-reconciler-type of kube-apiserver (1.9 and later): lease, or none where all advertise the load balancer, as soon as haplane agent runs and keeps the endpoints.",
 		Needs:  anyWay, Run: endpointReconciler,
 	},
 	{
@@ -51,7 +51,7 @@ var identityChecks = []Check{
 		ID: "peer-advertise-ip", Subject: Identity, Title: "API servers find each other at their own addresses",
 		Why:    "API servers of different versions pass requests on to each other (UnknownVersionInteroperabilityProxy, on since 1.36), by the address that each publishes in its Lease. v1.37 publishes --advertise-address there, whatever --peer-advertise-ip says: where that is the load balancer's, a request that is passed on may come back.",
 		Source: "https://kubernetes.io/docs/concepts/architecture/mixed-version-proxy/",
-		Fix:    "In the shared identity set --feature-gates=UnknownVersionInteroperabilityProxy=false and leave the --peer flags out. Otherwise set --peer-advertise-ip and --peer-advertise-port to the node's own.",
+		Fix:    "In the shared identity leave the --peer flags out and set --feature-gates=UnknownVersionInteroperabilityProxy=false (1.28 and later). Otherwise set --peer-advertise-ip and --peer-advertise-port (1.28 and later) to the node's own.",
 		Needs:  anyWay, Run: peerAdvertiseIP,
 	},
 	{

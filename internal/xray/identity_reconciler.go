@@ -19,6 +19,9 @@ const (
 // reconciler is how an API server keeps the endpoints of the kubernetes Service.
 func reconciler(a Instance) (kind, observed string) {
 	kind, ok := a.Flag("endpoint-reconciler-type")
+	if (!ok || kind == "") && before(a, "1.11") {
+		return reconcilerCount, "no --endpoint-reconciler-type: master-count is the default before 1.11"
+	}
 	if !ok || kind == "" {
 		return reconcilerLease, "no --endpoint-reconciler-type: lease is the default"
 	}

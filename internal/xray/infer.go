@@ -74,8 +74,8 @@ func (s *Scene) identityOf(a Instance) (spec.Identity, string) {
 // Without the flag it takes that of the default route. The tell is "" where the
 // evidence does not say.
 func (s *Scene) advertisesOwn(a Instance) (own bool, tell string) {
-	text, ok := a.Flag("advertise-address")
-	if !ok || text == "" {
+	text, _ := advertisedText(a)
+	if text == "" {
 		return true, a.Machine.Name + " advertises its own address (no --advertise-address)"
 	}
 	addr, err := netip.ParseAddr(text)
@@ -98,7 +98,7 @@ func (s *Scene) advertisesOwn(a Instance) (own bool, tell string) {
 
 func (s *Scene) advertisedElsewhere(a Instance, address string) bool {
 	for _, other := range s.Instances(evidence.APIServer) {
-		if v, _ := other.Flag("advertise-address"); other.Machine != a.Machine && v == address {
+		if v, _ := advertisedText(other); other.Machine != a.Machine && v == address {
 			return true
 		}
 	}

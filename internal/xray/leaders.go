@@ -27,14 +27,14 @@ var leaderChecks = []Check{
 		ID: "leader-release-on-exit", Subject: Leaders, Title: "A leader that is stopped gives up its Lease",
 		Why:    "Then another takes over within a retry period; otherwise only when the Lease has run out, which is 15 s by default, at each upgrade and restart. kube-scheduler does so by itself, kube-controller-manager since 1.36 with the gate ControllerManagerReleaseLeaderElectionLockOnExit, which is off by default.",
 		Source: "https://kubernetes.io/docs/reference/command-line-tools-reference/feature-gates/",
-		Fix:    "Set --feature-gates=ControllerManagerReleaseLeaderElectionLockOnExit=true of kube-controller-manager on all nodes.",
+		Fix:    "Set --feature-gates=ControllerManagerReleaseLeaderElectionLockOnExit=true of kube-controller-manager on all nodes (1.36 and later; an older one does not start with it).",
 		Needs:  anyWay, Run: leaderReleaseOnExit,
 	},
 	{
 		ID: "leader-spread", Subject: Leaders, Title: "Not everything leads on one machine",
 		Why:    "Leaders are elected wherever they are, and both on one node is nothing to repair. Where the leader of etcd and the load balancer's address are on that machine too, its failure stops everything at once: new leaders are elected only after etcd has elected its own and the address has moved.",
 		Source: "https://kubernetes.io/docs/concepts/architecture/leases/#leader-election",
-		Fix:    "Restart kube-controller-manager or kube-scheduler there, so that another node leads, or move etcd's leader with etcdctl move-leader.",
+		Fix:    "Restart kube-controller-manager or kube-scheduler there, so that another node leads, or move etcd's leader with etcdctl move-leader (3.3 and later).",
 		Needs:  []evidence.Way{evidence.API}, Run: leaderSpread,
 	},
 }

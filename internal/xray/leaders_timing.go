@@ -6,8 +6,6 @@ import (
 	"strings"
 	"time"
 
-	"k8s.io/apimachinery/pkg/util/version"
-
 	"github.com/haplane/haplane/internal/xray/evidence"
 )
 
@@ -101,20 +99,17 @@ func (s *Scene) timingOfLease(name string) []Finding {
 
 // releaseGate has kube-controller-manager release its Lease; alpha, and off, since
 // the version (k8s.io/controller-manager/pkg/features). kube-scheduler does always.
-const (
-	releaseGate  = "ControllerManagerReleaseLeaderElectionLockOnExit"
-	releaseSince = "1.36.0"
-)
+const releaseGate = "ControllerManagerReleaseLeaderElectionLockOnExit"
 
 func leaderReleaseOnExit(s *Scene) []Finding {
 	var out []Finding
 	for _, p := range s.Instances(evidence.ControllerManager) {
-		out = append(out, judgeRelease(p))
+		out = append(out, s.judgeRelease(p))
 	}
 	return out
 }
 
-func judgeRelease(p Instance) Finding {
+func (s *Scene) judgeRelease(p Instance) Finding {
 	expected := releaseGate + "=true"
 	if v, _ := leaderElect(p); v == "false" {
 		return p.at().skip("it takes part in no election")
@@ -122,7 +117,10 @@ func judgeRelease(p Instance) Finding {
 	if slices.Contains(strings.Split(featureGates(p), ", "), expected) {
 		return p.at().pass("%s", expected)
 	}
-	if v, err := version.ParseGeneric(p.Version); err == nil && v.LessThan(version.MustParseGeneric(releaseSince)) {
+	switch yes, sure := s.knows(p, releaseGate); {
+	case !sure: // an older one ends with a gate that it does not know
+		return p.at().skip("its version is not known: the gate came with 1.36")
+	case !yes:
 		return p.at().skip("%s cannot: the gate came with 1.36", p.Version)
 	}
 	lasts := ""

@@ -25,14 +25,14 @@ var loadBalancerChecks = []Check{
 		ID: "lb-health-check", Subject: LoadBalancer, Title: "The load balancer asks each API server for /readyz over verified TLS",
 		Why:    "Only /readyz tells that an API server is stopping: /healthz and /livez stay green until it no longer listens, and a port that accepts says nothing at all. Unverified, whatever answers on the address counts as an API server.",
 		Source: "https://kubernetes.io/docs/reference/using-api/health-checks/",
-		Fix:    "HAProxy: option httpchk, http-check send meth GET uri /readyz, http-check expect status 200, and on the servers: check check-ssl verify required ca-file CA; where API servers take no anonymous requests, crt CLIENT as well.",
+		Fix:    "HAProxy: option httpchk GET /readyz (/healthz before Kubernetes 1.16), http-check expect status 200, and on the servers: check check-ssl verify required ca-file CA; where API servers take no anonymous requests, crt CLIENT as well. Try it with haproxy -c before you reload.",
 		Needs:  fromConfiguration, Run: lbHealthCheck,
 	},
 	{
 		ID: "lb-detection-time", Subject: LoadBalancer, Title: "The load balancer notices a stopping API server before it stops listening",
 		Why:    "An API server that gets SIGTERM is unready at once and serves on for --shutdown-delay-duration. A load balancer that notices later than that sends new connections to a port that is closed.",
 		Source: "https://kubernetes.io/docs/reference/command-line-tools-reference/kube-apiserver/",
-		Fix:    "Set --shutdown-delay-duration of kube-apiserver to well above interval times fall of the health check, or check more often.",
+		Fix:    "Set --shutdown-delay-duration of kube-apiserver (1.16 and later) to well above interval times fall of the health check, or check more often.",
 		Needs:  fromConfiguration, Run: lbDetectionTime,
 	},
 	{

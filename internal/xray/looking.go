@@ -40,14 +40,14 @@ func unreadable(m *evidence.Machine) []Finding {
 	var out []Finding
 	for _, path := range slices.Sorted(maps.Keys(m.Kubeconfigs)) {
 		if k := m.Kubeconfigs[path]; k.Err != "" {
-			out = append(out, at{m.Name, path}.unseen("a kubeconfig that cannot be read: "+k.Err).fixed("Write %s on %s again.", path, m.Name))
+			out = append(out, at{m.Name, path}.unseen("a kubeconfig that cannot be read: "+k.Err).fixed("Make a new kubeconfig for who uses %s on %s, and put it in its place.", path, m.Name))
 		}
 	}
 	for _, path := range slices.Sorted(maps.Keys(m.Certificates)) {
 		i := slices.IndexFunc(m.Certificates[path], func(c evidence.Certificate) bool { return c.Err != "" })
 		if i >= 0 && m.Kubeconfigs[path].Err == "" {
 			out = append(out, at{m.Name, path}.unseen("a certificate that cannot be read: "+m.Certificates[path][i].Err).
-				fixed("Put a certificate into %s on %s, or take its name out of what refers to it.", path, m.Name))
+				fixed("See what names %s on %s, and let it name the file with the certificate. Leave the file as it is, it may be a key.", path, m.Name))
 		}
 	}
 	if lb := m.LoadBalancer; lb != nil && lb.Err != "" && lb.Err != evidence.NotInCopy {

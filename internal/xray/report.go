@@ -62,6 +62,7 @@ func (c Check) findings(s *Scene) []Finding {
 		if f.Status == Pass || f.Status == Skip {
 			f.Fix = ""
 		}
+		f.Fix = s.safe(f.Node, f.Fix)
 	}
 	return found
 }

@@ -16,7 +16,7 @@ func (s *Scene) advertisedBy(m *evidence.Machine) (a netip.Addr, ok bool) {
 	if p == nil {
 		return a, false
 	}
-	text := p.FlagOr("advertise-address", "")
+	text, _ := advertisedText(Instance{p, m})
 	alone := s.certifiedAlone(m)
 	all := addresses([]string{text})
 	if text == "" {

@@ -7,7 +7,7 @@ var terminationChecks = []Check{
 		ID: "graceful-shutdown", Subject: Termination, Title: "API servers stop in order, and are given the time for it",
 		Why:    "An API server that is stopped serves on for --shutdown-delay-duration, then finishes requests for up to --request-timeout (60 s) and ends watches over --shutdown-watch-termination-grace-period. Then its port is closed, and late requests go to another one where the load balancer tries another; with --shutdown-send-retry-after they are answered 429 and come again after 5 s. Killed before that, it drops what was under way.",
 		Source: "https://kubernetes.io/docs/reference/command-line-tools-reference/kube-apiserver/",
-		Fix:    "Set the delay and the grace period for watches (and, behind a load balancer that does not try another server, --shutdown-send-retry-after), and TimeoutStopSec of the unit or terminationGracePeriodSeconds of the pod to their sum and 60 s.",
+		Fix:    "First let TimeoutStopSec of the unit or terminationGracePeriodSeconds of the pod be the sum of the delay, the grace period for watches and 60 s. Set --shutdown-delay-duration (1.16 and later) above what the load balancer takes to notice. Set --shutdown-watch-termination-grace-period (1.27 and later), so that watches do not all end at once. Where the load balancer tries no other server, set --shutdown-send-retry-after (1.23 and later).",
 		Needs:  []evidence.Way{evidence.Machines, evidence.Folder, evidence.API}, Run: gracefulShutdown,
 	},
 	{
@@ -28,7 +28,7 @@ var terminationChecks = []Check{
 		ID: "feature-gates-equal", Subject: Termination, Title: "Feature gates are the same on all nodes",
 		Why:    "What one API server accepts and stores, another one drops, where a gate differs; a leader that moves brings other behaviour along.",
 		Source: "https://kubernetes.io/docs/reference/command-line-tools-reference/feature-gates/",
-		Fix:    "Give the program the same --feature-gates on all nodes.",
+		Fix:    "Give the program the same --feature-gates on all nodes, as far as its version there knows them: with a gate that it does not know it does not start.",
 		Needs:  []evidence.Way{evidence.Machines, evidence.Folder, evidence.API}, Run: featureGatesEqual,
 	},
 }

@@ -77,16 +77,21 @@ func gracefulShutdown(s *Scene) []Finding {
 func (s *Scene) stopFlags(a Instance, t stop) []Finding {
 	var out []Finding
 	b, detection, balanced := s.slowest()
+	lacks := func(flag string) bool { // a version that has no such flag is not to blame
+		yes, sure := s.knows(a, flag)
+		return sure && !yes
+	}
 	switch {
+	case t.delay == 0 && lacks("--shutdown-delay-duration"):
 	case t.delay == 0:
 		out = append(out, a.at().warn("a --shutdown-delay-duration above what the load balancer takes to notice", "none (the default): it stops listening at once"))
 	case balanced && t.delay <= detection:
 		out = append(out, a.at().fail(fmt.Sprintf("a --shutdown-delay-duration above %s, in which %s notices", detection, b.machine.Name), t.delay.String()))
 	}
-	if !t.retryAfter && !s.goesElsewhere() {
+	if !t.retryAfter && !s.goesElsewhere() && !lacks("--shutdown-send-retry-after") {
 		out = append(out, a.at().warn("--shutdown-send-retry-after=true, or a load balancer that tries another server", "it closes its port while requests are under way: late ones are refused"))
 	}
-	if t.watchGrace == 0 {
+	if t.watchGrace == 0 && !lacks("--shutdown-watch-termination-grace-period") {
 		out = append(out, a.at().warn("a --shutdown-watch-termination-grace-period", "none (the default): all watches end, and come back elsewhere, at once"))
 	}
 	return out
