@@ -8,7 +8,7 @@ import (
 )
 
 // pinned are the addresses that a machine's kubelet, etcd member and node object go
-// by. They stay with the machine, while another that it has may be the load
+// by, or its API server where these say nothing. They stay with the machine, while another that it has may be the load
 // balancer's, which moves. In a folder nothing else tells the machine's addresses.
 func (s *Scene) pinned(m *evidence.Machine) []netip.Addr {
 	var texts []string
@@ -24,7 +24,11 @@ func (s *Scene) pinned(m *evidence.Machine) []netip.Addr {
 	if n := s.NodeOf(m); n != nil {
 		out = append(out, internalIPs(*n)...)
 	}
-	return slices.DeleteFunc(out, func(a netip.Addr) bool { return a.IsLoopback() || a.IsUnspecified() })
+	out = slices.DeleteFunc(out, func(a netip.Addr) bool { return a.IsLoopback() || a.IsUnspecified() })
+	if len(out)+len(m.Addresses) == 0 {
+		return s.byItsAPIServer(m)
+	}
+	return out
 }
 
 // addressesOf are all addresses that a machine is known to have.
