@@ -31,8 +31,8 @@ func evidenceComplete(s *Scene) []Finding {
 			}
 		}
 	}
-	out = append(out, s.unjudged()...)
-	return orPass(append(out, s.noAPIServer()...), at{}, "nothing is missing of %s", s.lookedAt())
+	out = slices.Concat(out, s.unjudged(), s.unseenInFolder(), s.noAPIServer())
+	return orPass(out, at{}, "nothing is missing of %s", s.lookedAt())
 }
 
 // unreadable is what a machine has and what could not be read.

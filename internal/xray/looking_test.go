@@ -54,6 +54,9 @@ var lookingCases = []checkCase{
 		m.LoadBalancer = &evidence.LoadBalancer{Kind: evidence.HAProxy, Path: "/etc/haproxy/haproxy.cfg", Err: evidence.NotInCopy}
 		m.Unjudged = []evidence.Unjudged{{Source: "/etc/haproxy/haproxy.cfg", Why: evidence.NotInCopy}}
 	}},
+	{check: "evidence-complete", name: "the load balancer is not in the copy", of: folderShared, status: Skip, says: "the load balancer 10.10.10.3:6443 is not in the copy", change: func(e *evidence.Evidence) {
+		evidencetest.DropMachine(e, "lb-1")
+	}},
 	{check: "evidence-complete", name: "etcd does not run, which was seen", status: Pass, change: func(e *evidence.Evidence) { memberStops(e, "cp-3") }},
 }
 

@@ -29,7 +29,7 @@ func unjudgedFor(m *evidence.Machine, why string) Finding {
 			sources = append(sources, u.Source)
 		}
 	}
-	where, expected, fix := at{node: m.Name}, "copies of all that is judged", "Copy them as well, but for private keys, and look again."
+	where, expected, fix := at{node: m.Name}, "copies of all that is judged", "Copy them as well, and look again; what is between the lines of a private key is not read."
 	if len(sources) == 1 {
 		where.source = sources[0]
 	}
@@ -37,6 +37,22 @@ func unjudgedFor(m *evidence.Machine, why string) Finding {
 		expected, fix = "what is configured is to run", "If it is to run, enable it; if not, remove it."
 	}
 	return where.warn(expected, fmt.Sprintf("%s, and so not judged: %s", why, list(sources))).fixed("%s", fix)
+}
+
+// gaps says that what a check found nothing of may be in what was not looked at.
+func (s *Scene) gaps() string {
+	if len(s.Missing) == 0 && !slices.ContainsFunc(s.Machines, func(m *evidence.Machine) bool { return len(m.Unjudged) > 0 }) {
+		return ""
+	}
+	return "; evidence-complete names what was not looked at"
+}
+
+// unseenInFolder: nobody copied the load balancer, as far as that can be done.
+func (s *Scene) unseenInFolder() []Finding {
+	if s.Used(evidence.Machines, evidence.API) || len(s.balancers()) > 0 || s.Endpoint == "" || loopback(s.Endpoint) || s.owner(s.Endpoint) != nil {
+		return nil
+	}
+	return []Finding{at{source: s.EndpointSource}.skip("the load balancer %s is not in the copy: haproxy.cfg, nginx.conf or keepalived.conf of the machines that are it were not judged", s.Endpoint)}
 }
 
 // noAPIServer: whatever else is right, an x-ray that saw no API server has not seen

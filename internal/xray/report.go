@@ -63,6 +63,7 @@ func (c Check) findings(s *Scene) []Finding {
 			f.Fix = ""
 		}
 		f.Fix = s.safe(f.Node, f.Fix)
+		*f = s.onHost(*f)
 	}
 	return found
 }
@@ -70,7 +71,7 @@ func (c Check) findings(s *Scene) []Finding {
 // nothing is why a check saw nothing to judge.
 func (c Check) nothing(s *Scene) string {
 	if s.Used(c.Needs...) {
-		return "nothing of it was seen"
+		return "nothing that it judges was found" + s.gaps()
 	}
 	names := map[evidence.Way]string{evidence.Machines: "machines over SSH (--machines or a cluster file)",
 		evidence.API: "the API (--kubeconfig)", evidence.Folder: "a folder of files (--dir)"}

@@ -48,7 +48,7 @@ func TestReasonsNameTheWaysIn(t *testing.T) {
 		{[]evidence.Way{evidence.API}, "seen only with the API (--kubeconfig)"},
 		{fromMachines, "seen only with machines over SSH (--machines or a cluster file)"},
 		{[]evidence.Way{evidence.Machines, evidence.API}, "seen only with machines over SSH (--machines or a cluster file) or the API (--kubeconfig)"},
-		{anyWay, "nothing of it was seen"},
+		{anyWay, "nothing that it judges was found"},
 	}
 	for _, test := range tests {
 		c := Check{ID: "x", Needs: test.needs, Run: func(*Scene) []Finding { return nil }}
@@ -177,5 +177,19 @@ func TestNothingWasSeen(t *testing.T) {
 		if r.Verdict.ToleratedFailures != nil || !strings.Contains(r.Verdict.Summary, "not known") {
 			t.Errorf("%v: %v, %s", ways, r.Verdict.ToleratedFailures, r.Verdict.Summary)
 		}
+	}
+}
+
+// Flags of static pods name files by their paths in the container; whoever mends one
+// does so on the machine.
+func TestFilesOfContainersAreOnTheMachine(t *testing.T) {
+	e := evidencetest.Kubeadm()
+	m := evidencetest.Machine(e, "cp-2")
+	m.OnHost = map[string]string{evidencetest.ServingCert: "/srv/pki/apiserver.crt"}
+	m.Certificates[evidencetest.ServingCert] = []evidence.Certificate{{Err: "x509: malformed certificate"}}
+	check, _ := Find("evidence-complete")
+	found := check.findings(NewScene(e, Expectation{}))
+	if len(found) != 1 || found[0].Source != "/srv/pki/apiserver.crt (in its container "+evidencetest.ServingCert+")" || !strings.Contains(found[0].Fix, "into /srv/pki/apiserver.crt on cp-2") {
+		t.Errorf("%s\n%+v", show(found), found)
 	}
 }

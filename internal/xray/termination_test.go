@@ -32,7 +32,7 @@ var terminationCases = slices.Concat(stopCases, skewCases, clockCases, gateCases
 var stopCases = []checkCase{
 	{check: "graceful-shutdown", name: "healthy", status: Pass, says: "delay 5s, then up to 1m0s for requests and 5s for watches, late ones go elsewhere; killed after 1m30s"},
 	{check: "graceful-shutdown", name: "files alone", of: folderShared, status: Pass},
-	{check: "graceful-shutdown", name: "units through the API", of: apiOnlyShared, status: Skip, says: "nothing of it was seen"},
+	{check: "graceful-shutdown", name: "units through the API", of: apiOnlyShared, status: Skip, says: "nothing that it judges was found"},
 	{check: "graceful-shutdown", name: "k0s", of: evidencetest.K0s, status: Warn, node: "cp-1,cp-2,cp-3", says: "killed after 5s"},
 	{check: "graceful-shutdown", name: "k0s does not wait for the delay", of: evidencetest.K0s, status: Fail, node: "cp-2", says: "killed after 5s, within the 10s",
 		change: setFlag("cp-2", server, "shutdown-delay-duration", "10s")},

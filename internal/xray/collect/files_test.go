@@ -84,6 +84,9 @@ func TestFilesOfAContainer(t *testing.T) {
 	f.write("/etc/kubernetes/manifests/a.yaml", 0o600, `{apiVersion: v1, kind: Pod, spec: {volumes: [{name: p, hostPath: {path: /opt/pki}}],
 containers: [{name: a, image: "x:v1.37.2", command: [kube-apiserver, --client-ca-file=/certs/ca.crt], volumeMounts: [{name: p, mountPath: /certs}]}]}}`)
 	m, missing := folderOf(t, f)
+	if diff := cmp.Diff(map[string]string{"/certs/ca.crt": "/opt/pki/ca.crt"}, m.OnHost); diff != "" {
+		t.Error(diff)
+	}
 	if c := m.Certificate("/certs/ca.crt"); c == nil || c.Err != "" || len(missing) > 0 || m.Program(evidence.APIServer).Version != "v1.37.2" {
 		t.Errorf("%+v, %+v, %+v", c, m.Programs, missing)
 	}

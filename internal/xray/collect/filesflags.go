@@ -77,10 +77,20 @@ func (h *host) filesOf(p *located) {
 	}
 }
 
-// foreign files are those of the distribution, such as the CAs of the world.
+// foreign files are those of the distribution, such as the CAs of the world. What else
+// lies beside them is the cluster's.
 func foreign(file string) bool {
-	return slices.ContainsFunc([]string{"/usr/", "/etc/ssl/certs/", "/etc/ssl/cert.pem", "/etc/pki/tls/", "/etc/pki/ca-trust/"},
-		func(of string) bool { return strings.HasPrefix(file, of) })
+	bundles := []string{"ca-certificates.crt", "ca-bundle.crt", "ca-bundle.trust.crt", "ca-bundle.pem", "tls-ca-bundle.pem", "cert.pem"}
+	has := func(folders ...string) bool {
+		return slices.ContainsFunc(folders, func(of string) bool { return strings.HasPrefix(file, of) })
+	}
+	switch {
+	case has("/etc/ssl/", "/etc/pki/tls/", "/etc/pki/ca-trust/"):
+		return slices.Contains(bundles, path.Base(file)) || has("/etc/pki/ca-trust/")
+	case has("/usr/local/etc/", "/usr/local/share/"):
+		return false
+	}
+	return has("/usr/")
 }
 
 // optional are files that are named whether they are there or not: one is gone when

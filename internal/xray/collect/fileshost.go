@@ -42,7 +42,7 @@ func (t trust) known() bool { return t != trust{} }
 func newHost(name string, way evidence.Way, files shelf) *host {
 	return &host{shelf: files, trusts: map[string]trust{}, machine: &evidence.Machine{
 		Name: name, Way: way,
-		Files: map[string]evidence.File{}, Certificates: map[string][]evidence.Certificate{}, Kubeconfigs: map[string]evidence.Kubeconfig{},
+		Files: map[string]evidence.File{}, OnHost: map[string]string{}, Certificates: map[string][]evidence.Certificate{}, Kubeconfigs: map[string]evidence.Kubeconfig{},
 	}}
 }
 

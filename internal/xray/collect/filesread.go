@@ -16,9 +16,25 @@ const (
 	putBack    = "Put the file back: what names it does not start again without it."
 )
 
+// onHost notes where the file of a container is on the machine.
+func (h *host) onHost(p place, name string) {
+	if at := p.on(name); at != name && !p.inside {
+		h.machine.OnHost[name] = at
+	}
+}
+
+// shown is the path of a file on the machine, and the one in the container.
+func (p place) shown(name string) string {
+	if at := p.on(name); at != name && !p.inside {
+		return at + ", in its container " + name
+	}
+	return name
+}
+
 // file notes mode and owner of a file, if it is there. In a container they say
 // nothing.
 func (h *host) file(p place, name string, how kind) {
+	h.onHost(p, name)
 	if _, done := h.machine.Files[name]; done || p.inside {
 		return
 	}
@@ -32,13 +48,14 @@ func (h *host) file(p place, name string, how kind) {
 
 // pem looks at certificates or public keys. It has to be there where something needs it.
 func (h *host) pem(p place, name string, needed bool) {
+	h.onHost(p, name)
 	if _, done := h.machine.Certificates[name]; done || strings.HasSuffix(name, ".pub") && len(h.machine.Files[name].PublicKeys) > 0 {
 		return
 	}
 	text, err := h.read(p.on(name), asPEM)
 	if err != nil {
 		if needed && !p.inside || !errors.Is(err, fs.ErrNotExist) {
-			h.miss(name, err, putBack)
+			h.miss(p.shown(name), err, putBack)
 		}
 		return
 	}
@@ -50,7 +67,7 @@ func (h *host) pem(p place, name string, needed bool) {
 		return
 	}
 	if strings.HasSuffix(name, ".pub") {
-		h.add(name, "no public key in it", putBack)
+		h.add(p.shown(name), "no public key in it", putBack)
 		return
 	}
 	h.machine.Certificates[name] = parse.Certificates(text)
@@ -61,7 +78,7 @@ func (h *host) digested(p place, name string) {
 		return
 	}
 	if _, err := h.stat(p.on(name), asDigest); err != nil {
-		h.miss(name, err, putBack)
+		h.miss(p.shown(name), err, putBack)
 	}
 }
 
@@ -76,13 +93,13 @@ func (h *host) configuration(p *located) {
 			return
 		}
 		if err != nil {
-			h.miss(name, err, readAsRoot)
+			h.miss(p.shown(name), err, readAsRoot)
 			return
 		}
 		h.file(p.place, name, asText)
 		config, err := parse.Config(text)
 		if err != nil {
-			h.miss(name, err, "Mend it: "+p.Name+" cannot read it either when it starts again.")
+			h.miss(p.shown(name), err, "Mend it: "+p.Name+" cannot read it either when it starts again.")
 			continue
 		}
 		p.Config = merged(p.Config, config)
@@ -133,10 +150,11 @@ func (h *host) kubeconfig(p place, name string, needed bool) {
 	text, err := h.read(p.on(name), asText)
 	if err != nil {
 		if needed && !p.inside || !errors.Is(err, fs.ErrNotExist) {
-			h.miss(name, err, putBack)
+			h.miss(p.shown(name), err, putBack)
 		}
 		return
 	}
+	h.onHost(p, name)
 	k := parse.Kubeconfig(name, text)
 	if !needed && k.Err != "" && !strings.Contains(text, "current-context") && !strings.Contains(text, "clusters:") {
 		return

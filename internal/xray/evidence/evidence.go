@@ -81,6 +81,9 @@ type Machine struct {
 	Clock     *Clock       // nil in a folder
 	Programs  []Program
 	Files     map[string]File
+	// OnHost has, of paths in flags of containers, where the file is on the machine, if
+	// that is elsewhere. All else has the paths of flags.
+	OnHost map[string]string
 	// Certificates are those of files that flags or kubeconfigs name or contain, by
 	// path; the first of a file is the one that it is about.
 	Certificates map[string][]Certificate

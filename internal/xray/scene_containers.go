@@ -1,0 +1,30 @@
+package xray
+
+import (
+	"maps"
+	"slices"
+	"strings"
+)
+
+// onHost has a finding name files where they are on the machine: flags of static pods
+// name them by their paths in the container.
+func (s *Scene) onHost(f Finding) Finding {
+	if s == nil || f.Node == "" {
+		return f
+	}
+	m := s.Machine(f.Node)
+	if m == nil || len(m.OnHost) == 0 {
+		return f
+	}
+	parts := strings.Split(f.Source, ", ")
+	for i, part := range parts {
+		if at := m.OnHost[part]; at != "" {
+			parts[i] = at + " (in its container " + part + ")"
+		}
+	}
+	f.Source = strings.Join(parts, ", ")
+	for _, inside := range slices.Sorted(maps.Keys(m.OnHost)) {
+		f.Fix = replaceWord(f.Fix, inside, m.OnHost[inside])
+	}
+	return f
+}
