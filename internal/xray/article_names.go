@@ -37,7 +37,7 @@ func (s *Scene) servingsOf(m *evidence.Machine) []serving {
 		a = &evidence.Program{}
 	}
 	named := namedCertificates(Instance{a, m})
-	path := a.FlagOr("tls-cert-file", "")
+	path, _ := a.ServingFiles()
 	file := m.Certificate(path)
 	if server := s.Server(m.Name); server != nil && len(server.Certificates) > 0 && (file == nil || !isNamed(Instance{a, m}, server.Certificates[0])) {
 		out = append(out, serving{at{m.Name, "TLS handshake with " + server.Address}, &server.Certificates[0], m, named})
@@ -56,6 +56,13 @@ func servingCertNames(s *Scene) []Finding {
 			continue
 		}
 		out = append(out, s.judgeNames(c))
+	}
+	for _, a := range s.Instances(evidence.APIServer) {
+		file, _ := a.ServingFiles()
+		if _, set := a.Flag("tls-cert-file"); !set && a.Machine.Way != evidence.API && len(s.servingsOf(a.Machine)) == 0 {
+			out = append(out, a.at().warn("--tls-cert-file and --tls-private-key-file", "neither: it makes "+file+" itself where nobody puts one there, and no CA has signed that").
+				fixed("Name the certificate in --tls-cert-file and its key in --tls-private-key-file."))
+		}
 	}
 	return out
 }

@@ -15,7 +15,8 @@ import (
 func (s *Scene) servingLinks() []link {
 	var out []link
 	for _, a := range s.Instances(evidence.APIServer) {
-		chain := named(a, "tls-cert-file")
+		file, _ := a.ServingFiles()
+		chain := readable(a.Machine, file)
 		if server := s.Server(a.Machine.Name); len(chain) == 0 && server != nil {
 			for i := range server.Certificates {
 				if server.Certificates[i].Certificate != nil {

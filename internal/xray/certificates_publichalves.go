@@ -86,13 +86,18 @@ func (s *Scene) otherUse(p Instance, flag, path string) []Finding {
 			of = "the key of the CA that signs certificates (--cluster-signing-key-file)"
 		}
 	}
-	if a := p.Machine.Program(evidence.APIServer); a != nil && of == "" && path == a.FlagOr("tls-private-key-file", "") {
+	if a := p.Machine.Program(evidence.APIServer); a != nil && of == "" && path == servingKey(a) {
 		of = "the TLS key of kube-apiserver: with the next certificate all tokens are void"
 	}
 	if of == "" {
 		return nil
 	}
 	return []Finding{at{p.Machine.Name, path}.warn("a pair of keys for service accounts alone", "--"+flag+" of "+p.Name+" names "+of)}
+}
+
+func servingKey(p *evidence.Program) string {
+	_, key := p.ServingFiles()
+	return key
 }
 
 // values are those of a flag that may be repeated, each a list.

@@ -56,7 +56,7 @@ func (k accepted) said(a Instance) said {
 func (s *Scene) accepted(a Instance) accepted {
 	paths := a.Values("service-account-key-file")
 	out := accepted{source: strings.Join(paths, ", ")}
-	own := a.FlagOr("tls-private-key-file", "")
+	_, own := a.ServingFiles()
 	if len(paths) == 0 {
 		out.source = cmp.Or(own, a.Source())
 		switch _, signs := a.Flag("service-account-signing-key-file"); {
@@ -83,8 +83,9 @@ func (s *Scene) accepted(a Instance) accepted {
 // publicHalves are the IDs of the keys of a file, or why they are not known.
 func (s *Scene) publicHalves(a Instance, path string) (ids []string, unseen string) {
 	f := a.Machine.Files[path]
+	_, own := a.ServingFiles()
 	switch {
-	case path == a.FlagOr("tls-private-key-file", "") && s.servingCertificate(a) != nil:
+	case a.Name == evidence.APIServer && path == own && s.servingCertificate(a) != nil:
 		return keyIDs(s.servingCertificate(a).PublicKeyDigest()), ""
 	case len(f.PublicKeys) > 0 && !f.Sealed:
 		return keyIDs(f.PublicKeys...), ""

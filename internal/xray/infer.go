@@ -108,7 +108,8 @@ func (s *Scene) advertisedElsewhere(a Instance, address string) bool {
 // servingCertificate is the one that an API server presents to who asks for no name of
 // another, else that of its file.
 func (s *Scene) servingCertificate(a Instance) *evidence.Certificate {
-	file := a.Machine.Certificate(a.FlagOr("tls-cert-file", ""))
+	path, _ := a.ServingFiles()
+	file := a.Machine.Certificate(path)
 	if server := s.Server(a.Machine.Name); server != nil && len(server.Certificates) > 0 && (file == nil || !isNamed(a, server.Certificates[0])) {
 		return &server.Certificates[0]
 	}

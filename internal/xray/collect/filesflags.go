@@ -72,6 +72,10 @@ func (h *host) filesOf(p *located) {
 			}
 		}
 	}
+	if cert, key := p.ServingFiles(); p.Name == evidence.APIServer {
+		h.pem(p.place, cert, false)
+		h.file(p.place, key, asStat)
+	}
 	if p.Name == evidence.EtcdServer && !slices.ContainsFunc(settings(p), func(s setting) bool { return s.name == "data-dir" }) {
 		h.file(p.place, "/var/lib/etcd", asStat)
 	}

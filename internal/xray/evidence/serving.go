@@ -1,6 +1,21 @@
 package evidence
 
-import "strings"
+import (
+	"path"
+	"strings"
+)
+
+// ServingFiles are the certificate and the key that kube-apiserver serves with. Without flags it
+// takes apiserver.crt of --cert-dir, and makes it where it is not there
+// (MaybeDefaultWithSelfSignedCerts of k8s.io/apiserver/pkg/server/options).
+func (p *Program) ServingFiles() (cert, key string) {
+	cert, key = p.FlagOr("tls-cert-file", ""), p.FlagOr("tls-private-key-file", "")
+	if p.Name != APIServer || cert != "" || key != "" {
+		return cert, key
+	}
+	dir := p.FlagOr("cert-dir", "/var/run/kubernetes")
+	return path.Join(dir, "apiserver.crt"), path.Join(dir, "apiserver.key")
+}
 
 // A NamedCertificate is one that a server shows to those who ask for one of its names.
 type NamedCertificate struct {
