@@ -197,13 +197,13 @@ var kubeconfigCases = []checkCase{
 	{check: "kubeconfig-servers", name: "kubeadm with etcd elsewhere, in a folder", of: etcdElsewhere, status: Pass, says: "kube-scheduler to 10.10.10.12:6443"},
 	{check: "kubeconfig-servers", name: "etcd elsewhere, no address is advertised", of: etcdElsewhere, status: Pass, says: "kube-scheduler to 10.10.10.12:6443", change: noAdvertised},
 	{check: "kubeconfig-servers", name: "etcd elsewhere, a scheduler asks another node", of: etcdElsewhere, status: Fail, node: "cp-2", says: "which is cp-1", change: pointTo("cp-2", evidencetest.SchedulerConf, "10.10.10.11:6443")},
-	{check: "kubeconfig-servers", name: "etcd elsewhere, everybody asks one node", of: etcdElsewhere, status: Fail, node: "cp-2,cp-3,worker-1", says: "which is cp-1", change: func(e *evidence.Evidence) {
+	{check: "kubeconfig-servers", name: "etcd elsewhere, everybody asks one node", of: etcdElsewhere, status: Fail, node: "cp-2,cp-3,etcd-1,etcd-2,etcd-3,worker-1", says: "which is cp-1", change: func(e *evidence.Evidence) {
 		toFirstNode(e)
 		for _, m := range e.Machines[:3] {
 			evidencetest.SetServer(e, m.Name, evidencetest.AdminConf, "https://10.10.10.11:6443")
 		}
 	}},
-	{check: "kubeconfig-servers", name: "etcd elsewhere, all kubelets ask one node", of: etcdElsewhere, status: Fail, node: "cp-2,cp-3,worker-1", says: "which is cp-1", change: toFirstNode},
+	{check: "kubeconfig-servers", name: "etcd elsewhere, all kubelets ask one node", of: etcdElsewhere, status: Fail, node: "cp-2,cp-3,etcd-1,etcd-2,etcd-3,worker-1", says: "which is cp-1", change: toFirstNode},
 	{check: "kubeconfig-servers", name: "a kubelet is tied to one node", status: Fail, node: "worker-1", says: "10.10.10.11:6443, which is cp-1", change: pointTo("worker-1", evidencetest.KubeletConf, "10.10.10.11:6443")},
 	{check: "kubeconfig-servers", name: "all kubelets are", of: evidencetest.Kubeadm, status: Fail, node: "cp-2,cp-3,worker-1", says: "which is cp-1", change: toFirstNode},
 	{check: "kubeconfig-servers", name: "a kube-proxy is", status: Fail, node: "cp-3", says: "kube-proxy asks 10.10.10.11:6443", change: pointTo("cp-3", evidencetest.KubeProxyConf, "10.10.10.11:6443")},

@@ -23,8 +23,11 @@ func (s *Scene) onHost(f Finding) Finding {
 		}
 	}
 	f.Source = strings.Join(parts, ", ")
+	var words []word
 	for _, inside := range slices.Sorted(maps.Keys(m.OnHost)) {
-		f.Fix = replaceWord(f.Fix, inside, m.OnHost[inside])
+		words = append(words, word{inside, m.OnHost[inside]})
 	}
+	slices.SortStableFunc(words, func(a, b word) int { return len(b.text) - len(a.text) })
+	f.Fix = replaceWords(f.Fix, words)
 	return f
 }
