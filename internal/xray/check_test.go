@@ -30,7 +30,7 @@ type checkCase struct {
 func cases() []checkCase {
 	return slices.Concat(articleCases, identityCases, leaderCases, loadBalancerCases, etcdCases, certificateCases,
 		terminationCases, nodeCases, lookingCases, replicaCases, programCases, extensionCases, doubleCases,
-		adviceCases, defaultCases)
+		adviceCases, defaultCases, passThroughCases, moverCases, localCases)
 }
 
 func healthy(identity spec.Identity) func() *evidence.Evidence {

@@ -22,6 +22,13 @@ var loadBalancerChecks = []Check{
 		Needs:  fromConfiguration, Run: lbBackends,
 	},
 	{
+		ID: "lb-tls-passthrough", Subject: LoadBalancer, Title: "TLS passes the load balancer as it is",
+		Why:    "API servers speak TLS only, and know kubelets, controllers and administrators by their client certificates. A load balancer that reads HTTP cannot take a TLS session; one that takes TLS apart leaves the client certificates behind, so that all of these come as nobody.",
+		Source: "https://docs.haproxy.org/2.8/configuration.html#4.2-mode",
+		Fix:    "HAProxy: mode tcp in the frontend and the backend, without ssl on bind and without ssl and send-proxy on servers (check-ssl is for checks alone). nginx: stream {} in the place of http {}, without proxy_ssl and proxy_protocol.",
+		Needs:  fromConfiguration, Run: lbPassthrough,
+	},
+	{
 		ID: "lb-health-check", Subject: LoadBalancer, Title: "The load balancer asks each API server for /readyz over verified TLS",
 		Why:    "Only /readyz tells that an API server is stopping: /healthz and /livez stay green until it no longer listens, and a port that accepts says nothing at all. Unverified, whatever answers on the address counts as an API server.",
 		Source: "https://kubernetes.io/docs/reference/using-api/health-checks/",
@@ -50,6 +57,20 @@ var loadBalancerChecks = []Check{
 		Needs:  fromConfiguration, Run: lbIdleTimeout,
 	},
 	{
+		ID: "lb-connect-timeout", Subject: LoadBalancer, Title: "A client that meets a dead API server is sent to another before it gives up",
+		Why:    "The load balancer takes a connection before it has one to a server. A client then waits 10 s for the TLS handshake (client-go) and gives up, while the load balancer may still try a machine that is gone. It meets it again with its next try, until health checks have taken it out; nodes that write no status for 40 s are NotReady.",
+		Source: "https://github.com/kubernetes/client-go/blob/master/transport/cache.go",
+		Fix:    "HAProxy: timeout connect of 5s or less, option redispatch, and check on the servers. nginx: proxy_connect_timeout of 5s or less (60 s without it), and several servers in the upstream.",
+		Needs:  fromConfiguration, Run: lbConnectTimeout,
+	},
+	{
+		ID: "lb-limits", Subject: LoadBalancer, Title: "The load balancer takes as many connections as the cluster has",
+		Why:    "Each node keeps several connections to the API for good: those of its kubelet, of kube-proxy, of agents for networks, storage and logs, and in the shared identity those of its pods. After a fault all come anew while the old ones are not yet gone. What is above a limit waits or is refused. By our own rule 10 for each node and 100 beside are enough, and fewer than 4 for each node cannot be.",
+		Source: "https://docs.haproxy.org/2.8/configuration.html#3.2-maxconn",
+		Fix:    "HAProxy: leave out maxconn, or set it far above what is needed, in global, in the frontend and on the servers; see that the unit's LimitNOFILE is more than twice as much. nginx: worker_connections (a session takes two), worker_rlimit_nofile; no max_conns and limit_conn for the API.",
+		Needs:  fromConfiguration, Run: lbLimits,
+	},
+	{
 		ID: "lb-certificate", Subject: LoadBalancer, Title: "Through the load balancer the certificate verifies for its address",
 		Why:    "Clients verify the name that they connect to. A serving certificate without the load balancer's address turns all of them away, or makes them skip verification.",
 		Source: "https://kubernetes.io/docs/setup/best-practices/certificates/",
@@ -62,6 +83,13 @@ var loadBalancerChecks = []Check{
 		Source: "https://kubernetes.io/docs/setup/production-environment/tools/kubeadm/high-availability/",
 		Fix:    "Look at routes, packet filters and hairpin mode between the node and the load balancer.",
 		Needs:  fromMachines, Run: lbFromEveryNode,
+	},
+	{
+		ID: "lb-address-moves", Subject: LoadBalancer, Title: "What moves the load balancer's address is configured alike on each machine, and for that address",
+		Why:    "keepalived that is installed moves nothing by itself. Where router IDs, peers or authentication differ, no machine hears the other, and both have the address: clients reach now one, now the other, or none. Where the load balancer is not tracked, its machine keeps the address when it has died. kube-vip moves an address among the machines that it is on.",
+		Source: "https://www.keepalived.org/manpage.html",
+		Fix:    "keepalived: one vrrp_instance with the address that clients use on each machine, with the same virtual_router_id, authentication and advert_int, each other in unicast_peer if there is one, and a track_script that asks the load balancer. kube-vip: the same manifest on each control-plane node, with cp_enable, vip_arp and vip_leaderelection.",
+		Needs:  []evidence.Way{evidence.Machines, evidence.Folder, evidence.API}, Run: lbAddressMoves,
 	},
 	{
 		ID: "lb-single-point", Subject: LoadBalancer, Title: "The load balancer is more than one machine",

@@ -126,7 +126,7 @@ func lbBackends(s *Scene) []Finding {
 
 func (s *Scene) missingBackends(b balancer, targets []target) []Finding {
 	var out []Finding
-	unresolved := slices.ContainsFunc(b.Backends, func(x evidence.Backend) bool { return s.unresolved(b, targets, x.Address) })
+	unresolved := slices.ContainsFunc(b.Backends, func(x evidence.Backend) bool { return s.unresolved(b, targets, x.Address) || portless(x.Address) })
 	for _, t := range targets {
 		var serving, backup, disabled []string
 		for _, x := range b.Backends {
@@ -157,6 +157,12 @@ func (s *Scene) missingBackends(b balancer, targets []target) []Finding {
 	return out
 }
 
+// portless is a backend whose port is that which the client connected to, where that may be one of several.
+func portless(address string) bool {
+	_, err := netip.ParseAddr(strings.Trim(address, "[]"))
+	return err == nil || strings.Contains(address, ":+") || strings.Contains(address, ":-")
+}
+
 // unresolved is a backend whose name might be anybody's.
 func (s *Scene) unresolved(b balancer, targets []target, address string) bool {
 	_, err := netip.ParseAddr(host(address))
@@ -169,7 +175,7 @@ func (s *Scene) staleBackends(b balancer, targets []target, all bool) []Finding 
 	}
 	var out []Finding
 	for _, x := range b.Backends {
-		if slices.ContainsFunc(targets, func(t target) bool { return t.is(s, b, x.Address) }) || s.unresolved(b, targets, x.Address) {
+		if slices.ContainsFunc(targets, func(t target) bool { return t.is(s, b, x.Address) }) || s.unresolved(b, targets, x.Address) || portless(x.Address) {
 			continue
 		}
 		observed := fmt.Sprintf("server %s is %s", x.Name, x.Address)

@@ -48,7 +48,7 @@ func healthCheckFaults(b balancer) []Finding {
 	case "passive":
 		return []Finding{b.at().warn(wantedCheck, describe(c)+": an API server that is stopping, or not ready yet, gets connections until they fail")}
 	case "tcp":
-		return []Finding{b.at().fail(wantedCheck, describe(c)+": it accepts while it is stopping, and when it hangs")}
+		return []Finding{connectCheck(b)}
 	default:
 		return []Finding{b.at().fail(wantedCheck, "no health check")}
 	}
@@ -67,11 +67,33 @@ func healthCheckFaults(b balancer) []Finding {
 		out = append(out, b.at().fail(wantedCheck, fmt.Sprintf("%s, expecting %s: that is answered by an API server that is not ready, too", describe(c), c.Expect)))
 	}
 	if !c.TLS {
-		out = append(out, b.at().fail(wantedCheck, describe(c)+": API servers speak TLS only"))
+		out = append(out, b.at().fail(wantedCheck, describe(c)+": API servers speak TLS only, and answer 400 to this, ready or not").fixed("Add check-ssl, with verify required ca-file CA, to the servers or to default-server."))
 	} else if !c.Verified {
 		out = append(out, b.at().warn(wantedCheck, describe(c)+": whoever answers at the address counts as an API server"))
 	}
 	return out
+}
+
+// connectCheck says of a check that asks for nothing what it is and what it does not see.
+func connectCheck(b balancer) Finding {
+	c := b.Check
+	text := describe(c)
+	if c.Replaces != "" {
+		text += ", which makes option " + c.Replaces + " void"
+	}
+	switch {
+	case c.Option == "external-check":
+		return b.at().skip("%s: what it looks at is not known", text)
+	case c.Option == "ssl-hello-chk":
+		text += ": it passes with any answer of TLS, an alert included, while the API server is stopping or not ready; nothing is verified"
+	case c.Option != "":
+		text += ": API servers do not speak that, and never pass it"
+	case c.TLS:
+		text += ": it succeeds while the API server is stopping or not ready"
+	default:
+		text += ": it accepts while it is stopping, and when it hangs"
+	}
+	return b.at().fail(wantedCheck, text)
 }
 
 // uncheckedBackends never leave, though others are checked.
@@ -93,7 +115,7 @@ func describe(c evidence.HealthCheck) string {
 	case "passive":
 		return "failures of real connections only"
 	case "tcp":
-		return "a connect only"
+		return describeConnect(c)
 	case "http":
 	default:
 		return "no health check"
@@ -110,6 +132,23 @@ func describe(c evidence.HealthCheck) string {
 		text += " over TLS, verified"
 	}
 	return text
+}
+
+// describeConnect is a check that sends nothing, or what its option says.
+func describeConnect(c evidence.HealthCheck) string {
+	switch {
+	case c.Option == "ssl-hello-chk":
+		return "a TLS hello only (option ssl-hello-chk, which sends one of SSLv3)"
+	case c.Option == "external-check":
+		return "a command (option external-check)"
+	case c.Option != "":
+		return "option " + c.Option
+	case c.TLS && c.Verified:
+		return "a connect only, with a TLS handshake, verified"
+	case c.TLS:
+		return "a connect only, with a TLS handshake, unverified"
+	}
+	return "a connect only"
 }
 
 // sees tells whether a health check shows that an API server is stopping.

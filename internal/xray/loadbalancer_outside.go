@@ -2,6 +2,8 @@ package xray
 
 import (
 	"fmt"
+	"net/netip"
+	"slices"
 	"strings"
 
 	"github.com/haplane/haplane/internal/xray/evidence"
@@ -82,25 +84,13 @@ func purpose(m *evidence.Machine, p string) []evidence.Request {
 	return out
 }
 
-// movers are programs that move an address from a machine that died to another.
-var movers = []string{"keepalived", "kube-vip", "ucarp", "pacemakerd"}
-
-func moverOf(m *evidence.Machine) string {
-	for _, name := range movers {
-		if m.Program(name) != nil {
-			return name
-		}
-	}
-	return ""
-}
-
 func lbSinglePoint(s *Scene) []Finding {
-	all := s.balancers()
+	all, lonely := s.sharedBalancers(), s.nodesOnTheirOwn()
 	switch {
-	case len(all) == 0:
+	case len(s.balancers()) == 0:
 		return s.singleEndpoint()
-	case s.balancersAreLocal():
-		return []Finding{at{}.pass("each node has one of its own")}
+	case len(all) == 0:
+		return orPass(lonely, at{}, "each node has one of its own, or its own API server")
 	case len(all) == 1:
 		name := all[0].machine.Name
 		observed := name + " alone: without it nobody reaches the API"
@@ -109,30 +99,22 @@ func lbSinglePoint(s *Scene) []Finding {
 		}
 		return []Finding{all[0].at().warn("two machines, and an address that moves", observed)}
 	}
-	var out []Finding
+	good, unknown := s.moverNames()
+	out := lonely
 	var names []string
 	for _, b := range all {
-		names = append(names, b.machine.Name)
-		if moverOf(b.machine) == "" {
+		name := b.machine.Name
+		names = append(names, name)
+		switch program := moverOf(b.machine); {
+		case program == "":
 			out = append(out, b.at().warn("a program that moves the address, such as keepalived", "none was seen: this one does not take over"))
+		case good[name] == "" && unknown[name]:
+			out = append(out, b.at().skip("whether %s moves the address was not seen", program))
+		case good[name] == "":
+			out = append(out, b.at().warn("a program that moves the address", program+" does not, as lb-address-moves says: this one does not take over, or two have the address"))
 		}
 	}
 	return orPass(out, at{}, "%s, the address moved by %s", list(names), moverOf(all[0].machine))
-}
-
-// balancersAreLocal is so where every kubelet reaches the API through a load
-// balancer on its own machine.
-func (s *Scene) balancersAreLocal() bool {
-	local := 0
-	for _, k := range s.Instances(evidence.Kubelet) {
-		for _, path := range kubeconfigsOf(k.Machine, evidence.Kubelet) {
-			if k.Machine.LoadBalancer == nil || !loopback(HostPort(k.Machine.Kubeconfigs[path].Server)) {
-				return false
-			}
-			local++
-		}
-	}
-	return local > 0
 }
 
 // singleEndpoint judges by the address that clients use, where no load balancer was seen.
@@ -141,18 +123,38 @@ func (s *Scene) singleEndpoint() []Finding {
 		return nil
 	}
 	where := at{source: s.EndpointSource}
+	moved, aimed, unknown := s.movesEndpoint()
 	m := s.machineOf(s.Endpoint)
-	if m == nil || m.Program(evidence.APIServer) == nil {
+	switch {
+	case len(moved) > 1:
+		return []Finding{where.pass("%s, which %s moves between %s", s.Endpoint, moverOf(s.Machine(moved[0])), strings.Join(moved, ", "))}
+	case unknown:
+		return []Finding{where.skip("whether %s moves was not seen", s.Endpoint)}
+	case len(aimed) > 0 && (m == nil || m.Program(evidence.APIServer) == nil):
+		return []Finding{where.warn("an address that outlives one machine", fmt.Sprintf("%s is moved by what is on %s, which does not move it to another machine", s.Endpoint, list(aimed)))}
+	case m == nil || m.Program(evidence.APIServer) == nil:
 		return []Finding{where.skip("how many machines are behind %s cannot be seen from outside", s.Endpoint)}
 	}
-	var moved []string
-	for _, c := range s.ControlPlane() {
-		if moverOf(c) != "" {
-			moved = append(moved, c.Name)
+	return []Finding{where.warn("an address that outlives one machine", fmt.Sprintf("%s is %s: without it nobody reaches the API", s.Endpoint, m.Name))}
+}
+
+// movesEndpoint are the machines between which the address that clients use moves, those that are
+// meant to, and whether it is not known of all that have a program for it.
+func (s *Scene) movesEndpoint() (moved, aimed []string, unknown bool) {
+	good, unseen := s.moverNames()
+	for _, c := range s.candidates() {
+		a, err := netip.ParseAddr(host(s.Endpoint))
+		switch {
+		case moverOf(c) == "":
+		case unseen[c.Name] && s.moved(c) == nil:
+			unknown = true
+		case err == nil && !slices.Contains(s.moved(c), a.Unmap()):
+		default:
+			aimed = append(aimed, c.Name)
+			if good[c.Name] != "" {
+				moved = append(moved, c.Name)
+			}
 		}
 	}
-	if len(moved) > 1 {
-		return []Finding{where.pass("%s, which %s moves between %s", s.Endpoint, moverOf(m), strings.Join(moved, ", "))}
-	}
-	return []Finding{where.warn("an address that outlives one machine", fmt.Sprintf("%s is %s: without it nobody reaches the API", s.Endpoint, m.Name))}
+	return moved, aimed, unknown
 }

@@ -1,6 +1,7 @@
 package xray
 
 import (
+	"net/netip"
 	"slices"
 	"testing"
 	"time"
@@ -37,7 +38,16 @@ func secondLB(programs ...string) func(*evidence.Evidence) {
 			first.Programs = append(first.Programs, evidence.Program{Name: name, Running: true})
 			second.Programs = slices.Clone(first.Programs)
 		}
+		if slices.Contains(programs, evidence.KeepalivedProgram) {
+			first.Keepalived, second.Keepalived = keepalived(101), keepalived(100)
+		}
 	}
+}
+
+// keepalived is a configuration that moves the load balancer's address.
+func keepalived(priority int) *evidence.Keepalived {
+	return &evidence.Keepalived{Path: "/etc/keepalived/keepalived.conf", Instances: []evidence.VRRP{{Name: "VI_1", Interface: "eth0", RouterID: 51, Priority: priority,
+		Version: 2, Interval: time.Second, Auth: "PASS", Addresses: []netip.Addr{netip.MustParseAddr(evidencetest.LoadBalancerAddress)}, Tracks: []evidence.Track{{Name: "haproxy", Weight: -2}}}}}
 }
 
 var loadBalancerCases = []checkCase{
@@ -85,6 +95,13 @@ var loadBalancerCases = []checkCase{
 	{check: "lb-health-check", name: "readyz without a check of etcd", status: Pass, change: withCheck(func(c *evidence.HealthCheck) { c.Path = "/readyz?exclude=etcd" })},
 	{check: "lb-health-check", name: "401 expected", status: Fail, node: "lb-1", says: "not ready, too", change: withCheck(func(c *evidence.HealthCheck) { c.Expect = "status 401" })},
 	{check: "lb-health-check", name: "a connect", status: Fail, node: "lb-1", says: "a connect only", change: withCheck(func(c *evidence.HealthCheck) { c.Kind = "tcp" })},
+	{check: "lb-health-check", name: "a handshake", status: Fail, node: "lb-1", says: "with a TLS handshake, unverified: it succeeds while", change: withCheck(func(c *evidence.HealthCheck) { c.Kind, c.Verified = "tcp", false })},
+	{check: "lb-health-check", name: "a hello of SSLv3", status: Fail, node: "lb-1", says: "an alert included", change: withCheck(func(c *evidence.HealthCheck) { c.Kind, c.Option = "tcp", "ssl-hello-chk" })},
+	{check: "lb-health-check", name: "a hello in the place of a request", status: Fail, node: "lb-1", says: "makes option httpchk void", change: withCheck(func(c *evidence.HealthCheck) {
+		c.Kind, c.Option, c.Replaces = "tcp", "ssl-hello-chk", "httpchk"
+	})},
+	{check: "lb-health-check", name: "as of a database", status: Fail, node: "lb-1", says: "option mysql-check: API servers do not speak that", change: withCheck(func(c *evidence.HealthCheck) { c.Kind, c.Option = "tcp", "mysql-check" })},
+	{check: "lb-health-check", name: "a command", status: Skip, says: "what it looks at is not known", change: withCheck(func(c *evidence.HealthCheck) { c.Kind, c.Option = "tcp", "external-check" })},
 	{check: "lb-health-check", name: "none", status: Fail, node: "lb-1", says: "no health check", change: withCheck(func(c *evidence.HealthCheck) { c.Kind = "none" })},
 	{check: "lb-health-check", name: "plain http", status: Fail, node: "lb-1", says: "TLS only", change: withCheck(func(c *evidence.HealthCheck) { c.TLS = false })},
 	{check: "lb-health-check", name: "unverified", status: Warn, node: "lb-1", says: "unverified", change: withCheck(func(c *evidence.HealthCheck) { c.Verified = false })},
@@ -166,6 +183,7 @@ var loadBalancerCases = []checkCase{
 	{check: "lb-single-point", name: "one on each node", status: Pass, says: "each node", change: func(e *evidence.Evidence) {
 		lb := evidencetest.Machine(e, "lb-1").LoadBalancer
 		evidencetest.DropMachine(e, "lb-1")
+		lb.Frontends = []string{"127.0.0.1:7443"}
 		for _, m := range e.Machines {
 			m.LoadBalancer = lb
 			evidencetest.SetServer(e, m.Name, evidencetest.KubeletConf, "https://127.0.0.1:7443")
@@ -175,11 +193,17 @@ var loadBalancerCases = []checkCase{
 	{check: "lb-single-point", name: "no load balancer at all", of: evidencetest.Kubeadm, status: Warn, says: "is cp-1", change: toFirstNode},
 	{check: "lb-single-point", name: "an address that kube-vip moves", of: evidencetest.Kubeadm, status: Pass, says: "kube-vip", change: func(e *evidence.Evidence) {
 		toFirstNode(e)
-		for _, name := range []string{"cp-1", "cp-2"} {
-			m := evidencetest.Machine(e, name)
-			m.Programs = append(m.Programs, evidence.Program{Name: "kube-vip", Running: true})
-		}
+		withKubeVIP(e, "10.10.10.11", "cp-1", "cp-2")
 	}},
+}
+
+// withKubeVIP has kube-vip move an address between machines.
+func withKubeVIP(e *evidence.Evidence, address string, machines ...string) {
+	for _, name := range machines {
+		m := evidencetest.Machine(e, name)
+		m.Programs = append(m.Programs, evidence.Program{Name: evidence.KubeVIP, Running: true, From: evidence.FromManifest, Where: "/etc/kubernetes/manifests/kube-vip.yaml", Argv: []string{"/kube-vip", "manager"},
+			Variables: map[string]string{"address": address, "port": "6443", "vip_arp": "true", "cp_enable": "true", "vip_leaderelection": "true", "vip_interface": "eth0"}})
+	}
 }
 
 // toFirstNode has all kubelets talk to cp-1.

@@ -19,18 +19,26 @@ func (s *Scene) loadBalancerPart() (p part, ok bool) {
 	if len(s.balancers()) == 0 && len(s.Expected(spec.RoleLoadBalancer)) == 0 {
 		return s.endpointPart(p), true
 	}
-	if s.balancersAreLocal() {
+	shared := s.sharedBalancers()
+	if len(shared) == 0 && len(s.balancers()) > 0 {
 		return part{}, false
 	}
 	var moved []string
-	for _, b := range s.balancers() {
+	good, unknown := s.moverNames()
+	for _, b := range shared {
 		program := b.machine.Program(b.Kind)
 		p.add(b.machine.Name, standingOf(program != nil && program.Running))
-		if moverOf(b.machine) != "" {
-			moved = append(moved, b.machine.Name)
+		switch name := b.machine.Name; {
+		case good[name] != "":
+			moved = append(moved, name)
+		case unknown[name]:
+			p.unknown, p.outside = "whether "+moverOf(b.machine)+" moves the address of "+name+" was not seen", true
 		}
 	}
 	s.addByFile(&p)
+	if p.unknown != "" {
+		return p, true
+	}
 	return s.taking(p, moved), true
 }
 
@@ -102,8 +110,9 @@ func (s *Scene) endpointPart(p part) part {
 	case m == nil || m.Program(evidence.APIServer) == nil:
 		p.unknown, p.outside = "what is behind "+s.Endpoint+" was not seen", true
 	default:
+		moved, _, _ := s.movesEndpoint()
 		for _, c := range s.ControlPlane() {
-			if c == m || moverOf(m) != "" && moverOf(c) != "" {
+			if c == m || slices.Contains(moved, m.Name) && slices.Contains(moved, c.Name) {
 				state, _ := s.counts(c.Name, nil)
 				p.add(c.Name, state)
 			}

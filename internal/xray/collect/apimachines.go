@@ -10,6 +10,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 
 	"github.com/haplane/haplane/internal/xray/evidence"
+	"github.com/haplane/haplane/internal/xray/parse"
 )
 
 // mirrorPod marks what a kubelet runs from a manifest of its node.
@@ -34,6 +35,9 @@ func PodMachines(c *evidence.Cluster) []*evidence.Machine {
 			if pod.Spec.NodeName == node.Name && pod.Annotations[mirrorPod] != "" {
 				m.Programs = append(m.Programs, programsOf(pod)...)
 			}
+			if pod.Spec.NodeName == node.Name {
+				m.Programs = append(m.Programs, kubeVIPOf(pod)...)
+			}
 		}
 		out = append(out, m)
 	}
@@ -53,6 +57,16 @@ func programsOf(pod corev1.Pod) []evidence.Program {
 			p.StopTimeout = time.Duration(*s) * time.Second
 		}
 		out = append(out, p)
+	}
+	return out
+}
+
+// kubeVIPOf is kube-vip in a pod, be it static or of a DaemonSet.
+func kubeVIPOf(pod corev1.Pod) []evidence.Program {
+	out := parse.Pod(&pod, evidence.FromPod, pod.Namespace+"/"+pod.Name)
+	out = slices.DeleteFunc(out, func(p evidence.Program) bool { return p.Name != evidence.KubeVIP })
+	for i := range out {
+		out[i].Running = slices.ContainsFunc(pod.Status.ContainerStatuses, func(s corev1.ContainerStatus) bool { return s.Ready })
 	}
 	return out
 }
@@ -84,9 +98,24 @@ func Merge(machines, others []*evidence.Machine) []*evidence.Machine {
 			renamed := *o
 			renamed.Name = machines[i].Name
 			out[i] = &renamed
+		default:
+			out[i] = withKubeVIP(machines[i], o)
 		}
 	}
 	return out
+}
+
+// withKubeVIP is a machine with what the API tells of kube-vip there: the settings of a process
+// in a pod are in the pod alone.
+func withKubeVIP(m, o *evidence.Machine) *evidence.Machine {
+	vip, mine := o.Program(evidence.KubeVIP), m.Program(evidence.KubeVIP)
+	if vip == nil || mine != nil && mine.Variables != nil {
+		return m
+	}
+	out := *m
+	out.Programs = slices.DeleteFunc(slices.Clone(m.Programs), func(p evidence.Program) bool { return p.Name == evidence.KubeVIP })
+	out.Programs = append(out.Programs, *vip)
+	return &out
 }
 
 func unseen(m *evidence.Machine) bool {

@@ -47,7 +47,7 @@ var usual = []struct {
 	}},
 	{asPEM, certificates},
 	{asStat, keys},
-	{asBalancer, []string{haproxyConfig, nginxConfig}},
+	{asBalancer, []string{haproxyConfig, nginxConfig, keepalivedConfigs[0]}},
 }
 
 // These are evidence whatever flags say.

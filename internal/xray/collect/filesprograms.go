@@ -107,7 +107,7 @@ func rankOf(p *process, units []unit, pods []located) int {
 		return ofStaticPod
 	case pod != nil:
 		return maybeOfStaticPod
-	case p.name == evidence.KubeProxy:
+	case p.name == evidence.KubeProxy || p.name == evidence.KubeVIP:
 		return ofDaemonSet
 	}
 	return notOurs

@@ -46,6 +46,16 @@ function apart(line,   out, rest) {
 	return out line
 }
 
+# commands cuts passwords of VRRP and what scripts are told out of a line of keepalived's. Braces stay.
+function commands(line,   rest) {
+	if (!match(tolower(line), /(^|[ \t{;])(auth_pass|script|misc_path|notify[a-z_]*|quorum_up|quorum_down)[ \t]+/)) return line
+	rest = substr(line, RSTART + RLENGTH)
+	line = substr(line, 1, RSTART + RLENGTH - 1) none
+	gsub(/"[^"]*"?/, "", rest)
+	gsub(/[^{}]+/, " ", rest)
+	return line rest
+}
+
 # follows tells the line after a flag of a secret: an argument of its own.
 function follows(line,   bare, is) {
 	bare = line
@@ -88,6 +98,6 @@ kind == "pem" {
 	if (/-----END /) open = 0
 	next
 }
-kind == "balancer" { if (tolower($0) !~ /passw|secret|authorization|stats[ \t]+auth/) print; next }
+kind == "balancer" { if (tolower($0) !~ /passw|secret|authorization|stats[ \t]+auth|^[ \t]*[$][a-z_0-9]*pass/) print commands($0); next }
 kind == "text" { if (yaml($0)) print; next }
 { print follows($0) ? none : inline($0) }

@@ -17,6 +17,7 @@ import (
 type survey struct {
 	hostname, user string
 	addresses      []netip.Addr
+	interfaces     []string
 	tools          []string
 	sockets        string
 	listening      []netip.AddrPort
@@ -33,7 +34,7 @@ func (s *survey) take(part section) {
 	case "user":
 		s.user = strings.TrimSpace(part.body)
 	case "addresses":
-		s.addresses = parse.Addresses(part.body)
+		s.addresses, s.interfaces = parse.Addresses(part.body), parse.Interfaces(part.body)
 	case "tools":
 		s.tools = strings.Fields(part.body)
 	case "sockets":

@@ -127,6 +127,9 @@ func (v *visit) interpreted() *host {
 	}
 	h.machine.Hostname, h.machine.Addresses, h.machine.Listening, h.machine.Clock = v.seen.hostname, v.seen.addresses, v.seen.listening, v.clock
 	h.interpret()
+	if h.machine.Keepalived != nil || h.machine.Program(evidence.KubeVIP) != nil {
+		h.machine.Interfaces = v.seen.interfaces
+	}
 	v.latest = h
 	return h
 }

@@ -78,9 +78,11 @@ type Machine struct {
 	Hostname  string
 	Way       Way
 	Addresses []netip.Addr // without loopback and link-local ones
-	Clock     *Clock       // nil in a folder
-	Programs  []Program
-	Files     map[string]File
+	// Interfaces are those that have an address; nil where they were not asked for.
+	Interfaces []string
+	Clock      *Clock // nil in a folder
+	Programs   []Program
+	Files      map[string]File
 	// OnHost has, of paths in flags of containers, where the file is on the machine, if
 	// that is elsewhere. All else has the paths of flags.
 	OnHost map[string]string
@@ -89,6 +91,7 @@ type Machine struct {
 	Certificates map[string][]Certificate
 	Kubeconfigs  map[string]Kubeconfig
 	LoadBalancer *LoadBalancer // nil where none runs
+	Keepalived   *Keepalived   // nil where none is configured
 	Etcd         *Etcd         // nil where none runs, or it was not asked
 	Listening    []netip.AddrPort
 	// Requests were made on the machine, to see what it reaches.
@@ -197,7 +200,8 @@ type Program struct {
 	// Config is the configuration file that --config names, as generic YAML.
 	Config map[string]any
 	// Variables of etcd's environment are settings too, by the names of the flags that they
-	// stand for: listen-client-urls for ETCD_LISTEN_CLIENT_URLS. Flags go before them.
+	// stand for: listen-client-urls for ETCD_LISTEN_CLIENT_URLS. Flags go before them. Those of
+	// kube-vip have their own names, and go before its flags.
 	Variables map[string]string
 }
 

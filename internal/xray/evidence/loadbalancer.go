@@ -17,7 +17,15 @@ type LoadBalancer struct {
 	ServerTimeout  time.Duration // idle, server side; nginx: proxy_timeout
 	TunnelTimeout  time.Duration // HAProxy's timeout tunnel, which replaces both once bytes went both ways
 	Redispatch     bool          // a connect that failed goes to another server; nginx: proxy_next_upstream
-	Check          HealthCheck
+	// Tries are the connects to one server before another is tried, or, where none is, before the session ends.
+	Tries int
+	// HTTPMode are the sections through which sessions pass that read them as HTTP, such as "frontend api".
+	HTTPMode []string
+	// EndsTLS are the addresses at which it takes TLS apart itself; AddsTLS and SendsProxy
+	// the servers to which it puts sessions into TLS of its own, or begins them with a PROXY header.
+	EndsTLS, AddsTLS, SendsProxy []string
+	Limits                       Limits
+	Check                        HealthCheck
 	// CutDeadSessions: sessions of a server that is marked down are ended.
 	CutDeadSessions bool
 	// TCPUserTimeout ends a session whose peer acknowledges nothing; 0: the kernel's 15 minutes.
@@ -27,12 +35,24 @@ type LoadBalancer struct {
 	Notes          []string  // what of its configuration was not looked at
 }
 
+// Limits are how many connections at once a load balancer takes, as far as it is
+// configured; 0: not said.
+type Limits struct {
+	Process   int // HAProxy: maxconn of global
+	Frontend  int // HAProxy: the least maxconn of the frontends
+	PerClient int // nginx: the least limit_conn
+	// Of nginx: its workers, the connections of each, of which a session takes two, and its files.
+	Workers, WorkerConnections, WorkerFiles int
+	WorkersByCPU                            bool // as many workers as CPUs
+}
+
 // A Backend is one server behind the load balancer.
 type Backend struct {
 	Name    string
 	Address string // host:port
 	Backup  bool
 	Checked bool   // has a health check
+	MaxConn int    // connections at once, more wait; 0: no limit
 	Status  string // UP, DOWN, MAINT, ... in LoadBalancer.State
 	Detail  string // of the last check
 	Just    bool   // its status changed within the last two seconds, as HAProxy tells
@@ -46,6 +66,8 @@ func (b Backend) Up() bool {
 // A HealthCheck is how the load balancer finds out that a server is gone.
 type HealthCheck struct {
 	Kind     string // none, tcp, http, passive (only failures of real connections count)
+	Option   string // HAProxy's option that makes the check, where it is neither httpchk nor tcp-check
+	Replaces string // an option before it that it makes void
 	Method   string // of http
 	Path     string // of http
 	TLS      bool

@@ -41,6 +41,18 @@ func Addresses(text string) []netip.Addr {
 	return out
 }
 
+// Interfaces are those in the output of `ip -o addr`, in their order.
+func Interfaces(text string) []string {
+	var out []string
+	for line := range strings.Lines(text) {
+		fields := strings.Fields(line)
+		if len(fields) >= 4 && (fields[2] == "inet" || fields[2] == "inet6") && !slices.Contains(out, fields[1]) {
+			out = append(out, fields[1])
+		}
+	}
+	return out
+}
+
 // dockerBridge is what Docker calls its other bridges; br-ex and the like are people's.
 var dockerBridge = regexp.MustCompile(`^br-[0-9a-f]{12}$`)
 

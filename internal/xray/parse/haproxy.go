@@ -43,10 +43,15 @@ type proxy struct {
 	httpCheck  [][]string // rules
 	ownRules   bool       // not those of the defaults
 	retries    string
+	mode       string // "" is tcp
+	ownMode    bool   // not that of the defaults
+	balance    string
+	maxconn    int
 	disabled   bool
 	server     serverOptions // default-server
 	servers    []balanced
 	binds      []string
+	tlsBinds   []string // those of binds that take TLS apart
 	backend    string   // where a frontend sends to
 	backends   []string // where else, on conditions
 }
@@ -54,9 +59,9 @@ type proxy struct {
 // inherit starts a section from its defaults.
 func (p *proxy) inherit(kind, name string) *proxy {
 	out := *p
-	out.kind, out.name, out.ownRules = kind, name, false
+	out.kind, out.name, out.ownRules, out.ownMode = kind, name, false, false
 	out.timeouts, out.options, out.server = maps.Clone(p.timeouts), maps.Clone(p.options), maps.Clone(p.server)
-	out.servers, out.binds, out.backends = nil, nil, nil
+	out.servers, out.binds, out.tlsBinds, out.backends = nil, nil, nil, nil
 	out.httpCheck = slices.Clip(p.httpCheck) // shared as long as nobody appends
 	return &out
 }
@@ -65,6 +70,7 @@ func (p *proxy) inherit(kind, name string) *proxy {
 type haproxyFile struct {
 	global     bool
 	verifyNone bool // ssl-server-verify none
+	maxconn    int
 	caBase     string
 	sockets    []string
 	current    *proxy // nil in sections of no interest
@@ -101,6 +107,8 @@ func (f *haproxyFile) globalLine(words []string) {
 		}
 	case len(words) >= 2 && words[0] == "ssl-server-verify":
 		f.verifyNone = words[1] == "none"
+	case len(words) >= 2 && words[0] == "maxconn":
+		f.maxconn = positive(words[1])
 	case len(words) >= 2 && words[0] == "ca-base":
 		f.caBase = words[1]
 	}

@@ -22,7 +22,7 @@ func TestHAProxyOfHaplane(t *testing.T) {
 				{Name: "cp-3", Address: "10.10.10.13:6443", Checked: true},
 			},
 			ConnectTimeout: 250 * time.Millisecond, ClientTimeout: 5 * time.Hour, ServerTimeout: 5 * time.Hour,
-			Redispatch: true, TCPUserTimeout: 2 * time.Second, KeepAlive: true,
+			Redispatch: true, Tries: 1, Limits: evidence.Limits{Process: 9000}, TCPUserTimeout: 2 * time.Second, KeepAlive: true,
 			Check: evidence.HealthCheck{Kind: "http", Method: "GET", Path: "/readyz", TLS: true, Verified: true, Name: "kubernetes.default",
 				Expect: "! string [-]shutdown failed, status 200", Interval: 100 * time.Millisecond,
 				Timeout: time.Second, Fall: 1, Rise: 1},
@@ -68,6 +68,10 @@ func TestHAProxyHealthCheck(t *testing.T) {
 		c.TLS, c.Verified, c.Name = true, true, name
 		return c
 	}
+	of := func(option, replaces string, c evidence.HealthCheck) evidence.HealthCheck {
+		c.Option, c.Replaces, c.TLS = option, replaces, option == "ssl-hello-chk"
+		return c
+	}
 	loggedIn := func(c evidence.HealthCheck) evidence.HealthCheck {
 		c.LogsIn = true
 		return c
@@ -98,7 +102,10 @@ func TestHAProxyHealthCheck(t *testing.T) {
 		{"expect", []string{"option httpchk GET /readyz", `http-check expect comment "a b" status 200`, "server a 10.0.0.1:6443 check"}, http("/readyz", "status 200", false)},
 		{"expect not", []string{"option httpchk GET /readyz", `http-check expect ! rstatus ^5`, "server a 10.0.0.1:6443 check"}, http("/readyz", "! rstatus ^5", false)},
 		{"rules of another kind", []string{"option httpchk GET /readyz", "tcp-check expect string x", "tcp-check connect ssl", "server a 10.0.0.1:6443 check"}, http("/readyz", ok, false)},
-		{"the last kind counts", []string{"option httpchk GET /readyz", "option tcp-check", "server a 10.0.0.1:6443 check"}, check("tcp")},
+		{"the last kind counts", []string{"option httpchk GET /readyz", "option tcp-check", "server a 10.0.0.1:6443 check"}, of("", "httpchk", check("tcp"))},
+		{"kubeadm's guide of 1.22", []string{"option httpchk GET /healthz", "http-check expect status 200", "option ssl-hello-chk", "server a 10.0.0.1:6443 check"},
+			of("ssl-hello-chk", "httpchk", check("tcp"))},
+		{"of a database", []string{"option mysql-check user haproxy", "server a 10.0.0.1:6443 check"}, of("mysql-check", "", check("tcp"))},
 		{"ssl", []string{"server a 10.0.0.1:6443 check ssl verify required ca-file /ca.crt verifyhost x"}, verified("x")},
 		{"ssl to another port", []string{"server a 10.0.0.1:6443 check ssl verify required ca-file /ca.crt port 8443"}, check("tcp")},
 		{"ssl but not for checks", []string{"server a 10.0.0.1:6443 check ssl no-check-ssl ca-file /ca.crt"}, check("tcp")},

@@ -30,7 +30,7 @@ func (f *haproxyFile) likeness(p *proxy) int {
 		n += 4
 	}
 	for _, front := range f.leadingTo(p) {
-		if slices.ContainsFunc(front.binds, func(a string) bool { return strings.HasSuffix(a, apiPort) }) {
+		if front.isOfAPI(p) {
 			n += 4
 		}
 	}
@@ -38,6 +38,20 @@ func (f *haproxyFile) likeness(p *proxy) int {
 		n++
 	}
 	return n
+}
+
+// isOfAPI tells a section that listens on the port of the API, or whose port leads to that of
+// servers which have none of their own.
+func (p *proxy) isOfAPI(backend *proxy) bool {
+	port := onePort(p.binds)
+	return slices.ContainsFunc(p.binds, func(a string) bool { return strings.HasSuffix(a, apiPort) }) ||
+		slices.ContainsFunc(backend.servers, func(s balanced) bool { return isPortless(s) && strings.HasSuffix(mapped(s.address, port), apiPort) })
+}
+
+// isPortless tells a server whose port follows from the one that the client connected to.
+func isPortless(s balanced) bool {
+	_, port := hostPort(s.address)
+	return port == "" || port[0] == '+' || port[0] == '-'
 }
 
 // apiPort is where API servers serve, unless told otherwise.

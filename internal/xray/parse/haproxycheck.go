@@ -26,6 +26,12 @@ func (f *haproxyFile) healthCheck(p *proxy, s balanced) evidence.HealthCheck {
 		Interval: s.options.time("inter", defaultInter), FastInterval: s.options.time("fastinter", 0),
 		Fall: s.options.number("fall", defaultFall), Rise: s.options.number("rise", defaultRise),
 	}
+	if p.check != "" && p.check != "httpchk" && p.check != "tcp-check" {
+		out.Option = p.check
+	}
+	if p.check != "httpchk" && p.has("httpchk") {
+		out.Replaces = "httpchk"
+	}
 	connect := p.checkConnect()
 	out.TLS = p.checkTLS(s, connect)
 	if p.check == "httpchk" {

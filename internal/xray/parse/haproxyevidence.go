@@ -14,8 +14,12 @@ func (f *haproxyFile) loadBalancer(p *proxy, path string) *evidence.LoadBalancer
 		Kind: evidence.HAProxy, Path: path,
 		ConnectTimeout: p.timeouts["connect"], ServerTimeout: p.timeouts["server"], TunnelTimeout: p.timeouts["tunnel"],
 		Redispatch: p.redispatches(), KeepAlive: p.has("tcpka") || p.has("srvtcpka"),
+		Tries: p.tries(), Limits: evidence.Limits{Process: f.maxconn},
 	}
-	for _, front := range f.leadingTo(p) {
+	fronts := f.frontsOf(p)
+	f.passing(p, fronts, out)
+	for _, front := range fronts {
+		out.Limits.Frontend = fewer(out.Limits.Frontend, front.maxconn)
 		out.Frontends = append(out.Frontends, front.binds...)
 		out.ClientTimeout = shorter(out.ClientTimeout, front.timeouts["client"])
 	}
@@ -39,7 +43,7 @@ func (p *proxy) serversAt(port string) []evidence.Backend {
 	var out []evidence.Backend
 	for _, s := range p.servers {
 		b := evidence.Backend{Name: s.name, Address: mapped(s.address, port),
-			Backup: s.options.has("backup"), Checked: s.options.has("check") || s.options.has("track")}
+			Backup: s.options.has("backup"), Checked: s.options.has("check") || s.options.has("track"), MaxConn: s.options.number("maxconn", 0)}
 		if s.options.has("disabled") {
 			b.Status = "MAINT"
 		}

@@ -43,6 +43,12 @@ func (p *proxy) line(words []string) {
 		p.timeouts[oldTimeouts[key]] = haproxyTime(args[0])
 	case "retries":
 		p.retries = args[0]
+	case "mode":
+		p.mode, p.ownMode = args[0], true
+	case "balance":
+		p.balance = args[0]
+	case "maxconn":
+		p.maxconn = positive(args[0])
 	case "option":
 		p.option(args)
 	case "no":
@@ -59,11 +65,23 @@ func (p *proxy) line(words []string) {
 		p.addServer(key, args)
 	case "bind":
 		p.binds = append(p.binds, bindAddresses(args[0])...)
+		if slices.Contains(args[1:], "ssl") {
+			p.tlsBinds = append(p.tlsBinds, bindAddresses(args[0])...)
+		}
 	case "default_backend":
 		p.backend = args[0]
 	case "use_backend":
 		p.backends = append(p.backends, args[0])
 	}
+}
+
+// positive reads a number, 0 where it is none or negative.
+func positive(text string) int {
+	n, err := strconv.Atoi(text)
+	if err != nil {
+		return 0
+	}
+	return max(n, 0)
 }
 
 func (p *proxy) option(args []string) {

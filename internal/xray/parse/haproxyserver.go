@@ -26,7 +26,7 @@ var withValue = strings.Fields(`addr agent-addr agent-inter agent-port agent-sen
 	slowstart sni socks4 source ssl-max-ver ssl-min-ver tcp-md5sig tcp-ut track verify verifyhost weight ws`)
 
 // flags are words without one that matter.
-var flags = []string{"backup", "check", "check-ssl", "disabled", "ssl"}
+var flags = []string{"backup", "check", "check-ssl", "disabled", "ssl", "send-proxy", "send-proxy-v2", "send-proxy-v2-ssl", "send-proxy-v2-ssl-cn"}
 
 func (o serverOptions) read(words []string) {
 	for i := 0; i < len(words); i++ {

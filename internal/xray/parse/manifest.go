@@ -49,6 +49,9 @@ func Pod(pod *corev1.Pod, from, where string) []evidence.Program {
 		if name == evidence.EtcdServer {
 			p.Variables = etcdVariables(literals(c.Env))
 		}
+		if name == evidence.KubeVIP {
+			p.Variables = kubeVIPVariables(literals(c.Env))
+		}
 		out = append(out, p)
 	}
 	return out

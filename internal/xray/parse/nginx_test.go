@@ -19,7 +19,7 @@ func TestNginx(t *testing.T) {
 			{Name: "10.10.10.13:6443", Address: "10.10.10.13:6443", Checked: true},
 		},
 		ConnectTimeout: 2 * time.Second, ClientTimeout: 90 * time.Minute, ServerTimeout: 90 * time.Minute,
-		Redispatch: true, Check: evidence.HealthCheck{Kind: "passive", Fall: 3},
+		Redispatch: true, Tries: 1, Limits: evidence.Limits{Workers: 1, WorkersByCPU: true, WorkerConnections: 4096}, Check: evidence.HealthCheck{Kind: "passive", Fall: 3},
 	}
 	if diff := cmp.Diff(want, Nginx("/etc/nginx/nginx.conf", testdata(t, "nginx.conf"))); diff != "" {
 		t.Error(diff)
@@ -102,7 +102,10 @@ func TestNginxFindsTheServer(t *testing.T) {
 		want       []string // frontends
 	}{
 		{"nothing", "", nil},
-		{"http only", "http { server { listen 6443; location / { proxy_pass http://10.0.0.1:6443; } } }", nil},
+		{"http only", "http { server { listen 6443; location / { proxy_pass http://10.0.0.1:6443; } } }", []string{":6443"}},
+		{"http for a part of its paths", "http { server { listen 443; location /k8s/ { proxy_pass https://10.0.0.1:6443/; } } }", nil},
+		{"http for something else", "http { server { listen 8081; location /healthz { return 200; } } server { listen 80; location / { proxy_pass http://app; } } }", nil},
+		{"stream goes before http", "http { server { listen 443; location / { proxy_pass https://10.0.0.1:6443; } } } stream { server { listen 6443; proxy_pass 10.0.0.1:6443; } }", []string{":6443"}},
 		{"other servers", "stream { server { listen 53 udp; proxy_pass 10.0.0.9:53; } }", nil},
 		{"by its servers", "stream { server { listen 53; proxy_pass 10.0.0.9:53; } upstream a { server 10.0.0.1:6443; } server { listen 10.0.0.9:443; proxy_pass a; } }", []string{"10.0.0.9:443"}},
 		{"by its name", "stream { upstream kube-apiserver { server cp-1:8443; } server { listen *:443; proxy_pass kube-apiserver; } }", []string{":443"}},

@@ -2,6 +2,7 @@ package parse
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -10,16 +11,22 @@ import (
 
 // A nginxProxy is a server of the stream block with its upstream.
 type nginxProxy struct {
-	server, stream block
+	server, around block // around is the stream block, or http
+	http           bool
 	pass           string
 	members        block // of the upstream; nil where there is none
 	lb             *evidence.LoadBalancer
 }
 
-func newNginxProxy(server, stream block) *nginxProxy {
-	p := &nginxProxy{server: server, stream: stream}
+func newNginxProxy(server, around block) *nginxProxy {
+	p := &nginxProxy{server: server, around: around}
 	p.pass = p.setting("proxy_pass", "")
-	for _, u := range stream["upstream"] {
+	p.read()
+	return p
+}
+
+func (p *nginxProxy) read() {
+	for _, u := range p.around["upstream"] {
 		if u.arg() == p.pass {
 			p.members = index(u.block)
 			break
@@ -32,20 +39,48 @@ func newNginxProxy(server, stream block) *nginxProxy {
 		Check:          evidence.HealthCheck{Kind: "passive"},
 	}
 	p.lb.ClientTimeout = p.lb.ServerTimeout
-	for _, l := range server["listen"] {
-		p.lb.Frontends = append(p.lb.Frontends, nginxListen(l.arg()))
+	for _, l := range p.server["listen"] {
+		p.listen(l)
 	}
 	p.addBackends()
-	p.lb.Redispatch = p.setting("proxy_next_upstream", "on") == "on" && len(p.lb.Backends) > 1
-	if checks := server["health_check"]; len(checks) > 0 { // of nginx Plus
+	another := p.setting("proxy_next_upstream", "on") != "off" && p.setting("proxy_next_upstream_tries", "0") != "1"
+	p.lb.Redispatch, p.lb.Tries = another && len(p.lb.Backends) > 1, 1
+	if checks := p.server["health_check"]; len(checks) > 0 { // of nginx Plus
 		p.lb.Check = nginxCheck(checks[0])
 	}
-	return p
+	p.passing()
+}
+
+// listen takes one address; the same of another family is none of its own.
+func (p *nginxProxy) listen(d directive) {
+	address := nginxListen(d.arg())
+	p.lb.Frontends = append(p.lb.Frontends, address)
+	if slices.Contains(d.words, "ssl") || p.setting("ssl", "off") == "on" {
+		p.lb.EndsTLS = append(p.lb.EndsTLS, address)
+	}
+}
+
+// passing notes what becomes of a session between its client and a server.
+func (p *nginxProxy) passing() {
+	var names []string
+	for _, b := range p.lb.Backends {
+		names = append(names, b.Name)
+	}
+	if p.http {
+		p.lb.HTTPMode = []string{"http {}"}
+		return
+	}
+	if p.setting("proxy_ssl", "off") == "on" {
+		p.lb.AddsTLS = names
+	}
+	if p.setting("proxy_protocol", "off") == "on" {
+		p.lb.SendsProxy = names
+	}
 }
 
 // setting is that of the server, else of the stream block.
 func (p *nginxProxy) setting(name, otherwise string) string {
-	for _, where := range []block{p.server, p.stream} {
+	for _, where := range []block{p.server, p.around} {
 		if text, ok := where.setting(name); ok {
 			return text
 		}
@@ -82,6 +117,8 @@ func (p *nginxProxy) addMember(d directive) {
 			b.Backup = true
 		case "max_fails":
 			fails, _ = strconv.Atoi(value)
+		case "max_conns":
+			b.MaxConn = positive(value)
 		case "down":
 			b.Status = "MAINT"
 		}

@@ -11,33 +11,41 @@ import (
 // maxServers bounds the time that a hostile file takes.
 const maxServers = 100
 
-// Nginx reads a configuration whose stream block balances API servers; nil where
-// none does. Included files are not followed, and are named in Notes.
+// Nginx reads a configuration whose stream block balances API servers, or whose http block
+// does; nil where none does. Included files are not followed, and are named in Notes.
 func Nginx(path, text string) *evidence.LoadBalancer {
 	file := index(directives(text))
-	var blocks [][]directive
-	for _, s := range file["stream"] {
-		blocks = append(blocks, s.block)
-	}
-	stream := index(blocks...)
-	var best *nginxProxy
-	most := 0
-	for _, server := range stream["server"][:min(len(stream["server"]), maxServers)] {
-		p := newNginxProxy(index(server.block), stream)
-		if n := p.likeness(); n > most {
-			best, most = p, n
-		}
+	best := file.balancing("stream", newNginxProxy)
+	if best == nil {
+		best = file.balancing("http", newHTTPProxy)
 	}
 	if best == nil {
 		return nil
 	}
-	best.lb.Kind, best.lb.Path = evidence.Nginx, path
-	for _, where := range []block{file, stream, best.server, best.members} {
+	best.lb.Kind, best.lb.Path, best.lb.Limits = evidence.Nginx, path, file.limits(best)
+	for _, where := range []block{file, best.around, best.server, best.members} {
 		for _, d := range where["include"] {
 			best.lb.Notes = append(best.lb.Notes, fmt.Sprintf("%s is included and was not read", d.arg()))
 		}
 	}
 	return best.lb
+}
+
+// balancing is the server of the blocks of a name that looks most like that of the API.
+func (b block) balancing(name string, read func(server, around block) *nginxProxy) *nginxProxy {
+	var blocks [][]directive
+	for _, s := range b[name] {
+		blocks = append(blocks, s.block)
+	}
+	around := index(blocks...)
+	var best *nginxProxy
+	most := 0
+	for _, server := range around["server"][:min(len(around["server"]), maxServers)] {
+		if p := read(index(server.block), around); p != nil && p.likeness() > most {
+			best, most = p, p.likeness()
+		}
+	}
+	return best
 }
 
 // likeness is how much a server looks like that of the API.

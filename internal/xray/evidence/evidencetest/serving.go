@@ -45,7 +45,7 @@ func haproxy() *evidence.LoadBalancer {
 	lb := &evidence.LoadBalancer{
 		Kind: evidence.HAProxy, Path: haproxyConfig, Frontends: []string{":6443"},
 		ConnectTimeout: 250 * time.Millisecond, ClientTimeout: 5 * time.Hour, ServerTimeout: 5 * time.Hour,
-		Redispatch: true, CutDeadSessions: true, TCPUserTimeout: 2 * time.Second, KeepAlive: true,
+		Redispatch: true, Tries: 1, CutDeadSessions: true, TCPUserTimeout: 2 * time.Second, KeepAlive: true,
 		Check: evidence.HealthCheck{
 			Kind: "http", Method: "GET", Path: "/readyz", TLS: true, Verified: true, Name: "kubernetes.default", Expect: "status 200",
 			Interval: 500 * time.Millisecond, FastInterval: 100 * time.Millisecond, Timeout: time.Second, Fall: 2, Rise: 1,

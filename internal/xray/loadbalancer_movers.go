@@ -1,0 +1,108 @@
+package xray
+
+import (
+	"net/netip"
+	"slices"
+
+	"github.com/haplane/haplane/internal/xray/evidence"
+)
+
+// movers are programs that move an address from a machine that died to another.
+var movers = []string{evidence.KeepalivedProgram, evidence.KubeVIP, "ucarp", "pacemakerd"}
+
+// moverOf is the program on a machine that may move an address there; "" where there is none.
+func moverOf(m *evidence.Machine) string {
+	for _, name := range movers {
+		p := m.Program(name)
+		if p != nil && (name != evidence.KubeVIP || !servicesOnly(p)) || name == evidence.KeepalivedProgram && m.Keepalived != nil {
+			return name
+		}
+	}
+	return ""
+}
+
+// candidates are the machines among which the address that clients use may move: those with a
+// load balancer for others, or the control plane where there is none.
+func (s *Scene) candidates() []*evidence.Machine {
+	var out []*evidence.Machine
+	for _, b := range s.sharedBalancers() {
+		out = append(out, b.machine)
+	}
+	if len(out) > 0 {
+		return out
+	}
+	return slices.DeleteFunc(s.ControlPlane(), func(m *evidence.Machine) bool { return m.Way != evidence.API && !lookedInto(m) })
+}
+
+func lbAddressMoves(s *Scene) []Finding {
+	all := s.candidates()
+	with := slices.DeleteFunc(slices.Clone(all), func(m *evidence.Machine) bool { return moverOf(m) == "" })
+	var vrrp, vips []*evidence.Machine
+	var out []Finding
+	for _, m := range with {
+		switch name := moverOf(m); name {
+		case evidence.KeepalivedProgram:
+			vrrp = append(vrrp, m)
+		case evidence.KubeVIP:
+			vips = append(vips, m)
+		default:
+			out = append(out, at{node: m.Name, source: m.Program(name).Source()}.skip("the configuration of %s is not read", name))
+		}
+	}
+	out = slices.Concat(out, s.vrrpFindings(vrrp), s.kubeVIPFindings(vips))
+	if len(with) == 1 && len(all) > 1 && len(s.sharedBalancers()) == 0 {
+		out = append(out, s.lonelyMover(with[0], all)...)
+	}
+	return out
+}
+
+// lonelyMover is on one machine of several: nothing takes the address from it.
+func (s *Scene) lonelyMover(m *evidence.Machine, all []*evidence.Machine) []Finding {
+	if s.moved(m) == nil {
+		return nil
+	}
+	var others []string
+	for _, o := range all {
+		if o != m {
+			others = append(others, o.Name)
+		}
+	}
+	name := moverOf(m)
+	return []Finding{at{node: m.Name}.fail(name+" on all machines that can take the address", "it is on none of "+list(others)).
+		fixed("Put %s on %s too, with the same address.", name, list(others))}
+}
+
+// moved are the addresses that a machine is configured to move; nil where that is not known.
+func (s *Scene) moved(m *evidence.Machine) []netip.Addr {
+	if moverOf(m) == evidence.KubeVIP {
+		return addresses([]string{kubeVIPAddress(m.Program(evidence.KubeVIP))})
+	}
+	var out []netip.Addr
+	if m.Keepalived != nil {
+		for _, v := range m.Keepalived.Instances {
+			out = append(out, v.Addresses...)
+		}
+	}
+	return out
+}
+
+// moverNames are the programs that move the address, by the machines between which they do by
+// their configuration; unknown are those of which it was not seen.
+func (s *Scene) moverNames() (good map[string]string, unknown map[string]bool) {
+	good, unknown = map[string]string{}, map[string]bool{}
+	for _, m := range s.candidates() {
+		if name := moverOf(m); name != "" {
+			good[m.Name] = name
+		}
+	}
+	for _, f := range lbAddressMoves(s) {
+		switch f.Status {
+		case Fail:
+			delete(good, f.Node)
+		case Error, Skip:
+			delete(good, f.Node)
+			unknown[f.Node] = true
+		}
+	}
+	return good, unknown
+}
