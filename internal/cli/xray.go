@@ -89,6 +89,13 @@ Ways in; those that are given are taken together:
 What no way in shows is skipped, and never passes. With -v the report has what was seen of
 passes and skips as well.
 
+A copy may have of each machine: /etc/kubernetes (manifests, pki, kubeconfigs), /var/lib/kubelet
+(config.yaml, kubeadm-flags.env), /etc/systemd/system with its links, /usr/lib/systemd/system
+or /lib/systemd/system, /etc/default or /etc/sysconfig, of etcd /etc/etcd or /etc/etcd.env, of a
+load balancer /etc/haproxy, /etc/nginx and /etc/keepalived, and what flags name elsewhere. Of
+/etc/kubernetes alone, manifests, certificates and kubeconfigs are judged. What files name and
+the copy lacks, evidence-complete names. Private keys may stay away: they are not read.
+
 Exit status: 0 nothing failed, 3 something failed (with --fail-on warn: or is a warning),
 1 nothing failed but something could not be looked at, 2 a mistake in the call.`
 

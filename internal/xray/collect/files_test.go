@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -207,6 +208,37 @@ func TestHAProxyWithFolders(t *testing.T) {
 				Programs: []evidence.Program{{Name: evidence.HAProxy, Where: "pid 99", Argv: strings.Fields("/usr/sbin/haproxy -Ws -f /etc/haproxy/haproxy.cfg -f /etc/haproxy/conf.d -p /run/haproxy.pid")}}}
 			got, missing, _ := visited(t, f, m)
 			judge(t, got, missing)
+		})
+	}
+}
+
+// A load balancer that systemd does not run is seen by its process: its files are those
+// of its container, or the machine's where somebody started it by hand.
+func TestBalancersWithoutUnits(t *testing.T) {
+	const haproxy = "frontend a\n  bind :6443\n  default_backend kube-apiserver\nbackend kube-apiserver\n  server a 10.0.0.1:6443 check\n"
+	const nginx = "stream { upstream kube_apiserver { server 10.0.0.1:6443; } server { listen 127.0.0.1:6443; proxy_pass kube_apiserver; } }"
+	for _, tt := range []struct{ name, program, command, group, file, text string }{
+		{"HAProxy by hand", evidence.HAProxy, "haproxy -f /opt/lb.cfg", "/user.slice/user-0.slice/session-1.scope", "/opt/lb.cfg", haproxy},
+		{"HAProxy of docker", evidence.HAProxy, "haproxy -W -db -f /usr/local/etc/haproxy/haproxy.cfg", "/system.slice/docker-0123.scope", "proc/99/root/usr/local/etc/haproxy/haproxy.cfg", haproxy},
+		{"nginx of docker", evidence.Nginx, "nginx: master process nginx -g daemon off;", "/docker/0123", "proc/99/root/etc/nginx/nginx.conf", nginx},
+		{"HAProxy of podman in a unit", evidence.HAProxy, "haproxy -W -db -f /usr/local/etc/haproxy/haproxy.cfg", "/system.slice/lb.service/libpod-payload-0123", "proc/99/root/usr/local/etc/haproxy/haproxy.cfg", haproxy},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			f := newTree(t)
+			f.write(tt.file, 0o644, tt.text)
+			m := &evidence.Machine{Name: "lb-1", Hostname: "lb-1", Addresses: []netip.Addr{netip.MustParseAddr("10.0.0.3")}}
+			bin := f.running(m)
+			f.write("proc/99/comm", 0o644, tt.program+"\n")
+			f.write("proc/99/cmdline", 0o644, tt.command+"\x00\x00")
+			if tt.program == evidence.HAProxy {
+				f.write("proc/99/cmdline", 0o644, strings.ReplaceAll(tt.command, " ", "\x00")+"\x00")
+			}
+			f.write("proc/99/cgroup", 0o644, "0::"+tt.group+"\n")
+			v := &visit{machine: &shell{name: m.Name, bin: bin}, root: f.dir, proc: filepath.Join(f.dir, "proc"), files: newRemote(), network: newServiceNetwork(1)}
+			got, missing := v.look(t.Context(), 10*time.Second)
+			if lb := got.LoadBalancer; lb == nil || lb.Err != "" || len(lb.Backends) != 1 || len(missing) > 0 {
+				t.Errorf("%+v, %+v, %+v", lb, got.Programs, missing)
+			}
 		})
 	}
 }

@@ -23,7 +23,7 @@ func (h *host) loadBalancer() {
 	for i := range h.programs {
 		var lb *evidence.LoadBalancer
 		switch p := &h.programs[i]; {
-		case h.machine.LoadBalancer != nil || p.inside:
+		case h.machine.LoadBalancer != nil || p.inside && !p.process.box:
 		case p.Name == evidence.HAProxy:
 			lb = h.haproxy(p)
 		case p.Name == evidence.Nginx:

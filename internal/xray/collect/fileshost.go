@@ -30,6 +30,7 @@ type process struct {
 	argv []string
 	unit string // kubelet.service; "" where it is in none
 	pod  bool   // of a pod
+	box  bool   // of a container that no kubelet runs
 	exe  string // identifies the file that it runs
 }
 

@@ -131,12 +131,15 @@ func running(p *process, u *unit, pod *located) located {
 		}
 	case p.pod && pod != nil:
 		out.Version, out.StopTimeout, out.place, out.Variables = pod.Version, pod.StopTimeout, pod.place, pod.Variables
-	case p.pod:
+	case p.pod, p.box && slices.Contains(balancers, p.name): // others have their files where flags say, as a rule
 		root := fmt.Sprintf("/proc/%d/root", p.pid)
 		out.place = place{func(path string) string { return root + path }, true}
 	}
 	return out
 }
+
+// balancers have their configuration in the image or the container, as often as not.
+var balancers = []string{evidence.HAProxy, evidence.Nginx}
 
 func named(all []located, name string) *located {
 	if i := slices.IndexFunc(all, func(p located) bool { return p.Name == name }); i >= 0 {

@@ -39,6 +39,7 @@ processes() {
 		while read -r line; do
 			case $line in
 			*kubepods*) group=pod; break ;;
+			*docker-*.scope* | */docker/* | *libpod* | *nerdctl* | */lxc/*) group=container; break ;;
 			*.service) group=${line##*/} ;;
 			esac
 		done <"$dir/cgroup"

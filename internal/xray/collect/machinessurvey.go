@@ -102,7 +102,7 @@ func (s *survey) processes() []process {
 		if name == "" {
 			continue
 		}
-		p := process{pid: pid, name: name, argv: argv, exe: s.exes[pid], pod: s.groups[pid] == "pod"}
+		p := process{pid: pid, name: name, argv: argv, exe: s.exes[pid], pod: s.groups[pid] == "pod", box: s.groups[pid] == "container"}
 		if strings.HasSuffix(s.groups[pid], ".service") {
 			p.unit = s.groups[pid]
 		}
