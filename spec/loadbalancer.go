@@ -8,7 +8,7 @@ import (
 )
 
 // occupied are the ports of the load balancer's machine that other programs have.
-var occupied = map[int]string{22: "sshd, by which haplane reaches the machine"}
+var occupied = map[int]string{22: "sshd, by which machines are reached"}
 
 func checkLoadBalancer(at *field.Path, s *Spec) field.ErrorList {
 	errs := checkPorts(at, s.LoadBalancer)
