@@ -35,6 +35,7 @@ func (c *cluster) checkSecurity(t *testing.T) {
 	t.Run("kubelet", c.checkKubelet)
 	t.Run("node-restriction", c.checkNodeRestriction)
 	t.Run("open-ports", c.checkOpenPorts)
+	t.Run("users", c.checkUsers)
 }
 
 func (c *cluster) checkAnonymous(t *testing.T) {
@@ -109,7 +110,22 @@ func (c *cluster) checkAuditLog(t *testing.T) {
 		if strings.Contains(line, "body-of-") {
 			t.Errorf("%s: the audit log has the object's body: %s", node, line)
 		}
-		want(t, node+": mode of the log and its folder", c.on(t, node, "stat -c %a:%U /var/log/kubernetes/audit.log /var/log/kubernetes"), "600:root\n700:root")
+		want(t, node+": mode of the log and its folder", c.on(t, node, "stat -c %a:%U /var/log/kubernetes/audit.log /var/log/kubernetes"), "600:kube-apiserver\n700:kube-apiserver")
+	}
+}
+
+// checkUsers looks at who programs run as, what such a user owns, and what it cannot see.
+func (c *cluster) checkUsers(t *testing.T) {
+	for _, node := range controlPlane {
+		for _, name := range []string{"etcd", "haplane-agent", "kube-apiserver", "kube-controller-manager", "kube-scheduler"} {
+			pid := "$(systemctl show --property=MainPID --value " + name + ")"
+			want(t, node+": user of "+name, c.on(t, node, "stat -c %U:%G /proc/"+pid), name+":"+name)
+			want(t, node+": lines of admin.conf for "+name, c.on(t, node, "nsenter --mount --target="+pid+" cat /etc/kubernetes/admin.conf | wc -l"), "0")
+			want(t, node+": shell of "+name, c.on(t, node, "getent passwd "+name+" | cut -d: -f7"), "/usr/sbin/nologin")
+		}
+		want(t, node+": etcd's data", c.on(t, node, "stat -c %a:%U:%G /var/lib/etcd"), "700:etcd:etcd")
+		want(t, node+": files for root alone", c.on(t, node, "stat -c %a:%U:%G /etc/systemd/system/kubelet.service "+
+			"/var/lib/kubelet/config.yaml /etc/cni/net.d/10-flannel.conflist"), "600:root:root\n600:root:root\n600:root:root")
 	}
 }
 

@@ -74,7 +74,7 @@ func writeAtomic(path string, content []byte) error {
 	defer os.Remove(temp.Name()) //nolint:errcheck // gone after the rename
 	_, err = temp.Write(content)
 	if err == nil {
-		err = temp.Chmod(0o644)
+		err = temp.Chmod(0o600)
 	}
 	if err == nil {
 		err = temp.Sync()

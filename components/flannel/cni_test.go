@@ -42,8 +42,8 @@ func TestWriteAtomicReplacesAndLeavesNothingElse(t *testing.T) {
 	if err != nil || len(entries) != 1 {
 		t.Errorf("folder has %v, %v; want the file alone", entries, err)
 	}
-	if info, err := os.Stat(path); err != nil || info.Mode().Perm() != 0o644 {
-		t.Errorf("mode %v, %v; want 0644", info.Mode(), err)
+	if info, err := os.Stat(path); err != nil || info.Mode().Perm() != 0o600 {
+		t.Errorf("mode %v, %v; want 0600", info.Mode(), err)
 	}
 }
 

@@ -1,6 +1,7 @@
 package apply
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"maps"
@@ -30,7 +31,18 @@ func Write(ctx context.Context, m machine.Machine, want fileset.Set, seen observ
 	if err := removeFiles(ctx, m, fileset.Unwanted(seen.Manifest, want)); err != nil {
 		return err
 	}
-	return m.Upload(ctx, stale)
+	return upload(ctx, m, stale)
+}
+
+// upload writes files, and first makes the users that one of them tells of: no unit starts
+// without its user, and whoever is cut off in between finds the file missing still.
+func upload(ctx context.Context, m machine.Machine, files fileset.Set) error {
+	if users, ok := files[render.SysusersPath]; ok {
+		if _, err := m.Run(ctx, machine.Command{Argv: []string{"systemd-sysusers", "-"}, Stdin: bytes.NewReader(users.Data)}); err != nil {
+			return fmt.Errorf("make the users of %s: %w", render.SysusersPath, err)
+		}
+	}
+	return m.Upload(ctx, files)
 }
 
 // removeFiles removes files, and stops the units whose files are among them.

@@ -127,7 +127,7 @@ func writeFiles(ctx context.Context, r *Runner, s change.Step) error {
 	if r.isBlank(s) { // but for haplane's own program, which it was made with
 		files := maps.Clone(r.Desired[s.Node].Files)
 		delete(files, render.AgentBinary)
-		return r.Cluster.Machine(s.Node).Upload(ctx, files)
+		return upload(ctx, r.Cluster.Machine(s.Node), files)
 	}
 	seen, _ := r.looked.Load(s.ID)
 	return Write(ctx, r.Cluster.Machine(s.Node), r.Desired[s.Node].Files, seen.(observed.Machine))

@@ -25,6 +25,8 @@ type File struct {
 	Digest string
 	// Keep is set for a file that is written where it is missing, and otherwise left as it is.
 	Keep bool
+	// Open is set for a file without a secret, whatever its mode: its content may be shown.
+	Open bool
 }
 
 // Sum is the SHA-256 of the content in hexadecimal.
@@ -36,8 +38,8 @@ func (f File) Sum() string {
 	return hex.EncodeToString(sum[:])
 }
 
-// Secret reports whether others than the owner must not read the file.
-func (f File) Secret() bool { return f.Mode.Perm()&0o077 == 0 }
+// Secret reports whether nobody but the owner must see the content.
+func (f File) Secret() bool { return !f.Open && f.Mode.Perm()&0o077 == 0 }
 
 // OwnerName is Owner with its default.
 func (f File) OwnerName() string {

@@ -48,6 +48,24 @@ func TestStaleIsWhatDiffers(t *testing.T) {
 	}
 }
 
+func TestSecret(t *testing.T) {
+	for name, test := range map[string]struct {
+		file File
+		want bool
+	}{
+		"key":                            {File{Mode: 0o600}, true},
+		"certificate":                    {File{Mode: 0o644}, false},
+		"unit that a benchmark shuts":    {File{Mode: 0o600, Open: true}, false},
+		"read by a group, not by others": {File{Mode: 0o640}, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if got := test.file.Secret(); got != test.want {
+				t.Errorf("secret %v", got)
+			}
+		})
+	}
+}
+
 func TestUnder(t *testing.T) {
 	s := New(File{Path: "/a/b", Mode: 0o600}, File{Path: "/a/bc", Mode: 0o600}, File{Path: "/a/b2/c", Mode: 0o600}, File{Path: "/d", Mode: 0o600})
 	if diff := cmp.Diff([]string{"/a/b", "/a/b2/c"}, s.Under("/a/b", "/a/b2").Paths()); diff != "" {

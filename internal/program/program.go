@@ -31,6 +31,8 @@ type Program struct {
 	// Self names arguments, without dashes, and keys of configurations: the program by
 	// itself reads the files again that these name, when they change.
 	Self []string
+	// Confine is what keeps files and rights from the program. It may name files that the program does not read.
+	Confine string
 	// Binary is the digest of the program itself, where that can change under one path.
 	Binary string
 }
@@ -76,7 +78,7 @@ func (p Program) config(paths []string, files fileset.Set) string {
 		f := files[path]
 		fmt.Fprintln(h, path, f.Mode, f.OwnerName(), f.Sum())
 	}
-	fmt.Fprint(h, p.Binary)
+	fmt.Fprint(h, p.Confine, p.Binary)
 	return short(h.Sum(nil))
 }
 

@@ -42,6 +42,7 @@ func TestStateFollowsWhatTheTextNames(t *testing.T) {
 			State{Restarting: []string{"/etc/a.yaml"}, Self: []string{"/etc/pki/a.crt", "/etc/pki/a.key"}}},
 		"read again under one name only": {Program{Text: "run --a=/etc/pki/ca.crt --b=/etc/pki/ca.crt", Self: []string{"a"}},
 			State{Restarting: []string{"/etc/pki/ca.crt"}}},
+		"named by what confines it": {Program{Text: "run", Confine: "InaccessiblePaths=/etc/pki/a.key"}, State{}},
 		"reloaded": {Program{Text: "run -f /etc/a.yaml", OnChange: Reload},
 			State{Reloading: []string{"/etc/a.yaml", "/etc/pki/a.crt", "/etc/pki/a.key"}}},
 	}

@@ -119,6 +119,9 @@ func (b *builder) apiServer() {
 			[2]string{"requestheader-group-headers", "X-Remote-Group"},
 			[2]string{"requestheader-username-headers", "X-Remote-User"},
 			[2]string{"secure-port", strconv.Itoa(topology.APIServerPort)},
+			// A pod's token ends when it says so, after an hour, and not after a year: clients read
+			// the next one, which kubelet writes in time.
+			[2]string{"service-account-extend-token-expiration", "false"},
 			[2]string{"service-account-issuer", "https://kubernetes.default.svc." + t.DNSDomain},
 			[2]string{"service-account-key-file", pkiPath("sa.pub")},
 			[2]string{"service-account-signing-key-file", pkiPath("sa.key")},
@@ -133,6 +136,7 @@ func (b *builder) apiServer() {
 		// As for etcd: notify would make starting wait for readiness.
 		service: []string{"Type=exec", fmt.Sprintf("TimeoutStopSec=%d", stopTimeout),
 			"LogsDirectory=kubernetes", "LogsDirectoryMode=0700"},
+		user: b.ownUser("kube-apiserver"),
 		self: apiServerRereads,
 	})
 }
@@ -197,6 +201,7 @@ func (b *builder) controllerManager() {
 			[2]string{"use-service-account-credentials", "true"},
 		),
 		service: []string{"Type=exec", "TimeoutStopSec=30"},
+		user:    b.ownUser("kube-controller-manager"),
 		self:    controllerManagerRereads,
 	})
 }
@@ -215,6 +220,7 @@ func (b *builder) scheduler() {
 			[2]string{"profiling", "false"},
 		),
 		service: []string{"Type=exec", "TimeoutStopSec=30"},
+		user:    b.ownUser("kube-scheduler"),
 	})
 }
 
@@ -229,8 +235,8 @@ func (b *builder) agent() {
 		after: []string{"kube-apiserver.service"},
 		argv: []string{AgentBinary, "agent", "--kubeconfig=" + conf, "--node-name=" + b.node.Name,
 			"--endpoint=" + b.Topology.LoadBalancer.String(), "--listen=" + AgentListen},
-		service: []string{"Type=exec", "NoNewPrivileges=yes", "CapabilityBoundingSet=", "ProtectSystem=strict",
-			"ProtectHome=yes", "PrivateTmp=yes", "TimeoutStopSec=10"},
+		service: []string{"Type=exec", "TimeoutStopSec=10"},
+		user:    b.ownUser("haplane-agent"),
 	})
 }
 

@@ -48,7 +48,9 @@ func (b *builder) etcd() {
 		),
 		// Type=notify would hold `systemctl start` until there is quorum, and with it every other start.
 		service: []string{"EnvironmentFile=" + EtcdJoinPath, "Type=exec", "Nice=-5", "TimeoutStopSec=30",
+			// Data that is another user's, as root's of an older haplane, is given to etcd before it starts.
 			"StateDirectory=etcd", "StateDirectoryMode=0700"},
+		user: b.ownUser("etcd"),
 		self: etcdRereads,
 	})
 }

@@ -35,6 +35,7 @@ func (b *builder) fence() {
 		unit:    []string{"Before=kubelet.service kube-proxy.service flanneld.service"},
 		argv:    []string{"/bin/sleep", "infinity"},
 		service: []string{"Type=exec", "ExecStartPre=" + fence},
+		confine: networkOnly,
 	})
 }
 

@@ -2,6 +2,7 @@ package render
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/haplane/haplane/internal/fileset"
@@ -71,9 +72,9 @@ func (b *builder) kubelet() {
 	)
 	b.addPair(pair, pki.Kubelet(b.node.Name))
 	b.addKubeconfig("kubelet.conf", pki.KubeletClient(b.node.Name), "system:node:"+b.node.Name, b.Topology.APIEndpoint())
-	b.add(conf, b.kubeletConfig(pair))
+	b.addClosed(conf, b.kubeletConfig(pair))
 	b.addService(service{
-		name: "kubelet", description: "kubelet, the node agent of Kubernetes", after: []string{"containerd.service"},
+		name: "kubelet", description: "kubelet, the node agent of Kubernetes", after: []string{"containerd.service"}, closed: true,
 		unit: []string{"Wants=containerd.service"},
 		argv: b.flags("kubelet",
 			[2]string{"config", conf},
@@ -109,9 +110,11 @@ containerRuntimeEndpoint: unix:///run/containerd/containerd.sock
 cgroupDriver: %s
 failCgroupV1: false
 resolvConf: /etc/resolv.conf
-makeIPTablesUtilChains: false # kube-proxy makes its own rule against packets for 127.0.0.1 from elsewhere
-rotateCertificates: false
+makeIPTablesUtilChains: true
+podPidsLimit: 4096
+rotateCertificates: false # whoever issued it renews it: haplane up
 readOnlyPort: 0
+seccompDefault: true
 `, pkiPath("ca.crt"), pair, pair, b.Topology.DNSServiceIP(), b.Topology.DNSDomain, driver)
 	if b.platform.Container {
 		// The disk and the swap are the host's: how full it is says nothing of this node.
@@ -143,7 +146,7 @@ healthzBindAddress: 127.0.0.1:10256
 	if b.platform.Container {
 		text += "conntrack: {maxPerCore: 0, min: 0}\n" // the table is the host's to size
 	}
-	b.add(conf, text)
+	b.addClosed(conf, text)
 	b.addService(service{
 		name: "kube-proxy", description: "kube-proxy, the Services of Kubernetes",
 		argv: b.flags("kube-proxy",
@@ -151,6 +154,7 @@ healthzBindAddress: 127.0.0.1:10256
 			[2]string{"hostname-override", b.node.Name},
 		),
 		service: []string{"Type=exec", "TimeoutStopSec=10"},
+		confine: networkOnly,
 	})
 }
 
@@ -185,6 +189,8 @@ func (b *builder) flannel() {
 			[2]string{"net-config", conf},
 			[2]string{"cni-conf", topology.CNIConfigDir + "/10-flannel.conflist"},
 		)...),
-		service: []string{"Type=exec", "TimeoutStopSec=10", "ExecStartPre=/usr/sbin/sysctl --quiet --load=" + sysctls},
+		service: []string{"Type=exec", "TimeoutStopSec=10", "ExecStartPre=/usr/sbin/sysctl --quiet --load=" + sysctls,
+			"ConfigurationDirectory=cni/net.d", "ConfigurationDirectoryMode=0700"},
+		confine: append(slices.Clone(networkOnly), "ReadWritePaths="+topology.CNIConfigDir),
 	})
 }

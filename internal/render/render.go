@@ -94,6 +94,7 @@ func Render(in Input) map[string]Machine {
 		case spec.RoleLoadBalancer:
 			b.loadBalancer()
 		}
+		b.addUsers()
 		b.files.AddManifest(ManifestPath)
 		out[n.Name] = Machine{Files: b.files, Units: b.units}
 	}
@@ -107,6 +108,7 @@ type builder struct {
 	platform Platform
 	files    fileset.Set
 	units    []Unit
+	users    []string // that its programs run as, beside root
 }
 
 func (b *builder) controlPlane() {
@@ -137,6 +139,11 @@ func (b *builder) add(file string, content string) {
 	b.files.Add(fileset.File{Path: file, Mode: 0o644, Data: []byte(content)})
 }
 
+// addClosed writes a file without a secret that root alone reads.
+func (b *builder) addClosed(file, content string) {
+	b.files.Add(fileset.File{Path: file, Mode: 0o600, Open: true, Data: []byte(content)})
+}
+
 func (b *builder) addSecret(file string, content []byte) {
 	b.files.Add(fileset.File{Path: file, Mode: 0o600, Data: content})
 }
@@ -164,12 +171,18 @@ type service struct {
 	after             []string
 	unit              []string         // further lines of the [Unit] section
 	service           []string         // further lines of the [Service] section
+	confine           []string         // and those that keep files and rights from it, of root's programs
+	user              string           // that it runs as; root where it is empty
+	closed            bool             // root alone reads the unit file
 	onChange          program.OnChange // Restart where it is empty
 	self              []string         // see program.Program.Self
 }
 
 // addService writes the unit file of a service. The files that it reads have to be there.
 func (b *builder) addService(s service) {
+	if s.user != "" {
+		s.confine = b.asUser(s)
+	}
 	var w strings.Builder
 	fmt.Fprintf(&w, "[Unit]\nDescription=%s\n", s.description)
 	after := append([]string{"network-online.target"}, s.after...)
@@ -177,12 +190,18 @@ func (b *builder) addService(s service) {
 	writeLines(&w, s.unit)
 	fmt.Fprintf(&w, "\n[Service]\nExecStart=%s\nRestart=always\nRestartSec=1\nLimitNOFILE=65536\n", strings.Join(words(s.argv), " \\\n  "))
 	writeLines(&w, s.service)
-	state := program.Program{Text: w.String(), OnChange: s.onChange, Self: s.self, Binary: b.Programs[s.argv[0]]}.State(b.files)
+	state := program.Program{Text: w.String(), OnChange: s.onChange, Self: s.self, Confine: strings.Join(s.confine, "\n"),
+		Binary: b.Programs[s.argv[0]]}.State(b.files)
+	writeLines(&w, s.confine)
 	if len(state.Reloading) > 0 {
 		writeLines(&w, reloadLines(s.name, state.Reloading))
 	}
 	fmt.Fprintf(&w, "Environment=%s=%s\n\n[Install]\nWantedBy=multi-user.target\n", program.ConfigVariable, state.Config)
-	b.add(path.Join(topology.UnitDir, s.name+".service"), w.String())
+	add := b.add
+	if s.closed {
+		add = b.addClosed
+	}
+	add(path.Join(topology.UnitDir, s.name+".service"), w.String())
 	b.units = append(b.units, Unit{Name: s.name, Config: state.Config, Load: state.Load, OnChange: cmp.Or(s.onChange, program.Restart),
 		Files: slices.Sorted(slices.Values(slices.Concat(state.Restarting, state.Reloading, state.Self)))})
 }
