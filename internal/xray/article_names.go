@@ -98,7 +98,7 @@ func (s *Scene) judgeNames(c serving) Finding {
 // Pods ask the address of the Service, or kubernetes.default.svc; The Hard Way and k0s have
 // "cluster" and "cluster.local" in the place of the whole domain.
 func (s *Scene) isCustomary(name string) bool {
-	if name != "kubernetes" && name != "localhost" && (s.dnsDomain() == "" || name != "kubernetes.default.svc."+s.dnsDomain()) {
+	if domain := s.dnsDomain(); !s.Used(evidence.Machines, evidence.Folder) || !slices.Contains([]string{"kubernetes", "localhost", "127.0.0.1", "kubernetes.default.svc." + domain}, name) {
 		return false
 	}
 	for _, m := range s.Machines {
