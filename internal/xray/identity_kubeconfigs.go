@@ -121,6 +121,9 @@ func (s *Scene) judgeBeside(u usage, where place, observed string) Finding {
 	case balancerPlace: // with one API server there is no other
 		return u.at.judge(len(s.ControlPlane()) == 1, Warn, expected, observed+": it may lead while it talks to another machine")
 	}
+	if loopback(u.to) {
+		return u.at.skip("%s: what listens there was not seen", observed)
+	}
 	return u.at.warn(expected, observed+", which is nothing that was seen")
 }
 

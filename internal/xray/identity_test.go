@@ -219,6 +219,9 @@ var kubeconfigCases = []checkCase{
 	{check: "kubeconfig-servers", name: "admin.conf asks loopback, of a program that is not seen", of: inFolder(healthy(spec.Shared)), status: Skip, node: "worker-1", says: "what listens there", change: func(e *evidence.Evidence) {
 		evidencetest.Machine(e, "worker-1").Kubeconfigs[evidencetest.AdminConf] = evidence.Kubeconfig{Path: evidencetest.AdminConf, Server: "https://localhost:6443"}
 	}},
+	{check: "kubeconfig-servers", name: "a scheduler asks loopback, of a program that is not seen", of: inFolder(healthy(spec.Shared)), status: Skip, node: "cp-1", says: "kube-scheduler asks 127.0.0.1:6443: what listens there", change: func(e *evidence.Evidence) {
+		evidencetest.DropProgram(e, "cp-1", server)
+	}},
 	{check: "kubeconfig-servers", name: "a kubelet asks nobody known", status: Warn, node: "worker-1", says: "nothing that was seen", change: pointTo("worker-1", evidencetest.KubeletConf, "api.example.org:6443")},
 	{check: "kubeconfig-servers", name: "a scheduler asks nobody known", status: Warn, node: "cp-1", says: "nothing that was seen", change: pointTo("cp-1", evidencetest.SchedulerConf, "api.example.org:6443")},
 	{check: "kubeconfig-servers", name: "a kubelet asks another load balancer", status: Pass, says: "kubelet to 10.10.10.3:8443", change: pointTo("worker-1", evidencetest.KubeletConf, "10.10.10.3:8443")},
