@@ -87,10 +87,19 @@ func (h *host) unread(u unit) {
 	}
 	needed := parse.Words(u.Settings["EnvironmentFile"])
 	for _, file := range u.Unread {
+		if !slices.Contains(needed, file) && u.name != evidence.EtcdServer && h.lacks(file) {
+			continue
+		}
 		if slices.Contains(needed, file) || u.name == evidence.EtcdServer && len(u.EtcdVariables) == 0 || !slices.Contains(everybodys, strings.TrimPrefix(path.Dir(file), "/")) {
 			h.unjudged(file, evidence.NotInCopy)
 		}
 	}
+}
+
+// lacks tells that a machine has no such file: the folder where it would be was copied.
+func (h *host) lacks(file string) bool {
+	_, err := h.read(file, asText)
+	return errors.Is(err, fs.ErrNotExist) && !errors.Is(err, errNotCopied)
 }
 
 // meant is the unit that is to run a program. Files that distributions leave behind,
