@@ -189,7 +189,7 @@ func TestFilesOfContainersAreOnTheMachine(t *testing.T) {
 	m.Certificates[evidencetest.ServingCert] = []evidence.Certificate{{Err: "x509: malformed certificate"}}
 	check, _ := Find("evidence-complete")
 	found := check.findings(NewScene(e, Expectation{}))
-	if len(found) != 1 || found[0].Source != "/srv/pki/apiserver.crt (in its container "+evidencetest.ServingCert+")" || !strings.Contains(found[0].Fix, "into /srv/pki/apiserver.crt on cp-2") {
+	if len(found) != 1 || found[0].Source != "/srv/pki/apiserver.crt (in its container "+evidencetest.ServingCert+")" || !strings.Contains(found[0].Fix, "names /srv/pki/apiserver.crt on cp-2") {
 		t.Errorf("%s\n%+v", show(found), found)
 	}
 }

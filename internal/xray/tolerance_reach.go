@@ -36,7 +36,7 @@ func (s *Scene) outOfReach(name string) string {
 	if i < 0 {
 		return ""
 	}
-	local, last := s.balancersAreLocal(), ""
+	local, last := len(s.sharedBalancers()) == 0, ""
 	for _, b := range s.balancers() {
 		if b.Err != "" || stopped(b.machine, b.Kind) || b.onlyOwn() {
 			continue

@@ -23,9 +23,8 @@ var (
 	etcdVariables = []string{"/etc/etcd.env", "/etc/etcd/etcd.conf", "/etc/default/etcd", "/etc/sysconfig/etcd", "/etc/etcd/etcd.env"}
 	etcdConfigs   = []string{"/etc/etcd/etcd.conf.yml", "/etc/etcd/etcd.conf.yaml", "/etc/etcd/etcd.yaml", "/etc/etcd/etcd.yml", "/etc/etcd/config.yaml", "/etc/etcd/config.yml"}
 
-	haproxyConfigs    = []string{haproxyConfig, "/usr/local/etc/haproxy/haproxy.cfg"}
-	nginxConfigs      = []string{nginxConfig, "/usr/local/nginx/conf/nginx.conf", "/etc/kube-lb/conf/kube-lb.conf"}
-	keepalivedConfigs = []string{"/etc/keepalived/keepalived.conf"}
+	haproxyConfigs = []string{haproxyConfig, "/usr/local/etc/haproxy/haproxy.cfg"}
+	nginxConfigs   = []string{nginxConfig, "/usr/local/nginx/conf/nginx.conf", "/etc/kube-lb/conf/kube-lb.conf"}
 )
 
 // byConfiguration are the programs of a copy that has their configuration and nothing
@@ -44,7 +43,7 @@ func (h *host) byConfiguration(units []unit, found []located) []located {
 		{evidence.EtcdServer, "", etcdVariables, h.isEtcd},
 		{evidence.HAProxy, "-f", haproxyConfigs, func(p *located) bool { return h.haproxy(p) != nil }},
 		{evidence.Nginx, "-c", nginxConfigs, func(p *located) bool { return h.nginx(p) != nil }},
-		{"keepalived", "-f", keepalivedConfigs, func(*located) bool { return true }},
+		{evidence.KeepalivedProgram, "-f", keepalivedConfigs[:1], func(*located) bool { return true }},
 	} {
 		for _, file := range try.files {
 			if named(slices.Concat(found, out), try.program) != nil || len(h.glob(file, asText)) == 0 {
