@@ -42,6 +42,10 @@ func (a *app) logged(o cluster.Options, folder, command string) (cluster.Options
 			progress.Waiting(p.Wait.Node, p.Wait.For)
 			return
 		}
+		if p.Doing != "" {
+			progress.Doing(p.Doing)
+			return
+		}
 		if p.State == "" {
 			o.Log.Info(p.Detail, "phase", p.ID)
 			progress.Detail(p.ID, p.Detail)

@@ -36,10 +36,11 @@ type Options struct {
 }
 
 // Progress is a phase's event; one without a State tells of a running phase what
-// it did (Detail), or what is waited for (Wait).
+// it did (Detail), what it does right now (Doing), or what is waited for (Wait).
 type Progress struct {
 	phase.Event
 	Detail string
+	Doing  string
 	Wait   *Wait
 }
 

@@ -32,6 +32,7 @@ func (e *env) componentOptions() (component.Options, error) {
 		return component.Options{}, err
 	}
 	o := component.Options{Source: source, Cache: e.Cache, Log: e.Output,
+		Progress: func(p component.Progress) { e.doing("build-components", p.String()) },
 		Report: func(ev component.Event) {
 			if ev.State != component.Cached {
 				e.detail("build-components", "%s", ev)
@@ -47,6 +48,7 @@ func (e *env) componentOptions() (component.Options, error) {
 func buildImage(ctx context.Context, e *env) error {
 	var err error
 	e.image, err = image.Build(ctx, image.Options{Cache: e.Cache, Programs: e.programs, Log: e.Output,
+		Doing: func(text string) { e.doing("build-image", text) },
 		Report: func(ev image.Event) {
 			if !ev.Cached {
 				e.detail("build-image", "%s made in %.1fs", ev.Stage, ev.Elapsed.Seconds())

@@ -23,6 +23,11 @@ func (e *env) detail(id, format string, args ...any) {
 	e.Report(Progress{Event: phase.Event{ID: id}, Detail: fmt.Sprintf(format, args...)})
 }
 
+// doing tells what a phase does right now.
+func (e *env) doing(id, text string) {
+	e.Report(Progress{Event: phase.Event{ID: id}, Doing: text})
+}
+
 // bounded gives one request its own time, below the wait that it is part of.
 func bounded(ctx context.Context, fn func(context.Context) error) error {
 	ctx, cancel := context.WithTimeout(ctx, requestTimeout)

@@ -45,10 +45,11 @@ func build(ctx context.Context, rows []row, o Options) ([]Program, error) {
 	if err := checkSkew(ready, o.Ready.KubernetesVersion); err != nil {
 		return nil, err
 	}
+	meter := newMeter(ctx, cache.lacks(jobs), o)
 	// One at a time: the compiler uses every core by itself.
 	var built []Program
 	for _, j := range jobs {
-		programs, err := j.get(ctx, cache, o)
+		programs, err := j.get(ctx, cache, o, meter)
 		if err != nil {
 			return nil, err
 		}
@@ -91,7 +92,7 @@ func merge(rows []row, ready, built []Program) []Program {
 }
 
 // get takes the job's programs from the cache, or builds them into it.
-func (j job) get(ctx context.Context, c cache, o Options) ([]Program, error) {
+func (j job) get(ctx context.Context, c cache, o Options, m *meter) ([]Program, error) {
 	start := time.Now()
 	report := func(state State, err error) {
 		o.Report(Event{Component: j.name, Version: j.version, State: state, Elapsed: time.Since(start), Err: err})
@@ -101,7 +102,8 @@ func (j job) get(ctx context.Context, c cache, o Options) ([]Program, error) {
 		return programs, nil
 	}
 	report(Building, nil)
-	programs, found, err := c.fill(ctx, j.entry(), func(dir string) (manifest, error) { return j.buildInto(ctx, dir, o) })
+	programs, found, err := c.fill(ctx, j.entry(), func(dir string) (manifest, error) { return j.buildInto(ctx, dir, o, m) })
+	m.end(j)
 	switch {
 	case err != nil:
 		err = fmt.Errorf("build %s %s: %w", j.name, j.version, err)
@@ -114,13 +116,25 @@ func (j job) get(ctx context.Context, c cache, o Options) ([]Program, error) {
 	return programs, err
 }
 
+// lacks are the jobs whose programs are to be built.
+func (c cache) lacks(jobs []job) []job {
+	var out []job
+	for _, j := range jobs {
+		if _, ok := c.load(j.entry()); !ok {
+			out = append(out, j)
+		}
+	}
+	return out
+}
+
 // buildInto compiles the programs into dir, asks each for its version and
 // returns what there is to know of them.
-func (j job) buildInto(ctx context.Context, dir string, o Options) (manifest, error) {
+func (j job) buildInto(ctx context.Context, dir string, o Options, meter *meter) (manifest, error) {
 	m := j.manifest()
+	meter.begin(j)
 	for _, p := range j.row.programs {
 		path := filepath.Join(dir, p.name)
-		if err := j.compile(ctx, p, path, o.Log); err != nil {
+		if err := j.compile(ctx, p, path, o.Log, meter); err != nil {
 			return m, err
 		}
 		if err := checkVersion(ctx, path, p, j.version); err != nil {

@@ -33,11 +33,14 @@ func (e *CompileError) Error() string {
 func (e *CompileError) Unwrap() error { return e.Err }
 
 // compile builds one program to path.
-func (j job) compile(ctx context.Context, p program, path string, log io.Writer) error {
+func (j job) compile(ctx context.Context, p program, path string, log io.Writer, m *meter) error {
 	args := append([]string{"build"}, j.flags()...)
+	if m != nil {
+		args = append(args, "-v") // names each package as it comes to it
+	}
 	cmd := goCommand(ctx, j.dir, j.cgo, append(args, "-o", path, p.pkg)...)
 	var tail tailWriter
-	cmd.Stdout = io.MultiWriter(log, &tail)
+	cmd.Stdout = m.watch(j, io.MultiWriter(log, &tail))
 	cmd.Stderr = cmd.Stdout
 	fmt.Fprintf(log, "%s: %s\n", j.name, strings.Join(cmd.Args, " "))
 	err := cmd.Run()

@@ -71,7 +71,9 @@ type Options struct {
 	Names  []string    // components to build; all if empty
 	Ready  Ready       // programs that are not built, and Kubernetes' version
 	Report func(Event) // told of every state, one call at a time; may be nil
-	Log    io.Writer   // gets the compiler's whole output; may be nil
+	// Progress is told how far a build is, many times a second; with nil, nobody counts.
+	Progress func(Progress)
+	Log      io.Writer // gets the compiler's whole output; may be nil
 }
 
 func (o Options) withDefaults() Options {

@@ -71,6 +71,7 @@ func (o Options) bootstrap(ctx context.Context, dir string) error {
 		return err
 	}
 	b := base{dir: dir}
+	o.doing(fmt.Sprintf("fetch and unpack Debian's packages from %s", mirrors.main))
 	if err := run(ctx, o.log(), bootstrapArgs(b.root(), sources, hostAptOptions(ctx))...); err != nil {
 		return err
 	}

@@ -23,7 +23,8 @@ type Options struct {
 	Mirror   string // of Debian; empty: the host's own
 	Refresh  bool   // take the packages as they are today, not as they were at the last build
 	Report   func(Event)
-	Log      io.Writer // what the builders print
+	Doing    func(string) // told what is done right now; may be nil
+	Log      io.Writer    // what the builders print
 }
 
 // An Event tells that a stage ended.
@@ -77,6 +78,7 @@ func Build(ctx context.Context, o Options) (Image, error) {
 // container images, and what the manifest says of them.
 func (o Options) fill(ctx context.Context, dir string, base base, m *Manifest) error {
 	root := filepath.Join(dir, "root")
+	o.doing("copy the programs")
 	if err := run(ctx, o.log(), "cp", "-al", base.root(), root); err != nil {
 		return err
 	}
@@ -86,11 +88,13 @@ func (o Options) fill(ctx context.Context, dir string, base base, m *Manifest) e
 	if err := install(root, o.Programs); err != nil {
 		return err
 	}
+	o.doing("make the container images")
 	archives, err := writeArchives(filepath.Join(root, topology.ImageDir), o.Programs)
 	if err != nil {
 		return err
 	}
 	if component.Version(o.Programs, "containerd") != "" && len(archives) > 0 {
+		o.doing("unpack the container images into containerd's store")
 		if err := o.fillStore(ctx, root); err != nil {
 			return err
 		}
@@ -105,6 +109,12 @@ func imagesDir(cache string) string { return filepath.Join(cache, "images") }
 func (o Options) report(e Event) {
 	if o.Report != nil {
 		o.Report(e)
+	}
+}
+
+func (o Options) doing(text string) {
+	if o.Doing != nil {
+		o.Doing(text)
 	}
 }
 

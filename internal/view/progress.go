@@ -126,6 +126,13 @@ func ended(e phase.Event) string {
 
 func seconds(d time.Duration) string { return fmt.Sprintf("%6.1fs", d.Seconds()) }
 
+// Doing shows how far a phase is. It changes often: without a terminal it is told from time to time.
+func (p *Progress) Doing(text string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.detail = text
+}
+
 // Detail shows what a phase does right now.
 func (p *Progress) Detail(id, text string) {
 	p.mu.Lock()

@@ -19,6 +19,7 @@ func TestProgressWithoutATerminalHasALineForEachPhase(t *testing.T) {
 	var w bytes.Buffer
 	p := NewProgress(&w, -1)
 	p.Event(phase.Event{ID: "make-keys", State: phase.Started})
+	p.Doing("9 of 10 keys") // told where it lasts
 	p.Detail("make-keys", "ten keys")
 	p.Event(phase.Event{ID: "make-keys", State: phase.Finished, Elapsed: 1234 * time.Millisecond})
 	p.Event(phase.Event{ID: "write-files", State: phase.Started})
@@ -89,6 +90,9 @@ func TestProgressOnATerminal(t *testing.T) {
 	p.Event(phase.Event{ID: "make", State: phase.Started})
 	p.Detail("make", "ten keys")
 	shows("a phase", "… make                      0.0s  ten keys")
+	p.Doing("1 of 2 packages")
+	p.Doing("2 of 2 packages")
+	shows("how far it is", "… make                      0.0s  2 of 2 packages")
 	p.Event(phase.Event{ID: "make", State: phase.Finished})
 	p.Event(phase.Event{ID: "wait", State: phase.Started})
 	p.Waiting("cp-2", "ask https://10.0.0.12:6443/readyz: refused")
