@@ -40,7 +40,7 @@ func loadModules(ctx context.Context) {
 	for _, m := range modules {
 		args = append(args, m.name)
 	}
-	_ = exec.CommandContext(ctx, "modprobe", args...).Run()
+	_ = exec.CommandContext(ctx, modprobe(), args...).Run()
 }
 
 // missingModules are those that the kernel neither has nor could load. A host that has not
@@ -55,9 +55,18 @@ func missingModules(proc string, loadable func(name string) bool) Problems {
 	return out
 }
 
+// modprobe is where the kernel itself looks for it when sudo has left /sbin off the PATH.
+func modprobe() string {
+	const itself = "/sbin/modprobe"
+	if _, err := exec.LookPath("modprobe"); err != nil && exists(itself) {
+		return itself
+	}
+	return "modprobe"
+}
+
 // loadable reports whether modprobe would find the module and all that it needs.
 func loadable(name string) bool {
-	return exec.Command("modprobe", "--dry-run", "--quiet", name).Run() == nil
+	return exec.Command(modprobe(), "--dry-run", "--quiet", name).Run() == nil
 }
 
 // modulesDir has the modules of the kernel that runs.
@@ -71,7 +80,7 @@ func modulesDir() string {
 
 // fixModule says why the kernel may lack a module.
 func fixModule(dir string) string {
-	if _, err := exec.LookPath("modprobe"); err != nil {
+	if _, err := exec.LookPath(modprobe()); err != nil {
 		return "apt-get install kmod"
 	}
 	if !exists(dir) {
