@@ -35,10 +35,14 @@ func (h *host) doubles(units []unit, pods []located) {
 	}
 }
 
-// sameData are the members whose data is in one folder.
+// sameData are the members whose data is in one folder, as far as that is known.
 func (h *host) sameData(all []located) []located {
 	folder := func(p located) string {
 		h.configuration(&p)
+		_, configured := p.Flag("config-file")
+		if configured && p.Config == nil || p.Unit != nil && len(p.Unit.Unread) > 0 {
+			return p.Where
+		}
 		return p.on(p.EtcdSetting("data-dir", p.EtcdSetting("name", "default")+".etcd"))
 	}
 	return slices.DeleteFunc(slices.Clone(all), func(p located) bool {

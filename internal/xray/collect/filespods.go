@@ -43,7 +43,11 @@ func (h *host) pods(folder string) []located {
 // manifests are the files that the kubelet reads: all whose names do not begin with a
 // dot, whatever they end in.
 func (h *host) manifests(folder string) []string {
-	return slices.DeleteFunc(h.glob(path.Clean(folder)+"/*", asText), func(file string) bool {
+	files := h.glob(path.Clean(folder)+"/*", asText)
+	if len(files) == 0 { // the path may be of one file
+		files = h.glob(path.Clean(folder), asText)
+	}
+	return slices.DeleteFunc(files, func(file string) bool {
 		return strings.HasPrefix(path.Base(file), ".") || strings.HasSuffix(file, ".key")
 	})
 }

@@ -133,6 +133,10 @@ func TestUnitsOfFolders(t *testing.T) {
 			programs: []string{"unit kubelet"}, doubles: 1},
 		{name: "two units, one of them enabled by a link", files: map[string]string{"/etc/systemd/system/kubelet.service": "[Service]\nExecStart=/usr/bin/kubelet\n", "/etc/systemd/system/kubelet-old.service": "[Service]\nExecStart=/opt/kubelet\n"},
 			links: map[string]string{wants("kubelet.service"): "/etc/systemd/system/kubelet.service"}, programs: []string{"unit kubelet"}},
+		{name: "an instance of a template", files: map[string]string{"/etc/systemd/system/etcd@.service": "[Service]\nExecStart=/usr/bin/etcd --name=%i\n"},
+			links: map[string]string{wants("etcd@e.service"): "/etc/systemd/system/etcd@.service"}, programs: []string{"unit etcd e"}},
+		{name: "RKE2", files: map[string]string{"/var/lib/rancher/rke2/agent/pod-manifests/etcd.yaml": podText("etcd", "etcd", "--name=f")}, programs: []string{"manifest etcd f"},
+			unjudged: []string{"kubelet.service with its drop-ins: not in the copy", "/var/lib/kubelet/config.yaml: not in the copy"}},
 		{name: "a wrapper", files: map[string]string{"/etc/systemd/system/kube-apiserver.service": "[Service]\nExecStart=/opt/start-apiserver.sh\n"}, missing: 1},
 	}
 	for _, tt := range tests {

@@ -148,6 +148,9 @@ func named(all []located, name string) *located {
 	return nil
 }
 
+// rke2Manifests are the static pods of RKE2, which starts the kubelet itself.
+const rke2Manifests = "/var/lib/rancher/rke2/agent/pod-manifests"
+
 // manifestFolder is where the kubelet finds static pods.
 func (h *host) manifestFolder(units []unit) string {
 	argv := []string(nil)
@@ -162,6 +165,9 @@ func (h *host) manifestFolder(units []unit) string {
 		return path
 	}
 	folder := "/etc/kubernetes/manifests"
+	if h.machine.Way == evidence.Folder && len(argv) == 0 && len(h.glob(rke2Manifests+"/*", asText)) > 0 {
+		folder = rke2Manifests
+	}
 	for _, name := range h.configFiles(&kubelet) {
 		if text, err := h.read(name, asText); err == nil {
 			config, _ := parse.Config(text) // what is wrong with it is told when it is read for the kubelet

@@ -67,12 +67,14 @@ func (f *unitFiles) state(name string) *parse.UnitState {
 
 // enable marks a unit that something starts. Of one whose file is not there, the link tells where it was.
 func (f *unitFiles) enable(name, link string) {
-	if strings.Contains(name, "@") {
-		return
-	}
 	s := f.state(name)
 	if s == nil && ofCluster.MatchString(name) {
-		f.states = append(f.states, parse.UnitState{Name: name, Path: f.path(name, link), DropIns: dropIns(f.glob, name)})
+		file, drops := name, dropIns(f.glob, name)
+		if template, _, instance := strings.Cut(name, "@"); instance {
+			file = template + "@.service"
+			drops = append(dropIns(f.glob, file), drops...)
+		}
+		f.states = append(f.states, parse.UnitState{Name: name, Path: f.path(file, link), DropIns: drops})
 		s = &f.states[len(f.states)-1]
 	}
 	if s != nil && s.Path != "/dev/null" {

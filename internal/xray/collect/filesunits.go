@@ -47,8 +47,8 @@ func (h *host) units() []unit {
 		if len(texts) == 0 && h.machine.Way == evidence.Folder {
 			texts = packaged[s.Name]
 		}
-		u := unit{Unit: parse.Unit(s.Path, texts, h.environment), state: s}
-		u.Name, u.Active, u.Enabled = s.Name, s.Active, s.Enabled
+		u := unit{Unit: parse.Unit(s.Name, texts, h.environment), state: s} // of a template, its instance
+		u.Name, u.Path, u.Active, u.Enabled = s.Name, s.Path, s.Active, s.Enabled
 		u.name, u.argv = parse.Process(u.Exec)
 		h.unread(u)
 		out = append(out, u)

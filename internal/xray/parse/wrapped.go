@@ -4,6 +4,8 @@ import (
 	"path"
 	"slices"
 	"strings"
+
+	"github.com/haplane/haplane/internal/xray/evidence"
 )
 
 // wrappers start the program that their arguments name, and shells one of those of
@@ -13,6 +15,9 @@ var (
 		"kubenswrapper", "watch-termination"} // the last two are OpenShift's
 	shells = []string{"sh", "bash", "dash", "ash"}
 )
+
+// hyperkube has its programs by these names as well, up to 1.16.
+var hyperkube = map[string]string{"apiserver": evidence.APIServer, "controller-manager": evidence.ControllerManager, "scheduler": evidence.Scheduler, "proxy": evidence.KubeProxy}
 
 // maxWrapped is how many programs may start one another.
 const maxWrapped = 5
@@ -28,6 +33,9 @@ func wrapped(argv []string, depth int) (string, []string) {
 				return name, out
 			}
 		}
+	case base == "hyperkube" && len(argv) > 1 && hyperkube[argv[1]] != "":
+		argv = append([]string{hyperkube[argv[1]]}, argv[2:]...)
+		return argv[0], RedactArgv(argv)
 	case slices.Contains(wrappers, base):
 		return started(argv[1:], depth)
 	}
