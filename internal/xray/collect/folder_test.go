@@ -9,6 +9,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/haplane/haplane/internal/xray"
 	"github.com/haplane/haplane/internal/xray/evidence"
 	"github.com/haplane/haplane/internal/xray/evidence/evidencetest"
 	"github.com/haplane/haplane/spec"
@@ -153,5 +154,49 @@ func TestFolderWithoutAnything(t *testing.T) {
 				t.Errorf("%+v, %+v", got, missing)
 			}
 		})
+	}
+}
+
+// A copy of /etc/kubernetes alone: kubeconfigs are judged without the units that name
+// them, and what else a node has is named.
+func TestCopiesOfEtcKubernetesAlone(t *testing.T) {
+	e := evidencetest.Kubeadm()
+	for _, m := range e.Machines {
+		if m.Kubeconfigs[evidencetest.KubeletConf].Path != "" {
+			evidencetest.SetServer(e, m.Name, evidencetest.KubeletConf, "https://10.10.10.11:6443")
+		}
+	}
+	f := newTree(t)
+	for _, m := range evidencetest.Folder(e).Machines {
+		f.within(m.Name).machine(m)
+		for _, other := range []string{"var", "etc/systemd", "etc/haproxy", "root"} {
+			if err := os.RemoveAll(filepath.Join(f.dir, m.Name, other)); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	machines, missing := Folder(f.dir)
+	report := xray.Evaluate(&evidence.Evidence{Ways: []evidence.Way{evidence.Folder}, Machines: machines, Missing: missing}, xray.Options{})
+	for check, want := range map[string][]string{
+		"kubeconfig-servers": {"cp-2: kubelet asks 10.10.10.11:6443, which is cp-1", "cp-3: kubelet asks 10.10.10.11:6443, which is cp-1", "worker-1: kubelet asks 10.10.10.11:6443, which is cp-1"},
+		"evidence-complete":  nil,
+	} {
+		var got []string
+		status := map[xray.Status]int{}
+		for _, x := range report.Findings {
+			if x.Check == check && x.Status == xray.Fail {
+				got = append(got, x.Node+": "+x.Observed)
+			}
+			if x.Check == check {
+				status[x.Status]++
+			}
+		}
+		slices.Sort(got)
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("%s: %s", check, diff)
+		}
+		if check == "evidence-complete" && (status[xray.Warn] < 4 || status[xray.Pass] > 0) {
+			t.Errorf("what is not in the copy is not named: %v", status)
+		}
 	}
 }

@@ -150,7 +150,10 @@ func HostPaths(pod *corev1.Pod) func(string) string {
 			for _, m := range c.VolumeMounts {
 				rest, ok := strings.CutPrefix(file, strings.TrimSuffix(m.MountPath, "/"))
 				inside := ok && (rest == "" || strings.HasPrefix(rest, "/"))
-				if at := host[m.Name]; at != "" && inside && m.SubPath == "" && len(m.MountPath) > len(best) {
+				if at := host[m.Name]; at != "" && inside && m.SubPathExpr == "" && len(m.MountPath) > len(best) {
+					if m.SubPath != "" {
+						at = path.Join(at, m.SubPath)
+					}
 					best, out = m.MountPath, strings.TrimSuffix(at, "/")+rest
 				}
 			}

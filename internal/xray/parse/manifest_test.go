@@ -139,7 +139,7 @@ func TestHostPaths(t *testing.T) {
 	}})
 	for path, want := range map[string]string{
 		"/certs/ca.crt": "/etc/kubernetes/pki/ca.crt", "/certs/etcd/ca.crt": "/srv/etcd/ca.crt", "/certs/etcdx": "/etc/kubernetes/pki/etcdx",
-		"/certsx/a": "/certsx/a", "/k.conf": "/etc/k.conf", "/tmp/a": "/tmp/a", "/sub/a": "/sub/a", "": "",
+		"/certsx/a": "/certsx/a", "/k.conf": "/etc/k.conf", "/tmp/a": "/tmp/a", "/sub/a": "/etc/kubernetes/pki/x/a", "": "",
 	} {
 		if got := on(path); got != want {
 			t.Errorf("%s is %s, want %s", path, got, want)
