@@ -70,7 +70,7 @@ func stopped(m *evidence.Machine, program string) bool {
 // told tells whether what was missing says it already.
 func (s *Scene) told(f Finding) bool {
 	return slices.ContainsFunc(s.Missing, func(x evidence.Missing) bool {
-		return x.Node == f.Node && slices.Contains(strings.FieldsFunc(x.Source, func(r rune) bool { return r == ' ' || r == ',' }), f.Source)
+		return x.Node == f.Node && slices.Contains(strings.FieldsFunc(x.Source, func(r rune) bool { return strings.ContainsRune(" ,()", r) }), f.Source)
 	})
 }
 

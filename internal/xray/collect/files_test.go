@@ -93,6 +93,21 @@ containers: [{name: a, image: "x:v1.37.2", command: [kube-apiserver, --client-ca
 	}
 }
 
+// What a container lacks is to be put where the machine has it.
+func TestMissingFilesOfAContainer(t *testing.T) {
+	f := newTree(t)
+	f.write("/opt/pki/other.crt", 0o644, certificateText())
+	f.write("/etc/kubernetes/manifests/a.yaml", 0o600, `{apiVersion: v1, kind: Pod, spec: {volumes: [{name: p, hostPath: {path: /opt/pki}}, {name: q, hostPath: {path: /srv/none}}],
+containers: [{name: a, command: [kube-apiserver, --client-ca-file=/certs/ca.crt, --tls-cert-file=/none/a.crt], volumeMounts: [{name: p, mountPath: /certs}, {name: q, mountPath: /none}]}]}}`)
+	m, missing := folderOf(t, f)
+	if len(missing) != 1 || missing[0].Source != "/opt/pki/ca.crt (in its container /certs/ca.crt)" {
+		t.Errorf("%+v", missing)
+	}
+	if want := (evidence.Unjudged{Source: "/srv/none/a.crt (in its container /none/a.crt)", Why: evidence.NotInCopy}); !slices.Contains(m.Unjudged, want) {
+		t.Errorf("%+v", m.Unjudged)
+	}
+}
+
 func certificateText() string {
 	return parse.PEM([]evidence.Certificate{evidencetest.Issue(evidencetest.Row{CommonName: evidencetest.CA})})
 }

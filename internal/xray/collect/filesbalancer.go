@@ -40,6 +40,7 @@ func (h *host) haproxy(p *located) *evidence.LoadBalancer {
 	var text strings.Builder
 	pending := false
 	for _, file := range files {
+		h.onHost(p.place, file)
 		one, err := h.read(p.on(file), asBalancer)
 		switch pending = pending || err == errPending; {
 		case err == errPending, err != nil && len(files) > 1 && isFolder(file): // an empty folder adds nothing, and is in no copy
@@ -135,6 +136,7 @@ func (h *host) unreadable(kind, file string, err error) *evidence.LoadBalancer {
 
 func (h *host) nginx(p *located) *evidence.LoadBalancer {
 	file := p.FlagOr("c", nginxConfig)
+	h.onHost(p.place, file)
 	text, err := h.read(p.on(file), asBalancer)
 	if err != nil {
 		return h.unreadable(evidence.Nginx, file, err)

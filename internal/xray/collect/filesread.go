@@ -26,7 +26,7 @@ func (h *host) onHost(p place, name string) {
 // shown is the path of a file on the machine, and the one in the container.
 func (p place) shown(name string) string {
 	if at := p.on(name); at != name && !p.inside {
-		return at + ", in its container " + name
+		return at + " (in its container " + name + ")"
 	}
 	return name
 }
