@@ -60,6 +60,10 @@ func serviceAccountKeyOwn(s *Scene) []Finding {
 			for _, path := range p.Values(row[1]) {
 				out = append(out, s.otherUse(p, row[1], path)...)
 			}
+			if _, signs := p.Flag("service-account-signing-key-file"); p.Name == evidence.APIServer && row[1] == "service-account-key-file" &&
+				len(p.Values(row[1])) == 0 && !signs && s.accepted(p).note != "" {
+				out = append(out, at{p.Machine.Name, servingKey(p.Program)}.warn(ownPair, "no --service-account-key-file: kube-apiserver takes its own TLS key, and with the next certificate all tokens are void"))
+			}
 		}
 	}
 	if len(out) > 0 || len(s.Instances(evidence.APIServer)) == 0 {
@@ -71,6 +75,8 @@ func serviceAccountKeyOwn(s *Scene) []Finding {
 	}
 	return []Finding{at{}.pass("%s: the key of nothing else that was seen", list(distinct(shown)))}
 }
+
+const ownPair = "a pair of keys for service accounts alone"
 
 // otherUse tells what the keys of a file are beside.
 func (s *Scene) otherUse(p Instance, flag, path string) []Finding {
@@ -92,7 +98,7 @@ func (s *Scene) otherUse(p Instance, flag, path string) []Finding {
 	if of == "" {
 		return nil
 	}
-	return []Finding{at{p.Machine.Name, path}.warn("a pair of keys for service accounts alone", "--"+flag+" of "+p.Name+" names "+of)}
+	return []Finding{at{p.Machine.Name, path}.warn(ownPair, "--"+flag+" of "+p.Name+" names "+of)}
 }
 
 func servingKey(p *evidence.Program) string {

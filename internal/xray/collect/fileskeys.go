@@ -23,19 +23,17 @@ func (h *host) tokenKeys(p place, name string) {
 	}
 	h.file(p, name, asStat)
 	public, err := h.read(p.on(name), asPEM)
-	halves, errKey := h.read(p.on(name), asKey)
+	halves, unread := h.read(p.on(name), asKey)
 	switch {
-	case errors.Is(err, errPending) || errors.Is(errKey, errPending):
+	case errors.Is(err, errPending) || errors.Is(unread, errPending):
 		return
-	case errors.Is(err, fs.ErrNotExist):
-		if !p.inside {
-			h.miss(name, err, putBack)
-		}
+	case err != nil && !errors.Is(err, errKey):
+		h.unopened(p, name, err)
 		return
 	}
 	f := h.machine.Files[name]
 	f.Path = name
-	f.PublicKeys, f.Private, f.Sealed = keysIn(public, halves, errKey)
+	f.PublicKeys, f.Private, f.Sealed = keysIn(public, halves, unread)
 	if !f.Private && len(f.PublicKeys) == 0 {
 		h.add(name, "no key in it", "Let what names it name a file with a key of service accounts instead: kube-apiserver does not start with this one.")
 		return
@@ -45,6 +43,17 @@ func (h *host) tokenKeys(p place, name string) {
 		for _, beside := range besides(name) {
 			h.pem(p, beside, false)
 		}
+	}
+}
+
+// unopened notes a file that could not be read. Private keys are for root alone: who did not log
+// in as root is told that once.
+func (h *host) unopened(p place, name string, err error) {
+	switch absent := errors.Is(err, fs.ErrNotExist); {
+	case absent && !p.inside:
+		h.miss(name, err, putBack)
+	case !absent && !strings.HasSuffix(name, ".key"):
+		h.miss(name, err, readAsRoot)
 	}
 }
 

@@ -25,6 +25,8 @@ type copies struct {
 // machine lacks it.
 var errNotCopied = fmt.Errorf("not copied: %w", fs.ErrNotExist)
 
+var errKey = errors.New("a key, which is not opened")
+
 var errLeadsOut = errors.New("leads out of the folder, or to nothing in it, and was not followed")
 
 // within is the name of a file in the folder. Links whose targets are absolute, in any
@@ -129,7 +131,7 @@ func (c *copies) isLink(name string) bool {
 // read never opens what is named like a key.
 func (c *copies) read(name string, how kind) (string, error) {
 	if strings.HasSuffix(name, ".key") || how == asStat {
-		return "", errors.New("a key, which is not opened")
+		return "", errKey
 	}
 	f, err := c.open(name)
 	if err != nil {
