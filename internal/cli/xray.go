@@ -76,7 +76,7 @@ func (x *xrayRun) command() *cobra.Command {
 
 const xrayLong = `Looks into a running cluster, whoever made it, and says with evidence whether its control
 plane is as available as it looks: how many failures it tolerates now, and what is wrong.
-It changes nothing, uploads nothing, and reads no private key.
+It changes nothing, uploads nothing, and no private key leaves its machine.
 
 Ways in; those that are given are taken together:
   --cluster       a cluster that haplane made: its machines and its API (without any flag: demo)

@@ -23,7 +23,7 @@ func reconciler(a Instance) (kind, observed string) {
 		return reconcilerCount, "no --endpoint-reconciler-type: master-count is the default before 1.11"
 	}
 	if !ok || kind == "" {
-		return reconcilerLease, "no --endpoint-reconciler-type: lease is the default"
+		return reconcilerLease, "no --endpoint-reconciler-type: lease is the default since 1.11"
 	}
 	return kind, "--endpoint-reconciler-type=" + kind
 }
