@@ -60,7 +60,7 @@ func (s *Scene) safe(node, fix string) string {
 	case len(kept) == 0 && len(missing) > 0:
 		return fmt.Sprintf("Nothing to set yet: %s knows no %s before %s.", missing[0].program, missing[0].name, missing[0].version)
 	case len(doubtful) > 0:
-		kept = append(kept, caution(doubtful))
+		kept = append([]string{caution(doubtful)}, kept...)
 	}
 	return strings.Join(kept, " ")
 }

@@ -91,8 +91,8 @@ func TestSafeAdvice(t *testing.T) {
 		"v1.8.0":  "Let the unit wait.",
 		"v1.21.3": "Let the unit wait. Set --shutdown-delay-duration (1.16 and later).",
 		"v1.37.2": fix,
-		"": fix + " Look at the version first, an older one does not start with it: --shutdown-delay-duration since kube-apiserver 1.16, " +
-			"--shutdown-send-retry-after since kube-apiserver 1.23.",
+		"": "Look at the version first, an older one does not start with it: --shutdown-delay-duration since kube-apiserver 1.16, " +
+			"--shutdown-send-retry-after since kube-apiserver 1.23. " + fix,
 	} {
 		e := evidencetest.Healthy(spec.Shared)
 		atVersions(version, "", "")(e)

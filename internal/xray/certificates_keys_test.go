@@ -185,6 +185,8 @@ var serviceAccountCases = []checkCase{
 	{check: "service-account-key-own", name: "the CA's key", of: inFolder(evidencetest.Kubeadm), status: Warn, node: "cp-1,cp-2,cp-3", says: "names the key of the CA kubernetes", change: setFlags(server, "service-account-key-file", evidencetest.PKI+"ca.key")},
 	{check: "service-account-key-own", name: "the CA's key, by its certificate", status: Warn, node: "cp-1,cp-2,cp-3", says: "keep the old file", change: all(setFlags(server, "service-account-key-file", evidencetest.PKI+"ca.crt"), publicKeyOfCA("cp-1", "cp-2", "cp-3"))},
 	{check: "service-account-key-own", name: "a controller-manager signs with the CA's key", status: Warn, node: "cp-2", says: "--service-account-private-key-file of kube-controller-manager", change: setFlag("cp-2", manager, "service-account-private-key-file", evidencetest.PKI+"ca.key")},
+	{check: "service-account-key-own", name: "two public keys tell nothing of the private one beside", of: inFolder(evidencetest.Kubeadm), status: Warn, node: "cp-2", says: "--service-account-key-file of kube-apiserver", change: all(
+		publicKeys(map[string][]string{"cp-2": {"service accounts", "authority kubernetes"}}), setFlag("cp-2", manager, "service-account-private-key-file", ""), setFlag("cp-2", server, "service-account-signing-key-file", ""))},
 	{check: "service-account-key-own", name: "the TLS key by default", status: Warn, node: "cp-1,cp-2,cp-3", says: "no --service-account-key-file", change: noKeyFile(true)},
 	{check: "service-account-key-own", name: "the TLS key", status: Warn, node: "cp-3", says: "the TLS key of kube-apiserver", change: setFlag("cp-3", server, "service-account-key-file", evidencetest.ServingKey)},
 

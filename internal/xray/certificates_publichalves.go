@@ -36,7 +36,10 @@ func pairedKeys(m *evidence.Machine, path string) []string {
 	if c := m.Certificate(strings.TrimSuffix(path, "-key.pem") + ".pem").PublicKeyDigest(); c != "" && strings.HasSuffix(path, "-key.pem") {
 		return []string{c}
 	}
-	return m.Files[strings.TrimSuffix(path, ".key")+".pub"].PublicKeys
+	if keys := m.Files[strings.TrimSuffix(path, ".key")+".pub"].PublicKeys; len(keys) == 1 { // of several, nothing tells which
+		return keys
+	}
+	return nil
 }
 
 // keyIDs are the IDs of public keys as API servers make them for tokens

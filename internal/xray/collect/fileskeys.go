@@ -26,6 +26,7 @@ func (h *host) tokenKeys(p place, name string) {
 	halves, unread := h.read(p.on(name), asKey)
 	switch {
 	case errors.Is(err, errPending) || errors.Is(unread, errPending):
+		h.halvesBeside(p, name) // to have it come along
 		return
 	case err != nil && !errors.Is(err, errKey):
 		h.unopened(p, name, err)
@@ -40,9 +41,13 @@ func (h *host) tokenKeys(p place, name string) {
 	}
 	h.machine.Files[name] = f
 	if f.Sealed {
-		for _, beside := range besides(name) {
-			h.pem(p, beside, false)
-		}
+		h.halvesBeside(p, name)
+	}
+}
+
+func (h *host) halvesBeside(p place, name string) {
+	for _, beside := range besides(name) {
+		h.pem(p, beside, false)
 	}
 }
 
@@ -73,6 +78,9 @@ func keysIn(public, halves string, unread error) (keys []string, private, sealed
 // besides are where the public half of a private key is kept, by its name: sa.pub of
 // sa.key, service-account.pem of service-account-key.pem.
 func besides(name string) []string {
+	if strings.HasSuffix(name, ".pub") {
+		return nil
+	}
 	out := []string{strings.TrimSuffix(name, ".key") + ".pub"}
 	if base, ok := strings.CutSuffix(name, "-key.pem"); ok {
 		out = append(out, base+".pem")
