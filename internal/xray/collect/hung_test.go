@@ -1,6 +1,7 @@
 package collect
 
 import (
+	"encoding/pem"
 	"net"
 	"net/http/httptest"
 	"strings"
@@ -40,6 +41,18 @@ func TestServersBesideOneThatHangs(t *testing.T) {
 	}
 	if out[1].Err != "" || len(out[1].Certificates) == 0 {
 		t.Errorf("the other one: %+v", out[1])
+	}
+}
+
+// One may hang after the handshake, too.
+func TestServerThatSaysNothingButItsName(t *testing.T) {
+	s := httptest.NewTLSServer(&apiServer{status: map[string]int{"*": hangs}})
+	t.Cleanup(s.Close)
+	ca := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: s.Certificate().Raw})
+	config := &rest.Config{BearerToken: "x", TLSClientConfig: rest.TLSClientConfig{CAData: ca}}
+	out := Servers(t.Context(), config, s.Listener.Addr().String(), nil, 200*time.Millisecond)
+	if len(out) != 1 || out[0].VerifyErr != "" || len(out[0].Certificates) == 0 || out[0].Ready != nil || out[0].Err != "no answer within 200ms" {
+		t.Errorf("%+v", out)
 	}
 }
 

@@ -28,11 +28,9 @@ const nodeServerName = "kubernetes.default"
 // configuration brings the CA and the credentials; one without credentials is
 // good for handshakes only. Endpoint and addresses of nodes are host:port; endpoint
 // may be "". A server behind a proxy is left out. Those that were asked already are
-// not asked again: they may have been known by another name. One that hangs is given up
-// after hungAfter.
+// not asked again: they may have been known by another name. One that says nothing for
+// hungAfter is given up, or for the timeout if that is shorter.
 func Servers(ctx context.Context, config *rest.Config, endpoint string, nodes map[string]string, timeout time.Duration, asked ...evidence.Server) []evidence.Server {
-	ctx, cancel := context.WithTimeoutCause(ctx, hungLimit(timeout), silence{hungLimit(timeout)})
-	defer cancel()
 	var targets []target
 	if endpoint != "" {
 		targets = append(targets, target{"", endpoint, endpointName(config, endpoint)})
@@ -50,7 +48,7 @@ func Servers(ctx context.Context, config *rest.Config, endpoint string, nodes ma
 			out[i].Node = t.node
 			continue
 		}
-		group.Go(func() { out[i] = t.ask(ctx, config, roots, err) })
+		group.Go(func() { out[i] = t.ask(ctx, config, roots, err, hungLimit(timeout)) })
 	}
 	group.Wait()
 	return out
@@ -103,14 +101,14 @@ func rootsOf(config *rest.Config) (*x509.CertPool, error) {
 	return roots, nil
 }
 
-func (t target) ask(ctx context.Context, config *rest.Config, roots *x509.CertPool, rootsErr error) evidence.Server {
+func (t target) ask(ctx context.Context, config *rest.Config, roots *x509.CertPool, rootsErr error, limit time.Duration) evidence.Server {
 	out := evidence.Server{Node: t.node, Address: t.address, ServerName: t.serverName}
-	chain, err := t.handshake(ctx)
+	chain, err := t.handshake(ctx, limit)
 	for _, c := range chain {
 		out.Certificates = append(out.Certificates, evidence.Certificate{Certificate: c})
 	}
 	if err != nil {
-		out.Err = plain(orSilence(ctx, err))
+		out.Err = plain(err)
 		return out
 	}
 	if config.Insecure && roots == nil {
@@ -121,7 +119,7 @@ func (t target) ask(ctx context.Context, config *rest.Config, roots *x509.CertPo
 		return out
 	}
 	if hasCredentials(config) {
-		t.talk(ctx, config, &out)
+		t.talk(ctx, config, &out, limit)
 	}
 	return out
 }

@@ -6,13 +6,16 @@ import (
 	"crypto/x509"
 	"errors"
 	"net/url"
+	"time"
 
 	"k8s.io/client-go/rest"
 )
 
 // handshake returns the certificates that a server presents, even where they do not
 // verify: seeing them is the point, and nothing is sent over this connection.
-func (t target) handshake(ctx context.Context) ([]*x509.Certificate, error) {
+func (t target) handshake(ctx context.Context, limit time.Duration) ([]*x509.Certificate, error) {
+	ctx, cancel := context.WithTimeoutCause(ctx, limit, silence{limit})
+	defer cancel()
 	var chain []*x509.Certificate
 	dialer := tls.Dialer{Config: &tls.Config{
 		ServerName:         t.serverName,
@@ -24,7 +27,7 @@ func (t target) handshake(ctx context.Context) ([]*x509.Certificate, error) {
 	}}
 	conn, err := dialer.DialContext(ctx, "tcp", t.address)
 	if err != nil {
-		return chain, err
+		return chain, orSilence(ctx, err)
 	}
 	return chain, conn.Close()
 }

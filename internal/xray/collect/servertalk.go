@@ -6,6 +6,7 @@ import (
 	"errors"
 	"strings"
 	"sync"
+	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/client-go/discovery"
@@ -16,7 +17,9 @@ import (
 )
 
 // talk asks over connections of its own, which verify the certificate again.
-func (t target) talk(ctx context.Context, config *rest.Config, out *evidence.Server) {
+func (t target) talk(ctx context.Context, config *rest.Config, out *evidence.Server, limit time.Duration) {
+	ctx, cancel := context.WithTimeoutCause(ctx, limit, silence{limit})
+	defer cancel()
 	config = rest.CopyConfig(config)
 	config.Host, config.ServerName, config.Insecure = "https://"+t.address, t.serverName, false
 	config.APIPath = ""
