@@ -55,6 +55,9 @@ func (s *Scene) failClosed(w evidence.Webhook) []Finding {
 		return []Finding{where.fail(name+" that lets Leases be renewed", fmt.Sprintf("it guards %s, and no leader renews its Lease any more%s", list(stops), comma(alone))).fixed("%s", mendWebhook(w))}
 	case len(stops) > 0 && !onlyPods(stops):
 		return []Finding{where.warn(name+" that leaves alone what the cluster lives by", fmt.Sprintf("it guards %s%s", list(stops), comma(alone)))}
+	case w.Service != nil && len(s.offNodes()) > 0:
+		return []Finding{where.warn(name+" that every API server reaches", "the API servers of "+list(s.offNodes())+" run on machines without kubelet and kube-proxy, and have no --egress-selector-config-file: how they reach a Service was not seen").
+			fixed("Let kubelet and kube-proxy run there, or konnectivity lead API servers to Services; until then set failurePolicy: Ignore in %s %s.", w.Kind, w.Object)}
 	case s.guardsItself(w):
 		return []Finding{where.warn(name+" that leaves its own pods alone", "it guards the pods of its own namespace "+w.Service.Namespace+comma(alone)+": after all of them are gone, none can be made").
 			fixed("Exempt namespace %s by the namespaceSelector of %s.", w.Service.Namespace, w.Object)}
@@ -64,6 +67,19 @@ func (s *Scene) failClosed(w evidence.Webhook) []Finding {
 		return []Finding{where.warn(name+" by two pods on different nodes", "it guards pods, "+alone)}
 	}
 	return nil
+}
+
+// offNodes are the machines of API servers that are no nodes: addresses of Services and
+// pods lead nowhere there, unless something else takes them.
+func (s *Scene) offNodes() []string {
+	var out []string
+	for _, a := range s.live(evidence.APIServer) {
+		_, egress := a.Flag("egress-selector-config-file")
+		if a.Machine.Way == evidence.Machines && !egress && a.Machine.Program(evidence.Kubelet) == nil && a.Machine.Program(evidence.KubeProxy) == nil {
+			out = append(out, a.Machine.Name)
+		}
+	}
+	return out
 }
 
 func comma(text string) string {
