@@ -35,8 +35,12 @@ var liveFaults = []fault{
 	}},
 	{"webhook-for-everything-without-service", []sighting{failing("webhooks-fail-closed", ""), saying("what a webhook guards is refused now")}, webhookForEverything},
 	{"aggregated-api-gone", []sighting{failing("aggregated-apis", "")}, aggregatedAPIGone},
-	unit("scheduler-elects-elsewhere", "cp-3", "kube-scheduler", `s#--leader-elect=true#& --leader-elect-resource-name=elsewhere#`,
-		failing("one-leader-election", "cp-3"), saying("cp-3 may lead beside the elected one")),
+	{"scheduler-elects-elsewhere", []sighting{failing("one-leader-election", "cp-3"), saying("cp-3 may lead beside the elected one")}, func(t *testing.T, p *patient) {
+		p.healBy(func() {
+			must(t, 0, p.Kubectl(background(t), "--namespace=kube-system", "delete", "lease", "elsewhere", "--ignore-not-found"))
+		})
+		p.editUnit(t, "cp-3", "kube-scheduler", `s#--leader-elect=true#& --leader-elect-resource-name=elsewhere#`)
+	}},
 	{"api-server-with-another-prefix", []sighting{failing("one-store", "cp-2"), failing("failures-tolerated", ""), saying("cp-2 keeps other data")}, func(t *testing.T, p *patient) {
 		// Kubelets that were told of no pods would end theirs: none is to get there.
 		p.editLoadBalancer(t, `/^ *server cp-2 /d`)
