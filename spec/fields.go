@@ -136,10 +136,38 @@ func below(at *field.Path, name string) *field.Path {
 	return at.Child(name)
 }
 
-// unknown names the field that was probably meant, or all that there are.
+// unknown names the field that was probably meant, the mapping that has one of this name, or
+// all that there are.
 func unknown(name string, known []string) string {
+	if home := homeOf(name, reflect.TypeFor[Cluster](), nil); home != nil {
+		return fmt.Sprintf("unknown field here; it belongs into %s", home)
+	}
 	if near := Nearest(name, known); near != "" {
 		return fmt.Sprintf("unknown field; did you mean %q?", near)
 	}
 	return "unknown field; known here: " + strings.Join(known, ", ")
+}
+
+// homeOf is the mapping that has a field of the name, where it is but one.
+func homeOf(name string, t reflect.Type, at *field.Path) *field.Path {
+	var homes []*field.Path
+	for i := range t.NumField() {
+		f := t.Field(i)
+		field, _, _ := strings.Cut(f.Tag.Get("json"), ",")
+		switch {
+		case field == name && at != nil:
+			homes = append(homes, at)
+		case f.Type.Kind() == reflect.Slice && f.Type.Elem().Kind() == reflect.Struct:
+			f.Type = f.Type.Elem()
+			fallthrough
+		case f.Type.Kind() == reflect.Struct:
+			if home := homeOf(name, f.Type, below(at, field)); home != nil {
+				homes = append(homes, home)
+			}
+		}
+	}
+	if len(homes) == 1 {
+		return homes[0]
+	}
+	return nil
 }

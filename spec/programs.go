@@ -19,7 +19,11 @@ var version = regexp.MustCompile(`^v\d+\.\d+\.\d+(-[0-9a-z.]+)?$`)
 func checkComponents(spec *field.Path, s *Spec) field.ErrorList {
 	var errs field.ErrorList
 	if s.KubernetesVersion != "" && !version.MatchString(s.KubernetesVersion) {
-		errs = append(errs, field.Invalid(spec.Child("kubernetesVersion"), s.KubernetesVersion, "must be "+examples["kubernetesVersion"]))
+		problem := "must be " + examples["kubernetesVersion"]
+		if version.MatchString("v" + s.KubernetesVersion) {
+			problem = fmt.Sprintf("write %q", "v"+s.KubernetesVersion)
+		}
+		errs = append(errs, field.Invalid(spec.Child("kubernetesVersion"), s.KubernetesVersion, problem))
 	}
 	at, c := spec.Child("components"), s.Components
 	if c.Dir != "" && c.URL != "" {

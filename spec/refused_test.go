@@ -111,8 +111,13 @@ func TestErrorsAreWhereTheyWereWritten(t *testing.T) {
 				`spec.loadBalancer.port: Invalid value: "high": must be a whole number`, "spec.nodes[0].colour: Invalid value: unknown field",
 				"spec.nodes[1].role: Invalid value: 1: must be a string", "spec.network.podCIDR", "spec.loadBalancer.address"}},
 		"a name that is too long and wrong": {"nodes: [{role: control-plane, name: " + strings.Repeat("Long", 20) + "}]", []string{"spec.nodes[0].name: Too long"}},
-		"an identity that nobody knows":     {"identity: twin, endpointReconciler: none", []string{`spec.identity: Invalid value: "twin"`}},
-		"neither nodes nor a spec":          {"nodes: 5", []string{"spec.nodes: Invalid value: 5: must be a list"}},
+		"fields that belong elsewhere": {"machineCIDR: 10.0.0.0/24, port: 6443, role: worker, network: {kubelet: true, name: a}, nodes: [{role: control-plane, podCIDR: a, kind: b}]", []string{
+			"spec.machineCIDR: Invalid value: unknown field here; it belongs into spec.network", "spec.port: Invalid value: unknown field here; it belongs into spec.loadBalancer",
+			"spec.role: Invalid value: unknown field here; it belongs into spec.nodes",
+			"spec.network.kubelet: Invalid value: unknown field here; it belongs into spec.controlPlane", "spec.network.name: Invalid value: unknown field; ", "spec.nodes[0].podCIDR: Invalid value: unknown field here", "spec.nodes[0].kind: Invalid value: unknown field; "}},
+		"a version without its v":       {"kubernetesVersion: 1.37.2", []string{`spec.kubernetesVersion: Invalid value: "1.37.2": write "v1.37.2"`}},
+		"an identity that nobody knows": {"identity: twin, endpointReconciler: none", []string{`spec.identity: Invalid value: "twin"`}},
+		"neither nodes nor a spec":      {"nodes: 5", []string{"spec.nodes: Invalid value: 5: must be a list"}},
 	} {
 		t.Run(name, func(t *testing.T) { expect(t, problems(t, head+"spec: {"+test.spec+"}"), test.want...) })
 	}

@@ -74,12 +74,20 @@ func (d *decoder) scalar(n *yaml.Node, into, def reflect.Value, at *field.Path) 
 	}
 	wrong := take(n, into, at)
 	if wrong == nil && into.Kind() != reflect.Bool && into.IsZero() && hasDefault(def) && !required[last(at)] && !d.kept {
-		wrong = field.Invalid(at, into.Interface(), "is empty; leave the field out for its default, or write what it is to be")
+		wrong = field.Invalid(at, into.Interface(), leftEmpty(def))
 	}
 	if wrong != nil {
 		d.wrongly(wrong)
 	}
 	return wrong == nil
+}
+
+// leftEmpty says what to do about a field that is written without a value, or with none that it can have.
+func leftEmpty(def reflect.Value) string {
+	if def.Kind() == reflect.Int {
+		return fmt.Sprintf("must be between 1 and 65535, inclusive; leave the field out for its default, %d", def.Int())
+	}
+	return "is empty; leave the field out for its default, or write what it is to be"
 }
 
 // required are the fields without a default, whose validation says what they may be.

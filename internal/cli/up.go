@@ -102,8 +102,8 @@ func (a *app) runUp(cmd *cobra.Command, q cluster.Request, f *changeFlags, merge
 }
 
 // readRequest reads the cluster file, else takes the one that the cluster was made
-// from, else the defaults. --cluster names the cluster where the file does not, and must
-// not contradict it.
+// from, else the defaults. --cluster names the cluster where there is no file, and must not
+// contradict one.
 func (a *app) readRequest(ctx context.Context, named bool) (cluster.Request, error) {
 	if a.file == "" {
 		if made, err := madeFrom(a.cluster); made != nil || err != nil {
@@ -141,7 +141,7 @@ func parseCluster(file string, data []byte, cluster string, named bool) (*spec.C
 		return nil, err
 	}
 	if named && c.Metadata.Name != cluster {
-		return nil, usageError{fmt.Errorf("%s: metadata.name is %q, but --cluster is %q", file, c.Metadata.Name, cluster)}
+		return nil, usageError{fmt.Errorf("%s: metadata.name is %q, but --cluster is %q; write the same to both, or leave --cluster out", file, c.Metadata.Name, cluster)}
 	}
 	return c, nil
 }
