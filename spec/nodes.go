@@ -95,11 +95,17 @@ func checkHolders(holders map[string]int, spec *field.Path, i int, s *Spec, r *r
 	return errs
 }
 
-// usable are the machine networks where all of them are right.
+// usable are the machine networks where all of them are right, but for host bits that
+// are set: it is clear which network was meant.
 func usable(value string) []netip.Prefix {
-	networks, problems := checkPrefixes(nil, value, DefaultMachineCIDR, ranges[0].limit)
-	if len(problems) > 0 {
+	networks, err := parsePrefixes(value)
+	if err != nil {
 		return nil
+	}
+	for i, p := range networks {
+		if networks[i] = p.Masked(); p.Addr().Is4In6() || ranges[0].limit.problem(networks[i], "") != "" {
+			return nil
+		}
 	}
 	return networks
 }

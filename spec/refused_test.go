@@ -102,6 +102,8 @@ func TestErrorsAreWhereTheyWereWritten(t *testing.T) {
 			[]string{"at most one node"}},
 		"two balancers' addresses": {"loadBalancer: {address: 10.10.10.50}, nodes: [{role: control-plane}, {role: load-balancer, address: 10.10.10.51}]",
 			[]string{"spec.loadBalancer.address: Invalid value: \"10.10.10.50\": must be the address of node lb-1 (10.10.10.51)"}},
+		"a network that is clear": {"network: {machineCIDR: 10.75.3.7/24}, nodes: [{role: control-plane, address: 10.76.0.1}]", []string{
+			`spec.network.machineCIDR: Invalid value: "10.75.3.7/24": has host bits set; did you mean "10.75.3.0/24"?`, "spec.nodes[0].address: Invalid value: \"10.76.0.1\": is outside"}},
 		"no network, no addresses": {"network: {machineCIDR: nonsense}, nodes: [{role: control-plane}, {role: worker}]", []string{"spec.network.machineCIDR"}},
 		"nor of another type":      {"network: {machineCIDR: [10.9.0.0/24], podCIDR: 'fd00::/56', serviceCIDR: 'fd00:1::/112'}, nodes: [{role: control-plane, address: 10.9.0.5}]", []string{"spec.network.machineCIDR: Invalid value: a list: must be a string"}},
 		"all at once": {"identiy: shared, identity: 5, kubernetesVersion: 1.37, loadBalancer: {port: high, address: 127.0.0.1}, network: {podCIDR: 224.0.0.0/16}, nodes: [{role: control-plane, colour: red}, {role: 1}]",
