@@ -65,6 +65,11 @@ function follows(line,   bare, is) {
 	return is
 }
 
+# settings are variables of kube-vip, and of etcd, that say how it is set up.
+function settings(name) {
+	return name ~ /^((vip|cp|svc|lb|NODE|ETCD)_[A-Za-z0-9_]+|bgp_enable|address|port|config_file)$/ && tolower(name) !~ word "|pass"
+}
+
 # yaml replaces whole values, and leaves out the lines in which they go on.
 function yaml(line,   column, key, value) {
 	column = match(line, /[^ ]/)
@@ -75,7 +80,10 @@ function yaml(line,   column, key, value) {
 	if (match(line, /^[ ]*(- +)*["']?[A-Za-z0-9_.-]+["']?[ ]*:([ ]+|$)/)) {
 		key = tolower(substr(line, 1, RLENGTH))
 		value = substr(line, RLENGTH + 1)
-		if ((key ~ word || key ~ /^[ -]*["']?(value|authorization)["']?[ ]*:/) && value !~ /^[{]/) {
+		if (key ~ /^[ ]*-/) variable = "" # an item of its own
+		if (key ~ /^[ -]*["']?name["']?[ ]*:/) { variable = value; gsub(/["' \t\r]/, "", variable) }
+		if (key ~ /^[ -]*["']?value["']?[ ]*:/ && value !~ /^[|>{]/ && settings(variable)) variable = ""
+		else if ((key ~ word || key ~ /^[ -]*["']?(value|authorization)["']?[ ]*:/) && value !~ /^[{]/) {
 			block = value ~ /^[|>]/
 			if (!plain(value)) line = substr(line, 1, RLENGTH) none (value ~ /,[ \t\r]*$/ ? "," : "")
 			match(key, /[a-z"']/); inside = RSTART
