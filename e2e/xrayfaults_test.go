@@ -32,6 +32,7 @@ var loadBalancerFaults = []fault{
 	balancer("lb-has-a-stale-backend", `s#^( *server )cp-3( [0-9.]+\.)13:6443$#&\n\1cp-9\29:6443#`, failing("lb-backends", "lb-1")),
 	balancer("lb-detects-slowly", `s#inter 100ms#inter 5s#`, failing("lb-detection-time", "lb-1")),
 	balancer("lb-keeps-dead-sessions", `s# tcp-ut 2s##; /tcpka/d`, warning("lb-dead-sessions", "lb-1")),
+	balancer("lb-connects-for-a-minute", `s#timeout connect 250ms#timeout connect 60s#`, warning("lb-connect-timeout", "lb-1")),
 	balancer("lb-cuts-idle-watches", `s#timeout (client|server) 5h#timeout \1 20s#`, failing("lb-idle-timeout", "lb-1")),
 }
 
@@ -44,6 +45,13 @@ var fileFaults = []fault{
 	{"key-readable-by-all", []sighting{failing("key-permissions", "cp-2")}, func(t *testing.T, p *patient) {
 		p.healBy(func() { p.cure(t, "cp-2", "chmod 0600 /etc/kubernetes/pki/ca.key") })
 		p.on(t, "cp-2", "chmod 0644 /etc/kubernetes/pki/ca.key")
+	}},
+	// HAProxy is not told of these: the cluster could not do with them.
+	{"lb-reads-http", []sighting{failing("lb-tls-passthrough", "lb-1")}, func(t *testing.T, p *patient) {
+		p.edit(t, "lb-1", "/etc/haproxy/haproxy.cfg", `s#^( *)mode tcp$#\1mode http#`)
+	}},
+	{"lb-takes-few-connections", []sighting{failing("lb-limits", "lb-1")}, func(t *testing.T, p *patient) {
+		p.edit(t, "lb-1", "/etc/haproxy/haproxy.cfg", `s#maxconn 9000#maxconn 15#`)
 	}},
 	{"kubelet-tied-to-one-node", []sighting{failing("kubeconfig-servers", "worker-1")}, func(t *testing.T, p *patient) {
 		p.edit(t, "worker-1", "/etc/kubernetes/kubelet.conf", `s#server: .*#server: https://`+p.address("cp-1")+`:6443#`)

@@ -49,6 +49,9 @@ func lbAddressMoves(s *Scene) []Finding {
 			out = append(out, at{node: m.Name, source: m.Program(name).Source()}.skip("the configuration of %s is not read", name))
 		}
 	}
+	if len(with) == 0 && len(all) > 0 {
+		return []Finding{at{}.skip("no program that moves an address was seen")}
+	}
 	out = slices.Concat(out, s.vrrpFindings(vrrp), s.kubeVIPFindings(vips))
 	if len(with) == 1 && len(all) > 1 && len(s.sharedBalancers()) == 0 {
 		out = append(out, s.lonelyMover(with[0], all)...)

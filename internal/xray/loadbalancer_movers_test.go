@@ -81,6 +81,10 @@ var moverCases = []checkCase{
 	}},
 	{check: "lb-address-moves", name: "kube-vip on one of three", of: evidencetest.Kubeadm, status: Fail, node: "cp-1", says: "on none of cp-2, cp-3", change: func(e *evidence.Evidence) { withKubeVIP(e, evidencetest.LoadBalancerAddress, "cp-1") }},
 	{check: "lb-single-point", name: "kube-vip on one of three", of: evidencetest.Kubeadm, status: Warn, says: "on cp-1, which does not move it", change: func(e *evidence.Evidence) { withKubeVIP(e, evidencetest.LoadBalancerAddress, "cp-1") }},
+	{check: "lb-single-point", name: "kube-vip on the only machine that was seen", of: evidencetest.Kubeadm, status: Warn, says: "no other machine was looked at", change: func(e *evidence.Evidence) {
+		withKubeVIP(e, evidencetest.LoadBalancerAddress, "cp-1")
+		e.Machines, e.API, e.Servers = e.Machines[:1], nil, nil
+	}},
 	{check: "lb-single-point", name: "kube-vip on all", of: evidencetest.Kubeadm, status: Pass, says: "between cp-1, cp-2, cp-3", change: kubeVIPs(nil)},
 	{check: "lb-single-point", name: "kube-vip for another address", of: evidencetest.Kubeadm, status: Skip, says: "cannot be seen from outside", change: kubeVIPs(map[string]string{"address": "10.10.10.99"})},
 }

@@ -130,6 +130,8 @@ func (s *Scene) singleEndpoint() []Finding {
 		return []Finding{where.pass("%s, which %s moves between %s", s.Endpoint, moverOf(s.Machine(moved[0])), strings.Join(moved, ", "))}
 	case unknown:
 		return []Finding{where.skip("whether %s moves was not seen", s.Endpoint)}
+	case len(moved) == 1 && len(s.candidates()) == 1:
+		return []Finding{where.warn("two machines, and an address that moves", fmt.Sprintf("%s could move %s from %s, but no other machine was looked at", moverOf(s.Machine(moved[0])), s.Endpoint, moved[0]))}
 	case len(aimed) > 0 && (m == nil || m.Program(evidence.APIServer) == nil):
 		return []Finding{where.warn("an address that outlives one machine", fmt.Sprintf("%s is moved by what is on %s, which does not move it to another machine", s.Endpoint, list(aimed)))}
 	case m == nil || m.Program(evidence.APIServer) == nil:

@@ -96,6 +96,7 @@ function yaml(line,   column, key, value) {
 FNR == 1 {
 	printf "\n%s %s /%s\n", mark, kind, FILENAME
 	open = inside = block = size = 0
+	variable = ""
 }
 kind == "sockets" { if ($4 == "0A") print; next } # that listen
 { size += length($0) + 1 }
