@@ -64,6 +64,7 @@ var passThroughCases = []checkCase{
 		}
 	})},
 	{check: "lb-limits", name: "one server without a limit", status: Pass, change: withLB(func(lb *evidence.LoadBalancer) { lb.Backends[0].MaxConn = 1 })},
+	{check: "lb-limits", name: "a few each second", status: Warn, node: "lb-1", says: "it takes 5 a second", change: withLB(func(lb *evidence.LoadBalancer) { lb.Limits.PerSecond = 5 })},
 	{check: "lb-limits", name: "files of root", status: Pass, change: fileLimits(9000, "1024", "")},
 	{check: "lb-limits", name: "files of another", status: Fail, node: "lb-1", says: "do not start", change: fileLimits(9000, "1024:4096", "haproxy")},
 	{check: "lb-limits", name: "files enough", status: Pass, change: fileLimits(9000, "32768", "haproxy")},

@@ -2,8 +2,10 @@ package xray
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/haplane/haplane/internal/xray/evidence"
 	"github.com/haplane/haplane/spec"
@@ -35,7 +37,7 @@ func lbLimits(s *Scene) []Finding {
 		if n := b.Limits.PerClient; n > 0 && n < ampleOfNode {
 			out = append(out, b.at().judge(false, statusOf(n < fewestOfNode), fmt.Sprintf("room for %d connections of each node", ampleOfNode), fmt.Sprintf("limit_conn lets each client have %d", n)))
 		}
-		out = append(out, fileLimit(b)...)
+		out = append(out, slices.Concat(rateLimit(b, nodes), fileLimit(b))...)
 		return orPass(out, b.at(), "%s", describeLimits(b, nodes))
 	})
 }
@@ -136,6 +138,15 @@ func filesOf(b balancer, hard bool) int {
 		return 0
 	}
 	return max(n, 0)
+}
+
+// rateLimit warns where after a fault clients give up before all have come anew.
+func rateLimit(b balancer, nodes int) []Finding {
+	rate, ample := b.Limits.PerSecond, ampleOfNode*nodes+ampleBeside
+	if seconds := int(clientHandshake / time.Second); rate == 0 || rate*seconds >= ample {
+		return nil
+	}
+	return []Finding{b.at().warn(fmt.Sprintf("%d connections within %s, after which clients give up", ample, clientHandshake), fmt.Sprintf("it takes %d a second", rate))}
 }
 
 // fileLimit is about HAProxy that cannot raise its own limit of files: it needs two for a

@@ -41,6 +41,7 @@ type Limits struct {
 	Process   int // HAProxy: maxconn of global
 	Frontend  int // HAProxy: the least maxconn of the frontends
 	PerClient int // nginx: the least limit_conn
+	PerSecond int // HAProxy: the least of maxconnrate, maxsessrate and rate-limit sessions
 	// Of nginx: its workers, the connections of each, of which a session takes two, and its files.
 	Workers, WorkerConnections, WorkerFiles int
 	WorkersByCPU                            bool // as many workers as CPUs

@@ -47,6 +47,7 @@ type proxy struct {
 	ownMode    bool   // not that of the defaults
 	balance    string
 	maxconn    int
+	rate       int // connections a second
 	disabled   bool
 	server     serverOptions // default-server
 	servers    []balanced
@@ -71,6 +72,7 @@ type haproxyFile struct {
 	global     bool
 	verifyNone bool // ssl-server-verify none
 	maxconn    int
+	rate       int // connections a second
 	caBase     string
 	sockets    []string
 	current    *proxy // nil in sections of no interest
@@ -109,6 +111,8 @@ func (f *haproxyFile) globalLine(words []string) {
 		f.verifyNone = words[1] == "none"
 	case len(words) >= 2 && words[0] == "maxconn":
 		f.maxconn = positive(words[1])
+	case len(words) >= 2 && (words[0] == "maxconnrate" || words[0] == "maxsessrate"):
+		f.rate = fewer(f.rate, positive(words[1]))
 	case len(words) >= 2 && words[0] == "ca-base":
 		f.caBase = words[1]
 	}

@@ -14,12 +14,13 @@ func (f *haproxyFile) loadBalancer(p *proxy, path string) *evidence.LoadBalancer
 		Kind: evidence.HAProxy, Path: path,
 		ConnectTimeout: p.timeouts["connect"], ServerTimeout: p.timeouts["server"], TunnelTimeout: p.timeouts["tunnel"],
 		Redispatch: p.redispatches(), KeepAlive: p.has("tcpka") || p.has("srvtcpka"),
-		Tries: p.tries(), Limits: evidence.Limits{Process: f.maxconn},
+		Tries: p.tries(), Limits: evidence.Limits{Process: f.maxconn, PerSecond: f.rate},
 	}
 	fronts := f.frontsOf(p)
 	f.passing(p, fronts, out)
 	for _, front := range fronts {
 		out.Limits.Frontend = fewer(out.Limits.Frontend, front.maxconn)
+		out.Limits.PerSecond = fewer(out.Limits.PerSecond, front.rate)
 		out.Frontends = append(out.Frontends, front.binds...)
 		out.ClientTimeout = shorter(out.ClientTimeout, front.timeouts["client"])
 	}

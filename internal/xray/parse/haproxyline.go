@@ -47,6 +47,10 @@ func (p *proxy) line(words []string) {
 		p.mode, p.ownMode = args[0], true
 	case "balance":
 		p.balance = args[0]
+	case "rate-limit":
+		if args[0] == "sessions" && len(args) > 1 {
+			p.rate = positive(args[1])
+		}
 	case "maxconn":
 		p.maxconn = positive(args[0])
 	case "option":

@@ -120,9 +120,9 @@ func TestHAProxyTries(t *testing.T) {
 }
 
 func TestLimits(t *testing.T) {
-	haproxy := HAProxy("", "global\n maxconn 4000\ndefaults\n maxconn 3000\nfrontend f\n bind :6443\n default_backend api\nfrontend g\n maxconn 100\n bind :6444\n default_backend api\n"+
+	haproxy := HAProxy("", "global\n maxconn 4000\n maxconnrate 90\ndefaults\n maxconn 3000\n rate-limit sessions 70\nfrontend f\n bind :6443\n default_backend api\nfrontend g\n maxconn 100\n bind :6444\n default_backend api\n"+
 		"backend api\n default-server maxconn 50\n server a 10.0.0.1:6443\n").LoadBalancer
-	if diff := cmp.Diff(evidence.Limits{Process: 4000, Frontend: 100}, haproxy.Limits); diff != "" || haproxy.Backends[0].MaxConn != 50 {
+	if diff := cmp.Diff(evidence.Limits{Process: 4000, Frontend: 100, PerSecond: 70}, haproxy.Limits); diff != "" || haproxy.Backends[0].MaxConn != 50 {
 		t.Error(diff, haproxy.Backends)
 	}
 	nginx := Nginx("", "worker_processes 2; worker_rlimit_nofile 100; events { worker_connections 64; } stream { limit_conn a 7; upstream k { server 10.0.0.1:6443 max_conns=5; } server { listen 6443; proxy_pass k; } }")
