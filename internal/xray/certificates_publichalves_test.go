@@ -5,7 +5,6 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/haplane/haplane/internal/xray/evidence"
 	"github.com/haplane/haplane/internal/xray/evidence/evidencetest"
 )
 
@@ -29,19 +28,5 @@ func TestPublicHalfOfAPrivateKey(t *testing.T) {
 		if diff := cmp.Diff(want, pairedKeys(m, path)); diff != "" {
 			t.Errorf("%q: %s", path, diff)
 		}
-	}
-}
-
-func TestFlagsThatAreRepeated(t *testing.T) {
-	p := &evidence.Program{Name: evidence.APIServer, Argv: []string{"kube-apiserver", "--a_b", "1", "-a-b=2", "--c", "--a-b=", "--d-a-b=3"}}
-	if diff := cmp.Diff([]string{"1", "2", ""}, p.Values("a-b")); diff != "" {
-		t.Error(diff)
-	}
-	if diff := cmp.Diff([]string{"a-b", "c", "d-a-b"}, p.FlagNames()); diff != "" {
-		t.Error(diff)
-	}
-	p.Name = evidence.EtcdServer // which has no other word for it
-	if diff := cmp.Diff([]string{"2", ""}, p.Values("a-b")); diff != "" {
-		t.Error(diff)
 	}
 }

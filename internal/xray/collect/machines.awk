@@ -82,7 +82,7 @@ function yaml(line,   column, key, value) {
 		value = substr(line, RLENGTH + 1)
 		if (key ~ /^[ ]*-/) variable = "" # an item of its own
 		if (key ~ /^[ -]*["']?name["']?[ ]*:/) { variable = value; gsub(/["' \t\r]/, "", variable) }
-		if (key ~ /^[ -]*["']?value["']?[ ]*:/ && value !~ /^[|>{]/ && settings(variable)) variable = ""
+		if (key ~ /^[ -]*["']?value["']?[ ]*:/ && value ~ /^["']?[A-Za-z0-9.:_\/,=-]+["']?[ \t\r]*$/ && settings(variable)) variable = ""
 		else if ((key ~ word || key ~ /^[ -]*["']?(value|authorization)["']?[ ]*:/) && value !~ /^[{]/) {
 			block = value ~ /^[|>]/
 			if (!plain(value)) line = substr(line, 1, RLENGTH) none (value ~ /,[ \t\r]*$/ ? "," : "")
