@@ -52,18 +52,18 @@ func TestEveryCommandInATextExists(t *testing.T) {
 func TestCommandsThatDoNotExist(t *testing.T) {
 	root := (&app{}).root()
 	for text, want := range map[string]string{
-		"Renew it: haplane renew, or by hand.":                      `"haplane renew": there is no such command`,
-		"use `haplane makes`":                                       `"haplane makes": there is no such command`,
-		"$ haplane did":                                             `"haplane did": there is no such command`,
-		"`haplane node rename cp-1`":                                `"haplane node rename": there is no such command`,
-		"see haplane up --fast.":                                    `haplane up has no flag --fast`,
-		"haplane status -x":                                         `haplane status has no flag -x`,
-		"a cluster that haplane made; haplane down --yes ends it":   "",
-		"`haplane node add|remove`, `haplane node add/replace`, haplane image list":     "",
-		"haplane kubectl -n a get pods; haplane ssh cp-1 ls --all":  "",
-		"haplane probe --rate 10 -- ls --all":                       "",
-		"haplane render -o a && diff -r a b; haplane xray | jq -r":  "",
-		"https://github.com/haplane/haplane is; haplane-agent runs": "",
+		"Renew it: haplane renew, or by hand.":                    `"haplane renew": there is no such command`,
+		"use `haplane makes`":                                     `"haplane makes": there is no such command`,
+		"$ haplane did":                                           `"haplane did": there is no such command`,
+		"`haplane node rename cp-1`":                              `"haplane node rename": there is no such command`,
+		"see haplane up --fast.":                                  `haplane up has no flag --fast`,
+		"haplane status -x":                                       `haplane status has no flag -x`,
+		"a cluster that haplane made; haplane down --yes ends it": "",
+		"`haplane node add|remove`, `haplane node add/replace`, haplane image list": "",
+		"haplane kubectl -n a get pods; haplane ssh cp-1 ls --all":                  "",
+		"haplane probe --rate 10 -- ls --all":                                       "",
+		"haplane render -o a && diff -r a b; haplane xray | jq -r":                  "",
+		"https://github.com/haplane/haplane is; haplane-agent runs":                 "",
 	} {
 		got := ""
 		for _, m := range mentions(text) {
