@@ -114,3 +114,13 @@ func aptOptions(dump string) []string {
 	}
 	return out
 }
+
+// Debian tells mmdebstrap where this host takes its packages from, for whoever makes another Debian
+// than an image's: a file in apt's deb822 format, and options.
+func Debian(ctx context.Context) (file string, options []string, err error) {
+	s, err := hostSources("")
+	if err != nil {
+		return "", nil, err
+	}
+	return s.deb822(), hostAptOptions(ctx), nil
+}
