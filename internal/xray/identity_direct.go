@@ -37,7 +37,7 @@ func (s *Scene) direct(m *evidence.Machine, server *evidence.Server) Finding {
 	silent := s.silent(m.Name)
 	switch {
 	case silent != "":
-		return where.fail(expected, silent).fixed("Start kube-apiserver on %s, and see its log.", m.Name)
+		return where.fail(expected, silent).fixed("Start kube-apiserver on %s, restart it if it hangs, and see its log.", m.Name)
 	case server.Err != "" && s.listensElsewhere(m.Name) != "":
 		return where.fail(expected, server.Err+": "+s.listensElsewhere(m.Name)).fixed("Set --bind-address of kube-apiserver on %s to an address that the load balancer reaches, or leave it out, and restart it.", m.Name)
 	case server.Err != "" && answersLocally(m):
