@@ -64,6 +64,13 @@ var passThroughCases = []checkCase{
 		}
 	})},
 	{check: "lb-limits", name: "one server without a limit", status: Pass, change: withLB(func(lb *evidence.LoadBalancer) { lb.Backends[0].MaxConn = 1 })},
+	{check: "lb-limits", name: "fewer than API servers of which no kubelet was seen need", status: Fail, node: "lb-1", says: "maxconn of global: 11 connections", change: func(e *evidence.Evidence) {
+		evidencetest.Machine(e, "lb-1").LoadBalancer.Limits.Process = 11
+		for _, name := range []string{"cp-1", "cp-2", "cp-3", "worker-1"} {
+			evidencetest.DropProgram(e, name, evidence.Kubelet)
+		}
+		e.API = nil
+	}},
 	{check: "lb-limits", name: "a few each second", status: Warn, node: "lb-1", says: "it takes 5 a second", change: withLB(func(lb *evidence.LoadBalancer) { lb.Limits.PerSecond = 5 })},
 	{check: "lb-limits", name: "files of root", status: Pass, change: fileLimits(9000, "1024", "")},
 	{check: "lb-limits", name: "files of another", status: Fail, node: "lb-1", says: "do not start", change: fileLimits(9000, "1024:4096", "haproxy")},

@@ -178,7 +178,7 @@ func (s *Scene) nodesBehind(b balancer) int {
 	if c := s.Expect.Cluster; c != nil {
 		n = max(n, len(s.Expected(spec.RoleControlPlane))+len(s.Expected(spec.RoleWorker)))
 	}
-	return max(n, len(s.Instances(evidence.Kubelet)), 1)
+	return max(n, len(s.Instances(evidence.Kubelet)), len(s.ControlPlane()), 1)
 }
 
 func describeLimits(b balancer, nodes int) string {

@@ -141,7 +141,7 @@ func (s *Scene) vrrpTogether(v vrrp, others []vrrp, model vrrp) []Finding {
 	if v.Version == model.Version && v.Version == 2 { // of version 3 the backup takes over the master's
 		differs("advert_int", v.Interval.Round(time.Second), model.Interval.Round(time.Second))
 	}
-	differs("unicast_peer:", v.Peers != nil, model.Peers != nil)
+	differs("advertisements by", transport(v), transport(model))
 	if v.m != model.m && !sameAddresses(v.Addresses, model.Addresses) {
 		out = append(out, v.at().warn("the addresses that "+model.m.Name+" moves: "+list(model.Addresses), list(v.Addresses)))
 	}
@@ -151,6 +151,13 @@ func (s *Scene) vrrpTogether(v vrrp, others []vrrp, model vrrp) []Finding {
 		}
 	}
 	return append(out, stays(v, others)...)
+}
+
+func transport(v vrrp) string {
+	if v.Peers == nil {
+		return "multicast"
+	}
+	return "unicast"
 }
 
 func orNoneText(text string) string {
