@@ -63,5 +63,8 @@ func TestEmptyFields(t *testing.T) {
 			}
 		})
 	}
+	if _, err := ParseKept("f.yaml", []byte(head+"spec: {extraArgs: {etcd: {quota: }}}\n---\nother: 1\n"), nil); err != nil {
+		t.Errorf("a flag without a value, and a further document, of a cluster that is there: %v", err)
+	}
 	expect(t, problems(t, head+"spec: {nodes: [{role: ''}]}"), `spec.nodes[0].role: Required value: must be "control-plane"`)
 }

@@ -93,7 +93,7 @@ func (d *decoder) entries(n *yaml.Node, into reflect.Value, at *field.Path) {
 		d.line(path, m.key)
 		value := reflect.New(into.Type().Elem()).Elem()
 		switch isNull := null(target(m.value)); {
-		case isNull && value.Kind() == reflect.String:
+		case isNull && value.Kind() == reflect.String && !d.kept:
 			d.wrongly(field.Invalid(path, field.OmitValueType{}, `has no value; write one, "" for an empty one`))
 		case !isNull:
 			d.value(m.value, value, reflect.Value{}, path)
