@@ -69,7 +69,9 @@ func (h *host) keyFolders(p *located, config map[string]any) []string {
 	folders, _ := config["serviceAccountPublicKeyFiles"].([]any)
 	for _, f := range folders {
 		folder, _ := f.(string)
-		for _, file := range h.glob(path.Clean(p.on(folder))+"/*", asPEM) {
+		pattern := path.Clean(p.on(folder)) + "/*"
+		h.glob(pattern, asKey) // as tokenKeys looks at them, and in the same round
+		for _, file := range h.glob(pattern, asPEM) {
 			out = append(out, "--service-account-key-file="+path.Join(folder, path.Base(file)))
 		}
 	}
