@@ -157,3 +157,25 @@ func (d distribution) isSeen(t *testing.T, r xray.Report) {
 		}
 	}
 }
+
+// TestCopiesWithoutKeys: docs/xray-by-distribution.md has the command that makes copies, which leaves
+// private keys on the machines. They are judged as the whole is, but for what that leaves out.
+func TestCopiesWithoutKeys(t *testing.T) {
+	for name, d := range distributions {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			c := d.lay()
+			for _, n := range c.Nodes {
+				maps.DeleteFunc(n.Files, func(file string, _ distributiontest.File) bool {
+					return strings.HasSuffix(file, ".key") || strings.HasSuffix(file, "key.pem") || strings.HasPrefix(file, "/var/lib/kubelet/pki/")
+				})
+			}
+			want := joined(d.both, d.folder)
+			got := alarms(xray.Evaluate(copiedFrom(t, c), xray.Options{}))
+			delete(got, "warn evidence-complete") // names the kubelet's certificate, which is in one file with its key
+			if diff := cmp.Diff(slices.Sorted(maps.Keys(want)), slices.Sorted(maps.Keys(got))); diff != "" {
+				t.Errorf("%s\n%s", diff, strings.Join(slices.Collect(maps.Values(got)), "\n"))
+			}
+		})
+	}
+}
