@@ -15,7 +15,7 @@ const wantedCheck = "GET /readyz over TLS, the certificate verified, status 200"
 
 func lbHealthCheck(s *Scene) []Finding {
 	return s.configured(func(b balancer) []Finding {
-		return orPass(slices.Concat(healthCheckFaults(b), s.strangers(b), uncheckedBackends(b)), b.at(), "%s", describe(b.Check))
+		return orPass(slices.Concat(s.healthCheckFaults(b), s.strangers(b), uncheckedBackends(b)), b.at(), "%s", describe(b.Check))
 	})
 }
 
@@ -41,7 +41,7 @@ func (s *Scene) strangers(b balancer) []Finding {
 // deniedStatus is what an API server answers to those it does not know, ready or not.
 var deniedStatus = regexp.MustCompile(`\b40[13]\b`)
 
-func healthCheckFaults(b balancer) []Finding {
+func (s *Scene) healthCheckFaults(b balancer) []Finding {
 	c := b.Check
 	switch c.Kind {
 	case "http":
@@ -55,7 +55,9 @@ func healthCheckFaults(b balancer) []Finding {
 	var out []Finding
 	switch path, _, _ := strings.Cut(c.Path, "?"); path {
 	case "/readyz":
-	case "/healthz", "/livez":
+	case "/healthz":
+		out = append(out, s.healthzCheck(b))
+	case "/livez":
 		out = append(out, b.at().fail(wantedCheck, describe(c)+": it stays green while the API server is stopping"))
 	default:
 		out = append(out, b.at().fail(wantedCheck, describe(c)+": not what an API server says of its readiness"))
@@ -72,6 +74,18 @@ func healthCheckFaults(b balancer) []Finding {
 		out = append(out, b.at().warn(wantedCheck, describe(c)+": whoever answers at the address counts as an API server"))
 	}
 	return out
+}
+
+// healthzCheck: /healthz shows an API server that has lost etcd or hangs, not one that is stopping.
+// Without a shutdown delay none shows that in time, so that the delay is what is missing first.
+func (s *Scene) healthzCheck(b balancer) Finding {
+	observed := describe(b.Check) + ": it stays green while the API server is stopping"
+	servers := s.Instances(evidence.APIServer)
+	told := func(a Instance) bool { delay, err := duration(a, "shutdown-delay-duration", 0); return err != nil || delay > 0 }
+	if len(servers) > 0 && !slices.ContainsFunc(servers, told) {
+		return b.at().warn(wantedCheck, observed)
+	}
+	return b.at().fail(wantedCheck, observed)
 }
 
 // connectCheck says of a check that asks for nothing what it is and what it does not see.

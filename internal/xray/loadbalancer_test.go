@@ -89,6 +89,8 @@ var loadBalancerCases = []checkCase{
 
 	{check: "lb-health-check", name: "healthy", status: Pass, says: "GET /readyz over TLS, verified for kubernetes.default"},
 	{check: "lb-health-check", name: "healthz", status: Fail, node: "lb-1", says: "stays green", change: withCheck(func(c *evidence.HealthCheck) { c.Path = "/healthz" })},
+	{check: "lb-health-check", name: "healthz of API servers that stop at once", status: Warn, node: "lb-1", says: "stays green", change: changes(withCheck(func(c *evidence.HealthCheck) { c.Path = "/healthz" }),
+		setFlags(server, "shutdown-delay-duration", "0s"))},
 	{check: "lb-health-check", name: "options", status: Fail, node: "lb-1", says: "OPTIONS /readyz over TLS", change: withCheck(func(c *evidence.HealthCheck) { c.Method = "OPTIONS" })},
 	{check: "lb-health-check", name: "livez", status: Fail, node: "lb-1", says: "stays green", change: withCheck(func(c *evidence.HealthCheck) { c.Path = "/livez" })},
 	{check: "lb-health-check", name: "version", status: Fail, node: "lb-1", says: "readiness", change: withCheck(func(c *evidence.HealthCheck) { c.Path = "/version" })},

@@ -25,8 +25,7 @@ var (
 	older = map[string]string{"warn graceful-shutdown": kubeadmsOwn["warn graceful-shutdown"]}
 	// guides are of HAProxy as kubeadm's guide has it.
 	guides = map[string]string{
-		"fail lb-health-check":   "/healthz stays green while an API server is stopping",
-		"warn lb-health-check":   "verify none: whoever answers counts",
+		"warn lb-health-check":   "/healthz stays green while an API server is stopping; verify none: whoever answers counts",
 		"warn lb-detection-time": "what the check does not show is not noticed",
 		"warn lb-dead-sessions":  "no on-marked-down shutdown-sessions, no tcp-ut",
 		"warn lb-idle-timeout":   "35 s, where a watch may be silent for longer",
@@ -38,12 +37,13 @@ var (
 		"warn lb-dead-sessions":  "nginx has nothing to end them",
 		"warn lb-idle-timeout":   "proxy_timeout of 10 min",
 	}
-	slow     = map[string]string{"warn lb-connect-timeout": "30 s or more, where clients give up after 10 s"}
-	alone    = map[string]string{"warn lb-single-point": "one balancer"}
-	sharedCA = map[string]string{"fail etcd-own-ca": "one CA for both: a kubelet's certificate opens etcd"}
-	customs  = map[string]string{"warn serving-cert-names": "a name by custom is not in the certificate"}
-	beside   = map[string]string{"warn kubeconfig-servers": "scheduler and controller-manager, or admin.conf, do not ask where they should"}
-	noFront  = map[string]string{"warn front-proxy": "no aggregation layer"}
+	handshakes = map[string]string{"fail lb-health-check": "a TLS handshake succeeds while an API server is not ready"}
+	slow       = map[string]string{"warn lb-connect-timeout": "30 s or more, where clients give up after 10 s"}
+	alone      = map[string]string{"warn lb-single-point": "one balancer"}
+	sharedCA   = map[string]string{"fail etcd-own-ca": "one CA for both: a kubelet's certificate opens etcd"}
+	customs    = map[string]string{"warn serving-cert-names": "a name by custom is not in the certificate"}
+	beside     = map[string]string{"warn kubeconfig-servers": "scheduler and controller-manager, or admin.conf, do not ask where they should"}
+	noFront    = map[string]string{"warn front-proxy": "no aggregation layer"}
 )
 
 func joined(all ...map[string]string) map[string]string {
@@ -73,7 +73,7 @@ type distribution struct {
 
 var distributions = map[string]distribution{
 	"kubeadm":               {lay: distributiontest.Kubeadm, both: joined(kubeadmsOwn, guides)},
-	"kubeadm-static-pods":   {lay: distributiontest.KubeadmStaticPods, both: but(joined(kubeadmsOwn, guides), "warn lb-health-check")},
+	"kubeadm-static-pods":   {lay: distributiontest.KubeadmStaticPods, both: joined(kubeadmsOwn, but(guides, "warn lb-health-check"), handshakes)},
 	"kubeadm-external-etcd": {lay: distributiontest.KubeadmExternalEtcd, both: joined(kubeadmsOwn, guides)},
 	"kube-vip":              {lay: distributiontest.KubeVip, both: kubeadmsOwn, blind: []string{"lb-backends"}},
 	"hard-way-1.8": {lay: distributiontest.HardWay18, both: joined(older, passive, slow, alone, sharedCA, noFront, map[string]string{
@@ -94,11 +94,11 @@ var distributions = map[string]distribution{
 	"kubespray":         {lay: distributiontest.Kubespray, both: joined(older, passive, beside)},
 	"kubespray-haproxy": {lay: distributiontest.KubesprayHAProxy, both: joined(older, guides, slow, beside)},
 	"kops":              {lay: distributiontest.Kops, both: older, machines: customs, blind: []string{"lb-backends", "etcd-tls"}},
-	"k0s":               {lay: distributiontest.K0s, both: but(joined(guides, alone), "warn lb-health-check"), machines: joined(older, customs)},
+	"k0s":               {lay: distributiontest.K0s, both: joined(but(guides, "warn lb-health-check"), handshakes, alone), machines: joined(older, customs)},
 	"rke": {lay: distributiontest.RKE, both: map[string]string{}, machines: joined(older, passive, sharedCA),
 		folder: map[string]string{"error evidence-complete": "containers of Docker are in no file", "warn kubeconfig-servers": "nor is what listens on 127.0.0.1"},
 	},
-	"openshift": {lay: distributiontest.OpenShift, both: joined(older, but(guides, "fail lb-health-check", "warn lb-detection-time"), beside,
+	"openshift": {lay: distributiontest.OpenShift, both: joined(older, but(guides, "warn lb-detection-time"), beside,
 		map[string]string{"warn leader-lease-timing": "kube-scheduler's lease is of 137 s"}), machines: customs},
 	"rhel": {lay: distributiontest.RHEL, both: joined(kubeadmsOwn, guides)},
 }
