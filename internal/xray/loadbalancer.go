@@ -22,6 +22,13 @@ var loadBalancerChecks = []Check{
 		Needs:  fromConfiguration, Run: lbBackends,
 	},
 	{
+		ID: "lb-listens", Subject: LoadBalancer, Title: "The load balancer listens where kubeconfigs lead",
+		Why:    "A load balancer that listens on another port, on loopback alone or on another address is right in all else, and refuses every client.",
+		Source: "https://docs.haproxy.org/2.8/configuration.html#4.2-bind",
+		Fix:    "Let the frontend's bind (nginx: listen) have the port of the kubeconfigs, on all addresses or on the one that moves; that on a machine that does not have the address now needs net.ipv4.ip_nonlocal_bind=1.",
+		Needs:  fromConfiguration, Run: lbListens,
+	},
+	{
 		ID: "lb-tls-passthrough", Subject: LoadBalancer, Title: "TLS passes the load balancer as it is",
 		Why:    "API servers speak TLS only, and know kubelets, controllers and administrators by their client certificates. A load balancer that reads HTTP cannot take a TLS session; one that takes TLS apart leaves the client certificates behind, so that all of these come as nobody.",
 		Source: "https://docs.haproxy.org/2.8/configuration.html#4.2-mode",

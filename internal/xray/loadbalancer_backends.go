@@ -132,8 +132,8 @@ func (s *Scene) missingBackends(b balancer, targets []target) []Finding {
 		for _, x := range b.Backends {
 			switch {
 			case !t.is(s, b, x.Address):
-			case x.Status == "MAINT": // by the configuration: HAProxy's disabled, nginx's down
-				disabled = append(disabled, x.Name)
+			case x.Status == "MAINT": // by the configuration: HAProxy's disabled and weight 0, nginx's down
+				disabled = append(disabled, strings.TrimSpace(x.Name+" "+x.Detail))
 			case x.Backup:
 				backup = append(backup, x.Name)
 			default:

@@ -72,6 +72,7 @@ var passThroughCases = []checkCase{
 		e.API = nil
 	}},
 	{check: "lb-limits", name: "a few each second", status: Warn, node: "lb-1", says: "it takes 5 a second", change: withLB(func(lb *evidence.LoadBalancer) { lb.Limits.PerSecond = 5 })},
+	{check: "lb-limits", name: "ulimit-n", status: Fail, node: "lb-1", says: "ulimit-n 12 of global", change: withLB(func(lb *evidence.LoadBalancer) { lb.Limits.Files = 12 })},
 	{check: "lb-limits", name: "files of root", status: Pass, change: fileLimits(9000, "1024", "")},
 	{check: "lb-limits", name: "files of another", status: Fail, node: "lb-1", says: "do not start", change: fileLimits(9000, "1024:4096", "haproxy")},
 	{check: "lb-limits", name: "files enough", status: Pass, change: fileLimits(9000, "32768", "haproxy")},

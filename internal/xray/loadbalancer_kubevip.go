@@ -12,7 +12,7 @@ import (
 // kubeVIPFlags are the flags that variables of kube-vip stand for. The variables go first.
 var kubeVIPFlags = map[string]string{"address": "address", "vip_address": "vip", "port": "port", "vip_interface": "interface", "vip_arp": "arp",
 	"vip_leaderelection": "leaderElection", "cp_enable": "controlplane", "svc_enable": "services", "lb_enable": "enableLoadBalancer", "lb_port": "lbPort",
-	"bgp_enable": "bgp", "vip_routingtable": "table", "vip_wireguard": "wireguard", "config_file": "config-file", "vip_leasename": "leaseName"}
+	"bgp_enable": "bgp", "vip_routingtable": "table", "vip_wireguard": "wireguard", "config_file": "config-file", "vip_leasename": "leaseName", "cp_namespace": "namespace"}
 
 func kubeVIPSetting(p *evidence.Program, name string) string {
 	if v := p.Variables[name]; v != "" {
@@ -37,7 +37,7 @@ func servicesOnly(p *evidence.Program) bool {
 
 func (s *Scene) kubeVIPFindings(machines []*evidence.Machine) []Finding {
 	var out []Finding
-	model := ""
+	model, lock := "", ""
 	for _, m := range machines {
 		p := m.Program(evidence.KubeVIP)
 		where := at{m.Name, p.Source()}
@@ -47,6 +47,12 @@ func (s *Scene) kubeVIPFindings(machines []*evidence.Machine) []Finding {
 		}
 		model = cmp.Or(model, kubeVIPAddress(p))
 		found := append(s.kubeVIPAims(where, p, model), kubeVIPMoves(where, p)...)
+		if own := kubeVIPLock(p); isOn(p, "vip_leaderelection") {
+			lock = cmp.Or(lock, own)
+			if own != lock {
+				found = append(found, where.fail("Lease "+lock+", as on "+machines[0].Name, "Lease "+own+": it is elected beside the others, and two machines have the address"))
+			}
+		}
 		if i := kubeVIPSetting(p, "vip_interface"); i != "" && m.Interfaces != nil && !slices.Contains(m.Interfaces, i) {
 			found = append(found, where.fail("an interface that the machine has: "+list(m.Interfaces), "vip_interface "+i))
 		}
@@ -56,6 +62,12 @@ func (s *Scene) kubeVIPFindings(machines []*evidence.Machine) []Finding {
 		out = append(out, orPass(found, where, "kube-vip moves %s", kubeVIPAddress(p))...)
 	}
 	return out
+}
+
+// kubeVIPLock is the Lease by which kube-vip elects who has the address (pkg/kubevip/config_environment.go
+// and its flags: plndr-cp-lock in kube-system, unless told otherwise).
+func kubeVIPLock(p *evidence.Program) string {
+	return cmp.Or(kubeVIPSetting(p, "cp_namespace"), "kube-system") + "/" + cmp.Or(kubeVIPSetting(p, "vip_leasename"), "plndr-cp-lock")
 }
 
 // kubeVIPAims judges for which address and port it is.

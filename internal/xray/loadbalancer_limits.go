@@ -72,7 +72,8 @@ func limitsOf(b balancer) []limit {
 	}
 	add(b.Limits.Process, "maxconn of global")
 	add(b.Limits.Frontend, "maxconn of the frontend")
-	if files := filesOf(b, true); b.Kind == evidence.HAProxy && b.Limits.Process == 0 {
+	add(b.Limits.Files/2, "ulimit-n %d of global, of which a session takes two", b.Limits.Files)
+	if files := filesOf(b, true); b.Kind == evidence.HAProxy && b.Limits.Process+b.Limits.Files == 0 {
 		add(files/2, "LimitNOFILE=%d of its unit, of which a session takes two", files)
 	}
 	if n, ok := serversLeft(b); ok {

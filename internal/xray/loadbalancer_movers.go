@@ -1,6 +1,7 @@
 package xray
 
 import (
+	"fmt"
 	"net/netip"
 	"slices"
 
@@ -53,8 +54,47 @@ func lbAddressMoves(s *Scene) []Finding {
 		return []Finding{at{}.skip("no program that moves an address was seen")}
 	}
 	out = slices.Concat(out, s.vrrpFindings(vrrp), s.kubeVIPFindings(vips))
-	if len(with) == 1 && len(all) > 1 && len(s.sharedBalancers()) == 0 {
-		out = append(out, s.lonelyMover(with[0], all)...)
+	if len(s.sharedBalancers()) == 0 {
+		out = append(out, s.withoutMover(with, all)...)
+	}
+	return append(out, s.emptyHanded()...)
+}
+
+// withoutMover are machines that cannot take an address which others of their kind move.
+func (s *Scene) withoutMover(with, all []*evidence.Machine) []Finding {
+	switch {
+	case len(with) == len(all) || len(with) == 0:
+		return nil
+	case len(with) == 1:
+		return s.lonelyMover(with[0], all)
+	}
+	var out []Finding
+	for _, m := range all {
+		if !slices.Contains(with, m) && s.moved(with[0]) != nil && m.Program(evidence.APIServer) != nil {
+			name := moverOf(with[0])
+			out = append(out, at{node: m.Name}.warn(name+", as on "+with[0].Name, "none was seen: this machine does not take the address").
+				fixed("Put %s on %s too, with the same address.", name, m.Name))
+		}
+	}
+	return out
+}
+
+// emptyHanded are machines that take the address that clients use, and have nothing that listens
+// there, while others have a load balancer.
+func (s *Scene) emptyHanded() []Finding {
+	target, err := netip.ParseAddr(host(s.Endpoint))
+	if err != nil || len(s.sharedBalancers()) == 0 {
+		return nil
+	}
+	var out []Finding
+	for _, m := range s.WithFiles() {
+		server := m.Program(evidence.APIServer) != nil && securePort(m) == portOf(s.Endpoint)
+		if m.LoadBalancer != nil || server || !lookedInto(m) || !slices.Contains(s.moved(m), target.Unmap()) || listensAt(m, s.Endpoint) {
+			continue
+		}
+		out = append(out, at{node: m.Name}.fail("a load balancer that listens at "+s.Endpoint+", as the others have",
+			fmt.Sprintf("%s moves the address to it, and no load balancer was seen there: clients are refused while it has the address", moverOf(m))).
+			fixed("Put the load balancer on %s, or take the address out of what moves it there.", m.Name))
 	}
 	return out
 }

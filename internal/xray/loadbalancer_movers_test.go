@@ -80,6 +80,20 @@ var moverCases = []checkCase{
 		}
 	}},
 	{check: "lb-address-moves", name: "kube-vip on one of three", of: evidencetest.Kubeadm, status: Fail, node: "cp-1", says: "on none of cp-2, cp-3", change: func(e *evidence.Evidence) { withKubeVIP(e, evidencetest.LoadBalancerAddress, "cp-1") }},
+	{check: "lb-address-moves", name: "kube-vip on two of three", of: evidencetest.Kubeadm, status: Warn, node: "cp-3", says: "does not take the address", change: func(e *evidence.Evidence) { withKubeVIP(e, evidencetest.LoadBalancerAddress, "cp-1", "cp-2") }},
+	{check: "lb-address-moves", name: "kube-vip in another election", of: evidencetest.Kubeadm, status: Fail, node: "cp-3", says: "Lease kube-system/mine: it is elected beside", change: func(e *evidence.Evidence) {
+		kubeVIPs(nil)(e)
+		evidencetest.Program(e, "cp-3", evidence.KubeVIP).Variables["vip_leasename"] = "mine"
+	}},
+	{check: "lb-address-moves", name: "kube-vip in an election of another namespace", of: evidencetest.Kubeadm, status: Fail, node: "cp-3", says: "Lease default/plndr-cp-lock", change: func(e *evidence.Evidence) {
+		kubeVIPs(nil)(e)
+		evidencetest.Program(e, "cp-3", evidence.KubeVIP).Variables["cp_namespace"] = "default"
+	}},
+	{check: "lb-address-moves", name: "a machine that takes the address and does not listen", status: Fail, node: "worker-1", says: "no load balancer was seen there", change: func(e *evidence.Evidence) {
+		secondLB(evidence.KeepalivedProgram)(e)
+		m := evidencetest.Machine(e, "worker-1")
+		m.Keepalived = evidencetest.Machine(e, "lb-2").Keepalived
+	}},
 	{check: "lb-single-point", name: "kube-vip on one of three", of: evidencetest.Kubeadm, status: Warn, says: "on cp-1, which does not move it", change: func(e *evidence.Evidence) { withKubeVIP(e, evidencetest.LoadBalancerAddress, "cp-1") }},
 	{check: "lb-single-point", name: "kube-vip on the only machine that was seen", of: evidencetest.Kubeadm, status: Warn, says: "no other machine was looked at", change: func(e *evidence.Evidence) {
 		withKubeVIP(e, evidencetest.LoadBalancerAddress, "cp-1")

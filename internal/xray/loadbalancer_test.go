@@ -70,6 +70,25 @@ var loadBalancerCases = []checkCase{
 	{check: "lb-backends", name: "one twice", status: Warn, node: "lb-1", says: "2: cp-1, again", change: withLB(func(lb *evidence.LoadBalancer) {
 		lb.Backends = append(lb.Backends, evidence.Backend{Name: "again", Address: "10.10.10.11:6443", Checked: true})
 	})},
+	{check: "lb-backends", name: "one without weight", status: Fail, node: "lb-1", says: "disabled in the configuration: cp-2 weight 0", change: withLB(func(lb *evidence.LoadBalancer) {
+		lb.Backends[1].Status, lb.Backends[1].Detail = "MAINT", "weight 0"
+	})},
+
+	{check: "lb-listens", name: "healthy", status: Pass, says: "10.10.10.3:6443"},
+	{check: "lb-listens", name: "another port", status: Fail, node: "lb-1", says: "listens at :443", change: listeningAt(":443")},
+	{check: "lb-listens", name: "loopback", status: Fail, node: "lb-1", says: "127.0.0.1:6443", change: listeningAt("127.0.0.1:6443")},
+	{check: "lb-listens", name: "another address", status: Fail, node: "lb-1", says: "10.10.10.99:6443", change: listeningAt("10.10.10.99:6443")},
+	{check: "lb-listens", name: "its address", status: Pass, change: listeningAt("10.10.10.3:6443")},
+	{check: "lb-listens", name: "a name", status: Pass, change: listeningAt("api.example.org:6443")},
+	{check: "lb-listens", name: "something listens there", status: Pass, change: withLB(func(lb *evidence.LoadBalancer) { lb.Frontends = []string{":443"} })},
+	{check: "lb-listens", name: "behind somebody else's address", status: Skip, says: "not known to come to lb-1", change: all(listeningAt(":443"), func(e *evidence.Evidence) {
+		evidencetest.Machine(e, "lb-1").Addresses = []netip.Addr{netip.MustParseAddr("10.10.10.99")}
+	})},
+	{check: "lb-listens", name: "the API server's own port", status: Skip, says: "the API server on lb-1 itself", change: all(listeningAt(":8443"), func(e *evidence.Evidence) {
+		m := evidencetest.Machine(e, "lb-1")
+		m.Programs = append(m.Programs, *evidencetest.Program(e, "cp-1", evidence.APIServer))
+	})},
+
 	{check: "lb-backends", name: "by names", status: Pass, change: withLB(func(lb *evidence.LoadBalancer) {
 		lb.Backends = []evidence.Backend{{Name: "a", Address: "cp-1:6443"}, {Name: "b", Address: "cp-2:6443"}, {Name: "c", Address: "cp-3:6443"}}
 	})},
@@ -197,6 +216,14 @@ var loadBalancerCases = []checkCase{
 		toFirstNode(e)
 		withKubeVIP(e, "10.10.10.11", "cp-1", "cp-2")
 	}},
+}
+
+// listeningAt has lb-1 listen there alone.
+func listeningAt(frontend string) func(*evidence.Evidence) {
+	return func(e *evidence.Evidence) {
+		m := evidencetest.Machine(e, "lb-1")
+		m.LoadBalancer.Frontends, m.Listening = []string{frontend}, nil
+	}
 }
 
 // withKubeVIP has kube-vip move an address between machines.

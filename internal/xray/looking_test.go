@@ -54,6 +54,10 @@ var lookingCases = []checkCase{
 		m.LoadBalancer = &evidence.LoadBalancer{Kind: evidence.HAProxy, Path: "/etc/haproxy/haproxy.cfg", Err: evidence.NotInCopy}
 		m.Unjudged = []evidence.Unjudged{{Source: "/etc/haproxy/haproxy.cfg", Why: evidence.NotInCopy}}
 	}},
+	{check: "evidence-complete", name: "kube-vip is the load balancer", of: folderShared, status: Pass, change: func(e *evidence.Evidence) {
+		evidencetest.DropMachine(e, "lb-1")
+		withKubeVIP(e, evidencetest.LoadBalancerAddress, "cp-1", "cp-2", "cp-3")
+	}},
 	{check: "evidence-complete", name: "the load balancer is not in the copy", of: folderShared, status: Skip, says: "the load balancer 10.10.10.3:6443 is not in the copy", change: func(e *evidence.Evidence) {
 		evidencetest.DropMachine(e, "lb-1")
 	}},

@@ -52,6 +52,9 @@ func (s *Scene) unseenInFolder() []Finding {
 	if s.Used(evidence.Machines, evidence.API) || len(s.balancers()) > 0 || s.Endpoint == "" || loopback(s.Endpoint) || s.owner(s.Endpoint) != nil {
 		return nil
 	}
+	if _, aimed, _ := s.movesEndpoint(); len(aimed) > 0 { // kube-vip or keepalived on the control plane is it
+		return nil
+	}
 	return []Finding{at{source: s.EndpointSource}.skip("the load balancer %s is not in the copy: haproxy.cfg, nginx.conf or keepalived.conf of the machines that are it were not judged", s.Endpoint)}
 }
 

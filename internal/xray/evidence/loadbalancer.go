@@ -39,7 +39,8 @@ type LoadBalancer struct {
 // configured; 0: not said.
 type Limits struct {
 	Process   int // HAProxy: maxconn of global
-	Frontend  int // HAProxy: the least maxconn of the frontends
+	Files     int // HAProxy: ulimit-n of global
+	Frontend  int // HAProxy: the least maxconn of the frontends and their binds
 	PerClient int // nginx: the least limit_conn
 	PerSecond int // HAProxy: the least of maxconnrate, maxsessrate and rate-limit sessions
 	// Of nginx: its workers, the connections of each, of which a session takes two, and its files.

@@ -47,14 +47,16 @@ type proxy struct {
 	ownMode    bool   // not that of the defaults
 	balance    string
 	maxconn    int
-	rate       int // connections a second
-	disabled   bool
-	server     serverOptions // default-server
-	servers    []balanced
-	binds      []string
-	tlsBinds   []string // those of binds that take TLS apart
-	backend    string   // where a frontend sends to
-	backends   []string // where else, on conditions
+	// bindMaxconn is the most that the binds take together, 0 where one of them has no limit.
+	bindMaxconn int
+	rate        int // connections a second
+	disabled    bool
+	server      serverOptions // default-server
+	servers     []balanced
+	binds       []string
+	tlsBinds    []string // those of binds that take TLS apart
+	backend     string   // where a frontend sends to
+	backends    []string // where else, on conditions
 }
 
 // inherit starts a section from its defaults.
@@ -62,7 +64,7 @@ func (p *proxy) inherit(kind, name string) *proxy {
 	out := *p
 	out.kind, out.name, out.ownRules, out.ownMode = kind, name, false, false
 	out.timeouts, out.options, out.server = maps.Clone(p.timeouts), maps.Clone(p.options), maps.Clone(p.server)
-	out.servers, out.binds, out.tlsBinds, out.backends = nil, nil, nil, nil
+	out.servers, out.binds, out.tlsBinds, out.backends, out.bindMaxconn = nil, nil, nil, nil, 0
 	out.httpCheck = slices.Clip(p.httpCheck) // shared as long as nobody appends
 	return &out
 }
@@ -72,6 +74,7 @@ type haproxyFile struct {
 	global     bool
 	verifyNone bool // ssl-server-verify none
 	maxconn    int
+	files      int // ulimit-n
 	rate       int // connections a second
 	caBase     string
 	sockets    []string
@@ -111,6 +114,8 @@ func (f *haproxyFile) globalLine(words []string) {
 		f.verifyNone = words[1] == "none"
 	case len(words) >= 2 && words[0] == "maxconn":
 		f.maxconn = positive(words[1])
+	case len(words) >= 2 && words[0] == "ulimit-n":
+		f.files = positive(words[1])
 	case len(words) >= 2 && (words[0] == "maxconnrate" || words[0] == "maxsessrate"):
 		f.rate = fewer(f.rate, positive(words[1]))
 	case len(words) >= 2 && words[0] == "ca-base":

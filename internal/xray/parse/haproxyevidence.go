@@ -14,12 +14,12 @@ func (f *haproxyFile) loadBalancer(p *proxy, path string) *evidence.LoadBalancer
 		Kind: evidence.HAProxy, Path: path,
 		ConnectTimeout: p.timeouts["connect"], ServerTimeout: p.timeouts["server"], TunnelTimeout: p.timeouts["tunnel"],
 		Redispatch: p.redispatches(), KeepAlive: p.has("tcpka") || p.has("srvtcpka"),
-		Tries: p.tries(), Limits: evidence.Limits{Process: f.maxconn, PerSecond: f.rate},
+		Tries: p.tries(), Limits: evidence.Limits{Process: f.maxconn, Files: f.files, PerSecond: f.rate},
 	}
 	fronts := f.frontsOf(p)
 	f.passing(p, fronts, out)
 	for _, front := range fronts {
-		out.Limits.Frontend = fewer(out.Limits.Frontend, front.maxconn)
+		out.Limits.Frontend = fewer(out.Limits.Frontend, fewer(front.maxconn, front.bindMaxconn))
 		out.Limits.PerSecond = fewer(out.Limits.PerSecond, front.rate)
 		out.Frontends = append(out.Frontends, front.binds...)
 		out.ClientTimeout = shorter(out.ClientTimeout, front.timeouts["client"])
@@ -47,6 +47,8 @@ func (p *proxy) serversAt(port string) []evidence.Backend {
 			Backup: s.options.has("backup"), Checked: s.options.has("check") || s.options.has("track"), MaxConn: s.options.number("maxconn", 0)}
 		if s.options.has("disabled") {
 			b.Status = "MAINT"
+		} else if s.options["weight"] == "0" { // it gets no new connections
+			b.Status, b.Detail = "MAINT", "weight 0"
 		}
 		out = append(out, b)
 	}

@@ -68,6 +68,7 @@ func (p *proxy) line(words []string) {
 	case "server", "server-template":
 		p.addServer(key, args)
 	case "bind":
+		p.limitBind(args)
 		p.binds = append(p.binds, bindAddresses(args[0])...)
 		if slices.Contains(args[1:], "ssl") {
 			p.tlsBinds = append(p.tlsBinds, bindAddresses(args[0])...)
@@ -77,6 +78,19 @@ func (p *proxy) line(words []string) {
 	case "use_backend":
 		p.backends = append(p.backends, args[0])
 	}
+}
+
+// limitBind adds the maxconn of a bind to those before it.
+func (p *proxy) limitBind(args []string) {
+	n := 0
+	if i := slices.Index(args, "maxconn"); i >= 0 && i+1 < len(args) {
+		n = positive(args[i+1])
+	}
+	if n == 0 || len(p.binds) > 0 && p.bindMaxconn == 0 {
+		p.bindMaxconn = 0
+		return
+	}
+	p.bindMaxconn += n
 }
 
 // positive reads a number, 0 where it is none or negative.

@@ -131,3 +131,24 @@ func TestLimits(t *testing.T) {
 		t.Error(diff, nginx.Backends)
 	}
 }
+
+// Limits of files and of binds, and servers that get nothing.
+func TestHAProxyLimits(t *testing.T) {
+	for text, want := range map[string]evidence.Limits{
+		"global\n ulimit-n 64\n":                                     {Files: 64},
+		"frontend f\n bind :6443 maxconn 8\n":                        {Frontend: 8},
+		"frontend f\n bind :6443 maxconn 8\n bind :7443 maxconn 4\n": {Frontend: 12},
+		"frontend f\n bind :6443 maxconn 8\n bind :7443\n":           {},
+		"frontend f\n bind :6443\n bind :7443 maxconn 8\n":           {},
+		"frontend f\n maxconn 5\n bind :6443 maxconn 8\n":            {Frontend: 5},
+		"frontend g\n bind :80 maxconn 1\nfrontend f\n bind :6443\n": {},
+	} {
+		if !strings.Contains(text, "frontend") {
+			text += "frontend f\n bind :6443\n"
+		}
+		lb := HAProxy("", text+" default_backend api\nbackend api\n server a 10.0.0.1:6443 weight 0\n server b 10.0.0.2:6443 weight 1\n").LoadBalancer
+		if lb.Limits != want || lb.Backends[0].Status != "MAINT" || lb.Backends[0].Detail != "weight 0" || lb.Backends[1].Status != "" {
+			t.Errorf("%q: %+v, %+v", text, lb.Limits, lb.Backends)
+		}
+	}
+}

@@ -1,0 +1,40 @@
+package xray
+
+import (
+	"net/netip"
+	"slices"
+
+	"github.com/haplane/haplane/internal/xray/evidence"
+)
+
+// lbListens compares where a load balancer listens with where clients ask. It speaks only of machines
+// that have the clients' address, or to which something moves it: what stands before others may
+// lead to any port.
+func lbListens(s *Scene) []Finding {
+	target, err := netip.ParseAddr(host(s.Endpoint))
+	if err != nil || loopback(s.Endpoint) {
+		return nil
+	}
+	return s.configured(func(b balancer) []Finding {
+		known := append(s.moved(b.machine), b.machine.Addresses...)
+		server := b.machine.Program(evidence.APIServer)
+		switch {
+		case !slices.Contains(known, target.Unmap()) || len(b.Frontends) == 0:
+			return []Finding{b.at().skip("clients ask for %s, which is not known to come to %s", s.Endpoint, b.machine.Name)}
+		case server != nil && securePort(b.machine) == portOf(s.Endpoint):
+			return []Finding{b.at().skip("clients ask for %s, the port of the API server on %s itself", s.Endpoint, b.machine.Name)}
+		case b.listensTo(target.Unmap(), portOf(s.Endpoint)) || listensAt(b.machine, s.Endpoint):
+			return []Finding{b.at().pass("%s", s.Endpoint)}
+		}
+		return []Finding{b.at().fail("a frontend at "+s.Endpoint+", where kubeconfigs lead", "it listens at "+list(b.Frontends))}
+	})
+}
+
+// listensTo tells whether a frontend has a port, on all addresses, on the one, or on one that only
+// the machine knows.
+func (b balancer) listensTo(a netip.Addr, port int) bool {
+	return slices.ContainsFunc(b.Frontends, func(f string) bool {
+		own, err := netip.ParseAddr(host(f))
+		return portOf(f) == port && (err != nil && host(f) != "localhost" || own.Unmap() == a)
+	})
+}
