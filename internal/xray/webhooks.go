@@ -13,7 +13,7 @@ var extensionChecks = []Check{
 		ID: "webhooks-fail-closed", Subject: Nodes, Title: "Webhooks do not stop what the cluster lives by",
 		Why:    "With failurePolicy: Fail, which is the default, an API server refuses each write that a webhook guards while that does not answer, and with a conversion webhook also reads. Where these are Leases, nodes or the pods of kube-system, the webhook's failure is the cluster's: nodes are lost, leaders step down, and what would start the webhook again may be among what is refused. A webhook that hangs holds each request up for its timeoutSeconds, whatever its failurePolicy.",
 		Source: "https://kubernetes.io/docs/concepts/cluster-administration/admission-webhooks-good-practices/",
-		Fix:    "Exempt kube-system and kube-node-lease by namespaceSelector (kubernetes.io/metadata.name), name resources in place of *, run two replicas on different nodes, or set failurePolicy: Ignore. Webhooks are not asked about webhook configurations: these can always be changed.",
+		Fix:    "Exempt kube-system and kube-node-lease by namespaceSelector (kubernetes.io/metadata.name, which namespaces have since 1.21), name resources in place of *, run two replicas on different nodes, or set failurePolicy: Ignore. Webhooks are not asked about webhook configurations: these can always be changed.",
 		Needs:  []evidence.Way{evidence.API}, Run: webhooksFailClosed,
 	},
 	{
@@ -37,6 +37,9 @@ func webhooksFailClosed(s *Scene) []Finding {
 			out = append(out, s.failClosed(w)...)
 		}
 	}
+	if f, ok := s.ledNowhere(); ok {
+		out = append(out, f)
+	}
 	return orPass(out, at{}, "%s, of which %d fail closed: none of them stops Leases, nodes or the pods of kube-system", plural(len(s.API.Webhooks), "webhook"), closed)
 }
 
@@ -55,9 +58,6 @@ func (s *Scene) failClosed(w evidence.Webhook) []Finding {
 		return []Finding{where.fail(name+" that lets Leases be renewed", fmt.Sprintf("it guards %s, and no leader renews its Lease any more%s", list(stops), comma(alone))).fixed("%s", mendWebhook(w))}
 	case len(stops) > 0 && !onlyPods(stops):
 		return []Finding{where.warn(name+" that leaves alone what the cluster lives by", fmt.Sprintf("it guards %s%s", list(stops), comma(alone)))}
-	case w.Service != nil && len(s.offNodes()) > 0:
-		return []Finding{where.warn(name+" that every API server reaches", "the API servers of "+list(s.offNodes())+" run on machines without kubelet and kube-proxy, and have no --egress-selector-config-file: how they reach a Service was not seen").
-			fixed("Let kubelet and kube-proxy run there, or konnectivity lead API servers to Services; until then set failurePolicy: Ignore in %s %s.", w.Kind, w.Object)}
 	case s.guardsItself(w):
 		return []Finding{where.warn(name+" that leaves its own pods alone", "it guards the pods of its own namespace "+w.Service.Namespace+comma(alone)+": after all of them are gone, none can be made").
 			fixed("Exempt namespace %s by the namespaceSelector of %s.", w.Service.Namespace, w.Object)}
@@ -67,6 +67,21 @@ func (s *Scene) failClosed(w evidence.Webhook) []Finding {
 		return []Finding{where.warn(name+" by two pods on different nodes", "it guards pods, "+alone)}
 	}
 	return nil
+}
+
+// ledNowhere judges the way from API servers to the Services of webhooks that fail closed.
+func (s *Scene) ledNowhere() (f Finding, ok bool) {
+	off, asked := s.offNodes(), []string{}
+	for _, w := range s.API.Webhooks {
+		if w.FailClosed && len(w.Rules) > 0 && w.Service != nil {
+			asked = append(asked, w.Name)
+		}
+	}
+	if len(off) == 0 || len(asked) == 0 {
+		return f, false
+	}
+	return at{source: "webhook configurations"}.warn("API servers that reach the Services of webhooks", fmt.Sprintf("those of %s run on machines without kubelet and kube-proxy, and have no --egress-selector-config-file: how they reach %s was not seen",
+		list(off), list(distinct(asked)))).fixed("Let kubelet and kube-proxy run there, or konnectivity lead API servers to Services; until then set failurePolicy: Ignore where these webhooks are named."), true
 }
 
 // offNodes are the machines of API servers that are no nodes: addresses of Services and
@@ -152,10 +167,18 @@ type backed struct{ evidence.Backing }
 func (s *Scene) backing(r evidence.ServiceRef) *backed {
 	for _, b := range s.API.Backings {
 		if b.Namespace == r.Namespace && b.Name == r.Name {
+			b.Headless = b.Headless && !s.routesToEndpoints()
 			return &backed{b}
 		}
 	}
 	return nil
+}
+
+// routesToEndpoints tells of API servers that go to pods themselves, also where a Service has no
+// address.
+func (s *Scene) routesToEndpoints() bool {
+	all := s.live(evidence.APIServer)
+	return len(all) > 0 && !slices.ContainsFunc(all, func(a Instance) bool { return a.FlagOr("enable-aggregator-routing", "") != "true" })
 }
 
 // fault is why an API server gets no answer.
@@ -178,11 +201,12 @@ func (b *backed) fault(r evidence.ServiceRef) string {
 	return ""
 }
 
-// alone tells of what is answered by one pod, or by pods of one node of several.
+// alone tells of what is answered by one pod, or by pods of one node of several. Where there is
+// one node, that is no more alone than all else.
 func (b *backed) alone(nodes int) string {
 	on := distinct(b.Ready)
 	switch {
-	case b.External != "" || len(b.Ready) == 0:
+	case b.External != "" || len(b.Ready) == 0 || nodes == 1:
 		return ""
 	case len(b.Ready) == 1 && on[0] == "":
 		return "and one endpoint alone answers"

@@ -99,6 +99,17 @@ var extensionCases = []checkCase{
 			w.Objects = &metav1.LabelSelector{MatchLabels: map[string]string{"inject": "yes"}}
 		}))},
 	{check: "webhooks-fail-closed", name: "its own pods", status: Warn, says: "the pods of its own namespace policy", change: webhooks(twoNodes, changed(guarding("/pods"), func(w *evidence.Webhook) { w.Namespaces = exempt("kube-system") }))},
+	{check: "webhooks-fail-closed", name: "its own pods, exempt by their label", status: Pass, change: all(
+		webhooks(twoNodes, changed(guarding("/pods"), func(w *evidence.Webhook) {
+			w.Namespaces, w.Objects = exempt("kube-system"), &metav1.LabelSelector{MatchExpressions: []metav1.LabelSelectorRequirement{{Key: "control-plane-component", Operator: metav1.LabelSelectorOpDoesNotExist}}}
+		})), serviceOf(func(b *evidence.Backing) { b.Selector = map[string]string{"control-plane-component": "injector"} }))},
+	{check: "webhooks-fail-closed", name: "headless, with API servers that go to pods", status: Pass, change: all(webhooks(twoNodes, guarding("cert-manager.io/certificates")),
+		serviceOf(func(b *evidence.Backing) { b.Headless = true }), setFlags(server, "enable-aggregator-routing", "true"))},
+	{check: "webhooks-fail-closed", name: "headless, and one API server goes to its address", status: Fail, says: "headless", change: all(webhooks(twoNodes, guarding("cert-manager.io/certificates")),
+		serviceOf(func(b *evidence.Backing) { b.Headless = true }), setFlag("cp-1", server, "enable-aggregator-routing", "true"))},
+	{check: "webhooks-fail-closed", name: "pods, by one pod of a cluster of one node", status: Pass, change: all(
+		webhooks(twoNodes[:1], changed(guarding("/pods"), func(w *evidence.Webhook) { w.Namespaces = exempt("kube-system", "policy") })),
+		func(e *evidence.Evidence) { e.API.Nodes = e.API.Nodes[:1] })},
 	{check: "webhooks-fail-closed", name: "pods, by one pod", status: Warn, says: "it guards pods, and one pod alone answers, on cp-1",
 		change: webhooks(twoNodes[:1], changed(guarding("/pods"), func(w *evidence.Webhook) { w.Namespaces = exempt("kube-system", "policy") }))},
 	{check: "webhooks-fail-closed", name: "pods, all on one node", status: Warn, says: "all 2 pods that answer are on cp-1",
@@ -114,7 +125,7 @@ var extensionCases = []checkCase{
 		renewedBefore("kube-scheduler", time.Minute), renewedBefore("kube-controller-manager", time.Minute))},
 	{check: "webhooks-fail-closed", name: "everything, with endpoints that do not answer", status: Fail, says: "no leader renews", change: all(webhooks(twoNodes, everything),
 		renewedBefore("kube-scheduler", time.Minute), renewedBefore("kube-controller-manager", time.Minute))},
-	{check: "webhooks-fail-closed", name: "an API server that is on no node", status: Warn, says: "the API servers of cp-1 run on machines without kubelet", change: all(webhooks(twoNodes, guarding("cert-manager.io/certificates")),
+	{check: "webhooks-fail-closed", name: "an API server that is on no node", status: Warn, says: "those of cp-1 run on machines without kubelet", change: all(webhooks(twoNodes, guarding("cert-manager.io/certificates")),
 		withoutProgram("cp-1", evidence.Kubelet), withoutProgram("cp-1", evidence.KubeProxy))},
 	{check: "webhooks-fail-closed", name: "API servers with a way of their own", of: evidencetest.K0s, status: Pass, change: webhooks(twoNodes, guarding("cert-manager.io/certificates"))},
 	{check: "webhooks-fail-closed", name: "one leader renews", status: Warn, says: "it guards", change: all(webhooks(twoNodes, everything), renewedBefore("kube-scheduler", time.Minute))},
@@ -138,6 +149,16 @@ func metrics(available, reason string) func(*evidence.Evidence) {
 	return func(e *evidence.Evidence) {
 		e.API.APIServices = []evidence.APIService{{Name: "v1beta1.metrics.k8s.io", Group: "metrics.k8s.io", Available: available, Reason: reason,
 			Service: evidence.ServiceRef{Namespace: "kube-system", Name: "metrics-server", Port: 443}}}
+	}
+}
+
+// What is wrong with the way to all Services is one finding, however many webhooks there are.
+func TestNoWayToServicesIsSaidOnce(t *testing.T) {
+	e := evidencetest.Healthy(spec.Shared)
+	all(webhooks(twoNodes, guarding("a/b"), guarding("c/d")), withoutProgram("cp-1", evidence.Kubelet), withoutProgram("cp-1", evidence.KubeProxy))(e)
+	check, _ := Find("webhooks-fail-closed")
+	if f := check.findings(NewScene(e, Expectation{})); len(f) != 1 || f[0].Status != Warn {
+		t.Error(show(f))
 	}
 }
 

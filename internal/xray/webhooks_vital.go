@@ -126,9 +126,18 @@ func matches(selector *metav1.LabelSelector, of map[string]string) bool {
 	return err == nil && parsed.Matches(labels.Set(of))
 }
 
-// guardsItself tells a webhook without which its own pods cannot be made.
+// guardsItself tells a webhook without which its own pods cannot be made. These have the labels
+// that its Service selects, and many exempt themselves by those.
 func (s *Scene) guardsItself(w evidence.Webhook) bool {
-	return w.Service != nil && guards(w, podsAnywhere) && matches(w.Namespaces, s.labelsOf(w.Service.Namespace)) && matches(w.Objects, nil)
+	return w.Service != nil && guards(w, podsAnywhere) && matches(w.Namespaces, s.labelsOf(w.Service.Namespace)) && matches(w.Objects, s.selected(*w.Service))
+}
+
+// selected are the labels by which a Service selects pods.
+func (s *Scene) selected(r evidence.ServiceRef) map[string]string {
+	if b := s.backing(r); b != nil {
+		return b.Selector
+	}
+	return nil
 }
 
 // leaderPatience is how long a leader tries to renew its Lease by default.

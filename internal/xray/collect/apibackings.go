@@ -59,7 +59,7 @@ func backing(r evidence.ServiceRef) func(context.Context, kubernetes.Interface) 
 			return nil, err
 		}
 		if err == nil {
-			one.Exists, one.Headless = true, service.Spec.ClusterIP == corev1.ClusterIPNone
+			one.Exists, one.Headless, one.Selector = true, service.Spec.ClusterIP == corev1.ClusterIPNone, service.Spec.Selector
 			for _, p := range service.Spec.Ports {
 				one.Ports = append(one.Ports, p.Port)
 			}

@@ -34,7 +34,7 @@ func extended(s *apiServer) {
 		customPath: `{"items": [
 			{"metadata": {"name": "one.example.org"}, "spec": {"conversion": {"strategy": "Webhook", "webhook": {"clientConfig": {"service": {"namespace": "policy", "name": "webhook"}}}}, "versions": [{"served": true}, {"served": false}]}, "status": {"storedVersions": ["v1"]}},
 			{"metadata": {"name": "two.example.org"}, "spec": {"group": "example.org", "names": {"plural": "two"}, "conversion": {"strategy": "Webhook", "webhook": {"clientConfig": {"service": {"namespace": "policy", "name": "webhook", "port": 9443}}}}, "versions": [{"served": true}, {"served": true}]}}]}`,
-		policyService: `{"kind": "Service", "apiVersion": "v1", "spec": {"clusterIP": "10.96.0.9", "ports": [{"port": 443}, {"port": 9443}]}}`,
+		policyService: `{"kind": "Service", "apiVersion": "v1", "spec": {"clusterIP": "10.96.0.9", "selector": {"app": "policy"}, "ports": [{"port": 443}, {"port": 9443}]}}`,
 		policySlices: `{"kind": "EndpointSliceList", "apiVersion": "discovery.k8s.io/v1", "items": [
 			{"endpoints": [{"addresses": ["10.244.0.9"], "nodeName": "worker-1", "targetRef": {"name": "p-1"}}, {"addresses": ["10.244.1.9"], "nodeName": "cp-1", "targetRef": {"name": "p-2"}, "conditions": {"ready": false}}]},
 			{"endpoints": [{"addresses": ["fd00::9"], "nodeName": "worker-1", "targetRef": {"name": "p-1"}}]}]}`,
@@ -68,7 +68,7 @@ func TestWebhooksAndAggregatedAPIs(t *testing.T) {
 		Available: "False", Reason: "ServiceNotFound: no such service"}}, got.APIServices); d != "" {
 		t.Error(d)
 	}
-	if d := cmp.Diff([]evidence.Backing{{Namespace: "policy", Name: "webhook", Exists: true, Ports: []int32{443, 9443}, Ready: []string{"worker-1"}, NotReady: 1},
+	if d := cmp.Diff([]evidence.Backing{{Namespace: "policy", Name: "webhook", Exists: true, Selector: map[string]string{"app": "policy"}, Ports: []int32{443, 9443}, Ready: []string{"worker-1"}, NotReady: 1},
 		{Namespace: "gone", Name: "metrics"}}, got.Backings); d != "" {
 		t.Error(d)
 	}

@@ -51,6 +51,7 @@ type APIService struct {
 type Backing struct {
 	Namespace, Name string
 	Exists          bool
+	Selector        map[string]string
 	Headless        bool   // API servers cannot be led there
 	External        string // the name of ExternalName
 	Ports           []int32
