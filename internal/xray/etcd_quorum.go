@@ -70,7 +70,8 @@ func (s *Scene) etcdLeader() []Finding {
 	for _, n := range nodes {
 		switch {
 		case n.ClusterID != cluster:
-			out = append(out, n.at().fail("one cluster: "+cluster, "it is of cluster "+n.ClusterID))
+			out = append(out, n.at().fail("one cluster: "+cluster, "it is of cluster "+n.ClusterID).
+				fixed("Let no API server ask %[1]s, and see what was written to it. Then remove the member that the others have in its place, stop etcd on %[1]s, move its data away and add it anew.", n.machine.Name))
 		case !n.follows():
 			out = append(out, n.at().fail("a leader", "it knows none"))
 		case n.Leader != leader:

@@ -98,9 +98,11 @@ func TestVerdictOfReplicasThatAreNone(t *testing.T) {
 		want   string
 	}{
 		"two leaders": {setFlag("cp-3", scheduler, "leader-elect-resource-name", "elsewhere"), "tolerates 1 control-plane node failure now (3 API servers, 3 etcd members, quorum 2); lb-1, the only load balancer, is a single point of failure; cp-3 may lead beside the elected one"},
-		"two stores":  {setFlag("cp-2", server, "etcd-prefix", "/elsewhere"), "tolerates 1 control-plane node failure now (2 of 3 API servers, 3 etcd members, quorum 2)"},
-		"other data":  {setFlag("cp-2", server, "etcd-prefix", "/elsewhere"), "; cp-2 keeps other data"},
-		"two ranges":  {setFlag("cp-2", server, "service-cluster-ip-range", "10.98.0.0/16"), "; cp-2 hands out other Service addresses or ports"},
+		"two stores":  {setFlag("cp-2", server, "etcd-prefix", "/elsewhere"), "tolerates 1 control-plane node failure now (2 of 3 API servers, 3 etcd members, quorum 2); lb-1, the only"},
+		"other data":  {setFlag("cp-2", server, "etcd-prefix", "/elsewhere"), "single point of failure; cp-2 keeps other data"},
+		"two etcds of one token, whose member keeps its ID": {func(e *evidence.Evidence) { evidencetest.Machine(e, "cp-3").Etcd.ClusterID = "1" },
+			"tolerates no control-plane node failure now (2 of 3 API servers, 2 of 3 etcd members, quorum 2)"},
+		"two ranges": {setFlag("cp-2", server, "service-cluster-ip-range", "10.98.0.0/16"), "; cp-2 hands out other Service addresses or ports"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			e := evidencetest.Healthy(spec.Shared)

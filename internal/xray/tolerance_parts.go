@@ -119,6 +119,13 @@ func (s *Scene) noMember() string {
 	return "no etcd member was asked, which is done over SSH"
 }
 
+// ofTellersCluster tells a member of the cluster that most are of. One that was started anew, alone,
+// may have the ID that it had: that comes from its peer URLs and the token.
+func (s *Scene) ofTellersCluster(e *evidence.Etcd) bool {
+	teller, ok := s.etcdTeller()
+	return !ok || e.ClusterID == teller.ClusterID
+}
+
 // voter is how a voting member stands, under the name of its machine. One that never
 // started, and one that the cluster file does not know, count for the quorum and
 // serve nobody.
@@ -132,9 +139,9 @@ func (s *Scene) voter(member evidence.EtcdMember) (string, standing) {
 		return member.Name, notSeen
 	}
 	switch e := m.Etcd; {
-	case e != nil && e.Err == "" && e.ID == member.ID:
+	case e != nil && e.Err == "" && e.ID == member.ID && s.ofTellersCluster(e):
 		return m.Name, standingOf(e.Healthy == nil || *e.Healthy)
-	case member.Name == "" || e != nil && e.Err == "": // another member answers there
+	case member.Name == "" || e != nil && e.Err == "": // another member answers there, or one of another cluster
 		return memberName(member), isDown
 	case e != nil || len(s.memberDown(m)) > 0 || s.gone(m.Name):
 		return m.Name, isDown

@@ -18,13 +18,16 @@ func (s *Scene) counts(name string, otherStores []string) (standing, string) {
 	}
 	why := s.outOfReach(name)
 	if slices.Contains(otherStores, name) {
-		why = "it keeps other data"
+		why = otherData
 	}
 	if why != "" {
 		return isDown, why
 	}
 	return serves, ""
 }
+
+// otherData is why an API server takes over from nobody.
+const otherData = "it keeps other data"
 
 // outOfReach is why clients do not get to an API server; "" where they do, or where
 // nothing tells. What load balancers say of it goes before what they are configured for.

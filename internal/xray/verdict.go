@@ -74,7 +74,9 @@ func (t tolerance) sentence() string {
 		text = fmt.Sprintf("tolerates no %s failure now (%s)", t.nodeNoun(), t.nodeParts())
 	}
 	for _, why := range t.parts[0].uncounted {
-		text += "; not counted is " + why
+		if !strings.HasSuffix(why, ": "+otherData) { // that is said of replicas that are none
+			text += "; not counted is " + why
+		}
 	}
 	if len(t.parts) > 2 {
 		text += "; " + t.parts[2].way()
