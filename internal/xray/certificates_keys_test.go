@@ -142,7 +142,7 @@ var serviceAccountCases = []checkCase{
 	{check: "service-account-key-equal", name: "the first has another", status: Fail, node: "cp-1", says: "as on cp-2", change: serviceAccountKey(true, true, "cp-1")},
 	{check: "service-account-key-equal", name: "one accepts another", status: Fail, node: "cp-3", says: "keys that are accepted", change: serviceAccountKey(false, true, "cp-3")},
 	{check: "service-account-key-equal", name: "in a folder", of: inFolder(evidencetest.Kubeadm), status: Fail, node: "cp-2", says: "keys in files", change: serviceAccountKey(true, false, "cp-2")},
-	{check: "service-account-key-equal", name: "all have new files and did not read them", status: Warn, node: "cp-1,cp-2,cp-3", says: "Restart kube-apiserver on cp-2.", change: serviceAccountKey(true, false, "cp-1", "cp-2", "cp-3")},
+	{check: "service-account-key-equal", name: "all have new files and did not read them", status: Warn, node: "cp-1,cp-2,cp-3", says: "See first that /etc/kubernetes/pki/sa.pub has the public keys of all signers", change: serviceAccountKey(true, false, "cp-1", "cp-2", "cp-3")},
 	{check: "service-account-key-equal", name: "two keys while they are rotated", status: Pass, says: "keys that are accepted: the same on cp-1, cp-2, cp-3", change: twoKeys},
 	{check: "service-account-key-equal", name: "one does not know the old key", status: Fail, node: "cp-2", change: func(e *evidence.Evidence) {
 		twoKeys(e)
@@ -178,6 +178,14 @@ var serviceAccountCases = []checkCase{
 	{check: "service-account-key-equal", name: "no flag: the TLS key", of: inFolder(evidencetest.Kubeadm), status: Fail, node: "cp-1,cp-2,cp-3", says: "there is no --service-account-key-file", change: noKeyFile(true)},
 	{check: "service-account-key-equal", name: "no flag on one", of: inFolder(evidencetest.Kubeadm), status: Fail, node: "cp-2", says: "its own TLS key", change: all(
 		setFlag("cp-2", server, "service-account-key-file", ""), setFlag("cp-2", server, "service-account-signing-key-file", ""))},
+	{check: "service-account-key-own", name: "the TLS certificate", of: evidencetest.Kubeadm, status: Warn, node: "cp-1,cp-2,cp-3", says: "names the TLS key of kube-apiserver", change: all(
+		setFlags(server, "service-account-key-file", "/etc/kubernetes/pki/apiserver.crt"), func(e *evidence.Evidence) {
+			for _, m := range e.Machines {
+				if key := m.Certificate("/etc/kubernetes/pki/apiserver.crt").PublicKeyDigest(); key != "" {
+					m.Files["/etc/kubernetes/pki/apiserver.crt"] = evidence.File{Path: "/etc/kubernetes/pki/apiserver.crt", PublicKeys: []string{key}}
+				}
+			}
+		})},
 	{check: "service-account-key-equal", name: "each its own TLS key", of: inFolder(evidencetest.Kubeadm), status: Fail, node: "cp-1,cp-2,cp-3", says: "its own TLS key", change: setFlags(server, "service-account-key-file", evidencetest.ServingKey)},
 	{check: "service-account-key-equal", name: "an external signer", of: inFolder(evidencetest.Kubeadm), status: Skip, says: "--service-account-signing-endpoint", change: all(noKeyFile(true), setFlags(server, "service-account-signing-endpoint", "/run/signer.sock"))},
 

@@ -95,7 +95,7 @@ func (s *Scene) otherUse(p Instance, flag, path string) []Finding {
 			of = "the key of the CA that signs certificates (--cluster-signing-key-file)"
 		}
 	}
-	if a := p.Machine.Program(evidence.APIServer); a != nil && of == "" && path == servingKey(a) {
+	if a := p.Machine.Program(evidence.APIServer); a != nil && of == "" && (path == servingKey(a) || s.hasTLSKey(Instance{a, p.Machine}, ids)) {
 		of = "the TLS key of kube-apiserver: with the next certificate all tokens are void"
 	}
 	if of == "" {
@@ -104,16 +104,13 @@ func (s *Scene) otherUse(p Instance, flag, path string) []Finding {
 	return []Finding{at{p.Machine.Name, path}.warn(ownPair, "--"+flag+" of "+p.Name+" names "+of)}
 }
 
+// hasTLSKey tells whether keys are that of the certificate of an API server, under whatever name.
+func (s *Scene) hasTLSKey(a Instance, ids []string) bool {
+	c := s.servingCertificate(a)
+	return c != nil && slices.ContainsFunc(keyIDs(c.PublicKeyDigest()), func(id string) bool { return slices.Contains(ids, id) })
+}
+
 func servingKey(p *evidence.Program) string {
 	_, key := p.ServingFiles()
 	return key
-}
-
-// values are those of a flag that may be repeated, each a list.
-func values(p *evidence.Program, flag string) []string {
-	var out []string
-	for _, v := range p.Values(flag) {
-		out = append(out, strings.FieldsFunc(v, func(r rune) bool { return r == ',' })...)
-	}
-	return out
 }

@@ -109,7 +109,7 @@ func unread(files, served []said) []Finding {
 	for _, f := range files {
 		for _, v := range served {
 			if f.at.node == v.at.node && !containsAll(v.value, f.value) {
-				out = append(out, f.at.warn("keys that it accepts: "+v.value, f.value).fixed("Restart kube-apiserver on %s.", f.at.node))
+				out = append(out, f.at.warn("keys that it accepts: "+v.value, f.value).fixed("See first that %s has the public keys of all signers, for kube-apiserver will accept these alone; then restart it on %s.", f.at.source, f.at.node))
 			}
 		}
 	}
