@@ -114,7 +114,7 @@ func (s *Scene) settings(p Instance) map[string]string {
 	for _, name := range p.FlagNames() {
 		v := p.Values(name)
 		if slices.Contains(unordered, name) {
-			v = sorted(values(p.Program, name))
+			v = sorted(p.List(name))
 		}
 		out[name] = strings.Join(v, ",")
 	}

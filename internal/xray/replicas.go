@@ -22,7 +22,7 @@ var identityReplicaChecks = []Check{
 		ID: "service-account-issuer-accepted", Subject: Identity, Title: "Every API server accepts the issuer by which the others sign tokens",
 		Why:    "An API server signs tokens of service accounts as the first --service-account-issuer, and accepts those of all that it lists, for the audiences of --api-audiences, which are the issuers by default. Where one does not know the issuer of another, pods are turned away with 401 whenever the load balancer takes them there.",
 		Source: "https://kubernetes.io/docs/tasks/configure-pod-container/configure-service-account/#service-account-issuer-discovery",
-		Fix:    "List all issuers in use on every API server (--service-account-issuer may be given several times, the first one signs), and restart one after the other.",
+		Fix:    "List all issuers in use on every API server, and restart one after the other: from 1.22 on --service-account-issuer may be given several times, and the first one signs. Before that the last one counts alone; give all the same, and pods started before need new tokens.",
 		Needs:  anyWay, Run: issuerAccepted,
 	},
 }
@@ -83,7 +83,7 @@ func issuerAccepted(s *Scene) []Finding {
 	var all []said
 	var issuers, audiences [][]string
 	for _, a := range s.live(evidence.APIServer) {
-		v, w := values(a.Program, "service-account-issuer"), values(a.Program, "api-audiences")
+		v, w := a.List("service-account-issuer"), a.List("api-audiences")
 		if len(w) == 0 {
 			w = v
 		}

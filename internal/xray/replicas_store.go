@@ -32,7 +32,7 @@ func oneStore(s *Scene) []Finding {
 // GROUP/RESOURCE#SERVERS. Which servers that are may differ by node.
 func keptApart(a Instance) []string {
 	var out []string
-	for _, one := range values(a.Program, "etcd-servers-overrides") {
+	for _, one := range a.List("etcd-servers-overrides") {
 		resource, _, _ := strings.Cut(one, "#")
 		out = append(out, strings.TrimSpace(resource))
 	}

@@ -39,7 +39,7 @@ func featureGates(p Instance) string {
 			gates[name] = fmt.Sprint(on)
 		}
 	}
-	for _, one := range values(p.Program, "feature-gates") {
+	for _, one := range p.List("feature-gates") {
 		name, on, _ := strings.Cut(one, "=")
 		name = strings.TrimPrefix(strings.TrimSpace(name), "kube:") // the component that is meant without one
 		if b, err := strconv.ParseBool(on); err == nil {
