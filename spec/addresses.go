@@ -28,7 +28,7 @@ func checkAddresses(at *field.Path, value string, networks []netip.Prefix) field
 		return nil
 	}
 	if len(addresses) != len(networks) {
-		return field.ErrorList{field.Invalid(at, value, fmt.Sprintf("must have %d addresses, one for each of spec.network.machineCIDR", len(networks)))}
+		return field.ErrorList{field.Invalid(at, value, howMany[len(networks)])}
 	}
 	var errs field.ErrorList
 	for i, a := range addresses {
@@ -38,6 +38,9 @@ func checkAddresses(at *field.Path, value string, networks []netip.Prefix) field
 	}
 	return errs
 }
+
+// howMany addresses a machine has, by how many networks there are.
+var howMany = map[int]string{1: "must be one address, for spec.network.machineCIDR is one network", 2: "must be two addresses, one in each network of spec.network.machineCIDR"}
 
 func misplaced(a netip.Addr, network netip.Prefix) string {
 	switch {

@@ -2,7 +2,9 @@ package spec
 
 import (
 	"fmt"
+	"reflect"
 	"slices"
+	"strconv"
 	"strings"
 
 	"k8s.io/apimachinery/pkg/util/validation/field"
@@ -49,11 +51,41 @@ func (e *FileError) Error() string {
 	return strings.Join(lines, "\n")
 }
 
+// longest is how much of a value a message shows.
+const longest = 100
+
 func problem(e *field.Error) string {
 	if e.Field == "" || e.Field == "<nil>" {
 		return e.Detail
 	}
-	return e.Error()
+	short := *e
+	short.Field = printable(e.Field)
+	if v := reflect.ValueOf(e.BadValue); v.Kind() == reflect.String {
+		short.BadValue = shortened(v.String(), e.BadValue)
+	}
+	return short.Error()
+}
+
+// printable has no line break, and nothing that a terminal obeys.
+func printable(text string) string {
+	quoted := strconv.Quote(text)
+	if unquoted := quoted[1 : len(quoted)-1]; len(text) != len(unquoted) {
+		text = strings.ReplaceAll(unquoted, `\"`, `"`)
+	}
+	return text
+}
+
+// shortened is the value as a message shows it: the beginning of a long one.
+func shortened(text string, value any) any {
+	runes := []rune(text)
+	if len(runes) <= longest {
+		return value
+	}
+	begin := string(runes[:longest])
+	if _, asWritten := value.(written); asWritten {
+		return written(begin + "…")
+	}
+	return written(strconv.Quote(begin) + "…")
 }
 
 // where is the line of a field or, where it is not written, of what it belongs to.

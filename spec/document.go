@@ -6,8 +6,7 @@ import (
 	"fmt"
 	"io"
 	"reflect"
-	"regexp"
-	"strconv"
+	"slices"
 	"strings"
 
 	"go.yaml.in/yaml/v3"
@@ -20,6 +19,10 @@ var begins = fmt.Sprintf("a cluster file starts with `apiVersion: %s` and `kind:
 // be taken, the reading what somebody wrote. The cluster is nil where nothing could be.
 func decode(data []byte, kept bool) (*Cluster, *reading, field.ErrorList) {
 	d := &decoder{reading: reading{map[string]int{}, map[string]bool{}}, kept: kept}
+	if problem := noText(data); problem != "" {
+		d.wholly("%s", problem)
+		return nil, &d.reading, d.errs
+	}
 	docs, err := documents(data)
 	if err != nil && (!kept || len(docs) == 0) {
 		d.wholly("not valid YAML: %s", syntax(err, data))
@@ -38,6 +41,8 @@ func decode(data []byte, kept bool) (*Cluster, *reading, field.ErrorList) {
 		d.wholly("is not a mapping; %s", begins)
 	case foreign(root):
 		d.wholly("is %s, no cluster file of haplane; %s", titled(root), begins)
+	case !ours(root):
+		d.wholly("has none of the fields of a cluster file; %s", begins)
 	default:
 		c := &Cluster{}
 		d.fields(root, reflect.ValueOf(c).Elem(), reflect.ValueOf(Default(DefaultName)).Elem(), nil)
@@ -92,6 +97,14 @@ func foreign(doc *yaml.Node) bool {
 	return version != "" && group != "haplane" && (grouped || kind != "" && kind != Kind)
 }
 
+// ours reports whether a document has a field that a cluster file has.
+func ours(doc *yaml.Node) bool {
+	names := fieldsOf(reflect.TypeFor[Cluster]())
+	return slices.ContainsFunc(doc.Content, func(n *yaml.Node) bool {
+		return slices.ContainsFunc(names, func(name string) bool { return strings.EqualFold(name, n.Value) })
+	})
+}
+
 // titled is what a document says that it is.
 func titled(doc *yaml.Node) string {
 	title := strings.TrimSpace(text(doc, "apiVersion") + " " + text(doc, "kind"))
@@ -106,25 +119,4 @@ func text(doc *yaml.Node, name string) string {
 		return value.Value
 	}
 	return ""
-}
-
-var lineNumber = regexp.MustCompile(`^line (\d+): `)
-
-// syntax says what the YAML library says, in one line, and of tabs that they are it.
-func syntax(err error, data []byte) string {
-	said := strings.Join(strings.Fields(strings.TrimPrefix(err.Error(), "yaml: ")), " ")
-	reported := 0
-	if m := lineNumber.FindStringSubmatch(said); m != nil {
-		reported, _ = strconv.Atoi(m[1])
-	}
-	for i, line := range bytes.Split(data, []byte("\n")) {
-		indent := line[:len(line)-len(bytes.TrimLeft(line, " \t"))]
-		if content(line) && bytes.ContainsRune(indent, '\t') {
-			return fmt.Sprintf("line %d is indented with a tab; use spaces", i+1)
-		}
-		if i+1 == reported && strings.Contains(said, "cannot start any token") && bytes.ContainsRune(line, '\t') {
-			return fmt.Sprintf("line %d has a tab between its words; use spaces", i+1)
-		}
-	}
-	return said
 }

@@ -2,7 +2,6 @@ package spec
 
 import (
 	"fmt"
-	"maps"
 	"reflect"
 	"slices"
 	"strings"
@@ -66,23 +65,28 @@ func (d *decoder) is(n *yaml.Node, kind yaml.Kind, want string, at *field.Path) 
 
 // fields fills in a struct.
 func (d *decoder) fields(n *yaml.Node, into, def reflect.Value, at *field.Path) {
-	known := map[string]int{}
-	for i := range into.NumField() {
-		name, _, _ := strings.Cut(into.Type().Field(i).Tag.Get("json"), ",")
-		known[name] = i
-	}
+	names := fieldsOf(into.Type())
 	for _, m := range d.members(n, at) {
 		path := below(at, m.key.Value)
-		i, ok := known[m.key.Value]
+		i := slices.Index(names, m.key.Value)
 		switch {
-		case !ok:
+		case i < 0:
 			d.line(path, m.key)
-			d.wrongly(field.Invalid(path, field.OmitValueType{}, unknown(m.key.Value, slices.Sorted(maps.Keys(known)))))
+			d.wrongly(field.Invalid(path, field.OmitValueType{}, unknown(m.key.Value, slices.Sorted(slices.Values(names)))))
 		case !null(target(m.value)): // an empty field has its default
 			d.line(path, m.key)
 			d.value(m.value, into.Field(i), inner(def, func() reflect.Value { return def.Field(i) }), path)
 		}
 	}
+}
+
+// fieldsOf are the names of a struct's fields in a file, in its order.
+func fieldsOf(t reflect.Type) []string {
+	names := make([]string, t.NumField())
+	for i := range names {
+		names[i], _, _ = strings.Cut(t.Field(i).Tag.Get("json"), ",")
+	}
+	return names
 }
 
 // entries fills in a map, whose keys are strings.
@@ -151,9 +155,8 @@ func unknown(name string, known []string) string {
 // homeOf is the mapping that has a field of the name, where it is but one.
 func homeOf(name string, t reflect.Type, at *field.Path) *field.Path {
 	var homes []*field.Path
-	for i := range t.NumField() {
+	for i, field := range fieldsOf(t) {
 		f := t.Field(i)
-		field, _, _ := strings.Cut(f.Tag.Get("json"), ",")
 		switch {
 		case field == name && at != nil:
 			homes = append(homes, at)

@@ -148,7 +148,7 @@ func TestNetworkThatIsFull(t *testing.T) {
 
 // Thousands of nodes take no more than moments to be told that they are too many.
 func TestFileOfTheLargestSize(t *testing.T) {
-	text := head + "spec:\n  network: {machineCIDR: 10.10.0.0/16}\n  nodes:\n" + strings.Repeat("  - {role: control-plane}\n", 40000)
+	text := head + "spec:\n  network: {machineCIDR: 10.10.0.0/16, podCIDR: 11.0.0.0/8}\n  nodes:\n" + strings.Repeat("  - {role: control-plane}\n", 40000)
 	c, err := Parse("f.yaml", []byte(text))
 	if err != nil {
 		t.Fatal(err)

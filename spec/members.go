@@ -10,9 +10,6 @@ import (
 // A member is a key of a mapping and its value.
 type member struct{ key, value *yaml.Node }
 
-// deepest is how many mappings may be merged into one another: none merges itself for ever.
-const deepest = 8
-
 // members are those of a mapping, then those of the mappings that it merges (<<).
 func (d *decoder) members(n *yaml.Node, at *field.Path) []member {
 	seen := map[string]int{}
@@ -28,37 +25,75 @@ func (d *decoder) members(n *yaml.Node, at *field.Path) []member {
 			out = append(out, m)
 		}
 	}
-	own, merged := split(n, deepest)
-	for _, m := range own {
+	s := splitter{visited: map[*yaml.Node]bool{}}
+	s.split(n, true)
+	for _, key := range s.wrong {
+		d.errs = append(d.errs, field.Invalid(at, shown(key), fmt.Sprintf("%s (line %d)", s.why[key], key.Line)))
+	}
+	for _, m := range s.own {
 		add(m, true)
 	}
-	for _, m := range merged {
+	for _, m := range s.merged {
 		add(m, false)
 	}
 	return out
 }
 
-// split tells what a mapping has of its own and what by merging.
-func split(n *yaml.Node, depth int) (own, merged []member) {
+// A splitter tells what a mapping has of its own and what by merging. Each mapping is looked
+// at once: what comes again has nothing new, and one may merge itself.
+type splitter struct {
+	own, merged []member
+	wrong       []*yaml.Node
+	why         map[*yaml.Node]string
+	visited     map[*yaml.Node]bool
+}
+
+func (s *splitter) split(n *yaml.Node, top bool) {
+	if s.visited[n] {
+		return
+	}
+	s.visited[n] = true
+	var sources []*yaml.Node
 	for i := 0; i+1 < len(n.Content); i += 2 {
-		key, value := target(n.Content[i]), target(n.Content[i+1])
-		if key.Tag != "!!merge" {
-			own = append(own, member{key, n.Content[i+1]})
-			continue
-		}
-		if depth == 0 {
-			continue
-		}
-		sources := []*yaml.Node{value}
-		if value.Kind == yaml.SequenceNode {
-			sources = value.Content
-		}
-		for _, s := range sources {
-			if s = target(s); s.Kind == yaml.MappingNode {
-				first, then := split(s, depth-1)
-				merged = append(append(merged, first...), then...)
-			}
+		key, value := target(n.Content[i]), n.Content[i+1]
+		switch {
+		case key.Kind != yaml.ScalarNode:
+			s.refuse(key, "cannot stand before a colon; write the name of a field")
+		case key.Tag == "!!merge":
+			sources = append(sources, value)
+		case top:
+			s.own = append(s.own, member{key, value})
+		default:
+			s.merged = append(s.merged, member{key, value})
 		}
 	}
-	return own, merged
+	for _, source := range sources {
+		s.merge(source)
+	}
+}
+
+// merge takes what stands behind <<: a mapping, or a list of them.
+func (s *splitter) merge(source *yaml.Node) {
+	value := target(source)
+	all := []*yaml.Node{value}
+	if value.Kind == yaml.SequenceNode {
+		all = value.Content
+	}
+	for _, one := range all {
+		if one = target(one); one.Kind == yaml.MappingNode {
+			s.split(one, false)
+		} else {
+			s.refuse(one, "cannot be merged (<<); write a mapping")
+		}
+	}
+}
+
+func (s *splitter) refuse(n *yaml.Node, why string) {
+	if s.why == nil {
+		s.why = map[*yaml.Node]string{}
+	}
+	if s.why[n] == "" {
+		s.wrong = append(s.wrong, n)
+	}
+	s.why[n] = why
 }

@@ -17,12 +17,12 @@ type limit struct{ min4, max4, min6, max6 int }
 var ranges = []struct {
 	name    string
 	value   func(Network) string
-	example string
+	example map[string]string // by family
 	limit   limit
 }{
-	{"machineCIDR", func(n Network) string { return n.MachineCIDR }, DefaultMachineCIDR, limit{16, 28, 48, 64}},
-	{"podCIDR", func(n Network) string { return n.PodCIDR }, DefaultPodCIDR, limit{8, 22, 48, 60}},
-	{"serviceCIDR", func(n Network) string { return n.ServiceCIDR }, DefaultServiceCIDR, limit{8, 28, 108, 120}},
+	{"machineCIDR", func(n Network) string { return n.MachineCIDR }, map[string]string{"IPv4": DefaultMachineCIDR, "IPv6": "fd00:10::/64"}, limit{16, 28, 48, 64}},
+	{"podCIDR", func(n Network) string { return n.PodCIDR }, map[string]string{"IPv4": DefaultPodCIDR, "IPv6": DefaultPodCIDRv6}, limit{8, 22, 48, 60}},
+	{"serviceCIDR", func(n Network) string { return n.ServiceCIDR }, map[string]string{"IPv4": DefaultServiceCIDR, "IPv6": DefaultServiceCIDRv6}, limit{8, 28, 108, 120}},
 }
 
 // A judged range is one of the file's, or a default, and what of it is right.
@@ -54,6 +54,26 @@ func checkNetwork(at *field.Path, n Network, r *reading) field.ErrorList {
 		}
 	}
 	return append(errs, checkDomain(at.Child("dnsDomain"), n.DNSDomain)...)
+}
+
+// podNetwork is the prefix length of the range that each Kubernetes node has for its pods, by family.
+var podNetwork = map[string]int{"IPv4": 24, "IPv6": 64}
+
+// checkPodCIDR wants a range for the pods of each node: a node without is never ready.
+func checkPodCIDR(at *field.Path, s *Spec, r *reading) field.ErrorList {
+	nodes := len(s.nodesOf(RoleWorker))
+	if *s.ControlPlane.Kubelet {
+		nodes += len(s.nodesOf(RoleControlPlane))
+	}
+	prefixes, _ := checkPrefixes(at, s.Network.PodCIDR, ranges[1].example, ranges[1].limit)
+	for _, p := range prefixes {
+		own := podNetwork[family(p.Addr())]
+		if bits := own - p.Bits(); nodes > 1<<bits && !r.failed(at.String()) {
+			return field.ErrorList{field.Invalid(at, s.Network.PodCIDR, fmt.Sprintf(
+				"has a /%d for the pods of %d nodes, and there are %d; write a larger network, or fewer nodes", own, 1<<bits, nodes))}
+		}
+	}
+	return nil
 }
 
 // checkOverlaps names the field that somebody wrote: of two, the later one.
@@ -91,6 +111,9 @@ func familiesOf(value string) string {
 		}
 		out = append(out, family(p.Addr()))
 	}
+	if len(slices.Compact(slices.Clone(out))) < len(out) {
+		return ""
+	}
 	return strings.Join(out, ",")
 }
 
@@ -114,7 +137,7 @@ func parsePrefixes(value string) ([]netip.Prefix, error) {
 }
 
 // checkPrefixes returns those prefixes of a value that are right.
-func checkPrefixes(at *field.Path, value, example string, l limit) ([]netip.Prefix, field.ErrorList) {
+func checkPrefixes(at *field.Path, value string, example map[string]string, l limit) ([]netip.Prefix, field.ErrorList) {
 	for _, part := range Split(value) {
 		if problem := inIPv6(part); problem != "" {
 			return nil, field.ErrorList{field.Invalid(at, value, problem)}
@@ -122,7 +145,7 @@ func checkPrefixes(at *field.Path, value, example string, l limit) ([]netip.Pref
 	}
 	prefixes, err := parsePrefixes(value)
 	if err != nil {
-		return nil, field.ErrorList{field.Invalid(at, value, "must be "+oneNetwork(example))}
+		return nil, field.ErrorList{field.Invalid(at, value, "must be "+oneNetwork(example["IPv4"]))}
 	}
 	if len(prefixes) > 2 || (len(prefixes) == 2 && prefixes[0].Addr().Is4() == prefixes[1].Addr().Is4()) {
 		return nil, field.ErrorList{field.Invalid(at, value, "must be one network, or one of each family")}
@@ -130,7 +153,7 @@ func checkPrefixes(at *field.Path, value, example string, l limit) ([]netip.Pref
 	var errs field.ErrorList
 	var right []netip.Prefix
 	for _, p := range prefixes {
-		if problem := l.problem(p, example); problem != "" {
+		if problem := l.problem(p, example[family(p.Addr())]); problem != "" {
 			errs = append(errs, field.Invalid(at, value, problem))
 		} else {
 			right = append(right, p)

@@ -14,9 +14,9 @@ import (
 	"k8s.io/apimachinery/pkg/util/validation/field"
 )
 
-var version = regexp.MustCompile(`^v\d+\.\d+\.\d+(-[0-9a-z.]+)?$`)
+var version = regexp.MustCompile(`^v(0|[1-9]\d*)\.(0|[1-9]\d*)\.(0|[1-9]\d*)(-[0-9a-z.]+)?$`)
 
-func checkComponents(spec *field.Path, s *Spec) field.ErrorList {
+func checkComponents(spec *field.Path, s *Spec, r *reading) field.ErrorList {
 	var errs field.ErrorList
 	if s.KubernetesVersion != "" && !version.MatchString(s.KubernetesVersion) {
 		problem := "must be " + examples["kubernetesVersion"]
@@ -35,7 +35,8 @@ func checkComponents(spec *field.Path, s *Spec) field.ErrorList {
 	if u, err := url.Parse(c.URL); c.URL != "" && (err != nil || u.Host == "" || (u.Scheme != "https" && u.Scheme != "http")) {
 		errs = append(errs, field.Invalid(at.Child("url"), c.URL, "must be an http or https URL"))
 	}
-	if (c.URL != "") != (len(c.SHA256) > 0) {
+	judged := (c.Dir == "" || c.URL == "") && !r.failed(at.Child("url").String()) && !r.failed(at.Child("sha256").String())
+	if judged && (c.URL != "") != (len(c.SHA256) > 0) {
 		errs = append(errs, field.Required(at, "url and sha256 go together: sha256 names the programs to fetch from url"))
 	}
 	for _, name := range slices.Sorted(maps.Keys(c.SHA256)) {

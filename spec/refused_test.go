@@ -54,7 +54,7 @@ func TestNetworksThatCanNeverWork(t *testing.T) {
 			})
 		}
 	}
-	for cidr, why := range map[string]string{"fe80::/64": "link-local", "ff02::/64": "multicast", "::/64": "::1/128, which is loopback",
+	for cidr, why := range map[string]string{"fe80::/64": "link-local", "ff02::/64": "multicast", "::/64": "has ::1/128 in it, which is loopback; write a private network such as \"fd00:10::/64\"",
 		"::ffff:10.1.0.0/112": "is IPv4 written as IPv6; write 10.1.0.0/16"} {
 		t.Run(cidr, func(t *testing.T) {
 			expect(t, problems(t, head+"spec: {network: {machineCIDR: '"+cidr+"'}}"), why)
@@ -74,7 +74,7 @@ func TestAddressesThatCanNeverWork(t *testing.T) {
 		"::ffff:10.10.10.12": "is IPv4 written as IPv6; write 10.10.10.12", "10.10.10.0": "the network's own or its broadcast address",
 		"10.10.10.255": "broadcast", "10.10.10.1": "the host's own", "10.10.11.5": "outside of spec.network.machineCIDR",
 		"fd00::1%eth0": "must be an IP address", "lb.example.com": "must be an IP address", "10.10.10.3:6443": "must be an IP address",
-		"10.10.010.3": "must be an IP address", "10.10.10.3, fd00::3": "must have 1 addresses",
+		"10.10.010.3": "must be an IP address", "10.10.10.3, fd00::3": "must be one address, for spec.network.machineCIDR is one network",
 	} {
 		t.Run(address, func(t *testing.T) {
 			expect(t, problems(t, head+"spec:\n  nodes: [{role: control-plane, address: '"+address+"'}]"), "spec.nodes[0].address: Invalid value: \""+address)
@@ -87,6 +87,8 @@ func TestAddressesThatCanNeverWork(t *testing.T) {
 }
 
 // The field is named that somebody wrote, and a cause has one line.
+var sum = strings.Repeat("0a", 32)
+
 func TestErrorsAreWhereTheyWereWritten(t *testing.T) {
 	for name, test := range map[string]struct {
 		spec string
@@ -112,6 +114,17 @@ func TestErrorsAreWhereTheyWereWritten(t *testing.T) {
 				`spec.kubernetesVersion: Invalid value: 1.37: must be a string, and YAML reads it as a number: write a version such as "v1.37.2"`,
 				`spec.loadBalancer.port: Invalid value: "high": must be a whole number`, "spec.nodes[0].colour: Invalid value: unknown field",
 				"spec.nodes[1].role: Invalid value: 1: must be a string", "spec.network.podCIDR", "spec.loadBalancer.address"}},
+		"two networks of one family": {"network: {machineCIDR: '10.9.0.0/24,10.9.1.0/24'}", []string{"spec.network.machineCIDR: Invalid value: \"10.9.0.0/24,10.9.1.0/24\": must be one network, or one of each family"}},
+		"a URL of another type":      {"components: {url: 5, sha256: {kubelet: " + sum + "}}", []string{"spec.components.url: Invalid value: 5: must be a string"}},
+		"sums of another type":       {"components: {url: 'https://a.example', sha256: 5}", []string{"spec.components.sha256: Invalid value: 5: must be a mapping"}},
+		"sums without a URL":         {"components: {dir: /a, sha256: {kubelet: " + sum + "}}", []string{"spec.components: Required value: url and sha256 go together"}},
+		"a folder and a URL":         {"components: {dir: /a, url: 'https://a.example'}", []string{"spec.components: Invalid value: has dir and url; use one of them"}},
+		"fewer pod ranges than nodes": {"network: {podCIDR: 10.8.0.0/22}, nodes: [{role: control-plane}, {role: control-plane}, {role: control-plane}, {role: worker}, {role: worker}, {role: etcd}]",
+			[]string{`spec.network.podCIDR: Invalid value: "10.8.0.0/22": has a /24 for the pods of 4 nodes, and there are 5; write a larger network, or fewer nodes (line 3)`}},
+		"as many":                           {"controlPlane: {kubelet: false}, network: {podCIDR: 10.8.0.0/22}, nodes: [{role: control-plane}, {role: worker}, {role: worker}, {role: worker}, {role: worker}]", nil},
+		"a long value":                      {"kubernetesVersion: " + strings.Repeat("a", 5000), []string{`spec.kubernetesVersion: Invalid value: "` + strings.Repeat("a", 100) + `"…: must be a version`}},
+		"keys with what a terminal obeys":   {`"a\e[31m\nb": 1`, []string{`spec.a\x1b[31m\nb: Invalid value: unknown field`}},
+		"leading zeros":                     {"kubernetesVersion: v01.37.2", []string{`"v01.37.2": must be a version`}},
 		"a name that is too long and wrong": {"nodes: [{role: control-plane, name: " + strings.Repeat("Long", 20) + "}]", []string{"spec.nodes[0].name: Too long"}},
 		"fields that belong elsewhere": {"machineCIDR: 10.0.0.0/24, port: 6443, role: worker, network: {kubelet: true, name: a}, nodes: [{role: control-plane, podCIDR: a, kind: b}]", []string{
 			"spec.machineCIDR: Invalid value: unknown field here; it belongs into spec.network", "spec.port: Invalid value: unknown field here; it belongs into spec.loadBalancer",

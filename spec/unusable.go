@@ -27,7 +27,11 @@ var unusable = []struct {
 // useless tells why nothing can have the addresses of a prefix, or is "".
 func useless(p netip.Prefix) string {
 	for _, u := range unusable {
-		if u.network.Overlaps(p) {
+		switch {
+		case !u.network.Overlaps(p):
+		case p.Bits() < u.network.Bits():
+			return fmt.Sprintf("has %s in it, which is %s", u.network, u.is)
+		default:
 			return fmt.Sprintf("lies in %s, which is %s", u.network, u.is)
 		}
 	}
