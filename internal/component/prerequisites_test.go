@@ -18,6 +18,7 @@ type freshHost struct {
 	golang    string // what Go says it is; none if empty
 	folder    bool   // it is in /usr/local/go, not on the PATH
 	apt, sudo bool
+	stuck     bool   // apt installs nothing
 	installed string // packages, by name
 	env       []string
 }
@@ -44,7 +45,8 @@ func (h freshHost) run(t *testing.T, args ...string) (code int, said, apt string
 	}
 	tool(true, filepath.Join(bin, "id"), "echo "+h.uid)
 	tool(h.sudo, filepath.Join(bin, "sudo"), `exec "$@"`)
-	tool(h.apt, filepath.Join(bin, "apt-get"), `echo "$*" >>`+log)
+	fails := map[bool]string{true: "; exit 100"}[h.stuck]
+	tool(h.apt, filepath.Join(bin, "apt-get"), `echo "$*" >>`+log+fails)
 	tool(h.apt, filepath.Join(bin, "dpkg-query"), `for p; do :; done; case " `+h.installed+` " in *" $p "*) printf installed;; *) exit 1;; esac`)
 	tool(h.golang != "" && !h.folder, filepath.Join(bin, "go"), "echo go"+h.golang)
 	tool(h.golang != "" && h.folder, filepath.Join(local, "bin/go"), "echo go"+h.golang)
@@ -85,7 +87,8 @@ func TestPrerequisites(t *testing.T) {
 		"NO_INSTALL, nothing lacks": {host: freshHost{uid: "0", golang: "1.26.6", apt: true, installed: all, env: []string{"NO_INSTALL=1"}}},
 		"no apt":                    {host: freshHost{uid: "0", golang: "1.26.6"}, code: 1, said: []string{"has no apt", "gcc", "mmdebstrap"}},
 		"no Go":                     {host: freshHost{uid: "0", apt: true, installed: all}, code: 1, said: []string{"Go 1.26.6 or newer is needed", "https://go.dev/dl"}},
-		"Debian 12's Go":            {host: freshHost{uid: "0", golang: "1.19.8", apt: true, installed: some}, code: 1, said: []string{"Go 1.26.6 or newer is needed", "is 1.19.8", "https://go.dev/dl"}, apt: install},
+		"Debian 12's Go":            {host: freshHost{uid: "0", golang: "1.19.8", apt: true, installed: some}, code: 1, said: []string{"Go 1.26.6 or newer is needed", "is 1.19.8", "https://go.dev/dl", "first in the PATH"}, apt: install},
+		"apt fails":                 {host: freshHost{uid: "0", golang: "1.26.6", apt: true, stuck: true, installed: some}, code: 1, said: []string{"error: they could not all be installed"}, apt: install},
 		"too old for one module":    {host: freshHost{uid: "0", golang: "1.26.5", apt: true, installed: all}, code: 1, said: []string{"is 1.26.5"}},
 	} {
 		t.Run(name, func(t *testing.T) {
