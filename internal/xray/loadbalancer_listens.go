@@ -7,7 +7,7 @@ import (
 	"github.com/haplane/haplane/internal/xray/evidence"
 )
 
-// lbListens compares where a load balancer listens with where clients ask. It speaks only of machines
+// lbListens compares where a load balancer listens with where clients ask. It fails only on machines
 // that have the clients' address, or to which something moves it: what stands before others may
 // lead to any port.
 func lbListens(s *Scene) []Finding {
@@ -18,15 +18,19 @@ func lbListens(s *Scene) []Finding {
 	return s.configured(func(b balancer) []Finding {
 		known := append(s.moved(b.machine), b.machine.Addresses...)
 		server := b.machine.Program(evidence.APIServer)
+		here := slices.Contains(known, target.Unmap())
+		expected, observed := "a frontend at "+s.Endpoint+", where kubeconfigs lead", "it listens at "+list(b.Frontends)
 		switch {
-		case !slices.Contains(known, target.Unmap()) || len(b.Frontends) == 0:
+		case len(b.Frontends) == 0 || !here && len(known) > 0:
 			return []Finding{b.at().skip("clients ask for %s, which is not known to come to %s", s.Endpoint, b.machine.Name)}
 		case server != nil && securePort(b.machine) == portOf(s.Endpoint):
 			return []Finding{b.at().skip("clients ask for %s, the port of the API server on %s itself", s.Endpoint, b.machine.Name)}
 		case b.listensTo(target.Unmap(), portOf(s.Endpoint)) || listensAt(b.machine, s.Endpoint):
 			return []Finding{b.at().pass("%s", s.Endpoint)}
+		case !here: // a folder tells no addresses
+			return []Finding{b.at().warn(expected, observed+": clients reach it only if something before it leads there")}
 		}
-		return []Finding{b.at().fail("a frontend at "+s.Endpoint+", where kubeconfigs lead", "it listens at "+list(b.Frontends))}
+		return []Finding{b.at().fail(expected, observed)}
 	})
 }
 

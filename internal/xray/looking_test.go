@@ -54,6 +54,13 @@ var lookingCases = []checkCase{
 		m.LoadBalancer = &evidence.LoadBalancer{Kind: evidence.HAProxy, Path: "/etc/haproxy/haproxy.cfg", Err: evidence.NotInCopy}
 		m.Unjudged = []evidence.Unjudged{{Source: "/etc/haproxy/haproxy.cfg", Why: evidence.NotInCopy}}
 	}},
+	{check: "evidence-complete", name: "a load balancer of something else", of: folderShared, status: Warn, node: "worker-1", says: "no server in /etc/haproxy/haproxy.cfg is known", change: func(e *evidence.Evidence) {
+		evidencetest.DropMachine(e, "lb-1")
+		evidencetest.Machine(e, "worker-1").Unbalancing = []string{"/etc/haproxy/haproxy.cfg"}
+	}},
+	{check: "evidence-complete", name: "a load balancer of something else beside that of the API", of: folderShared, status: Pass, change: func(e *evidence.Evidence) {
+		evidencetest.Machine(e, "worker-1").Unbalancing = []string{"/etc/nginx/nginx.conf"}
+	}},
 	{check: "evidence-complete", name: "kube-vip is the load balancer", of: folderShared, status: Pass, change: func(e *evidence.Evidence) {
 		evidencetest.DropMachine(e, "lb-1")
 		withKubeVIP(e, evidencetest.LoadBalancerAddress, "cp-1", "cp-2", "cp-3")

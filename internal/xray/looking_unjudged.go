@@ -47,6 +47,19 @@ func (s *Scene) gaps() string {
 	return "; evidence-complete names what was not looked at"
 }
 
+// unbalancing warns of configurations of load balancers that were read and in which no API server
+// was found, as long as the load balancer of the API was not seen.
+func (s *Scene) unbalancing() []Finding {
+	var out []Finding
+	for _, m := range s.Machines {
+		if len(s.balancers()) == 0 && len(m.Unbalancing) > 0 {
+			out = append(out, at{m.Name, m.Unbalancing[0]}.warn("the load balancer of the API", "no server in "+list(m.Unbalancing)+" is known as an API server, and so it was not judged").
+				fixed("If %s is the load balancer, copy all files that its configuration includes; if not, leave it out.", m.Name))
+		}
+	}
+	return out
+}
+
 // unseenInFolder: nobody copied the load balancer, as far as that can be done.
 func (s *Scene) unseenInFolder() []Finding {
 	if s.Used(evidence.Machines, evidence.API) || len(s.balancers()) > 0 || s.Endpoint == "" || loopback(s.Endpoint) || s.owner(s.Endpoint) != nil {

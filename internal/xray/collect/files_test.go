@@ -67,8 +67,8 @@ func TestHAProxyOfSeveralFiles(t *testing.T) {
 	if m.LoadBalancer == nil || len(m.LoadBalancer.Backends) != len(lb.Backends) || len(m.LoadBalancer.Frontends) != 1 {
 		t.Errorf("%+v", m.LoadBalancer)
 	}
-	if len(missing) != 1 || missing[0].Source != "/etc/haproxy/kubernetes-ca.crt" {
-		t.Errorf("missing %+v", missing)
+	if want := []evidence.Unjudged{{Source: "/etc/haproxy/kubernetes-ca.crt", Why: evidence.NotInCopy}}; len(missing) > 0 || !slices.Equal(m.Unjudged, want) {
+		t.Errorf("missing %+v, not judged %+v", missing, m.Unjudged)
 	}
 	if err := os.Remove(filepath.Join(f.dir, "etc/haproxy/a.cfg")); err != nil {
 		t.Fatal(err)

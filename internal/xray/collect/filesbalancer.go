@@ -2,6 +2,7 @@ package collect
 
 import (
 	"errors"
+	"io/fs"
 	"path"
 	"regexp"
 	"slices"
@@ -63,7 +64,9 @@ func (h *host) haproxy(p *located) *evidence.LoadBalancer {
 		h.balancing.sockets = append(h.balancing.sockets, p.on(socket))
 	}
 	for _, file := range config.CAFiles {
-		if !foreign(file) {
+		if _, err := h.stat(p.on(file), asPEM); errors.Is(err, fs.ErrNotExist) && h.machine.Way == evidence.Folder {
+			h.unjudged(file, evidence.NotInCopy) // often the configuration alone is copied
+		} else if !foreign(file) {
 			h.pem(p.place, file, true)
 		}
 	}

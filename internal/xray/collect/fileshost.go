@@ -57,6 +57,7 @@ func (h *host) interpret() {
 	}
 	h.usualFiles()
 	h.loadBalancer()
+	h.otherBalancers()
 	h.keepalived()
 	for _, p := range h.programs {
 		h.machine.Programs = append(h.machine.Programs, p.Program)

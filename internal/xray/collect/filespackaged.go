@@ -23,9 +23,12 @@ var (
 	etcdVariables = []string{"/etc/etcd.env", "/etc/etcd/etcd.conf", "/etc/default/etcd", "/etc/sysconfig/etcd", "/etc/etcd/etcd.env"}
 	etcdConfigs   = []string{"/etc/etcd/etcd.conf.yml", "/etc/etcd/etcd.conf.yaml", "/etc/etcd/etcd.yaml", "/etc/etcd/etcd.yml", "/etc/etcd/config.yaml", "/etc/etcd/config.yml"}
 
-	haproxyConfigs = []string{haproxyConfig, "/usr/local/etc/haproxy/haproxy.cfg"}
-	nginxConfigs   = []string{nginxConfig, "/usr/local/nginx/conf/nginx.conf", "/etc/kube-lb/conf/kube-lb.conf"}
+	haproxyConfigs = []string{haproxyConfig, "/usr/local/etc/haproxy/haproxy.cfg", "/etc/haproxy/*.cfg", haproxyFolder + "/*.cfg", "/opt/*/haproxy.cfg", "/opt/*/*/haproxy.cfg", "/srv/*/haproxy.cfg", "/root/*/haproxy.cfg", "/etc/*/haproxy.cfg", "/etc/*/*/haproxy.cfg"}
+	nginxConfigs   = []string{nginxConfig, "/usr/local/nginx/conf/nginx.conf", "/etc/kube-lb/conf/kube-lb.conf", "/opt/*/nginx.conf", "/opt/*/*/nginx.conf", "/srv/*/nginx.conf", "/root/*/nginx.conf", "/etc/*/nginx.conf", "/etc/*/*/nginx.conf"}
 )
+
+// haproxyFolder is read after haproxyConfig by RHEL's unit.
+const haproxyFolder = "/etc/haproxy/conf.d"
 
 // byConfiguration are the programs of a copy that has their configuration and nothing
 // that starts them: a container may.
@@ -45,13 +48,16 @@ func (h *host) byConfiguration(units []unit, found []located) []located {
 		{evidence.Nginx, "-c", nginxConfigs, func(p *located) bool { return h.nginx(p) != nil }},
 		{evidence.KeepalivedProgram, "-f", keepalivedConfigs[:1], func(*located) bool { return true }},
 	} {
-		for _, file := range try.files {
-			if named(slices.Concat(found, out), try.program) != nil || len(h.glob(file, asText)) == 0 {
-				continue
+		for _, file := range h.globs(try.files) {
+			if named(slices.Concat(found, out), try.program) != nil {
+				break
 			}
 			p := located{place: onHost, Program: evidence.Program{Name: try.program, From: evidence.FromConfiguration, Where: file, Argv: []string{try.program}}}
 			if try.flag != "" {
 				p.Argv = append(p.Argv, try.flag, file)
+			}
+			if file == haproxyConfig && len(h.glob(haproxyFolder+"/*.cfg", asText)) > 0 {
+				p.Argv = append(p.Argv, try.flag, haproxyFolder)
 			}
 			if try.is(&p) && h.unlessDisabled(p, units) {
 				out = append(out, p)
@@ -59,6 +65,32 @@ func (h *host) byConfiguration(units []unit, found []located) []located {
 		}
 	}
 	return out
+}
+
+// globs are the files of several patterns, each once.
+func (h *host) globs(patterns []string) []string {
+	var out []string
+	for _, pattern := range patterns {
+		for _, file := range h.glob(pattern, asText) {
+			if !slices.Contains(out, file) {
+				out = append(out, file)
+			}
+		}
+	}
+	return out
+}
+
+// otherBalancers notes the configurations of a copy in which no API server is balanced, as far as
+// can be seen: another file may, or a port that we do not take for an API server's.
+func (h *host) otherBalancers() {
+	if h.machine.Way != evidence.Folder || h.machine.LoadBalancer != nil {
+		return
+	}
+	for _, file := range h.globs(slices.Concat(haproxyConfigs, nginxConfigs)) {
+		if _, err := h.read(file, asBalancer); err == nil {
+			h.machine.Unbalancing = append(h.machine.Unbalancing, file)
+		}
+	}
 }
 
 // isEtcd tells a file of settings of etcd. Packages have one in which all is a comment.

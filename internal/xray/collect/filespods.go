@@ -2,6 +2,7 @@ package collect
 
 import (
 	"path"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -15,6 +16,7 @@ import (
 // runs the last by name (pkg/kubelet/config/file.go lists them into a store by
 // namespace and name): it is the one that counts.
 func (h *host) pods(folder string) []located {
+	h.idleManifests(folder)
 	var out []located
 	pods := map[string]string{} // to the file that has it
 	for _, file := range h.manifests(folder) {
@@ -38,6 +40,20 @@ func (h *host) pods(folder string) []located {
 	events := func(p located) int { return strings.Count(path.Base(p.pod), "events") }
 	slices.SortStableFunc(out, func(a, b located) int { return events(a) - events(b) }) // the cluster's etcd goes before one for events
 	return out
+}
+
+// idleManifests names what kubeadm's folder has where the kubelet reads another one, and that one
+// where a copy lacks it.
+func (h *host) idleManifests(folder string) {
+	if path.Clean(folder) == usualManifests || h.machine.Way != evidence.Folder {
+		return
+	}
+	if _, err := h.stat(path.Clean(folder), asStat); err != nil && strings.HasPrefix(folder, "/") {
+		h.unjudged(path.Clean(folder)+", the folder of static pods by the kubelet's configuration", evidence.NotInCopy)
+	}
+	for _, file := range h.manifests(usualManifests) {
+		h.unjudged(file, "no kubelet reads it, for its static pods are in "+path.Clean(folder))
+	}
 }
 
 // manifests are the files that the kubelet reads: all whose names do not begin with a
@@ -64,13 +80,19 @@ func (h *host) manifest(file string) *corev1.Pod {
 	}
 	pod, err := parse.Manifest(text)
 	if err == nil {
+		if parse.MoreDocuments(text) {
+			h.add(file, "several documents in one manifest: the kubelet reads the first alone", "Put each pod into a file of its own, in the same folder.")
+		}
 		return pod
 	}
-	if strings.Contains(text, "kind") || slices.Contains([]string{".yaml", ".yml", ".json", ".manifest"}, path.Ext(file)) {
+	if hasKind.MatchString(text) || slices.Contains([]string{".yaml", ".yml", ".json", ".manifest"}, path.Ext(file)) {
 		h.miss(file, err, "Mend the manifest, or move it out of the folder: the kubelet cannot read it either.")
 	}
 	return nil
 }
+
+// hasKind tells a manifest, whatever is wrong with it, from a note.
+var hasKind = regexp.MustCompile(`(?m)^[ \t{-]*["']?kind["']?[ \t]*:`)
 
 // podKey is the name by which the kubelet tells static pods apart.
 func podKey(pod *corev1.Pod, file string) string {

@@ -42,6 +42,10 @@ var manifestCases = []struct {
 		programs: []string{"etcd of etcd.yaml"},
 		doubles:  []evidence.Double{{Program: "etcd", Sources: []string{"/etc/kubernetes/manifests/etcd.yaml", "/etc/kubernetes/manifests/etcd2.yaml"}}}},
 	{name: "a wrapper", files: map[string]string{"x.yaml": podText("kube-apiserver", "/opt/start.sh")}, missing: []string{"x.yaml: by its name it runs kube-apiserver"}},
+	{name: "two pods in one file", files: map[string]string{"x.yaml": "---\n# both\n" + podText("etcd", "etcd") + "---\n" + podText("kube-scheduler", "kube-scheduler")},
+		programs: []string{"etcd of x.yaml"}, missing: []string{"x.yaml: several documents in one manifest"}},
+	{name: "one pod between lines", files: map[string]string{"x.yaml": "---\n# one\n" + podText("etcd", "etcd") + "---\n# that is all\n"}, programs: []string{"etcd of x.yaml"}},
+	{name: "a note on kinds", files: map[string]string{"README": "All kinds of pods lie here.\n"}},
 	{name: "another's pod", files: map[string]string{"x.yaml": podText("node-exporter", "/opt/start.sh")}},
 	{name: "no YAML", files: map[string]string{"x.manifest": "a: [b\n", "y.orig": "kind: Pod\n  a: b\n"}, missing: []string{"x.manifest: not a manifest: not YAML", "y.orig: not a manifest: not YAML"}},
 }
@@ -128,6 +132,14 @@ func TestUnitsOfFolders(t *testing.T) {
 		{name: "etcd's settings all comments", files: map[string]string{"/etc/default/etcd": "# ETCD_NAME=x\n"}, missing: 1},
 		{name: "nginx that docker runs", files: map[string]string{"/etc/nginx/nginx.conf": "stream { upstream kube_apiserver { server 10.0.0.1:6443; } server { listen 127.0.0.1:6443; proxy_pass kube_apiserver; } }"},
 			programs: []string{"configuration nginx"}, balanced: true},
+		{name: "HAProxy's folder without a unit", files: map[string]string{"/etc/haproxy/haproxy.cfg": "defaults\n  mode tcp\n", "/etc/haproxy/conf.d/api.cfg": haproxy}, programs: []string{"configuration haproxy"}, balanced: true},
+		{name: "HAProxy's folder alone", files: map[string]string{"/etc/haproxy/conf.d/api.cfg": haproxy}, programs: []string{"configuration haproxy"}, balanced: true},
+		{name: "HAProxy under another name", files: map[string]string{"/etc/haproxy/kubernetes.cfg": haproxy}, programs: []string{"configuration haproxy"}, balanced: true},
+		{name: "HAProxy of an image", files: map[string]string{"/usr/local/etc/haproxy/haproxy.cfg": haproxy}, programs: []string{"configuration haproxy"}, balanced: true},
+		{name: "HAProxy of a compose file", files: map[string]string{"/opt/lb/haproxy.cfg": haproxy}, programs: []string{"configuration haproxy"}, balanced: true},
+		{name: "HAProxy of something else", files: map[string]string{"/etc/haproxy/haproxy.cfg": "listen web\n bind :80\n server a 10.0.0.1:80\n"}, missing: 1},
+		{name: "HAProxy's configuration without its CA", files: map[string]string{"/etc/haproxy/haproxy.cfg": haproxy + " server b 10.0.0.2:6443 check ssl ca-file /etc/haproxy/ca.crt\n"}, programs: []string{"configuration haproxy"}, balanced: true,
+			unjudged: []string{"/etc/haproxy/ca.crt: not in the copy"}},
 		{name: "nginx of a web site", files: map[string]string{"/etc/nginx/nginx.conf": "http { server { listen 80; } }", "/etc/hostname": "a\n"}, missing: 1},
 		{name: "two units that are enabled", files: map[string]string{"/etc/systemd/system/kubelet.service": "[Service]\nExecStart=/usr/bin/kubelet\n", "/etc/systemd/system/kubelet-old.service": "[Service]\nExecStart=/opt/kubelet\n"},
 			programs: []string{"unit kubelet"}, doubles: 1},
@@ -163,5 +175,20 @@ func TestUnitsOfFolders(t *testing.T) {
 				t.Errorf("%+v, %+v, %+v", m.LoadBalancer, m.Doubles, missing)
 			}
 		})
+	}
+}
+
+// A folder that no kubelet reads is no evidence of what runs.
+func TestManifestsThatNoKubeletReads(t *testing.T) {
+	f := newTree(t)
+	f.write("/etc/systemd/system/kubelet.service", 0o644, "[Service]\nExecStart=/usr/bin/kubelet --pod-manifest-path=/etc/kubelet.d\n")
+	f.write("/etc/kubernetes/manifests/kube-apiserver.yaml", 0o600, podText("kube-apiserver", "kube-apiserver"))
+	m, _ := folderOf(t, f)
+	want := []evidence.Unjudged{
+		{Source: "/etc/kubelet.d, the folder of static pods by the kubelet's configuration", Why: evidence.NotInCopy},
+		{Source: "/etc/kubernetes/manifests/kube-apiserver.yaml", Why: "no kubelet reads it, for its static pods are in /etc/kubelet.d"},
+	}
+	if diff := cmp.Diff(want, m.Unjudged); diff != "" || m.Program(evidence.APIServer) != nil {
+		t.Errorf("%s%+v", diff, m.Programs)
 	}
 }

@@ -148,6 +148,9 @@ func named(all []located, name string) *located {
 	return nil
 }
 
+// usualManifests is kubeadm's folder of static pods.
+const usualManifests = "/etc/kubernetes/manifests"
+
 // rke2Manifests are the static pods of RKE2, which starts the kubelet itself.
 const rke2Manifests = "/var/lib/rancher/rke2/agent/pod-manifests"
 
@@ -164,7 +167,7 @@ func (h *host) manifestFolder(units []unit) string {
 	if path, ok := kubelet.Flag("pod-manifest-path"); ok {
 		return path
 	}
-	folder := "/etc/kubernetes/manifests"
+	folder := usualManifests
 	if h.machine.Way == evidence.Folder && len(argv) == 0 && len(h.glob(rke2Manifests+"/*", asText)) > 0 {
 		folder = rke2Manifests
 	}

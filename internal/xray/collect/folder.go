@@ -85,7 +85,7 @@ func copied(root *os.Root) (prefix string, ok bool) {
 		return slices.ContainsFunc(names, func(name string) bool { _, err := root.Stat(name); return err == nil })
 	}
 	switch {
-	case has("etc", "usr/lib/systemd", "lib/systemd", "var/lib"):
+	case has("etc", "usr/lib/systemd", "lib/systemd", "usr/local/etc", "opt", "var/lib"):
 		return "/", true
 	case has("manifests", "pki", "admin.conf", "kubelet.conf", "controller-manager.conf", "scheduler.conf"):
 		return "/etc/kubernetes/", true
@@ -105,7 +105,11 @@ func folderMachine(name string, root *os.Root, prefix string) (*evidence.Machine
 	h.machine.Hostname = h.hostname()
 	h.nodeFiles()
 	if m := h.machine; len(m.Programs)+len(m.Kubeconfigs)+len(m.Certificates)+len(h.missing) == 0 {
-		h.add(name, "nothing of a cluster is in it: no manifest, unit, kubeconfig, certificate or load balancer", folderFix)
+		text := "no manifest, unit, kubeconfig, certificate or load balancer"
+		if len(m.Unbalancing) > 0 {
+			text, m.Unbalancing = "no server in "+strings.Join(m.Unbalancing, ", ")+" is known as an API server", nil
+		}
+		h.add(name, "nothing of a cluster is in it: "+text, folderFix)
 	}
 	return h.machine, h.missing
 }

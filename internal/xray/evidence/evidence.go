@@ -101,6 +101,9 @@ type Machine struct {
 	// Unjudged is what was not looked at for a reason that is nobody's mistake: it is not in
 	// the copy, say.
 	Unjudged []Unjudged
+	// Unbalancing are configurations of load balancers in a copy of a machine in which no API
+	// server was recognised.
+	Unbalancing []string
 }
 
 // An Unjudged is a file, or something else, with why it was not looked at.

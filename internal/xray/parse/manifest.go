@@ -29,6 +29,24 @@ func Manifest(text string) (*corev1.Pod, error) {
 	return &pod, nil
 }
 
+var documentEnd = regexp.MustCompile(`(?m)^---([ \t].*)?$`)
+
+// MoreDocuments tells a manifest with something behind its first document: the kubelet reads that
+// one alone (tryDecodeSinglePod of pkg/kubelet/config makes JSON of it).
+func MoreDocuments(text string) bool {
+	n := 0
+	for _, document := range documentEnd.Split(strings.ReplaceAll(text, "\r\n", "\n"), -1) {
+		lines := slices.DeleteFunc(strings.Split(document, "\n"), func(line string) bool {
+			line = strings.TrimSpace(line)
+			return line == "" || line[0] == '#' || line == "..."
+		})
+		if len(lines) > 0 {
+			n++
+		}
+	}
+	return n > 1
+}
+
 // podGrace is how long a pod may take to end that does not say.
 const podGrace = 30 * time.Second
 
