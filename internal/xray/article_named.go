@@ -84,6 +84,23 @@ func (c serving) lacking(required []string) []string {
 	return out
 }
 
+// misnamed tells whether it is for certificates of --tls-sni-cert-key alone that names are lacking.
+func (c serving) misnamed(lacking []string) bool {
+	own := c
+	own.named = nil
+	return len(lacking) > 0 && len(own.lacking(names(lacking))) == 0
+}
+
+// names are those of lacking, without what is shown for them.
+func names(lacking []string) []string {
+	var out []string
+	for _, one := range lacking {
+		name, _, _ := strings.Cut(one, " (")
+		out = append(out, name)
+	}
+	return out
+}
+
 // isNamed tells whether what an API server showed is one of its named certificates: which it
 // shows depends on the name that was asked for.
 func isNamed(a Instance, cert evidence.Certificate) bool {

@@ -48,6 +48,9 @@ var namedCases = []checkCase{
 	{check: "serving-cert-names", name: "a name that the flag gives and the certificate lacks", status: Fail, node: "cp-2", says: "lacks kubernetes.default (for which it shows /etc/public.crt)",
 		change: forNames(evidencetest.CA, ":kubernetes.default", []string{publicName}, "cp-2")},
 	{check: "serving-cert-names", name: "any name of a domain", status: Pass, change: all(byName, forNames(evidencetest.OtherCA, "", []string{"*.example.org"}, everyServer...))},
+	{check: "serving-cert-names", name: "a name that the flag gives, and what helps", status: Fail, node: "cp-2", says: "Take these names from --tls-sni-cert-key of kube-apiserver on cp-2",
+		change: forNames(evidencetest.CA, ":kubernetes.default", []string{publicName}, "cp-2")},
+	{check: "serving-cert-names", name: "any name of a domain", status: Pass, change: all(byName, forNames(evidencetest.OtherCA, "", []string{"*.example.org"}, everyServer...))},
 	{check: "serving-cert-names", name: "an address in a certificate for names", status: Fail, node: "cp-2", says: "lacks 10.10.10.3", change: all(
 		withServingNames("cp-2", drop("10.10.10.3")), forNames(evidencetest.CA, "", []string{"10.10.10.3"}, "cp-2"))},
 	{check: "serving-cert-names", name: "an address that the flag gives", status: Pass, change: all(

@@ -84,6 +84,8 @@ func (s *Scene) judgeNames(c serving) Finding {
 	}
 	expected := list(required)
 	switch {
+	case len(wrong) == 1 && c.misnamed(missing):
+		return c.at.fail(expected, wrong[0]).fixed("Take these names from --tls-sni-cert-key of kube-apiserver on %s and restart it, or reissue the certificate that it shows with them.", c.at.node)
 	case len(wrong) > 0:
 		return c.at.fail(expected, strings.Join(wrong, "; "))
 	case len(missing) > 0:
