@@ -2,8 +2,10 @@ package xray
 
 import (
 	"cmp"
+	"fmt"
 	"maps"
 	"slices"
+	"strings"
 
 	"github.com/haplane/haplane/internal/xray/evidence"
 )
@@ -88,11 +90,34 @@ func (p placed) at() at { return at{p.machine.Name, p.path} }
 func certificatesOf(m *evidence.Machine) []placed {
 	var out []placed
 	for _, path := range slices.Sorted(maps.Keys(m.Certificates)) {
+		if forTokensAlone(m, path) {
+			continue
+		}
 		for i := range m.Certificates[path] {
 			out = append(out, placed{&m.Certificates[path][i], m, path, i})
 		}
 	}
 	return out
+}
+
+// forTokensAlone tells a file that flags name for tokens of service accounts only. Of certificates
+// in it API servers take the public keys: whoever signed them, they never end.
+func forTokensAlone(m *evidence.Machine, path string) bool {
+	found := false
+	for i := range m.Programs {
+		if strings.Contains(fmt.Sprint(m.Programs[i].Config, m.Programs[i].Variables), path) {
+			return false
+		}
+		for _, f := range m.Programs[i].Flags() {
+			switch named := strings.Contains(f.Value, path); {
+			case named && f.Name == "service-account-key-file" && f.Value == path:
+				found = true
+			case named:
+				return false
+			}
+		}
+	}
+	return found
 }
 
 // readable are the certificates of a file that could be read.

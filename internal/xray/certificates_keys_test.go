@@ -178,6 +178,11 @@ var serviceAccountCases = []checkCase{
 	{check: "service-account-key-equal", name: "no flag: the TLS key", of: inFolder(evidencetest.Kubeadm), status: Fail, node: "cp-1,cp-2,cp-3", says: "there is no --service-account-key-file", change: noKeyFile(true)},
 	{check: "service-account-key-equal", name: "no flag on one", of: inFolder(evidencetest.Kubeadm), status: Fail, node: "cp-2", says: "its own TLS key", change: all(
 		setFlag("cp-2", server, "service-account-key-file", ""), setFlag("cp-2", server, "service-account-signing-key-file", ""))},
+	{check: "service-account-key-own", name: "a certificate that signed itself", of: evidencetest.Kubeadm, status: Pass, says: "the key of nothing else", change: tokensByCertificate},
+	{check: "ca-expiry", name: "what is for tokens alone is no CA", of: evidencetest.Kubeadm, status: Pass, change: tokensByCertificate},
+	{check: "certificate-expiry", name: "what is for tokens alone does not end", of: evidencetest.Kubeadm, status: Pass, change: tokensByCertificate},
+	{check: "certificate-expiry", name: "what clients are verified by, too, does", of: evidencetest.Kubeadm, status: Fail, node: "cp-1,cp-2,cp-3", says: "tokens: ended", change: all(tokensByCertificate,
+		setFlags(server, "requestheader-client-ca-file", "/etc/kubernetes/pki/tokens.pem"))},
 	{check: "service-account-key-own", name: "the TLS certificate", of: evidencetest.Kubeadm, status: Warn, node: "cp-1,cp-2,cp-3", says: "names the TLS key of kube-apiserver", change: all(
 		setFlags(server, "service-account-key-file", "/etc/kubernetes/pki/apiserver.crt"), func(e *evidence.Evidence) {
 			for _, m := range e.Machines {
@@ -204,4 +209,19 @@ var serviceAccountCases = []checkCase{
 		}
 		e.Servers = e.Servers[:2]
 	}},
+}
+
+// tokensByCertificate has API servers take the key of a certificate that ended: the one is that
+// of a CA, as openssl req -x509 makes them, the other is not.
+func tokensByCertificate(e *evidence.Evidence) {
+	const path = "/etc/kubernetes/pki/tokens.pem"
+	for _, p := range evidencetest.Kubeadm().Machines {
+		if m := e.Machine(p.Name); m.Program(server) != nil {
+			evidencetest.SetFlag(m.Program(server), "service-account-key-file", path)
+			ca := evidencetest.Issue(evidencetest.Row{CommonName: "tokens", Key: "tokens", NotAfter: e.At.Add(-day)})
+			leaf := evidencetest.Issue(evidencetest.Row{CA: "kubernetes", CommonName: "tokens", Key: "tokens", NotAfter: e.At.Add(-day)})
+			evidencetest.SetCertificates(e, m.Name, path, ca, leaf)
+			m.Files[path] = evidence.File{Path: path, PublicKeys: []string{leaf.PublicKeyDigest()}}
+		}
+	}
 }

@@ -99,6 +99,9 @@ func (s *Scene) publicHalves(a Instance, path string) (ids []string, unseen stri
 	case f.Private:
 		return nil, path + " has a private key, and neither openssl on the machine nor a file beside it tells which"
 	}
+	if f.Path != "" {
+		return nil, path + " has no key that could be read"
+	}
 	return nil, cmp.Or(path, "its TLS key") + " was not seen"
 }
 
