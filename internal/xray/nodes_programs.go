@@ -111,12 +111,20 @@ func (s *Scene) proxyPod(n corev1.Node, example string) Finding {
 	}
 	expected := "a kube-proxy, as on " + example
 	switch {
+	case found == "" && elsewise(n):
+		return where.skip("no such pod, as DaemonSets for nodes with Linux have none here")
 	case found != "":
 		return where.fail(expected, found+" is not ready").fixed("See what kubectl --namespace=kube-system describe pod %s says.", found)
 	case !s.proxyInPods():
 		return where.skip("it was not looked into, and kube-proxy runs in no pod")
 	}
 	return where.warn(expected, "no such pod on the node").fixed("See whether the DaemonSet of kube-proxy leaves %s out on purpose: its nodeSelector, affinity and tolerations.", n.Name)
+}
+
+// elsewise tells nodes that the DaemonSet of kube-proxy is not for: Windows has one of its own, and
+// virtual ones have no network of theirs.
+func elsewise(n corev1.Node) bool {
+	return n.Labels[corev1.LabelOSStable] == "windows" || n.Labels["type"] == "virtual-kubelet" || n.Labels["eks.amazonaws.com/compute-type"] == "fargate"
 }
 
 func (s *Scene) proxyInPods() bool {

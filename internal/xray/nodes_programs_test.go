@@ -50,6 +50,9 @@ var programCases = []checkCase{
 	{check: "node-programs-run", name: "by its pods", of: apiOnlyKubeadm, status: Pass, says: "kube-proxy-worker-1 is ready"},
 	{check: "node-programs-run", name: "a pod that is not ready", of: apiOnlyKubeadm, status: Fail, node: "worker-1", says: "kube-proxy-worker-1 is not ready", change: unreadyProxy("worker-1")},
 	{check: "node-programs-run", name: "a node without a pod", of: apiOnlyKubeadm, status: Warn, node: "worker-1", says: "on purpose", change: dropPods(evidence.KubeProxy, "worker-1")},
+	{check: "node-programs-run", name: "a node with Windows", of: apiOnlyKubeadm, status: Skip, node: "worker-1", says: "nodes with Linux", change: all(dropPods(evidence.KubeProxy, "worker-1"), withNode("worker-1", func(n *corev1.Node) {
+		n.Labels[corev1.LabelOSStable] = "windows"
+	}))},
 	{check: "node-programs-run", name: "a node that is not Ready", of: apiOnlyKubeadm, status: Pass, change: all(unreadyProxy("worker-1"), withNode("worker-1", func(n *corev1.Node) {
 		n.Status.Conditions[0].Status = corev1.ConditionFalse
 	}))},

@@ -152,6 +152,43 @@ func metrics(available, reason string) func(*evidence.Evidence) {
 	}
 }
 
+// Webhooks as their makers install them, with two replicas, stop nothing that a cluster lives by.
+func TestWebhooksAsTheyAreInstalled(t *testing.T) {
+	not := func(key string, values ...string) *metav1.LabelSelector {
+		r := metav1.LabelSelectorRequirement{Key: key, Operator: metav1.LabelSelectorOpNotIn, Values: values}
+		if len(values) == 0 {
+			r.Operator, r.Values = metav1.LabelSelectorOpDoesNotExist, nil
+		}
+		return &metav1.LabelSelector{MatchExpressions: []metav1.LabelSelectorRequirement{r}}
+	}
+	with := func(w evidence.Webhook, namespaces, objects *metav1.LabelSelector, timeout time.Duration) evidence.Webhook {
+		w.Namespaces, w.Objects, w.Timeout = namespaces, objects, timeout
+		return w
+	}
+	for name, all := range map[string][]evidence.Webhook{
+		"cert-manager": {with(guarding("cert-manager.io/*/*", "acme.cert-manager.io/*/*"), not("cert-manager.io/disable-validation", "true"), nil, 30*time.Second)},
+		"gatekeeper": {changed(with(guarding("*/*", "/pods/exec", "/services/status"), exempt("policy"), nil, 3*time.Second), open),
+			with(guarding("/namespaces"), exempt("policy"), nil, 3*time.Second),
+			changed(with(guarding("*/*"), exempt("policy"), nil, time.Second), func(w *evidence.Webhook) { w.Kind, w.FailClosed = evidence.Mutating, false })},
+		"istio by namespace": {with(guarding("/pods"), &metav1.LabelSelector{MatchLabels: map[string]string{"istio-injection": "enabled"}}, not("sidecar.istio.io/inject", "false"), 10*time.Second)},
+		"istio by pod":       {with(guarding("/pods"), not("istio-injection"), &metav1.LabelSelector{MatchLabels: map[string]string{"sidecar.istio.io/inject": "true"}}, 10*time.Second)},
+		"linkerd":            {with(guarding("/pods", "/services"), exempt("kube-system", "cert-manager"), not("app"), 10*time.Second)},
+		"ingress-nginx":      {with(guarding("networking.k8s.io/ingresses"), nil, nil, 10*time.Second)},
+		"load balancers":     {with(guarding("/services"), nil, not("app", "webhook"), 10*time.Second)},
+		"kyverno itself":     {with(guarding("coordination.k8s.io/leases"), nil, &metav1.LabelSelector{MatchLabels: map[string]string{"app": "webhook"}}, 10*time.Second)},
+	} {
+		t.Run(name, func(t *testing.T) {
+			e := evidencetest.Healthy(spec.Shared)
+			webhooks(twoNodes, all...)(e)
+			serviceOf(func(b *evidence.Backing) { b.Selector = map[string]string{"app": "webhook"} })(e)
+			check, _ := Find("webhooks-fail-closed")
+			if f := check.findings(NewScene(e, Expectation{})); len(f) != 1 || f[0].Status != Pass {
+				t.Error(show(f))
+			}
+		})
+	}
+}
+
 // What is wrong with the way to all Services is one finding, however many webhooks there are.
 func TestNoWayToServicesIsSaidOnce(t *testing.T) {
 	e := evidencetest.Healthy(spec.Shared)
