@@ -27,8 +27,15 @@ func (d *decoder) members(n *yaml.Node, at *field.Path) []member {
 	}
 	s := splitter{visited: map[*yaml.Node]bool{}}
 	s.split(n, true)
-	for _, key := range s.wrong {
-		d.errs = append(d.errs, field.Invalid(at, shown(key), fmt.Sprintf("%s (line %d)", s.why[key], key.Line)))
+	for _, n := range s.unmerged {
+		path := below(at, "<<")
+		d.line(path, n)
+		d.errs = append(d.errs, field.Invalid(path, shown(n), "cannot be merged; write a mapping"))
+	}
+	for _, key := range s.unnamed {
+		path := below(at, "?")
+		d.line(path, key)
+		d.errs = append(d.errs, field.Invalid(path, shown(key), "cannot stand before a colon; write the name of a field"))
 	}
 	for _, m := range s.own {
 		add(m, true)
@@ -43,8 +50,8 @@ func (d *decoder) members(n *yaml.Node, at *field.Path) []member {
 // at once: what comes again has nothing new, and one may merge itself.
 type splitter struct {
 	own, merged []member
-	wrong       []*yaml.Node
-	why         map[*yaml.Node]string
+	unmerged    []*yaml.Node // no mappings, behind <<
+	unnamed     []*yaml.Node // no scalars, before a colon
 	visited     map[*yaml.Node]bool
 }
 
@@ -58,7 +65,7 @@ func (s *splitter) split(n *yaml.Node, top bool) {
 		key, value := target(n.Content[i]), n.Content[i+1]
 		switch {
 		case key.Kind != yaml.ScalarNode:
-			s.refuse(key, "cannot stand before a colon; write the name of a field")
+			s.unnamed = append(s.unnamed, key)
 		case key.Tag == "!!merge":
 			sources = append(sources, value)
 		case top:
@@ -83,17 +90,7 @@ func (s *splitter) merge(source *yaml.Node) {
 		if one = target(one); one.Kind == yaml.MappingNode {
 			s.split(one, false)
 		} else {
-			s.refuse(one, "cannot be merged (<<); write a mapping")
+			s.unmerged = append(s.unmerged, one)
 		}
 	}
-}
-
-func (s *splitter) refuse(n *yaml.Node, why string) {
-	if s.why == nil {
-		s.why = map[*yaml.Node]string{}
-	}
-	if s.why[n] == "" {
-		s.wrong = append(s.wrong, n)
-	}
-	s.why[n] = why
 }

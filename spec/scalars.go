@@ -27,6 +27,8 @@ func shown(n *yaml.Node) any {
 		return written("a mapping")
 	case n.Kind == yaml.SequenceNode:
 		return written("a list")
+	case n.Value == "" && null(n):
+		return written("null")
 	}
 	if _, isString := meaning(n).(string); isString {
 		return n.Value
