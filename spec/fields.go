@@ -28,7 +28,7 @@ func (d *decoder) value(n *yaml.Node, into, def reflect.Value, at *field.Path) {
 	n = target(n)
 	switch into.Kind() {
 	case reflect.Struct:
-		if d.is(n, yaml.MappingNode, "a mapping", at) {
+		if d.is(n, yaml.MappingNode, "a mapping; its fields: "+strings.Join(slices.Sorted(slices.Values(fieldsOf(into.Type()))), ", "), at) {
 			d.fields(n, into, def, at)
 		}
 	case reflect.Map:
@@ -36,7 +36,7 @@ func (d *decoder) value(n *yaml.Node, into, def reflect.Value, at *field.Path) {
 			d.entries(n, into, at)
 		}
 	case reflect.Slice:
-		if d.is(n, yaml.SequenceNode, "a list", at) {
+		if d.is(n, yaml.SequenceNode, "a list: "+lists[last(at)], at) {
 			d.items(n, into, def, at)
 		}
 	case reflect.Pointer:
@@ -54,6 +54,13 @@ func (d *decoder) line(at *field.Path, key *yaml.Node) {
 	if d.lines[at.String()] == 0 {
 		d.lines[at.String()] = key.Line
 	}
+}
+
+// lists are what an entry of a list looks like, by the name of the field.
+var lists = map[string]string{
+	"additionalPorts": "write [443], or a line with a dash for each",
+	"dnsNames":        "write [api.example.com], or a line with a dash for each",
+	"nodes":           "write [{role: control-plane}], or a line with a dash for each",
 }
 
 func (d *decoder) is(n *yaml.Node, kind yaml.Kind, want string, at *field.Path) bool {

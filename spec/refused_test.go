@@ -122,6 +122,8 @@ func TestErrorsAreWhereTheyWereWritten(t *testing.T) {
 		"fewer pod ranges than nodes": {"network: {podCIDR: 10.8.0.0/22}, nodes: [{role: control-plane}, {role: control-plane}, {role: control-plane}, {role: worker}, {role: worker}, {role: etcd}]",
 			[]string{`spec.network.podCIDR: Invalid value: "10.8.0.0/22": has a /24 for the pods of 4 nodes, and there are 5; write a larger network, or fewer nodes (line 3)`}},
 		"as many":                           {"controlPlane: {kubelet: false}, network: {podCIDR: 10.8.0.0/22}, nodes: [{role: control-plane}, {role: worker}, {role: worker}, {role: worker}, {role: worker}]", nil},
+		"other things than mappings":        {"nodes: [worker], loadBalancer: [443]", []string{`spec.nodes[0]: Invalid value: "worker": must be a mapping; its fields: address, name, role (line 3)`, "spec.loadBalancer: Invalid value: a list: must be a mapping; its fields: additionalPorts, address, dnsNames, port"}},
+		"lists without brackets":            {"loadBalancer: {additionalPorts: 443, dnsNames: a.example}", []string{"additionalPorts: Invalid value: 443: must be a list: write [443], or", "dnsNames: Invalid value: \"a.example\": must be a list: write [api.example.com]"}},
 		"a long value":                      {"kubernetesVersion: " + strings.Repeat("a", 5000), []string{`spec.kubernetesVersion: Invalid value: "` + strings.Repeat("a", 100) + `"…: must be a version`}},
 		"keys with what a terminal obeys":   {`"a\e[31m\nb": 1`, []string{`spec.a\x1b[31m\nb: Invalid value: unknown field`}},
 		"leading zeros":                     {"kubernetesVersion: v01.37.2", []string{`"v01.37.2": must be a version`}},
@@ -132,11 +134,11 @@ func TestErrorsAreWhereTheyWereWritten(t *testing.T) {
 			"spec.network.kubelet: Invalid value: unknown field here; it belongs into spec.controlPlane", "spec.network.name: Invalid value: unknown field; ", "spec.nodes[0].podCIDR: Invalid value: unknown field here", "spec.nodes[0].kind: Invalid value: unknown field; "}},
 		"a version without its v":       {"kubernetesVersion: 1.37.2", []string{`spec.kubernetesVersion: Invalid value: "1.37.2": write "v1.37.2"`}},
 		"an identity that nobody knows": {"identity: twin, endpointReconciler: none", []string{`spec.identity: Invalid value: "twin"`}},
-		"neither nodes nor a spec":      {"nodes: 5", []string{"spec.nodes: Invalid value: 5: must be a list"}},
+		"neither nodes nor a spec":      {"nodes: 5", []string{"spec.nodes: Invalid value: 5: must be a list: write [{role: control-plane}], or a line with a dash for each"}},
 	} {
 		t.Run(name, func(t *testing.T) { expect(t, problems(t, head+"spec: {"+test.spec+"}"), test.want...) })
 	}
-	expect(t, problems(t, head+"spec: 5"), "spec: Invalid value: 5: must be a mapping (line 3)")
+	expect(t, problems(t, head+"spec: 5"), "spec: Invalid value: 5: must be a mapping; its fields: components, controlPlane,")
 }
 
 // Default addresses move out of each other's way.
