@@ -81,7 +81,10 @@ func (s *Scene) healthCheckFaults(b balancer) []Finding {
 func (s *Scene) healthzCheck(b balancer) Finding {
 	observed := describe(b.Check) + ": it stays green while the API server is stopping"
 	servers := s.Instances(evidence.APIServer)
-	told := func(a Instance) bool { delay, err := duration(a, "shutdown-delay-duration", 0); return err != nil || delay > 0 }
+	told := func(a Instance) bool {
+		delay, err := duration(a, "shutdown-delay-duration", 0)
+		return err != nil || delay > 0
+	}
 	if len(servers) > 0 && !slices.ContainsFunc(servers, told) {
 		return b.at().warn(wantedCheck, observed)
 	}

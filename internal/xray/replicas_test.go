@@ -57,6 +57,8 @@ var replicaCases = []checkCase{
 	{check: "one-store", name: "events apart on all", status: Pass, says: "kept apart", change: all(setFlags(server, "etcd-servers-overrides", "/events#https://127.0.0.1:4001"),
 		setFlag("cp-1", server, "etcd-servers-overrides", "/events#https://10.10.10.11:4001"))},
 	{check: "one-store", name: "files", of: folderShared, status: Fail, node: "cp-2", says: "/elsewhere", change: setFlag("cp-2", server, "etcd-prefix", "/elsewhere")},
+	{check: "one-store", name: "files of another etcd beside it", of: folderShared, status: Warn, node: "cp-2", says: "4002", change: setFlag("cp-2", server, "etcd-servers", "https://127.0.0.1:4002")},
+	{check: "one-store", name: "files of an etcd elsewhere", of: folderShared, status: Pass, change: setFlag("cp-2", server, "etcd-servers", "https://10.10.10.12:2379")},
 
 	{check: "one-service-range", name: "healthy", status: Pass, says: "--service-cluster-ip-range: the same on cp-1, cp-2, cp-3"},
 	{check: "one-service-range", name: "another", status: Fail, node: "cp-2", says: "10.98.0.0/16", change: setFlag("cp-2", server, "service-cluster-ip-range", "10.98.0.0/16")},

@@ -115,6 +115,10 @@ func (s *Scene) noMember() string {
 		return "no etcd member answered"
 	case len(s.Instances(evidence.K3s)) > 0:
 		return "what k3s keeps its data in was not asked, for it does not say how"
+	case s.Used(evidence.Machines) && len(s.Instances(evidence.EtcdServer)) > 0:
+		return "no etcd member was asked, for nothing that was read says where they listen"
+	case s.Used(evidence.Machines):
+		return "no etcd member was found on the machines that were looked at"
 	}
 	return "no etcd member was asked, which is done over SSH"
 }

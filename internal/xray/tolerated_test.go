@@ -26,6 +26,12 @@ func memberStops(e *evidence.Evidence, node string) {
 	evidencetest.Server(e, node).Ready, evidencetest.Server(e, node).ReadyDetail = new(false), "etcd"
 }
 
+func noMemberAsked(e *evidence.Evidence) {
+	for _, m := range e.Machines {
+		m.Etcd = nil
+	}
+}
+
 // leaveNodes takes control-plane nodes out, as if there had never been more.
 func leaveNodes(names ...string) func(*evidence.Evidence) {
 	return func(e *evidence.Evidence) {
@@ -81,6 +87,12 @@ var toleratedCases = []checkCase{
 	{check: "failures-tolerated", name: "healthy etcd", status: Pass, says: "3 etcd members serving, quorum 2: 1 may fail", change: secondLB("keepalived")},
 	{check: "failures-tolerated", name: "a load balancer that is alone", status: Skip, says: "lb-1, the only load balancer, is a single point of failure, which lb-single-point judges"},
 	{check: "failures-tolerated", name: "through the API alone", of: apiOnlyShared, status: Skip, says: "it was not seen whether the API server of cp-1, cp-2, cp-3 serves"},
+	{check: "failures-tolerated", name: "members that were not asked", status: Skip, says: "nothing that was read says where they listen", change: noMemberAsked},
+	{check: "failures-tolerated", name: "no member on a machine", status: Skip, says: "no etcd member was found on the machines", change: changes(noMemberAsked, func(e *evidence.Evidence) {
+		for _, node := range []string{"cp-1", "cp-2", "cp-3"} {
+			evidencetest.DropProgram(e, node, evidence.EtcdServer)
+		}
+	})},
 	{check: "failures-tolerated", name: "API servers are pods", of: apiOnlyKubeadm, status: Skip, says: "no etcd member was asked, which is done over SSH"},
 	{check: "failures-tolerated", name: "files alone", of: folderShared, status: Skip, says: "seen only with"},
 	{check: "failures-tolerated", name: "an API server has stopped", status: Fail, says: "2 of 3 API servers serving: not cp-3; 1 may fail", change: apiServerStops},

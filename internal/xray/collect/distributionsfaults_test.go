@@ -77,6 +77,7 @@ var faults = []fault{
 		c.Node("control-plane-2").Copy(file, file+".bak")
 	}, "duplicate-programs", xray.Fail, "control-plane-2", nil},
 	{"kops", "one API server under another prefix", on("control-plane-3", "/etc/kubernetes/manifests/*", "--storage-backend=etcd3", "--etcd-prefix=/other"), "one-store", xray.Fail, "", nil},
+	{"kops", "one API server asks the etcd of events", on("control-plane-3", "/etc/kubernetes/manifests/*", "--etcd-servers=https://127.0.0.1:4001", "--etcd-servers=https://127.0.0.1:4002"), "one-store", xray.Warn, "", nil},
 	{"kops", "a certificate of another CA", reissue("control-plane-1", "/srv/kubernetes/kube-apiserver/server.crt", ofAnother), "chain-valid", xray.Fail, "control-plane-1", nil},
 	{"k0s", "one controller is missing in HAProxy", on("lb", haproxyCfg, "    server k0s-controller3 10.0.0.13:6443 check check-ssl verify none\n", ""), "lb-backends", xray.Fail, "lb", onMachines},
 	{"k0s", "a controller with a CA of its own", reissue("controller-2", evidencetest.K0sPKI+"ca.crt", func(r *evidencetest.Row) { r.Key = "another" }), "ca-equal", xray.Fail, "", onMachines},
