@@ -21,7 +21,7 @@ func lbListens(s *Scene) []Finding {
 		here := slices.Contains(known, target.Unmap())
 		expected, observed := "a frontend at "+s.Endpoint+", where kubeconfigs lead", "it listens at "+list(b.Frontends)
 		switch {
-		case len(b.Frontends) == 0 || !here && len(known) > 0:
+		case len(b.Frontends) == 0 || !here && (len(known) > 0 || !slices.ContainsFunc(b.Frontends, func(f string) bool { return !loopback(f) })):
 			return []Finding{b.at().skip("clients ask for %s, which is not known to come to %s", s.Endpoint, b.machine.Name)}
 		case server != nil && securePort(b.machine) == portOf(s.Endpoint):
 			return []Finding{b.at().skip("clients ask for %s, the port of the API server on %s itself", s.Endpoint, b.machine.Name)}

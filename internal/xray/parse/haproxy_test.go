@@ -154,7 +154,7 @@ func TestHAProxyServers(t *testing.T) {
 		{"the client's port", ":6443", "server a 10.0.0.1", evidence.Backend{Name: "a", Address: "10.0.0.1:6443"}},
 		{"the client's port with IPv6", ":6443", "server a [fd00::1]", evidence.Backend{Name: "a", Address: "[fd00::1]:6443"}},
 		{"an offset", ":443", "server a 10.0.0.1:+6000", evidence.Backend{Name: "a", Address: "10.0.0.1:6443"}},
-		{"of several ports", ":443,:6443", "server a 10.0.0.1", evidence.Backend{Name: "a", Address: "10.0.0.1"}},
+		{"of several ports", ":443,:8443", "server a 10.0.0.1", evidence.Backend{Name: "a", Address: "10.0.0.1"}},
 		{"a socket", ":6443", "server a unix@/run/a.sock", evidence.Backend{Name: "a", Address: "unix@/run/a.sock"}},
 		{"a template", ":6443", "server-template a 3 cp.example:6443 check", evidence.Backend{Name: "a", Address: "cp.example:6443", Checked: true}},
 		{"disabled", ":6443", "server a 10.0.0.1:6443 disabled", evidence.Backend{Name: "a", Address: "10.0.0.1:6443", Status: "MAINT"}},

@@ -1,6 +1,7 @@
 package parse
 
 import (
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -17,7 +18,9 @@ func bindAddresses(text string) []string {
 		case "*", "0.0.0.0", "::":
 			host = ""
 		}
-		out = append(out, joinHostPort(host, port))
+		for _, p := range ports(port) {
+			out = append(out, joinHostPort(host, p))
+		}
 	}
 	return out
 }
@@ -49,6 +52,33 @@ func mapped(address, port string) string {
 	}
 	return joinHostPort(host, strconv.Itoa(n+offset))
 }
+
+// portOfAPI is the port by which clients of the API come: the only one, or of several that of API
+// servers.
+func portOfAPI(addresses []string) string {
+	if port := onePort(addresses); port != "" || !slices.ContainsFunc(addresses, func(a string) bool { return strings.HasSuffix(a, apiPort) }) {
+		return port
+	}
+	return apiPort[1:]
+}
+
+// ports are those of a range, as far as it is short.
+func ports(text string) []string {
+	from, to, isRange := strings.Cut(text, "-")
+	first, err := strconv.Atoi(from)
+	last, lastErr := strconv.Atoi(to)
+	if !isRange || err != nil || lastErr != nil || last < first || last-first > maxPorts {
+		return []string{text}
+	}
+	var out []string
+	for n := first; n <= last; n++ {
+		out = append(out, strconv.Itoa(n))
+	}
+	return out
+}
+
+// maxPorts bounds what a range makes of a file.
+const maxPorts = 100
 
 // onePort is the port that all of the addresses have; "" where they differ.
 func onePort(addresses []string) string {

@@ -43,7 +43,7 @@ func (f *haproxyFile) likeness(p *proxy) int {
 // isOfAPI tells a section that listens on the port of the API, or whose port leads to that of
 // servers which have none of their own.
 func (p *proxy) isOfAPI(backend *proxy) bool {
-	port := onePort(p.binds)
+	port := portOfAPI(p.binds)
 	return slices.ContainsFunc(p.binds, func(a string) bool { return strings.HasSuffix(a, apiPort) }) ||
 		slices.ContainsFunc(backend.servers, func(s balanced) bool { return isPortless(s) && strings.HasSuffix(mapped(s.address, port), apiPort) })
 }

@@ -24,7 +24,7 @@ func (f *haproxyFile) loadBalancer(p *proxy, path string) *evidence.LoadBalancer
 		out.Frontends = append(out.Frontends, front.binds...)
 		out.ClientTimeout = shorter(out.ClientTimeout, front.timeouts["client"])
 	}
-	out.Backends = p.serversAt(onePort(out.Frontends))
+	out.Backends = p.serversAt(portOfAPI(out.Frontends))
 	out.Check.Kind = "none"
 	model := p.model()
 	if model == nil {

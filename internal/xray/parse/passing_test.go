@@ -152,3 +152,21 @@ func TestHAProxyLimits(t *testing.T) {
 		}
 	}
 }
+
+// A server without a port has that of the client: of several frontends, the API servers' one counts.
+func TestHAProxyOfSeveralPorts(t *testing.T) {
+	for binds, want := range map[string]string{
+		"bind :6443\n bind :8132\n":     "10.0.0.1:6443",
+		"bind :9443,:8132,:6443\n":      "10.0.0.1:6443",
+		"bind :6443-6445\n":             "10.0.0.1:6443",
+		"bind :8443\n":                  "10.0.0.1:8443",
+		"bind :8443\n bind :8132\n":     "10.0.0.1",
+		"bind :1-65535\n":               "10.0.0.1:1-65535",
+		"bind 10.0.0.9:443,:6443 tfo\n": "10.0.0.1:6443",
+	} {
+		lb := HAProxy("", "frontend f\n "+binds+" default_backend kube-apiserver\nbackend kube-apiserver\n server a 10.0.0.1\n").LoadBalancer
+		if lb == nil || lb.Backends[0].Address != want {
+			t.Errorf("%q: %+v, want %s", binds, lb, want)
+		}
+	}
+}
