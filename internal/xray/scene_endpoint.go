@@ -61,12 +61,16 @@ func (s *Scene) unowned(p poll) poll {
 // control-plane node use its own API server.
 func (s *Scene) votes() (abroad, home poll) {
 	abroad, home = poll{}, poll{}
+	advertisers := map[string]*evidence.Machine{}
 	for _, m := range s.Machines {
 		for _, p := range append(kubeconfigsOf(m, evidence.Kubelet, evidence.KubeProxy), adminConfigs(m)...) {
 			hostPort := HostPort(m.Kubeconfigs[p].Server)
+			if _, known := advertisers[hostPort]; !known {
+				advertisers[hostPort] = s.advertiser(hostPort)
+			}
 			switch where := m.Name + ":" + p; {
 			case hostPort == "" || loopback(hostPort):
-			case s.isHome(m, hostPort) || s.advertiser(hostPort) == m:
+			case s.isHome(m, hostPort) || advertisers[hostPort] == m:
 				home[hostPort] = append(home[hostPort], where)
 			default:
 				abroad[hostPort] = append(abroad[hostPort], where)

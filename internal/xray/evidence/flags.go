@@ -18,8 +18,10 @@ func (p *Program) normalises() bool {
 // Flags are those of the arguments in their order. A flag that has no value is "true",
 // as flag packages have it for booleans: these take none from the next argument, so that
 // a true or false after one is an argument of its own.
-func (p *Program) Flags() []Flag {
-	var out []Flag
+func (p *Program) Flags() []Flag { return slices.Collect(p.flags) }
+
+// flags yields them one by one: checks ask for single ones very often.
+func (p *Program) flags(yield func(Flag) bool) {
 	for i := 1; i < len(p.Argv); i++ {
 		text, ok := p.flag(p.Argv[i])
 		if !ok {
@@ -37,9 +39,10 @@ func (p *Program) Flags() []Flag {
 		default:
 			value = "true"
 		}
-		out = append(out, Flag{p.normal(name), value})
+		if !yield(Flag{p.normal(name), value}) {
+			return
+		}
 	}
-	return out
 }
 
 // flag is an argument without its dashes, if it is a flag; "-" is the end of them.
@@ -84,7 +87,7 @@ func (p *Program) Flag(name string) (string, bool) {
 // Values are all that a flag was given.
 func (p *Program) Values(name string) []string {
 	var out []string
-	for _, f := range p.Flags() {
+	for f := range p.flags {
 		if f.Name == name {
 			out = append(out, f.Value)
 		}
@@ -95,7 +98,7 @@ func (p *Program) Values(name string) []string {
 // FlagNames are those of the flags that are set, each once.
 func (p *Program) FlagNames() []string {
 	var out []string
-	for _, f := range p.Flags() {
+	for f := range p.flags {
 		if !slices.Contains(out, f.Name) {
 			out = append(out, f.Name)
 		}
