@@ -48,6 +48,7 @@ func TestDocuments(t *testing.T) {
 		"a key twice, and another":     {head + "spec:\n  identity: shared\n  identity: perNode\n  nodez: 1\n", []string{`spec.identity: Invalid value: key "identity" already set in line 4; remove one of the two (line 5)`, "spec.nodez"}},
 		"merged":                       {head + "spec:\n  nodes:\n  - &cp {role: control-plane, name: a}\n  - {<<: *cp, name: b}\n", nil},
 		"merged into itself":           {head + "spec:\n  network: &n {<<: *n, nat: 5}\n", []string{"spec.network.nat: Invalid value: 5: must be true or false"}},
+		"a flag twice":                 {head + "spec: {extraArgs: {etcd: {a: b, a: c}}}\n", []string{"spec.extraArgs[etcd][a]: Invalid value: key \"a\" already set in line 3"}},
 		"a number merged":              {head + "spec:\n  <<: 5\n", []string{"spec.<<: Invalid value: 5: cannot be merged; write a mapping (line 4)"}},
 		"nothing merged":               {head + "spec:\n  <<: [null, {identity: a}]\n", []string{"spec.<<: Invalid value: null: cannot be merged; write a mapping (line 4)", `spec.identity: Invalid value: "a"`}},
 		"merged ten times over":        {head + "spec: " + strings.Repeat("{<<: ", 10) + "{identity: a}" + strings.Repeat("}", 10), []string{`spec.identity: Invalid value: "a"`}},

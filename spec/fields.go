@@ -73,7 +73,7 @@ func (d *decoder) is(n *yaml.Node, kind yaml.Kind, want string, at *field.Path) 
 // fields fills in a struct.
 func (d *decoder) fields(n *yaml.Node, into, def reflect.Value, at *field.Path) {
 	names := fieldsOf(into.Type())
-	for _, m := range d.members(n, at) {
+	for _, m := range d.members(n, func(name string) *field.Path { return below(at, name) }) {
 		path := below(at, m.key.Value)
 		i := slices.Index(names, m.key.Value)
 		switch {
@@ -99,7 +99,7 @@ func fieldsOf(t reflect.Type) []string {
 // entries fills in a map, whose keys are strings.
 func (d *decoder) entries(n *yaml.Node, into reflect.Value, at *field.Path) {
 	into.Set(reflect.MakeMap(into.Type()))
-	for _, m := range d.members(n, at) {
+	for _, m := range d.members(n, at.Key) {
 		path := at.Key(m.key.Value)
 		d.line(path, m.key)
 		value := reflect.New(into.Type().Elem()).Elem()

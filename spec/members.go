@@ -10,15 +10,16 @@ import (
 // A member is a key of a mapping and its value.
 type member struct{ key, value *yaml.Node }
 
-// members are those of a mapping, then those of the mappings that it merges (<<).
-func (d *decoder) members(n *yaml.Node, at *field.Path) []member {
+// members are those of a mapping, then those of the mappings that it merges (<<). path is
+// where one of a name is.
+func (d *decoder) members(n *yaml.Node, path func(name string) *field.Path) []member {
 	seen := map[string]int{}
 	var out []member
 	add := func(m member, own bool) {
 		if first, ok := seen[m.key.Value]; ok && own {
-			path := below(at, m.key.Value)
-			d.line(path, m.key)
-			d.errs = append(d.errs, field.Invalid(path, field.OmitValueType{},
+			again := path(m.key.Value)
+			d.line(again, m.key)
+			d.errs = append(d.errs, field.Invalid(again, field.OmitValueType{},
 				fmt.Sprintf("key %q already set in line %d; remove one of the two", m.key.Value, first)))
 		} else if !ok {
 			seen[m.key.Value] = m.key.Line
@@ -28,14 +29,14 @@ func (d *decoder) members(n *yaml.Node, at *field.Path) []member {
 	s := splitter{visited: map[*yaml.Node]bool{}}
 	s.split(n, true)
 	for _, n := range s.unmerged {
-		path := below(at, "<<")
-		d.line(path, n)
-		d.errs = append(d.errs, field.Invalid(path, shown(n), "cannot be merged; write a mapping"))
+		here := path("<<")
+		d.line(here, n)
+		d.errs = append(d.errs, field.Invalid(here, shown(n), "cannot be merged; write a mapping"))
 	}
 	for _, key := range s.unnamed {
-		path := below(at, "?")
-		d.line(path, key)
-		d.errs = append(d.errs, field.Invalid(path, shown(key), "cannot stand before a colon; write the name of a field"))
+		here := path("?")
+		d.line(here, key)
+		d.errs = append(d.errs, field.Invalid(here, shown(key), "cannot stand before a colon; write the name of a field"))
 	}
 	for _, m := range s.own {
 		add(m, true)
