@@ -2,6 +2,7 @@ package render
 
 import (
 	"fmt"
+	"maps"
 	"path"
 	"slices"
 	"strings"
@@ -58,7 +59,8 @@ var networkOnly = slices.Concat(confined, []string{"CapabilityBoundingSet=CAP_NE
 	"ReadWritePaths=/run"}) // locks of iptables, and what flannel tells the CNI plugins
 
 // ownSecrets are the secrets of Kubernetes' programs on a machine, and secretPlaces folders
-// and files of others, of which none of the programs with users of their own needs any.
+// and files of others, of which none of the programs with users of their own needs any. In
+// ownData one of them has what is nobody else's to see.
 var (
 	ownSecrets = []string{
 		"admin.conf", "controller-manager.conf", "encryption.yaml", "flannel.conf", "haplane-agent.conf", "kube-proxy.conf", "kubelet.conf",
@@ -67,13 +69,20 @@ var (
 	}
 	secretPlaces = []string{"/etc/gshadow", "/etc/gshadow-", "/etc/shadow", "/etc/shadow-", "/etc/ssh", "/run/containerd", "/var/lib/containerd",
 		"/var/lib/haplane", "/var/lib/kubelet"}
+	ownData = map[string]string{"etcd": topology.EtcdDataDir, "kube-apiserver": path.Dir(topology.AuditLog)}
 )
 
 // asUser are the lines of a unit whose program runs as a user of its own.
 func (b *builder) asUser(s service) []string {
 	b.users = append(b.users, s.user)
+	places := slices.Clone(secretPlaces)
+	for _, owner := range slices.Sorted(maps.Keys(ownData)) {
+		if owner != s.user {
+			places = append(places, ownData[owner])
+		}
+	}
 	return slices.Concat([]string{"User=" + s.user, "Group=" + s.user}, confined, unprivileged, []string{
-		"InaccessiblePaths=-" + strings.Join(secretPlaces, " -"),
+		"InaccessiblePaths=-" + strings.Join(places, " -"),
 		"InaccessiblePaths=-" + strings.Join(hidden(s.argv), " -"),
 	})
 }

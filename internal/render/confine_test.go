@@ -108,6 +108,11 @@ func TestProgramsSeeTheirOwnSecrets(t *testing.T) {
 					hidden[strings.TrimPrefix(p, "-")] = true
 				}
 			}
+			for folder, owner := range map[string]string{"/var/lib/etcd": "etcd", "/var/log/kubernetes": "kube-apiserver"} {
+				if hidden[folder] != (program != owner) {
+					t.Errorf("%s is hidden: %v", folder, hidden[folder])
+				}
+			}
 			var got []string
 			for p, f := range files.Under(topology.KubernetesDir) {
 				if f.Secret() && !hidden[p] {

@@ -1,6 +1,7 @@
 package collect
 
 import (
+	"regexp"
 	"slices"
 	"strings"
 
@@ -80,14 +81,19 @@ func (h *host) globs(patterns []string) []string {
 	return out
 }
 
+var nginxStream = regexp.MustCompile(`\bstream\b`)
+
 // otherBalancers notes the configurations of a copy in which no API server is balanced, as far as
-// can be seen: another file may, or a port that we do not take for an API server's.
+// can be seen: another file may, or a port that we do not take for an API server's. TLS passes
+// nginx by its module stream alone: one without is a server of something else.
 func (h *host) otherBalancers() {
 	if h.machine.Way != evidence.Folder || h.machine.LoadBalancer != nil {
 		return
 	}
-	for _, file := range h.globs(slices.Concat(haproxyConfigs, nginxConfigs)) {
-		if _, err := h.read(file, asBalancer); err == nil {
+	haproxy := h.globs(haproxyConfigs)
+	for _, file := range slices.Concat(haproxy, h.globs(nginxConfigs)) {
+		text, err := h.read(file, asBalancer)
+		if err == nil && (slices.Contains(haproxy, file) || nginxStream.MatchString(text)) {
 			h.machine.Unbalancing = append(h.machine.Unbalancing, file)
 		}
 	}
