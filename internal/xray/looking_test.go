@@ -44,6 +44,23 @@ var lookingCases = []checkCase{
 	{check: "evidence-complete", name: "a unit is disabled", of: folderShared, status: Warn, node: "lb-1", says: "haproxy.service is not enabled", change: func(e *evidence.Evidence) {
 		evidencetest.Machine(e, "lb-1").Unjudged = []evidence.Unjudged{{Source: "/etc/haproxy/haproxy.cfg", Why: "haproxy.service is not enabled"}}
 	}},
+	{check: "evidence-complete", name: "etcd elsewhere, and nobody looked there", of: etcdElsewhere, status: Skip, says: "etcd at 10.10.10.31, 10.10.10.32, 10.10.10.33, which API servers or other members name", change: func(e *evidence.Evidence) {
+		for _, name := range []string{"etcd-1", "etcd-2", "etcd-3"} {
+			evidencetest.DropMachine(e, name)
+		}
+	}},
+	{check: "evidence-complete", name: "a member that others name", of: folderShared, status: Skip, says: "etcd at 10.10.10.19,", change: setFlag("cp-1", evidence.EtcdServer, "initial-cluster", "cp-1=https://10.10.10.11:2380,cp-9=https://10.10.10.19:2380")},
+	{check: "evidence-complete", name: "no etcd beside an API server", of: folderShared, status: Skip, says: "the API server of cp-3 asks on its own machine was not seen there", change: func(e *evidence.Evidence) {
+		evidencetest.DropProgram(e, "cp-3", evidence.EtcdServer)
+	}},
+	{check: "evidence-complete", name: "no scheduler anywhere", of: folderShared, status: Warn, says: "none on any machine", change: func(e *evidence.Evidence) {
+		for _, name := range []string{"cp-1", "cp-2", "cp-3"} {
+			evidencetest.DropProgram(e, name, evidence.Scheduler)
+		}
+	}},
+	{check: "evidence-complete", name: "files of an API server that was not seen", of: folderShared, status: Warn, node: "cp-3", says: "cp-3 was not judged as a control-plane node", change: func(e *evidence.Evidence) {
+		evidencetest.DropProgram(e, "cp-3", evidence.APIServer)
+	}},
 	{check: "evidence-complete", name: "no API server", of: folderShared, status: Error, says: "no API server was seen on 2 machines", change: func(e *evidence.Evidence) {
 		for _, name := range []string{"cp-1", "cp-2", "cp-3"} {
 			evidencetest.DropMachine(e, name)

@@ -88,16 +88,42 @@ func lookAlike(name string) string {
 	return ""
 }
 
+// A suspect is a manifest or unit with a name like that of a program, such as kube-apiserver-ha.
+type suspect struct{ file, like string }
+
 // unrecognised notes a manifest or unit that by its names runs a program of a cluster,
-// where no such was found in its command.
+// where no such was found in its command. Of names that are only like one it is noted
+// until all programs of the machine are known.
 func (h *host) unrecognised(file string, found []evidence.Program, names ...string) {
+	is := func(like string) bool {
+		return slices.ContainsFunc(found, func(p evidence.Program) bool { return p.Name == like || like == "hyperkube" })
+	}
 	for _, name := range names {
-		like := lookAlike(name)
-		is := func(p evidence.Program) bool { return p.Name == like || like == "hyperkube" }
-		if like != "" && !slices.ContainsFunc(found, is) {
-			h.add(file, "by its name it runs "+like+", but its command does not show how: its flags were not seen, and not judged",
-				"Look into it by hand, or let it start "+like+" by its own name, with its flags.")
+		if like := lookAlike(name); like != "" && !is(like) {
+			h.notShown(suspect{file, like})
 			return
+		}
+	}
+	for _, name := range names {
+		for _, like := range single[:3] {
+			if strings.HasPrefix(name, like+"-") && !is(like) {
+				h.suspects = append(h.suspects, suspect{file, like})
+			}
+		}
+	}
+}
+
+func (h *host) notShown(s suspect) {
+	h.add(s.file, "by its name it runs "+s.like+", but its command does not show how: its flags were not seen, and not judged",
+		"Look into it by hand, or let it start "+s.like+" by its own name, with its flags.")
+}
+
+// unrecognisedSuspects are those whose program nothing else on the machine runs: beside one
+// that does they may be for anything.
+func (h *host) unrecognisedSuspects(found []located) {
+	for _, s := range h.suspects {
+		if named(found, s.like) == nil {
+			h.notShown(s)
 		}
 	}
 }

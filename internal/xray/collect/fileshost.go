@@ -21,6 +21,7 @@ type host struct {
 	programs  []located
 	trusts    map[string]trust // by kubeconfig
 	balancing balancing
+	suspects  []suspect
 }
 
 // A process is one of a program of the cluster.

@@ -35,7 +35,8 @@ func (h *host) pods(folder string) []located {
 		for _, p := range found {
 			out = append(out, located{Program: p, place: place{on: on}, pod: key})
 		}
-		h.unrecognised(file, found, podLooksLike(pod)...)
+		called, _, _ := strings.Cut(path.Base(file), ".")
+		h.unrecognised(file, found, append(podLooksLike(pod), called)...)
 	}
 	events := func(p located) int { return strings.Count(path.Base(p.pod), "events") }
 	slices.SortStableFunc(out, func(a, b located) int { return events(a) - events(b) }) // the cluster's etcd goes before one for events

@@ -47,7 +47,9 @@ func (h *host) findPrograms() []located {
 			out = append(out, *pod)
 		}
 	}
-	return append(out, h.byConfiguration(units, out)...)
+	out = append(out, h.byConfiguration(units, out)...)
+	h.unrecognisedSuspects(out)
+	return out
 }
 
 // names are the programs of a machine, each once.
