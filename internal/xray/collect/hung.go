@@ -22,18 +22,23 @@ type silence struct{ lasted time.Duration }
 
 func (s silence) Error() string { return fmt.Sprintf("no answer within %s", s.lasted) }
 
-// A listener gives up on a server that has said nothing at all to any request. It counts
-// from when a request is sent: a credential plugin may take its time before.
+// A listener gives up on a server that has said nothing at all to any request, once: what
+// would be sent afterwards is not. It counts from when a request is sent: a credential plugin
+// may take its time before.
 type listener struct {
-	limit time.Duration
-	heard atomic.Bool
+	limit         time.Duration
+	heard, gaveUp atomic.Bool
 }
 
 func (l *listener) wrap(next http.RoundTripper) http.RoundTripper {
 	return roundTripper(func(r *http.Request) (*http.Response, error) {
+		if l.gaveUp.Load() && !l.heard.Load() {
+			return nil, silence{l.limit}
+		}
 		ctx, giveUp := context.WithCancelCause(r.Context())
 		timer := time.AfterFunc(l.limit, func() {
 			if !l.heard.Load() {
+				l.gaveUp.Store(true)
 				giveUp(silence{l.limit})
 			}
 		})

@@ -5,9 +5,11 @@ import (
 	"net"
 	"net/http/httptest"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
+	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/rest"
 )
 
@@ -68,6 +70,47 @@ func TestAPIThatHangsIsNotWaitedFor(t *testing.T) {
 	_, err = client.Get(config.Host + "/version")
 	if kindOf(err) != silent || !strings.Contains(silent.tell(err, time.Hour), "no answer within 50ms") || !strings.Contains(silent.fix(look{}, "demo"), "says nothing") {
 		t.Errorf("%v, kind %d", err, kindOf(err))
+	}
+}
+
+// One that was given up is not asked again: each request would take as long once more.
+func TestAPIThatHangsIsAskedOnce(t *testing.T) {
+	server, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var accepted atomic.Int32
+	var open []net.Conn // closed at the end only
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		for {
+			c, err := server.Accept()
+			if err != nil {
+				return
+			}
+			accepted.Add(1)
+			open = append(open, c)
+		}
+	}()
+	config := &rest.Config{Host: "https://" + server.Addr().String(), TLSClientConfig: rest.TLSClientConfig{Insecure: true}}
+	config.Wrap((&listener{limit: 50 * time.Millisecond}).wrap)
+	client, err := kubernetes.NewForConfig(config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 3 { // each is two requests
+		if _, err := serviceCIDRs(t.Context(), client); kindOf(err) != silent {
+			t.Errorf("%v, kind %d", err, kindOf(err))
+		}
+	}
+	_ = server.Close()
+	<-done
+	for _, c := range open {
+		_ = c.Close()
+	}
+	if n := accepted.Load(); n != 1 {
+		t.Errorf("%d connections, want 1", n)
 	}
 }
 
