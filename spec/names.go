@@ -30,7 +30,7 @@ func CertificateNames(domain string) []string {
 func checkDNSNames(at *field.Path, s *Spec) field.ErrorList {
 	var errs field.ErrorList
 	for i, name := range s.LoadBalancer.DNSNames {
-		problem := dnsName(name)
+		problem := dnsName(name, "api.example.com")
 		switch first := slices.Index(s.LoadBalancer.DNSNames, name); {
 		case problem != "":
 		case slices.Contains(CertificateNames(s.Network.DNSDomain), name):
@@ -47,7 +47,7 @@ func checkDNSNames(at *field.Path, s *Spec) field.ErrorList {
 }
 
 func checkDomain(at *field.Path, name string) field.ErrorList {
-	if problem := dnsName(name); problem != "" {
+	if problem := dnsName(name, DefaultDNSDomain); problem != "" {
 		return field.ErrorList{field.Invalid(at, name, problem)}
 	}
 	return nil
@@ -56,13 +56,13 @@ func checkDomain(at *field.Path, name string) field.ErrorList {
 var endsInNumber = regexp.MustCompile(`(^|\.)[0-9]+$`)
 
 // dnsName tells why a text is no DNS name that others resolve, or is "".
-func dnsName(name string) string {
+func dnsName(name, example string) string {
 	_, noAddress := netip.ParseAddr(name)
 	switch {
 	case noAddress == nil || endsInNumber.MatchString(name):
-		return "is an IP address or looks like one; write a DNS name such as \"api.example.com\""
+		return fmt.Sprintf("is an IP address or looks like one; write a DNS name such as %q", example)
 	case strings.Contains(name, "*"):
-		return "is a wildcard; write each name, such as \"api.example.com\""
+		return fmt.Sprintf("is a wildcard; write each name in full, such as %q", example)
 	case name == localhost || strings.HasSuffix(name, "."+localhost):
 		return "is the machine itself wherever it is asked for; write another name"
 	}

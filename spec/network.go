@@ -59,8 +59,12 @@ func checkNetwork(at *field.Path, n Network, r *reading) field.ErrorList {
 // podNetwork is the prefix length of the range that each Kubernetes node has for its pods, by family.
 var podNetwork = map[string]int{"IPv4": 24, "IPv6": 64}
 
-// checkPodCIDR wants a range for the pods of each node: a node without is never ready.
+// checkPodCIDR wants a range for the pods of each node: a node without is never ready. Where
+// nodes have no addresses either, they are too many, and the default is not to blame.
 func checkPodCIDR(at *field.Path, s *Spec, r *reading) field.ErrorList {
+	if !r.wrote(at) && slices.ContainsFunc(s.Nodes, func(n Node) bool { return n.Address == "" && namePrefix[n.Role] != "" }) {
+		return nil
+	}
 	nodes := len(s.nodesOf(RoleWorker))
 	if *s.ControlPlane.Kubelet {
 		nodes += len(s.nodesOf(RoleControlPlane))
