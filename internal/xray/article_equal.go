@@ -1,6 +1,7 @@
 package xray
 
 import (
+	"encoding/json"
 	"fmt"
 	"maps"
 	"slices"
@@ -33,8 +34,9 @@ var leaderElection = []string{"leader-elect", "leader-elect-lease-duration", "le
 	"leader-elect-resource-lock", "leader-elect-resource-name", "leader-elect-resource-namespace", "leaderElection"}
 
 // uncompared are settings that are compared of no program: how much is logged
-// changes nothing, and feature gates have a check of their own.
-var uncompared = []string{"v", "vmodule", "feature-gates", "featureGates"}
+// changes nothing, feature gates have a check of their own, and what form a configuration
+// file has is no setting.
+var uncompared = []string{"v", "vmodule", "feature-gates", "featureGates", "apiVersion", "kind"}
 
 // unordered are lists whose order means nothing.
 var unordered = []string{"enable-admission-plugins", "disable-admission-plugins", "controllers", "runtime-config", "tls-cipher-suites"}
@@ -109,7 +111,7 @@ func (s *Scene) settings(p Instance) map[string]string {
 		out = map[string]string{}
 	}
 	for name, v := range p.Config {
-		out[name] = fmt.Sprint(v) // which sorts maps by key
+		out[name] = flow(v)
 	}
 	for _, name := range p.FlagNames() {
 		v := p.Values(name)
@@ -119,6 +121,20 @@ func (s *Scene) settings(p Instance) map[string]string {
 		out[name] = strings.Join(v, ",")
 	}
 	return out
+}
+
+// flow is a setting as a line of YAML, with the keys in order.
+func flow(v any) string {
+	switch v.(type) {
+	case map[string]any, []any:
+		var out strings.Builder
+		e := json.NewEncoder(&out)
+		e.SetEscapeHTML(false)
+		if e.Encode(v) == nil {
+			return strings.TrimSpace(out.String())
+		}
+	}
+	return fmt.Sprint(v)
 }
 
 // canonical is a value as programs understand it: durations and switches have several forms.

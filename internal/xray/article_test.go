@@ -201,6 +201,12 @@ var equalCases = []checkCase{
 			evidencetest.Program(e, name, scheduler).Config = map[string]any{"parallelism": 16 + 16*(i%2), "leaderElection": map[string]any{"leaderElect": i > 0}}
 		}
 	}},
+	{check: "equal-on-all-nodes", name: "nested settings in a line", status: Warn, node: "cp-2", says: `{"kubeconfig":"/x"}`, change: func(e *evidence.Evidence) {
+		evidencetest.Program(e, "cp-2", scheduler).Config = map[string]any{"clientConnection": map[string]any{"kubeconfig": "/x"}}
+	}},
+	{check: "equal-on-all-nodes", name: "a configuration without a setting", status: Pass, change: func(e *evidence.Evidence) {
+		evidencetest.Program(e, "cp-2", scheduler).Config = map[string]any{"apiVersion": "kubescheduler.config.k8s.io/v1", "kind": "KubeSchedulerConfiguration"}
+	}},
 	{check: "equal-on-all-nodes", name: "etcd's quota differs", status: Warn, node: "cp-2", says: "etcd quota-backend-bytes", change: setFlag("cp-2", evidence.EtcdServer, "quota-backend-bytes", "1")},
 	{check: "equal-on-all-nodes", name: "each listens on its own address", status: Pass, change: all(setFlag("cp-1", server, "bind-address", "10.10.10.11"),
 		setFlag("cp-2", server, "bind-address", "10.10.10.12"), setFlag("cp-3", server, "bind-address", "10.10.10.13"))},
