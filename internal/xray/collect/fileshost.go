@@ -100,7 +100,24 @@ func (h *host) miss(source string, err error, fix string) {
 	if errors.Is(err, fs.ErrNotExist) {
 		text = "no such file"
 	}
-	h.add(source, strings.TrimSpace(text), fix)
+	h.add(source, strings.TrimSpace(text), h.remedy(err, fix))
+}
+
+// remedy is the fix for a file that cannot be read: nobody logs in to a copy, and no login
+// helps where there is no file.
+func (h *host) remedy(err error, fix string) string {
+	gone, copied := errors.Is(err, fs.ErrNotExist), h.machine.Way == evidence.Folder
+	switch {
+	case fix != readAsRoot && fix != putBack:
+		return fix
+	case gone && copied:
+		return copyToo
+	case gone:
+		return putBack
+	case copied:
+		return copyItself
+	}
+	return fix
 }
 
 // namedKey tells a private key by its file's name.

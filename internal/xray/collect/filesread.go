@@ -14,6 +14,8 @@ import (
 const (
 	readAsRoot = "Let the user that logs in read it, or log in as root."
 	putBack    = "Put the file back: what names it does not start again without it."
+	copyToo    = "Copy the file as well, or put it back on the machine where it is gone: what names it does not start again without it."
+	copyItself = "Copy the file itself, readable for whoever looks, and look again."
 )
 
 // onHost notes where the file of a container is on the machine.

@@ -1,6 +1,7 @@
 package collect
 
 import (
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -198,5 +199,30 @@ func TestCopiesOfEtcKubernetesAlone(t *testing.T) {
 		if check == "evidence-complete" && (status[xray.Warn] < 4 || status[xray.Pass] > 0) {
 			t.Errorf("what is not in the copy is not named: %v", status)
 		}
+	}
+}
+
+// Nobody logs in to a copy, and no login helps where there is no file.
+func TestWhatHelpsWhereAFileIsNotRead(t *testing.T) {
+	for name, test := range map[string]struct {
+		way  evidence.Way
+		err  error
+		fix  string
+		want string
+	}{
+		"a copy without the file":      {evidence.Folder, fs.ErrNotExist, readAsRoot, copyToo},
+		"a copy without a certificate": {evidence.Folder, fs.ErrNotExist, putBack, copyToo},
+		"a copy that nobody may read":  {evidence.Folder, fs.ErrPermission, readAsRoot, copyItself},
+		"a copy with a link out of it": {evidence.Folder, errLeadsOut, putBack, copyItself},
+		"a machine without the file":   {evidence.Machines, fs.ErrNotExist, readAsRoot, putBack},
+		"a file of root":               {evidence.Machines, fs.ErrPermission, readAsRoot, readAsRoot},
+		"another fix":                  {evidence.Folder, fs.ErrNotExist, "Mend it.", "Mend it."},
+	} {
+		t.Run(name, func(t *testing.T) {
+			h := newHost("cp-1", test.way, nil)
+			if h.miss("/etc/x", test.err, test.fix); len(h.missing) != 1 || h.missing[0].Fix != test.want {
+				t.Errorf("%+v, want %q", h.missing, test.want)
+			}
+		})
 	}
 }
