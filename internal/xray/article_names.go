@@ -87,13 +87,22 @@ func (s *Scene) judgeNames(c serving) Finding {
 	case len(wrong) == 1 && c.misnamed(missing):
 		return c.at.fail(expected, wrong[0]).fixed("Take these names from --tls-sni-cert-key of kube-apiserver on %s and restart it, or reissue the certificate that it shows with them.", c.at.node)
 	case len(wrong) > 0:
-		return c.at.fail(expected, strings.Join(wrong, "; "))
+		return s.alsoNamed(c.at.fail(expected, strings.Join(wrong, "; ")))
 	case len(missing) > 0:
-		return c.at.warn(expected, "lacks "+list(missing)+", by which nobody was seen to ask: a client that does will not trust it")
+		return s.alsoNamed(c.at.warn(expected, "lacks "+list(missing)+", by which nobody was seen to ask: a client that does will not trust it"))
 	case len(strange) > 0:
 		return c.at.warn(expected, "has "+list(strange)+" as well, which belongs to nothing that was seen")
 	}
 	return c.at.judge(true, Fail, expected, list(c.cert.Names()))
+}
+
+// alsoNamed is what helps where each node has its own certificate: the names that it has are
+// asked for, too, by whatever was not seen.
+func (s *Scene) alsoNamed(f Finding) Finding {
+	if id := s.ExpectedIdentity(); id == spec.Shared || id == spec.SharedCertificate {
+		return f
+	}
+	return f.fixed("Reissue the node's certificate with these names as well as those that it has; kube-apiserver loads it within a minute, one before 1.17 when it is restarted.")
 }
 
 // isCustomary tells a name that a certificate has by custom, and that no kubeconfig names.

@@ -1,6 +1,7 @@
 package xray
 
 import (
+	"cmp"
 	"fmt"
 	"iter"
 	"maps"
@@ -108,8 +109,10 @@ func (s *Scene) identityAt(m *evidence.Machine) spec.Identity {
 // each; both are sound, and a mixture is a renewal that was not finished.
 func servingCertShared(s *Scene) []Finding {
 	var all, named []said
+	foreign := map[at]bool{}
 	for _, c := range s.servings() {
 		if print := c.cert.Fingerprint(); print != "" && c.machine != nil {
+			foreign[c.at] = len(without(s.ownName(c.machine), c.cert.Names())) > 0
 			all = append(all, said{c.at, print, fmt.Sprintf("SHA-256 %.16s", print)})
 		}
 	}
@@ -118,9 +121,9 @@ func servingCertShared(s *Scene) []Finding {
 			named = append(named, said{c.at(), c.Fingerprint(), fmt.Sprintf("SHA-256 %.16s", c.Fingerprint())})
 		}
 	}
-	out := s.oneOrEachItsOwn("the serving certificate", all)
+	out := s.oneOrEachItsOwn("the serving certificate", all, foreign)
 	for path, of := range bySource(named) {
-		out = append(out, s.oneOrEachItsOwn("the certificate of --tls-sni-cert-key="+path, of)...)
+		out = append(out, s.oneOrEachItsOwn("the certificate of --tls-sni-cert-key="+path, of, nil)...)
 	}
 	return out
 }
@@ -139,7 +142,9 @@ func bySource(all []said) iter.Seq2[string, []said] {
 	}
 }
 
-func (s *Scene) oneOrEachItsOwn(what string, all []said) []Finding {
+// oneOrEachItsOwn judges certificates, of which those that lack their own machine's address
+// are foreign to it.
+func (s *Scene) oneOrEachItsOwn(what string, all []said, foreign map[at]bool) []Finding {
 	count := map[string]bool{}
 	for _, one := range all {
 		count[one.value] = true
@@ -150,7 +155,28 @@ func (s *Scene) oneOrEachItsOwn(what string, all []said) []Finding {
 	case len(count) == len(all):
 		return []Finding{at{}.skip("%s: each API server has one of its own, which the identity allows", what)}
 	}
-	return agree(what, all, Warn)
+	if out := borrowed(what, all, foreign); len(out) > 0 {
+		return out
+	}
+	out := agree(what, all, Warn)
+	for i, f := range out {
+		out[i] = f.fixed("See which of them is right: give %s the certificate of the others only if that has this node's address, else give each node one of its own.", cmp.Or(f.Node, "the node"))
+	}
+	return out
+}
+
+// borrowed are the certificates that are another machine's: it has the same, and they lack the
+// address of their own. To copy one to further nodes would break these as well.
+func borrowed(what string, all []said, foreign map[at]bool) []Finding {
+	var out []Finding
+	for _, one := range all {
+		i := slices.IndexFunc(all, func(o said) bool { return o.value == one.value && o.at.node != one.at.node })
+		if i >= 0 && foreign[one.at] {
+			out = append(out, one.at.warn(what+": one of its own, as others have", one.text()+", which "+all[i].at.node+" has too, and which lacks this node's address").
+				fixed("Reissue the certificate of kube-apiserver on %s with this node's own address and names, and leave those of the others.", one.at.node))
+		}
+	}
+	return out
 }
 
 func kubernetesServiceIP(s *Scene) []Finding {

@@ -86,6 +86,9 @@ var whoCases = []checkCase{
 	{check: "serving-cert-shared", name: "one has another", status: Fail, node: "cp-2", says: "as on cp-1", change: withServingNames("cp-2", add("extra.example.org"))},
 	{check: "serving-cert-shared", name: "one each in sharedCertificate", of: healthy(spec.SharedCertificate), status: Fail, node: "cp-2,cp-3", change: all(withServingNames("cp-2", add("b")), withServingNames("cp-3", add("c")))},
 	{check: "serving-cert-shared", name: "one of a shared one in perNode", of: healthy(spec.PerNode), status: Warn, node: "cp-3", change: withServingNames("cp-3", add("c"))},
+	{check: "serving-cert-shared", name: "one has another's in perNode", of: evidencetest.Kubeadm, status: Warn, node: "cp-2", says: "which cp-1 has too", change: certificateOf("cp-1", "cp-2")},
+	{check: "serving-cert-names", name: "one has another's in perNode", of: evidencetest.Kubeadm, status: Fail, node: "cp-2", says: "with these names as well as those that it has", change: certificateOf("cp-1", "cp-2")},
+	{check: "serving-cert-names", name: "what helps in a shared identity", status: Fail, node: "cp-2", says: "lacks", change: withServingNames("cp-2", drop("10.10.10.3"))},
 	{check: "serving-cert-shared", name: "kubeadm", of: evidencetest.Kubeadm, status: Skip, says: "of its own"},
 
 	{check: "kubernetes-service-ip", name: "healthy", status: Pass, says: "10.96.0.1"},
@@ -294,5 +297,14 @@ func etcdElsewhere() *evidence.Evidence {
 func noAdvertised(e *evidence.Evidence) {
 	for _, node := range []string{"cp-1", "cp-2", "cp-3"} {
 		evidencetest.DropFlag(evidencetest.Program(e, node, evidence.APIServer), "advertise-address")
+	}
+}
+
+// certificateOf has one machine serve with the certificate of another.
+func certificateOf(from, to string) func(*evidence.Evidence) {
+	return func(e *evidence.Evidence) {
+		taken := evidencetest.Machine(e, from).Certificates[evidencetest.ServingCert]
+		evidencetest.Machine(e, to).Certificates[evidencetest.ServingCert] = taken
+		evidencetest.Server(e, to).Certificates = taken
 	}
 }
