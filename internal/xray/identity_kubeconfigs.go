@@ -21,13 +21,14 @@ type place int
 
 // The places. Balancer is whatever clients use to reach any API server; self is the
 // API server on the same machine, other that of one other machine; nobody is the
-// same machine where nothing serves.
+// same machine where nothing serves, unseen the same machine where none was seen to.
 const (
 	elsewhere place = iota
 	balancerPlace
 	self
 	other
 	nobody
+	unseen
 )
 
 func kubeconfigServers(s *Scene) []Finding {
@@ -90,6 +91,9 @@ func (s *Scene) judgeUsage(u usage) Finding {
 		bad = Fail
 	}
 	expected := s.balancerText()
+	if rivals := s.rivals(); s.Endpoint == "" && slices.Contains(rivals, u.to) {
+		return u.at.skip("%s: where clients reach the API is not known: no API server was seen, and kubeconfigs name %s", observed, list(rivals))
+	}
 	switch where {
 	case balancerPlace:
 		return u.at.pass("%s", observed)
@@ -97,6 +101,8 @@ func (s *Scene) judgeUsage(u usage) Finding {
 		return u.at.judge(isNode || loopback(u.to) || len(s.ControlPlane()) == 1, Warn, expected, observed)
 	case other, nobody:
 		return u.at.judge(false, bad, expected, observed)
+	case unseen:
+		return s.unseenHere(u, expected+", or the API server on its own machine", observed)
 	}
 	if loopback(u.to) && !isNode {
 		return u.at.skip("%s: what listens there was not seen", observed)
@@ -120,11 +126,28 @@ func (s *Scene) judgeBeside(u usage, where place, observed string) Finding {
 		return u.at.fail(expected, observed)
 	case balancerPlace: // with one API server there is no other
 		return u.at.judge(len(s.ControlPlane()) == 1, Warn, expected, observed+": it may lead while it talks to another machine")
+	case unseen:
+		return s.unseenHere(u, expected, observed)
 	}
 	if loopback(u.to) {
 		return u.at.skip("%s: what listens there was not seen", observed)
 	}
+	if len(s.ControlPlane()) == 0 {
+		return u.at.skip("%s: no API server was seen, so that it is not known whose that is", observed)
+	}
 	return u.at.warn(expected, observed+", which is nothing that was seen")
+}
+
+// unseenHere judges what leads to the machine itself, where files show no API server at the
+// port: to lead it elsewhere would hide what is wrong.
+func (s *Scene) unseenHere(u usage, expected, observed string) Finding {
+	switch {
+	case len(s.ControlPlane()) == 0:
+		return u.at.skip("%s", observed)
+	case u.machine.Program(evidence.APIServer) == nil:
+		return u.at.warn(expected, observed).fixed("See that kube-apiserver runs on %s, that its manifest or unit is where it is started from, and in the copy where this is one.", u.at.node)
+	}
+	return u.at.warn(expected, observed).fixed("Set --secure-port of kube-apiserver on %s and the port in this kubeconfig to the same value, that of the other nodes.", u.at.node)
 }
 
 // placeOf tells where a kubeconfig leads, and whose that is, for reading.
@@ -146,6 +169,9 @@ func (s *Scene) placeOf(u usage) (where place, whose string) {
 	if m := s.machineOf(u.to); m != nil && m.LoadBalancer != nil {
 		return balancerPlace, ", which is " + m.Name
 	}
+	if s.isHome(u.machine, u.to) {
+		return s.ownPort(u)
+	}
 	return elsewhere, ""
 }
 
@@ -159,8 +185,13 @@ func (s *Scene) ownPort(u usage) (where place, whose string) {
 	if lb := u.machine.LoadBalancer; lb != nil && slices.ContainsFunc(lb.Frontends, func(f string) bool { return portOf(f) == port }) {
 		return balancerPlace, ", the load balancer beside it"
 	}
-	if u.machine.Listening == nil {
+	switch {
+	case u.machine.Listening == nil && loopback(u.to):
 		return elsewhere, ""
+	case u.machine.Listening == nil && u.machine.Program(evidence.APIServer) == nil:
+		return unseen, ", its own, where no API server was seen"
+	case u.machine.Listening == nil:
+		return unseen, fmt.Sprintf(", its own, whose API server listens on %d", securePort(u.machine))
 	}
 	for _, l := range u.machine.Listening {
 		if int(l.Port()) == port {

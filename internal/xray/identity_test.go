@@ -225,6 +225,11 @@ var kubeconfigCases = []checkCase{
 	{check: "kubeconfig-servers", name: "a scheduler asks loopback, of a program that is not seen", of: inFolder(healthy(spec.Shared)), status: Skip, node: "cp-1", says: "kube-scheduler asks 127.0.0.1:6443: what listens there", change: func(e *evidence.Evidence) {
 		evidencetest.DropProgram(e, "cp-1", server)
 	}},
+	{check: "kubeconfig-servers", name: "all ask their own API server, whose manifest is not there", of: ownServers, status: Warn, node: "cp-2", says: "asks 10.10.10.12:6443, its own, where no API server was seen", change: func(e *evidence.Evidence) { evidencetest.DropProgram(e, "cp-2", server) }},
+	{check: "kubeconfig-servers", name: "what helps then", of: ownServers, status: Warn, node: "cp-2", says: "See that kube-apiserver runs on cp-2", change: func(e *evidence.Evidence) { evidencetest.DropProgram(e, "cp-2", server) }},
+	{check: "kubeconfig-servers", name: "their own API server has another port", of: ownServers, status: Warn, node: "cp-2", says: "its own, whose API server listens on 6444", change: setFlag("cp-2", server, "secure-port", "6444")},
+	{check: "kubeconfig-servers", name: "all ask their own API server", of: ownServers, status: Pass, says: "kube-scheduler to 10.10.10.12:6443"},
+	{check: "kubeconfig-servers", name: "kubeconfigs alone, of two addresses", of: kubeconfigsAlone, status: Skip, node: "cp-1,cp-2,cp-3,worker-1", says: "kubeconfigs name 10.10.10.11:6443, 10.10.10.3:6443"},
 	{check: "kubeconfig-servers", name: "a kubelet asks nobody known", status: Warn, node: "worker-1", says: "nothing that was seen", change: pointTo("worker-1", evidencetest.KubeletConf, "api.example.org:6443")},
 	{check: "kubeconfig-servers", name: "a scheduler asks nobody known", status: Warn, node: "cp-1", says: "nothing that was seen", change: pointTo("cp-1", evidencetest.SchedulerConf, "api.example.org:6443")},
 	{check: "kubeconfig-servers", name: "a kubelet asks another load balancer", status: Pass, says: "kubelet to 10.10.10.3:8443", change: pointTo("worker-1", evidencetest.KubeletConf, "10.10.10.3:8443")},
@@ -307,4 +312,28 @@ func certificateOf(from, to string) func(*evidence.Evidence) {
 		evidencetest.Machine(e, to).Certificates[evidencetest.ServingCert] = taken
 		evidencetest.Server(e, to).Certificates = taken
 	}
+}
+
+// ownServers is a folder in which the programs of each control-plane node ask its own address.
+func ownServers() *evidence.Evidence {
+	e := evidencetest.Folder(evidencetest.Kubeadm())
+	for i, node := range []string{"cp-1", "cp-2", "cp-3"} {
+		for _, file := range []string{evidencetest.ManagerConf, evidencetest.SchedulerConf, evidencetest.KubeletConf} {
+			evidencetest.SetServer(e, node, file, fmt.Sprintf("https://10.10.10.%d:6443", 11+i))
+		}
+	}
+	return e
+}
+
+// kubeconfigsAlone are those of a folder without programs, where kubelets lead to the first
+// master and administrators to the load balancer.
+func kubeconfigsAlone() *evidence.Evidence {
+	e := ownServers()
+	for _, m := range e.Machines {
+		m.Programs = nil
+		if m.Kubeconfigs[evidencetest.KubeletConf].Path != "" {
+			evidencetest.SetServer(e, m.Name, evidencetest.KubeletConf, "https://10.10.10.11:6443")
+		}
+	}
+	return e
 }

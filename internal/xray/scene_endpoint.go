@@ -20,6 +20,9 @@ func (s *Scene) endpoint() (hostPort, source string) {
 			return netip.AddrPortFrom(a, uint16(c.Spec.LoadBalancer.Port)).String(), "cluster file"
 		}
 	}
+	if len(s.rivals()) > 0 {
+		return "", ""
+	}
 	abroad, home := s.votes()
 	if shared := s.unowned(abroad); len(shared) > 0 && len(s.ControlPlane()) > 1 && !s.Used(evidence.Machines, evidence.API) {
 		abroad = shared // in files alone: kubelets that all lead to one master of several do not make it the load balancer
@@ -54,6 +57,33 @@ func (s *Scene) unowned(p poll) poll {
 	out := maps.Clone(p)
 	maps.DeleteFunc(out, func(hostPort string, _ []string) bool { return s.owner(hostPort) != nil })
 	return out
+}
+
+// rivals are two addresses of which nothing tells which one clients use: in files without any
+// API server most nodes lead to one and administrators to the other. Either may be a
+// master's own.
+func (s *Scene) rivals() []string {
+	if len(s.ControlPlane()) > 0 || s.Used(evidence.Machines, evidence.API) {
+		return nil
+	}
+	nodes, admins := poll{}, poll{}
+	count := func(in poll, m *evidence.Machine, files []string) {
+		for _, p := range files {
+			if hostPort := HostPort(m.Kubeconfigs[p].Server); hostPort != "" && !loopback(hostPort) && !s.isHome(m, hostPort) {
+				in[hostPort] = append(in[hostPort], m.Name+":"+p)
+			}
+		}
+	}
+	for _, m := range s.Machines {
+		count(nodes, m, kubeconfigsOf(m, evidence.Kubelet, evidence.KubeProxy))
+		count(admins, m, adminConfigs(m))
+	}
+	ofNodes, _ := nodes.most()
+	ofAdmins, _ := admins.most()
+	if ofNodes == ofAdmins || ofAdmins == "" || len(nodes[ofNodes]) < 2 { // one alone is that node's affair
+		return nil
+	}
+	return sorted([]string{ofNodes, ofAdmins})
 }
 
 // votes asks the kubeconfigs of kubelets, kube-proxies and the administrator. Those
