@@ -65,5 +65,6 @@ var namedCases = []checkCase{
 	{check: "chain-valid", name: "one for other names that who asks for them does not trust", status: Fail, node: "cp-1,cp-2,cp-3", says: `signed by CA "somebody-else"`, change: all(publicly(evidencetest.OtherCA), trusting(evidencetest.CA))},
 	{check: "chain-valid", name: "one for names that nobody asks for", status: Pass, change: forNames(evidencetest.OtherCA, "", []string{publicName}, everyServer...)},
 	{check: "key-permissions", name: "the key of one for other names", status: Fail, node: "cp-1", says: "0644", change: all(publicly(evidencetest.OtherCA), mode("cp-1", namedKey, 0o644))},
+	{check: "serving-cert-shared", name: "one for other names, and one of each API server's own", of: evidencetest.Kubeadm, status: Skip, says: "of its own", change: publicly(evidencetest.OtherCA)},
 	{check: "serving-cert-shared", name: "one for other names differs", status: Fail, node: "cp-3", says: "--tls-sni-cert-key=/etc/public.crt", change: all(publicly(evidencetest.OtherCA), reissued("cp-3", namedCert, anotherKey))},
 }

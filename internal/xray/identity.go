@@ -122,8 +122,13 @@ func servingCertShared(s *Scene) []Finding {
 		}
 	}
 	out := s.oneOrEachItsOwn("the serving certificate", all, foreign)
+	passes := func(f Finding) bool { return f.Status == Pass }
+	one := slices.ContainsFunc(out, passes) // else one for some names is not the one that all present
 	for path, of := range bySource(named) {
 		out = append(out, s.oneOrEachItsOwn("the certificate of --tls-sni-cert-key="+path, of, nil)...)
+	}
+	if !one {
+		out = slices.DeleteFunc(out, passes)
 	}
 	return out
 }

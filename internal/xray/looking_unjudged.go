@@ -3,6 +3,7 @@ package xray
 import (
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/haplane/haplane/internal/xray/evidence"
 )
@@ -33,7 +34,10 @@ func unjudgedFor(m *evidence.Machine, why string) Finding {
 	if len(sources) == 1 {
 		where.source = sources[0]
 	}
-	if why != evidence.NotInCopy {
+	switch {
+	case strings.HasSuffix(why, " is masked"):
+		expected, fix = "what is configured is to run", "If it is to run, systemctl unmask and enable it; if not, remove its configuration."
+	case why != evidence.NotInCopy:
 		expected, fix = "what is configured is to run", "If it is to run, enable it; if not, remove it."
 	}
 	return where.warn(expected, fmt.Sprintf("%s, and so not judged: %s", why, list(sources))).fixed("%s", fix)

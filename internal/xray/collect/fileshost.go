@@ -18,6 +18,7 @@ type host struct {
 	missing   []evidence.Missing
 	processes []process
 	states    []parse.UnitState // of systemd; of a folder, as the files have it
+	seen      []unit            // those whose files were read
 	programs  []located
 	trusts    map[string]trust // by kubeconfig
 	balancing balancing

@@ -16,11 +16,12 @@ import (
 // kubeadm's guide takes.
 var keepalivedConfigs = []string{"/etc/keepalived/keepalived.conf", "/usr/local/etc/keepalived/keepalived.conf"}
 
-// keepalived reads what it is to move. In a folder the file itself says that it is meant to run.
+// keepalived reads what it is to move. In a folder the file itself says that it is meant to run,
+// unless nothing starts it there.
 func (h *host) keepalived() {
 	p := named(h.programs, evidence.KeepalivedProgram)
 	if p == nil {
-		if _, err := h.stat(keepalivedConfigs[0], asBalancer); err != nil || h.machine.Way != evidence.Folder {
+		if _, err := h.stat(keepalivedConfigs[0], asBalancer); err != nil || h.machine.Way != evidence.Folder || h.unstarted(evidence.KeepalivedProgram) != "" {
 			return
 		}
 		p = &located{place: onHost}

@@ -33,7 +33,7 @@ const haproxyFolder = "/etc/haproxy/conf.d"
 
 // byConfiguration are the programs of a copy that has their configuration and nothing
 // that starts them: a container may.
-func (h *host) byConfiguration(units []unit, found []located) []located {
+func (h *host) byConfiguration(found []located) []located {
 	if h.machine.Way != evidence.Folder {
 		return nil
 	}
@@ -60,7 +60,7 @@ func (h *host) byConfiguration(units []unit, found []located) []located {
 			if file == haproxyConfig && len(h.glob(haproxyFolder+"/*.cfg", asText)) > 0 {
 				p.Argv = append(p.Argv, try.flag, haproxyFolder)
 			}
-			if try.is(&p) && h.unlessDisabled(p, units) {
+			if try.is(&p) && h.unlessDisabled(p) {
 				out = append(out, p)
 			}
 		}
@@ -85,18 +85,24 @@ var nginxStream = regexp.MustCompile(`\bstream\b`)
 
 // otherBalancers notes the configurations of a copy in which no API server is balanced, as far as
 // can be seen: another file may, or a port that we do not take for an API server's. TLS passes
-// nginx by its module stream alone: one without is a server of something else.
+// nginx by its module stream alone: one without is a server of something else. What nothing starts
+// balances nothing.
 func (h *host) otherBalancers() {
 	if h.machine.Way != evidence.Folder || h.machine.LoadBalancer != nil {
 		return
 	}
-	haproxy := h.globs(haproxyConfigs)
-	for _, file := range slices.Concat(haproxy, h.globs(nginxConfigs)) {
-		text, err := h.read(file, asBalancer)
-		if err == nil && (slices.Contains(haproxy, file) || nginxStream.MatchString(text)) {
-			h.machine.Unbalancing = append(h.machine.Unbalancing, file)
+	note := func(program string, patterns []string, is func(text string) bool) {
+		if h.unstarted(program) != "" {
+			return
+		}
+		for _, file := range h.globs(patterns) {
+			if text, err := h.read(file, asBalancer); err == nil && is(text) {
+				h.machine.Unbalancing = append(h.machine.Unbalancing, file)
+			}
 		}
 	}
+	note(evidence.HAProxy, haproxyConfigs, func(string) bool { return true })
+	note(evidence.Nginx, nginxConfigs, nginxStream.MatchString)
 }
 
 // isEtcd tells a file of settings of etcd. Packages have one in which all is a comment.
@@ -114,14 +120,33 @@ func (h *host) isEtcd(p *located) bool {
 	return len(p.Variables) > 0
 }
 
-// unlessDisabled is false where units that were copied with their links say that nothing
-// starts the program; it is named then.
-func (h *host) unlessDisabled(p located, units []unit) bool {
-	linked := slices.ContainsFunc(units, func(u unit) bool { return u.state.Linked })
-	i := slices.IndexFunc(units, func(u unit) bool { return u.name == p.Name })
-	if i < 0 || !linked {
-		return true
+// unlessDisabled is false where nothing starts the program; it is named then.
+func (h *host) unlessDisabled(p located) bool {
+	why := h.unstarted(p.Name)
+	if why != "" {
+		h.unjudged(p.Where, why)
 	}
-	h.unjudged(p.Where, units[i].Name+" is not enabled")
-	return false
+	return why == ""
+}
+
+// unstarted is why nothing starts a program of a copy that has its configuration: its unit is
+// masked, or it is not enabled, where units were copied with their links. "" where that is not known.
+func (h *host) unstarted(program string) string {
+	if named(h.programs, program) != nil {
+		return ""
+	}
+	if h.masked(program + ".service") {
+		return program + ".service is masked"
+	}
+	linked := slices.ContainsFunc(h.seen, func(u unit) bool { return u.state.Linked })
+	i := slices.IndexFunc(h.seen, func(u unit) bool { return u.name == program })
+	if i < 0 || !linked {
+		return ""
+	}
+	return h.seen[i].Name + " is not enabled"
+}
+
+// masked tells a unit that is a link to /dev/null: systemd never starts it.
+func (h *host) masked(unit string) bool {
+	return slices.ContainsFunc(h.states, func(s parse.UnitState) bool { return s.Name == unit && s.Path == "/dev/null" })
 }

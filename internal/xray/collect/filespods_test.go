@@ -153,6 +153,8 @@ func TestUnitsOfFolders(t *testing.T) {
 			links: map[string]string{wants("etcd@e.service"): "/etc/systemd/system/etcd@.service"}, programs: []string{"unit etcd e"}},
 		{name: "RKE2", files: map[string]string{"/var/lib/rancher/rke2/agent/pod-manifests/etcd.yaml": podText("etcd", "etcd", "--name=f")}, programs: []string{"manifest etcd f"},
 			unjudged: []string{"kubelet.service with its drop-ins: not in the copy", "/var/lib/kubelet/config.yaml: not in the copy"}},
+		{name: "a masked kubelet", files: map[string]string{"/etc/kubernetes/manifests/etcd.yaml": podText("etcd", "etcd", "--name=g"), "/lib/systemd/system/kubelet.service": "[Service]\nExecStart=/usr/bin/kubelet\n", "/var/lib/kubelet/config.yaml": "{}"},
+			links: map[string]string{"/etc/systemd/system/kubelet.service": "/dev/null"}, programs: []string{"manifest etcd g"}, unjudged: []string{"kubelet.service with its drop-ins: kubelet.service is masked"}},
 		{name: "a wrapper", files: map[string]string{"/etc/systemd/system/kube-apiserver.service": "[Service]\nExecStart=/opt/start-apiserver.sh\n"}, missing: 1},
 	}
 	for _, tt := range tests {
@@ -177,6 +179,45 @@ func TestUnitsOfFolders(t *testing.T) {
 			}
 			if balanced := m.LoadBalancer != nil && m.LoadBalancer.Err == ""; balanced != tt.balanced || len(m.Doubles) != tt.doubles || len(missing) != tt.missing {
 				t.Errorf("%+v, %+v, %+v", m.LoadBalancer, m.Doubles, missing)
+			}
+		})
+	}
+}
+
+// What nothing starts moves no address and balances nothing; it is named, once.
+func TestWhatNothingStartsIsNotJudged(t *testing.T) {
+	const unit, haproxyUnit, wants = "/lib/systemd/system/keepalived.service", "/lib/systemd/system/haproxy.service", "/etc/systemd/system/multi-user.target.wants/"
+	files := map[string]string{"/etc/haproxy/haproxy.cfg": "listen api\n bind :6443\n mode tcp\n server a 10.0.0.1:6443\n", "/etc/keepalived/keepalived.conf": vrrpText,
+		unit: "[Service]\nExecStart=/usr/sbin/keepalived\n", haproxyUnit: "[Service]\nExecStart=/usr/sbin/haproxy -f /etc/haproxy/haproxy.cfg\n", "/etc/hostname": "lb-1\n"}
+	tests := []struct {
+		name            string
+		links           map[string]string
+		moves, balances bool
+		unjudged        string
+	}{
+		{"no links in the copy", nil, true, true, ""},
+		{"both are enabled", map[string]string{wants + "haproxy.service": haproxyUnit, wants + "keepalived.service": unit}, true, true, ""},
+		{"keepalived is disabled", map[string]string{wants + "haproxy.service": haproxyUnit}, false, true, "/etc/keepalived/keepalived.conf: keepalived.service is not enabled"},
+		{"HAProxy is disabled", map[string]string{wants + "keepalived.service": unit}, true, false, "/etc/haproxy/haproxy.cfg: haproxy.service is not enabled"},
+		{"keepalived is masked", map[string]string{"/etc/systemd/system/keepalived.service": "/dev/null"}, false, true, "/etc/keepalived/keepalived.conf: keepalived.service is masked"},
+		{"HAProxy is masked", map[string]string{"/etc/systemd/system/haproxy.service": "/dev/null"}, true, false, "/etc/haproxy/haproxy.cfg: haproxy.service is masked"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			f := newTree(t)
+			for name, text := range files {
+				f.within("lb-1").write(name, 0o644, text)
+			}
+			for name, target := range tt.links {
+				f.within("lb-1").link(name, target)
+			}
+			m, _ := folderOf(t, f)
+			unjudged := ""
+			for _, u := range m.Unjudged {
+				unjudged += u.Source + ": " + u.Why
+			}
+			if m.Keepalived != nil != tt.moves || m.LoadBalancer != nil != tt.balances || len(m.Unbalancing) > 0 || unjudged != tt.unjudged {
+				t.Errorf("%+v, %+v, %v, %q", m.Keepalived, m.LoadBalancer, m.Unbalancing, unjudged)
 			}
 		})
 	}

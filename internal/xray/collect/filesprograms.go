@@ -31,6 +31,7 @@ type located struct {
 // before those of its unit, and these before those of a static pod.
 func (h *host) findPrograms() []located {
 	units := h.units()
+	h.seen = units
 	pods := h.pods(h.manifestFolder(units))
 	h.doubles(units, pods)
 	h.unrecognisedUnits(units)
@@ -47,7 +48,7 @@ func (h *host) findPrograms() []located {
 			out = append(out, *pod)
 		}
 	}
-	out = append(out, h.byConfiguration(units, out)...)
+	out = append(out, h.byConfiguration(out)...)
 	h.unrecognisedSuspects(out)
 	return out
 }

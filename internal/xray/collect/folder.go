@@ -121,7 +121,11 @@ func (h *host) nodeFiles() {
 	if !isNode || slices.ContainsFunc([]string{evidence.Kubelet, evidence.K0s, evidence.K3s}, func(name string) bool { return h.program(name) != nil }) {
 		return
 	}
-	h.unjudged("kubelet.service with its drop-ins", evidence.NotInCopy)
+	if h.masked("kubelet.service") {
+		h.unjudged("kubelet.service with its drop-ins", "kubelet.service is masked")
+	} else {
+		h.unjudged("kubelet.service with its drop-ins", evidence.NotInCopy)
+	}
 	const config = "/var/lib/kubelet/config.yaml"
 	if _, err := h.read(config, asText); err != nil {
 		h.unjudged(config, evidence.NotInCopy)
