@@ -1,6 +1,7 @@
 package xray
 
 import (
+	"cmp"
 	"net/netip"
 	"slices"
 	"strings"
@@ -70,8 +71,9 @@ func servingCertNames(s *Scene) []Finding {
 func (s *Scene) judgeNames(c serving) Finding {
 	required := s.requiredNames(c.machine)
 	var wrong []string
-	missing := c.lacking(required)
-	if len(c.lacking(slices.DeleteFunc(slices.Clone(required), s.isCustomary))) > 0 {
+	asked := distinct(append(slices.Clone(required), s.askedAtHome(c.machine)...))
+	missing := c.lacking(asked)
+	if len(c.lacking(slices.DeleteFunc(slices.Clone(asked), s.isCustomary))) > 0 {
 		wrong = append(wrong, "lacks "+list(missing))
 	}
 	strange := []string{}
@@ -82,7 +84,7 @@ func (s *Scene) judgeNames(c serving) Finding {
 		}
 		strange = others
 	}
-	expected := list(required)
+	expected := list(asked)
 	switch {
 	case len(wrong) == 1 && c.misnamed(missing):
 		return c.at.fail(expected, wrong[0]).fixed("Take these names from --tls-sni-cert-key of kube-apiserver on %s and restart it, or reissue the certificate that it shows with them.", c.at.node)
@@ -143,6 +145,23 @@ func (s *Scene) requiredNames(m *evidence.Machine) []string {
 	out = append(out, "kubernetes", "kubernetes.default", "kubernetes.default.svc")
 	if domain := s.dnsDomain(); domain != "" {
 		out = append(out, "kubernetes.default.svc."+domain)
+	}
+	return distinct(out)
+}
+
+// askedAtHome are the names by which programs of a machine ask its own API server. What a load
+// balancer beside it takes from them comes to every API server, that one among them.
+func (s *Scene) askedAtHome(m *evidence.Machine) []string {
+	var out []string
+	if m == nil {
+		return nil
+	}
+	for _, file := range append(kubeconfigsOf(m, evidence.Kubelet, evidence.Scheduler, evidence.ControllerManager, evidence.KubeProxy), adminConfigs(m)...) {
+		k := m.Kubeconfigs[file]
+		target := HostPort(k.Server)
+		if !k.Insecure && target != "" && (loopback(target) || s.isHome(m, target)) {
+			out = append(out, cmp.Or(k.ServerName, host(target)))
+		}
 	}
 	return distinct(out)
 }

@@ -107,6 +107,17 @@ var nameCases = []checkCase{
 	{check: "serving-cert-names", name: "no name of the Service", status: Fail, node: "cp-3", says: "lacks kubernetes.default.svc", change: withServingNames("cp-3", drop("kubernetes.default.svc"))},
 	{check: "serving-cert-names", name: "no name that is customary", status: Warn, node: "cp-3", says: "lacks localhost, kubernetes.default.svc.cluster.local, by which nobody", change: all(withServingNames("cp-3", drop("localhost")), withServingNames("cp-3", drop("kubernetes.default.svc.cluster.local")))},
 	{check: "serving-cert-names", name: "a customary one that somebody uses", status: Fail, node: "cp-3", says: "lacks localhost", change: all(pointTo("cp-3", evidencetest.AdminConf, "localhost:6443"), withServingNames("cp-3", drop("localhost")))},
+	{check: "serving-cert-names", name: "a scheduler asks the API server beside it", of: healthy(spec.PerNode), status: Fail, node: "cp-3", says: "lacks 127.0.0.1", change: all(
+		pointTo("cp-3", evidencetest.SchedulerConf, "127.0.0.1:6443"), withServingNames("cp-3", drop("127.0.0.1")))},
+	{check: "serving-cert-names", name: "a scheduler asks it by another name", of: healthy(spec.PerNode), status: Pass, change: all(
+		pointTo("cp-3", evidencetest.SchedulerConf, "127.0.0.1:6443"), withServingNames("cp-3", drop("127.0.0.1")), func(e *evidence.Evidence) {
+			for path, k := range evidencetest.Machine(e, "cp-3").Kubeconfigs {
+				if loopback(HostPort(k.Server)) {
+					k.ServerName = "kubernetes.default"
+					evidencetest.Machine(e, "cp-3").Kubeconfigs[path] = k
+				}
+			}
+		})},
 	{check: "serving-cert-names", name: "an address of nobody", status: Warn, node: "cp-1", says: "10.10.10.99", change: withServingNames("cp-1", add("10.10.10.99"))},
 	{check: "serving-cert-names", name: "garbage", of: inFolder(healthy(spec.Shared)), status: Error, node: "cp-1", says: "malformed", change: func(e *evidence.Evidence) {
 		evidencetest.Machine(e, "cp-1").Certificates[evidencetest.ServingCert] = []evidence.Certificate{{Err: "malformed certificate"}}
