@@ -138,6 +138,10 @@ func (s *Scene) missingBackends(b balancer, targets []target) []Finding {
 				backup = append(backup, x.Name)
 			default:
 				serving = append(serving, x.Name)
+				if why := s.unheard(b, t, x.Address); why != "" {
+					out = append(out, b.at().fail("an API server that listens at "+x.Address, "server "+x.Name+" is "+t.node+", and "+why).
+						fixed("Set --bind-address of kube-apiserver on %s to 0.0.0.0 or ::, or to %s where something else listens at its port, and restart it.", t.node, host(x.Address)))
+				}
 			}
 		}
 		switch expected := "one server that is " + t.String(); {

@@ -70,6 +70,11 @@ var loadBalancerCases = []checkCase{
 	{check: "lb-backends", name: "one twice", status: Warn, node: "lb-1", says: "2: cp-1, again", change: withLB(func(lb *evidence.LoadBalancer) {
 		lb.Backends = append(lb.Backends, evidence.Backend{Name: "again", Address: "10.10.10.11:6443", Checked: true})
 	})},
+	{check: "lb-backends", name: "one listens on loopback", of: inFolder(healthy(spec.PerNode)), status: Fail, node: "lb-1", says: "is cp-2, and it listens on 127.0.0.1 only", change: setFlag("cp-2", server, "bind-address", "127.0.0.1")},
+	{check: "lb-backends", name: "all listen on loopback", of: inFolder(healthy(spec.PerNode)), status: Fail, node: "lb-1", says: "is cp-3, and it listens on ::1 only", change: setFlags(server, "bind-address", "::1")},
+	{check: "lb-backends", name: "one listens on another address", of: inFolder(healthy(spec.PerNode)), status: Fail, node: "lb-1", says: "it listens on 192.168.9.9 only", change: setFlag("cp-2", server, "bind-address", "192.168.9.9")},
+	{check: "lb-backends", name: "one listens on the address that is asked", of: inFolder(healthy(spec.PerNode)), status: Pass, change: setFlag("cp-2", server, "bind-address", "10.10.10.12")},
+	{check: "lb-backends", name: "all listen on all addresses", of: inFolder(healthy(spec.PerNode)), status: Pass, change: setFlags(server, "bind-address", "::")},
 	{check: "lb-backends", name: "one without weight", status: Fail, node: "lb-1", says: "disabled in the configuration: cp-2 weight 0", change: withLB(func(lb *evidence.LoadBalancer) {
 		lb.Backends[1].Status, lb.Backends[1].Detail = "MAINT", "weight 0"
 	})},

@@ -132,26 +132,60 @@ func (s *Scene) listens(node, port string) bool {
 // without a load balancer on its machine. One that is alone, and asked there, is in reach.
 func (s *Scene) listensElsewhere(name string) string {
 	m := s.Machine(name)
-	if m == nil || m.Program(evidence.APIServer) == nil || m.LoadBalancer != nil || loopback(s.Endpoint) {
+	if m == nil || m.LoadBalancer != nil || loopback(s.Endpoint) {
 		return ""
 	}
-	where := m.Program(evidence.APIServer).FlagOr("bind-address", "")
-	port := securePort(m)
-	var listening []string
+	at := apiListens(m)
+	if len(at) == 0 || !allLoopback(at) {
+		return ""
+	}
+	return listensOnly(at)
+}
+
+func listensOnly(at []netip.Addr) string { return fmt.Sprintf("it listens on %s only", list(at)) }
+
+// apiListens are the addresses on which the API server of a machine listens: those that were
+// seen at its port, or the one that it is told. None where it listens on all, or that is not known.
+func apiListens(m *evidence.Machine) []netip.Addr {
+	p := m.Program(evidence.APIServer)
+	if p == nil {
+		return nil
+	}
+	var out []netip.Addr
 	for _, l := range m.Listening {
-		if int(l.Port()) != port {
-			continue
+		if int(l.Port()) == securePort(m) && !slices.Contains(out, l.Addr().Unmap()) {
+			out = append(out, l.Addr().Unmap())
 		}
-		if !l.Addr().Unmap().IsLoopback() {
-			return ""
-		}
-		listening = append(listening, l.Addr().Unmap().String())
 	}
-	if len(listening) > 0 {
-		where = list(distinct(listening))
+	if len(out) == 0 {
+		out = addresses([]string{p.FlagOr("bind-address", "")})
 	}
-	if a, err := netip.ParseAddr(strings.Split(where, ", ")[0]); err != nil || !a.IsLoopback() {
+	if slices.ContainsFunc(out, netip.Addr.IsUnspecified) {
+		return nil
+	}
+	return out
+}
+
+// unheard is why nobody hears what a load balancer sends to an API server at an address; "" where
+// somebody does, or may: another load balancer on its machine, or what a check found up.
+func (s *Scene) unheard(b balancer, t target, address string) string {
+	m := s.Machine(t.node)
+	if m == nil || s.saysUp(t) {
 		return ""
 	}
-	return fmt.Sprintf("it listens on %s only", where)
+	at := apiListens(m)
+	a, err := netip.ParseAddr(host(address))
+	switch {
+	case len(at) == 0, slices.Contains(at, a.Unmap()):
+		return ""
+	case err != nil && (b.machine == m || !allLoopback(at)): // what a name leads to is not known, but for loopback abroad
+		return ""
+	case m.LoadBalancer != nil && b.machine != m && (balancer{m.LoadBalancer, m}).listensTo(a.Unmap(), t.port):
+		return ""
+	}
+	return listensOnly(at)
+}
+
+func allLoopback(at []netip.Addr) bool {
+	return !slices.ContainsFunc(at, func(a netip.Addr) bool { return !a.IsLoopback() })
 }
