@@ -53,8 +53,8 @@ var etcdChecks = []Check{
 		Needs:  fromConfiguration, Run: etcdOwnCA,
 	},
 	{
-		ID: "etcd-cert-names", Subject: Etcd, Title: "Certificates of etcd have the addresses under which they are reached",
-		Why:    "API servers and peers verify the address that they connect to. A member whose certificate lacks it cannot be reached under it, which is noticed at the next reconnect.",
+		ID: "etcd-cert-names", Subject: Etcd, Title: "etcd listens, and has certificates, for the addresses under which it is reached",
+		Why:    "API servers and peers verify the address that they connect to. A member whose certificate lacks it cannot be reached under it, which is noticed at the next reconnect. One that listens on loopback alone is reached from its own machine only.",
 		Source: "https://etcd.io/docs/latest/op-guide/security/",
 		Fix:    "Reissue the member's certificate with its advertised addresses, localhost and 127.0.0.1; etcd reads it again at the next handshake.",
 		Needs:  fromConfiguration, Run: etcdCertNames,

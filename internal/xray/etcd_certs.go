@@ -57,6 +57,10 @@ func etcdCertNames(s *Scene) []Finding {
 		}
 		out = append(out, etcdNames(p, "cert-file", clients)...)
 		out = append(out, etcdNames(p, "peer-cert-file", peers)...)
+		out = append(out, etcdDeaf(p, "listen-client-urls", DefaultEtcdClientURL, s.clientHosts(p.Machine))...)
+		if s.hasPeers(p) {
+			out = append(out, etcdDeaf(p, "listen-peer-urls", defaultPeerURL, peers)...)
+		}
 	}
 	return out
 }
@@ -66,7 +70,7 @@ func (s *Scene) clientHosts(m *evidence.Machine) []string {
 	var out []string
 	for _, a := range s.Instances(evidence.APIServer) {
 		for _, u := range a.List("etcd-servers") {
-			if s.machineAtURL(u) == m || a.Machine == m && loopback(HostPort(u)) {
+			if s.machineAtURL(u) == m || s.isHome(m, HostPort(u)) || a.Machine == m && loopback(HostPort(u)) {
 				out = append(out, urlHost(u))
 			}
 		}

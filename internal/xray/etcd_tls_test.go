@@ -133,6 +133,16 @@ var etcdCertificateCases = []checkCase{
 		evidencetest.MoveEtcd(e)
 		certifyEtcd("etcd-2", "server.crt", func(r *evidencetest.Row) { r.Names = r.Names[1:] })(e)
 	}},
+	{check: "etcd-cert-names", name: "it listens for peers on loopback", of: inFolder(evidencetest.Kubeadm), status: Fail, node: "cp-2", says: "--listen-peer-urls=https://127.0.0.1:2380: nobody reaches it", change: etcdFlag("cp-2", "listen-peer-urls", "https://127.0.0.1:2380")},
+	{check: "etcd-cert-names", name: "it is told nothing of where to listen for peers", of: inFolder(evidencetest.Kubeadm), status: Fail, node: "cp-2", says: "--listen-peer-urls=http://localhost:2380", change: etcdFlag("cp-2", "listen-peer-urls", "")},
+	{check: "etcd-cert-names", name: "it listens for peers on all addresses", of: inFolder(evidencetest.Kubeadm), status: Pass, change: etcdFlag("cp-2", "listen-peer-urls", "https://0.0.0.0:2380")},
+	{check: "etcd-cert-names", name: "it listens for clients on loopback, and API servers elsewhere come", of: inFolder(evidencetest.Kubeadm), status: Fail, node: "cp-2", says: "--listen-client-urls=https://127.0.0.1:2379", change: all(etcdFlag("cp-2", "listen-client-urls", "https://127.0.0.1:2379"),
+		setFlag("cp-1", server, "etcd-servers", "https://10.10.10.11:2379,https://10.10.10.12:2379,https://10.10.10.13:2379"))},
+	{check: "etcd-cert-names", name: "it listens for clients on loopback, where they are", of: inFolder(evidencetest.Kubeadm), status: Pass, change: etcdFlag("cp-2", "listen-client-urls", "https://127.0.0.1:2379")},
+	{check: "etcd-cert-names", name: "it is alone, and listens for peers on loopback", of: inFolder(evidencetest.Kubeadm), status: Pass, change: all(etcdFlag("cp-1", "listen-peer-urls", "https://127.0.0.1:2380"), etcdFlag("cp-1", "initial-cluster", "cp-1=https://10.10.10.11:2380"), func(e *evidence.Evidence) {
+		evidencetest.DropMachine(e, "cp-2")
+		evidencetest.DropMachine(e, "cp-3")
+	})},
 	{check: "etcd-cert-names", name: "by name only", status: Fail, node: "cp-2", says: "missing: 10.10.10.12, 127.0.0.1", change: certifyEtcd("cp-2", "server.crt", func(r *evidencetest.Row) { r.Names = r.Names[2:] })},
 	{check: "etcd-cert-names", name: "garbage", status: Error, node: "cp-2", says: "malformed", change: func(e *evidence.Evidence) {
 		evidencetest.Garble(e, "cp-2", evidencetest.PKI+"etcd/server.crt", "x509: malformed certificate")

@@ -92,7 +92,7 @@ var loadBalancerChecks = []Check{
 		Needs:  fromMachines, Run: lbFromEveryNode,
 	},
 	{
-		ID: "lb-address-moves", Subject: LoadBalancer, Title: "What moves the load balancer's address is configured alike on each machine, and for that address",
+		ID: "lb-address-moves", Subject: LoadBalancer, Title: "What moves the load balancer's address is configured alike on each machine, passwords not compared, and for that address",
 		Why:    "keepalived that is installed moves nothing by itself. Where router IDs, peers or authentication differ, no machine hears the other, and both have the address: clients reach now one, now the other, or none. Where the load balancer is not tracked, its machine keeps the address when it has died. kube-vip moves an address among the machines that it is on.",
 		Source: "https://www.keepalived.org/manpage.html",
 		Fix:    "keepalived: one vrrp_instance with the address that clients use on each machine, with the same virtual_router_id, authentication and advert_int, each other in unicast_peer if there is one, and a track_script that asks the load balancer. kube-vip: the same manifest on each control-plane node, with cp_enable, vip_arp and vip_leaderelection.",
