@@ -100,53 +100,6 @@ func (s *Scene) emptyHanded() []Finding {
 	return out
 }
 
-// nobodyAt are control-plane machines that take the address that clients use, have no load balancer,
-// and an API server that does not listen there. In a copy the load balancer beside keepalived may be what was left out.
-func (s *Scene) nobodyAt(machines []*evidence.Machine) []Finding {
-	target, err := netip.ParseAddr(host(s.Endpoint))
-	var out []Finding
-	for _, m := range machines {
-		why := s.deafAt(m, target.Unmap())
-		if err != nil || why == "" || balances(m) || !slices.Contains(s.moved(m), target.Unmap()) {
-			continue
-		}
-		status := Fail
-		if m.Way == evidence.Folder && moverOf(m) != evidence.KubeVIP {
-			status = Warn
-		}
-		out = append(out, at{node: m.Name, source: m.Program(evidence.APIServer).Source()}.judge(false, status, "an API server or a load balancer that listens at "+s.Endpoint,
-			fmt.Sprintf("%s moves the address to it, no load balancer was seen there, and the API server listens elsewhere: %s", moverOf(m), why)).
-			fixed("Put a load balancer on %s that listens at %s, or give clients the port and the API server the addresses at which it is to be reached.", m.Name, s.Endpoint))
-	}
-	return out
-}
-
-// balances tells a machine on which something may take what clients send, and give it to API servers.
-func balances(m *evidence.Machine) bool {
-	p := m.Program(evidence.KubeVIP)
-	return m.LoadBalancer != nil || len(m.Unbalancing) > 0 || m.Program(evidence.HAProxy) != nil || m.Program(evidence.Nginx) != nil ||
-		p != nil && (isOn(p, "lb_enable") || kubeVIPSetting(p, "config_file") != "")
-}
-
-// deafAt is why the API server of a machine does not hear what clients send to an address that
-// comes to it; "" where it does, or something else listens there.
-func (s *Scene) deafAt(m *evidence.Machine, target netip.Addr) string {
-	p := m.Program(evidence.APIServer)
-	if p == nil || m.Way == evidence.API {
-		return ""
-	}
-	if port := securePort(m); port != portOf(s.Endpoint) {
-		if listensAt(m, s.Endpoint) {
-			return ""
-		}
-		return fmt.Sprintf("--secure-port=%d", port)
-	}
-	if at := apiListens(m); len(at) > 0 && !slices.Contains(at, target) {
-		return listensOnly(at)
-	}
-	return ""
-}
-
 // lonelyMover is on one machine of several: nothing takes the address from it.
 func (s *Scene) lonelyMover(m *evidence.Machine, all []*evidence.Machine) []Finding {
 	if s.moved(m) == nil {
