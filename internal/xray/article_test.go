@@ -32,14 +32,6 @@ func setFlags(program, flag, value string) func(*evidence.Evidence) {
 }
 
 // all does several things.
-func all(changes ...func(*evidence.Evidence)) func(*evidence.Evidence) {
-	return func(e *evidence.Evidence) {
-		for _, change := range changes {
-			change(e)
-		}
-	}
-}
-
 func withServingNames(machine string, change func([]string) []string) func(*evidence.Evidence) {
 	return func(e *evidence.Evidence) {
 		evidencetest.Reissue(e, machine, evidencetest.ServingCert, func(r *evidencetest.Row) { r.Names = change(r.Names) })
@@ -105,11 +97,11 @@ var nameCases = []checkCase{
 	{check: "serving-cert-names", name: "no service address", status: Fail, node: "cp-3", says: "lacks 10.96.0.1", change: withServingNames("cp-3", drop("10.96.0.1"))},
 	{check: "serving-cert-names", name: "a node's own is missing", of: healthy(spec.PerNode), status: Fail, node: "cp-1", says: "lacks 10.10.10.11", change: withServingNames("cp-1", drop("10.10.10.11"))},
 	{check: "serving-cert-names", name: "no name of the Service", status: Fail, node: "cp-3", says: "lacks kubernetes.default.svc", change: withServingNames("cp-3", drop("kubernetes.default.svc"))},
-	{check: "serving-cert-names", name: "no name that is customary", status: Warn, node: "cp-3", says: "lacks localhost, kubernetes.default.svc.cluster.local, by which nobody", change: all(withServingNames("cp-3", drop("localhost")), withServingNames("cp-3", drop("kubernetes.default.svc.cluster.local")))},
-	{check: "serving-cert-names", name: "a customary one that somebody uses", status: Fail, node: "cp-3", says: "lacks localhost", change: all(pointTo("cp-3", evidencetest.AdminConf, "localhost:6443"), withServingNames("cp-3", drop("localhost")))},
-	{check: "serving-cert-names", name: "a scheduler asks the API server beside it", of: healthy(spec.PerNode), status: Fail, node: "cp-3", says: "lacks 127.0.0.1", change: all(
+	{check: "serving-cert-names", name: "no name that is customary", status: Warn, node: "cp-3", says: "lacks localhost, kubernetes.default.svc.cluster.local, by which nobody", change: changes(withServingNames("cp-3", drop("localhost")), withServingNames("cp-3", drop("kubernetes.default.svc.cluster.local")))},
+	{check: "serving-cert-names", name: "a customary one that somebody uses", status: Fail, node: "cp-3", says: "lacks localhost", change: changes(pointTo("cp-3", evidencetest.AdminConf, "localhost:6443"), withServingNames("cp-3", drop("localhost")))},
+	{check: "serving-cert-names", name: "a scheduler asks the API server beside it", of: healthy(spec.PerNode), status: Fail, node: "cp-3", says: "lacks 127.0.0.1", change: changes(
 		pointTo("cp-3", evidencetest.SchedulerConf, "127.0.0.1:6443"), withServingNames("cp-3", drop("127.0.0.1")))},
-	{check: "serving-cert-names", name: "a scheduler asks it by another name", of: healthy(spec.PerNode), status: Pass, change: all(
+	{check: "serving-cert-names", name: "a scheduler asks it by another name", of: healthy(spec.PerNode), status: Pass, change: changes(
 		pointTo("cp-3", evidencetest.SchedulerConf, "127.0.0.1:6443"), withServingNames("cp-3", drop("127.0.0.1")), func(e *evidence.Evidence) {
 			for path, k := range evidencetest.Machine(e, "cp-3").Kubeconfigs {
 				if loopback(HostPort(k.Server)) {
@@ -130,7 +122,7 @@ var nameCases = []checkCase{
 	{check: "advertise-address", name: "none, as is the default", of: evidencetest.Kubeadm, status: Pass, says: "default route", change: setFlag("cp-1", server, "advertise-address", "")},
 
 	{check: "leader-elect-flags", name: "off", status: Fail, node: "cp-3", says: "--leader-elect=false", change: setFlag("cp-3", scheduler, "leader-elect", "false")},
-	{check: "leader-elect-flags", name: "off in the configuration", status: Fail, node: "cp-1", says: "leaderElection.leaderElect: false", change: all(setFlag("cp-1", scheduler, "leader-elect", ""), func(e *evidence.Evidence) {
+	{check: "leader-elect-flags", name: "off in the configuration", status: Fail, node: "cp-1", says: "leaderElection.leaderElect: false", change: changes(setFlag("cp-1", scheduler, "leader-elect", ""), func(e *evidence.Evidence) {
 		evidencetest.Program(e, "cp-1", scheduler).Config = map[string]any{"leaderElection": map[string]any{"leaderElect": false}}
 	})},
 	{check: "leader-elect-flags", name: "not set", status: Pass, says: "the default is true", change: setFlag("cp-1", scheduler, "leader-elect", "")},
@@ -159,13 +151,13 @@ var endpointCases = []checkCase{
 	{check: "kubernetes-service-endpoints", name: "one is missing", of: healthy(spec.SharedCertificate), status: Fail, says: "lacks 10.10.10.12:6443", change: endpoints(6443, "10.10.10.11", "10.10.10.13")},
 	{check: "kubernetes-service-endpoints", name: "one leads nowhere", of: healthy(spec.PerNode), status: Fail, says: "has 10.10.10.14:6443", change: endpoints(6443, "10.10.10.11", "10.10.10.12", "10.10.10.13", "10.10.10.14")},
 	{check: "kubernetes-service-endpoints", name: "a node died", of: healthy(spec.PerNode), status: Fail, says: "API server of cp-3 does not answer", change: dead("cp-3")},
-	{check: "kubernetes-service-endpoints", name: "a node died and is taken out", of: healthy(spec.PerNode), status: Pass, change: all(dead("cp-3"), endpoints(6443, "10.10.10.11", "10.10.10.12"))},
+	{check: "kubernetes-service-endpoints", name: "a node died and is taken out", of: healthy(spec.PerNode), status: Pass, change: changes(dead("cp-3"), endpoints(6443, "10.10.10.11", "10.10.10.12"))},
 	{check: "kubernetes-service-endpoints", name: "one that only we cannot reach", of: healthy(spec.PerNode), status: Pass, change: func(e *evidence.Evidence) {
 		*evidencetest.Server(e, "cp-3") = evidence.Server{Node: "cp-3", Address: "10.10.10.13:6443", Err: "i/o timeout"}
 	}},
 	{check: "kubernetes-service-endpoints", name: "API only", of: apiOnly(evidencetest.Kubeadm), status: Pass, says: "10.10.10.13:6443"},
 	{check: "kubernetes-service-endpoints", name: "API only, one is missing", of: apiOnly(evidencetest.Kubeadm), status: Fail, says: "lacks 10.10.10.13:6443", change: endpoints(6443, "10.10.10.11", "10.10.10.12")},
-	{check: "kubernetes-service-endpoints", name: "API only, one is not ready", of: apiOnly(evidencetest.Kubeadm), status: Pass, change: all(endpoints(6443, "10.10.10.11", "10.10.10.12"), func(e *evidence.Evidence) {
+	{check: "kubernetes-service-endpoints", name: "API only, one is not ready", of: apiOnly(evidencetest.Kubeadm), status: Pass, change: changes(endpoints(6443, "10.10.10.11", "10.10.10.12"), func(e *evidence.Evidence) {
 		evidencetest.Program(e, "cp-3", server).Running = false
 	})},
 	{check: "kubernetes-service-endpoints", name: "API only, one too many", of: apiOnly(evidencetest.Kubeadm), status: Fail, says: "has 10.10.10.14:6443", change: endpoints(6443, "10.10.10.11", "10.10.10.12", "10.10.10.13", "10.10.10.14")},
@@ -173,7 +165,7 @@ var endpointCases = []checkCase{
 		e.API.Nodes = nil
 	}},
 	{check: "kubernetes-service-endpoints", name: "no identity in common", status: Skip, says: "is not known", change: twoKinds},
-	{check: "kubernetes-service-endpoints", name: "none and no identity in common", status: Fail, says: "one at least", change: all(twoKinds, endpoints(6443))},
+	{check: "kubernetes-service-endpoints", name: "none and no identity in common", status: Fail, says: "one at least", change: changes(twoKinds, endpoints(6443))},
 	{check: "kubernetes-service-endpoints", name: "perhaps of a node that was not named", of: healthy(spec.PerNode), status: Warn, says: "has 10.10.10.13:6443", change: func(e *evidence.Evidence) {
 		evidencetest.DropMachine(e, "cp-3")
 		e.API.Nodes = nil
@@ -219,21 +211,21 @@ var equalCases = []checkCase{
 		evidencetest.Program(e, "cp-2", scheduler).Config = map[string]any{"apiVersion": "kubescheduler.config.k8s.io/v1", "kind": "KubeSchedulerConfiguration"}
 	}},
 	{check: "equal-on-all-nodes", name: "etcd's quota differs", status: Warn, node: "cp-2", says: "etcd quota-backend-bytes", change: setFlag("cp-2", evidence.EtcdServer, "quota-backend-bytes", "1")},
-	{check: "equal-on-all-nodes", name: "each listens on its own address", status: Pass, change: all(setFlag("cp-1", server, "bind-address", "10.10.10.11"),
+	{check: "equal-on-all-nodes", name: "each listens on its own address", status: Pass, change: changes(setFlag("cp-1", server, "bind-address", "10.10.10.11"),
 		setFlag("cp-2", server, "bind-address", "10.10.10.12"), setFlag("cp-3", server, "bind-address", "10.10.10.13"))},
-	{check: "equal-on-all-nodes", name: "the load balancer's address is on one of them now", status: Pass, change: all(balancerOn("cp-1"), setFlags(server, "service-account-issuer", "https://10.10.10.3:6443"))},
-	{check: "equal-on-all-nodes", name: "one listens on another's address", status: Warn, node: "cp-2", says: "10.10.10.1", change: all(setFlag("cp-1", server, "bind-address", "10.10.10.11"),
+	{check: "equal-on-all-nodes", name: "the load balancer's address is on one of them now", status: Pass, change: changes(balancerOn("cp-1"), setFlags(server, "service-account-issuer", "https://10.10.10.3:6443"))},
+	{check: "equal-on-all-nodes", name: "one listens on another's address", status: Warn, node: "cp-2", says: "10.10.10.1", change: changes(setFlag("cp-1", server, "bind-address", "10.10.10.11"),
 		setFlag("cp-2", server, "bind-address", "10.10.10.1"), setFlag("cp-3", server, "bind-address", "10.10.10.13"))},
-	{check: "equal-on-all-nodes", name: "a list in another order", status: Pass, change: all(setFlags(server, "enable-admission-plugins", "NodeRestriction,AlwaysPullImages"),
+	{check: "equal-on-all-nodes", name: "a list in another order", status: Pass, change: changes(setFlags(server, "enable-admission-plugins", "NodeRestriction,AlwaysPullImages"),
 		setFlag("cp-2", server, "enable-admission-plugins", "AlwaysPullImages,NodeRestriction"))},
 	{check: "equal-on-all-nodes", name: "an order that matters", status: Warn, node: "cp-2", says: "RBAC,Node", change: setFlag("cp-2", server, "authorization-mode", "RBAC,Node")},
-	{check: "equal-on-all-nodes", name: "what others judge", status: Pass, change: all(setFlag("cp-1", server, "feature-gates", "A=true"), setFlag("cp-2", server, "advertise-address", "10.10.10.12"), setFlag("cp-3", server, "v", "4"),
+	{check: "equal-on-all-nodes", name: "what others judge", status: Pass, change: changes(setFlag("cp-1", server, "feature-gates", "A=true"), setFlag("cp-2", server, "advertise-address", "10.10.10.12"), setFlag("cp-3", server, "v", "4"),
 		setFlag("cp-2", scheduler, "leader-elect", "false"))},
 	{check: "equal-on-all-nodes", name: "files with the node's name", status: Pass, change: eachOwn(server, "etcd-certfile", "/etc/ssl/etcd/ssl/node-%s.pem", "cp-1", "cp-2", "cp-3")},
 	{check: "equal-on-all-nodes", name: "files with the node's address", status: Pass, change: eachOwn(server, "etcd-keyfile", "/p/etcd-ip-%s.key", "10-10-10-11", "10-10-10-12", "10-10-10-13")},
-	{check: "equal-on-all-nodes", name: "files with the short name", status: Pass, change: all(fullNames, eachOwn(server, "tls-cert-file", "/p/%s.pem", "cp-1", "cp-2", "cp-3"))},
-	{check: "equal-on-all-nodes", name: "files with the full name", status: Pass, change: all(fullNames, eachOwn(server, "tls-cert-file", "/p/%s.pem", "cp-1.example.org", "cp-2.example.org", "cp-3.example.org"))},
-	{check: "equal-on-all-nodes", name: "files with etcd's name", status: Pass, change: all(eachOwn(evidence.EtcdServer, "name", "%s", "infra0", "infra1", "infra2"),
+	{check: "equal-on-all-nodes", name: "files with the short name", status: Pass, change: changes(fullNames, eachOwn(server, "tls-cert-file", "/p/%s.pem", "cp-1", "cp-2", "cp-3"))},
+	{check: "equal-on-all-nodes", name: "files with the full name", status: Pass, change: changes(fullNames, eachOwn(server, "tls-cert-file", "/p/%s.pem", "cp-1.example.org", "cp-2.example.org", "cp-3.example.org"))},
+	{check: "equal-on-all-nodes", name: "files with etcd's name", status: Pass, change: changes(eachOwn(evidence.EtcdServer, "name", "%s", "infra0", "infra1", "infra2"),
 		eachOwn(evidence.EtcdServer, "cert-file", "/p/%s.pem", "infra0", "infra1", "infra2"))},
 	{check: "equal-on-all-nodes", name: "a file of another node", status: Warn, node: "cp-1", says: "/p/(own name).pem, as on cp-2 | /p/cp-2.pem", change: eachOwn(server, "tls-cert-file", "/p/%s.pem", "cp-2", "cp-2", "cp-3")},
 	{check: "equal-on-all-nodes", name: "one file of one node for all", status: Pass, change: setFlags(server, "tls-cert-file", "/p/cp-1.pem")},
@@ -248,7 +240,7 @@ var equalCases = []checkCase{
 		evidencetest.DropFlag(p, "etcd-servers")
 	}},
 	{check: "equal-on-all-nodes", name: "a default that is said", status: Pass, change: setFlag("cp-2", scheduler, "secure-port", "10259")},
-	{check: "equal-on-all-nodes", name: "a default in another form", status: Pass, change: all(setFlag("cp-2", server, "request-timeout", "60s"), setFlag("cp-2", manager, "profiling", "False"))},
+	{check: "equal-on-all-nodes", name: "a default in another form", status: Pass, change: changes(setFlag("cp-2", server, "request-timeout", "60s"), setFlag("cp-2", manager, "profiling", "False"))},
 	{check: "equal-on-all-nodes", name: "another than the default", status: Warn, node: "cp-2", says: "kube-scheduler secure-port: 10259 (the default), as on cp-1 | 10260", change: setFlag("cp-2", scheduler, "secure-port", "10260")},
 	{check: "equal-on-all-nodes", name: "variables of etcd differ", status: Warn, node: "cp-2", says: "etcd heartbeat-interval: 100 (the default), as on cp-1 | 500", change: withEtcd("cp-2", func(p *evidence.Program) {
 		p.Variables = map[string]string{"heartbeat-interval": "500"}

@@ -157,33 +157,33 @@ var serviceAccountCases = []checkCase{
 		"cp-1": {"service accounts", "old"}, "cp-2": {"service accounts"}, "cp-3": {"old", "service accounts"}})},
 	{check: "service-account-key-equal", name: "two keys in a file, in another order", of: inFolder(evidencetest.Kubeadm), status: Pass, change: publicKeys(map[string][]string{
 		"cp-1": {"service accounts", "old"}, "cp-2": {"old", "service accounts"}, "cp-3": {"old", "service accounts", "old"}})},
-	{check: "service-account-key-equal", name: "two keys in two files here, in one there", of: inFolder(evidencetest.Kubeadm), status: Pass, change: all(
+	{check: "service-account-key-equal", name: "two keys in two files here, in one there", of: inFolder(evidencetest.Kubeadm), status: Pass, change: changes(
 		publicKeys(map[string][]string{"cp-1": {"service accounts", "old"}, "cp-3": {"service accounts", "old"}}), func(e *evidence.Evidence) {
 			evidencetest.SetPublicKey(e, "cp-2", evidencetest.PKI+"old.pub", "old")
 			p := evidencetest.Program(e, "cp-2", evidence.APIServer)
 			p.Argv = append([]string{p.Argv[0], "--service-account-key-file=" + evidencetest.PKI + "old.pub"}, p.Argv[1:]...)
 		})},
-	{check: "service-account-key-equal", name: "a certificate", of: inFolder(evidencetest.Kubeadm), status: Fail, node: "cp-1,cp-2,cp-3", says: evidencetest.KeyID("authority kubernetes"), change: all(
+	{check: "service-account-key-equal", name: "a certificate", of: inFolder(evidencetest.Kubeadm), status: Fail, node: "cp-1,cp-2,cp-3", says: evidencetest.KeyID("authority kubernetes"), change: changes(
 		setFlags(server, "service-account-key-file", evidencetest.PKI+"ca.crt"), publicKeyOfCA("cp-1", "cp-2"), publicKeys(map[string][]string{"cp-3": {"other"}}),
 		setFlag("cp-3", server, "service-account-key-file", evidencetest.PKI+"sa.pub"))},
-	{check: "service-account-key-equal", name: "a certificate, the same", of: inFolder(evidencetest.Kubeadm), status: Pass, change: all(
+	{check: "service-account-key-equal", name: "a certificate, the same", of: inFolder(evidencetest.Kubeadm), status: Pass, change: changes(
 		setFlags(server, "service-account-key-file", evidencetest.PKI+"ca.crt"), setFlags(server, "service-account-signing-key-file", evidencetest.PKI+"ca.key"),
 		setFlags(manager, "service-account-private-key-file", evidencetest.PKI+"ca.key"), publicKeyOfCA("cp-1", "cp-2", "cp-3"))},
 	{check: "service-account-key-equal", name: "a private key", of: healthyFiles, status: Fail, node: "cp-2", says: evidencetest.KeyID("another"), change: privateKeys("service accounts", "another", "service accounts")},
 	{check: "service-account-key-equal", name: "the same private key", of: healthyFiles, status: Pass, says: "keys in files: the same on cp-1, cp-2, cp-3", change: privateKeys("another", "another", "another")},
-	{check: "service-account-key-equal", name: "private keys in a folder", of: inFolder(evidencetest.Kubeadm), status: Skip, says: "in a folder keys are not opened", change: all(privateKeys("", "", ""), withoutPublic)},
-	{check: "service-account-key-equal", name: "private keys that no openssl tells", of: healthyFiles, status: Skip, says: "neither openssl", change: all(privateKeys("", "", ""), withoutPublic)},
-	{check: "service-account-key-equal", name: "private keys that the API servers tell", status: Pass, says: "keys that are accepted", change: all(privateKeys("", "", ""), withoutPublic)},
+	{check: "service-account-key-equal", name: "private keys in a folder", of: inFolder(evidencetest.Kubeadm), status: Skip, says: "in a folder keys are not opened", change: changes(privateKeys("", "", ""), withoutPublic)},
+	{check: "service-account-key-equal", name: "private keys that no openssl tells", of: healthyFiles, status: Skip, says: "neither openssl", change: changes(privateKeys("", "", ""), withoutPublic)},
+	{check: "service-account-key-equal", name: "private keys that the API servers tell", status: Pass, says: "keys that are accepted", change: changes(privateKeys("", "", ""), withoutPublic)},
 	{check: "service-account-key-equal", name: "no flag beside the one for signing", of: inFolder(evidencetest.Kubeadm), status: Fail, node: "cp-1,cp-2,cp-3", says: "does not start so", change: noKeyFile(false)},
 	{check: "service-account-key-equal", name: "no flag: the TLS key", of: inFolder(evidencetest.Kubeadm), status: Fail, node: "cp-1,cp-2,cp-3", says: "there is no --service-account-key-file", change: noKeyFile(true)},
-	{check: "service-account-key-equal", name: "no flag on one", of: inFolder(evidencetest.Kubeadm), status: Fail, node: "cp-2", says: "its own TLS key", change: all(
+	{check: "service-account-key-equal", name: "no flag on one", of: inFolder(evidencetest.Kubeadm), status: Fail, node: "cp-2", says: "its own TLS key", change: changes(
 		setFlag("cp-2", server, "service-account-key-file", ""), setFlag("cp-2", server, "service-account-signing-key-file", ""))},
 	{check: "service-account-key-own", name: "a certificate that signed itself", of: evidencetest.Kubeadm, status: Pass, says: "the key of nothing else", change: tokensByCertificate},
 	{check: "ca-expiry", name: "what is for tokens alone is no CA", of: evidencetest.Kubeadm, status: Pass, change: tokensByCertificate},
 	{check: "certificate-expiry", name: "what is for tokens alone does not end", of: evidencetest.Kubeadm, status: Pass, change: tokensByCertificate},
-	{check: "certificate-expiry", name: "what clients are verified by, too, does", of: evidencetest.Kubeadm, status: Fail, node: "cp-1,cp-2,cp-3", says: "tokens: ended", change: all(tokensByCertificate,
+	{check: "certificate-expiry", name: "what clients are verified by, too, does", of: evidencetest.Kubeadm, status: Fail, node: "cp-1,cp-2,cp-3", says: "tokens: ended", change: changes(tokensByCertificate,
 		setFlags(server, "requestheader-client-ca-file", "/etc/kubernetes/pki/tokens.pem"))},
-	{check: "service-account-key-own", name: "the TLS certificate", of: evidencetest.Kubeadm, status: Warn, node: "cp-1,cp-2,cp-3", says: "names the TLS key of kube-apiserver", change: all(
+	{check: "service-account-key-own", name: "the TLS certificate", of: evidencetest.Kubeadm, status: Warn, node: "cp-1,cp-2,cp-3", says: "names the TLS key of kube-apiserver", change: changes(
 		setFlags(server, "service-account-key-file", "/etc/kubernetes/pki/apiserver.crt"), func(e *evidence.Evidence) {
 			for _, m := range e.Machines {
 				if key := m.Certificate("/etc/kubernetes/pki/apiserver.crt").PublicKeyDigest(); key != "" {
@@ -192,13 +192,13 @@ var serviceAccountCases = []checkCase{
 			}
 		})},
 	{check: "service-account-key-equal", name: "each its own TLS key", of: inFolder(evidencetest.Kubeadm), status: Fail, node: "cp-1,cp-2,cp-3", says: "its own TLS key", change: setFlags(server, "service-account-key-file", evidencetest.ServingKey)},
-	{check: "service-account-key-equal", name: "an external signer", of: inFolder(evidencetest.Kubeadm), status: Skip, says: "--service-account-signing-endpoint", change: all(noKeyFile(true), setFlags(server, "service-account-signing-endpoint", "/run/signer.sock"))},
+	{check: "service-account-key-equal", name: "an external signer", of: inFolder(evidencetest.Kubeadm), status: Skip, says: "--service-account-signing-endpoint", change: changes(noKeyFile(true), setFlags(server, "service-account-signing-endpoint", "/run/signer.sock"))},
 
 	{check: "service-account-key-own", name: "healthy", status: Pass, says: evidencetest.PKI + "sa.pub"},
 	{check: "service-account-key-own", name: "the CA's key", of: inFolder(evidencetest.Kubeadm), status: Warn, node: "cp-1,cp-2,cp-3", says: "names the key of the CA kubernetes", change: setFlags(server, "service-account-key-file", evidencetest.PKI+"ca.key")},
-	{check: "service-account-key-own", name: "the CA's key, by its certificate", status: Warn, node: "cp-1,cp-2,cp-3", says: "keep the old file", change: all(setFlags(server, "service-account-key-file", evidencetest.PKI+"ca.crt"), publicKeyOfCA("cp-1", "cp-2", "cp-3"))},
+	{check: "service-account-key-own", name: "the CA's key, by its certificate", status: Warn, node: "cp-1,cp-2,cp-3", says: "keep the old file", change: changes(setFlags(server, "service-account-key-file", evidencetest.PKI+"ca.crt"), publicKeyOfCA("cp-1", "cp-2", "cp-3"))},
 	{check: "service-account-key-own", name: "a controller-manager signs with the CA's key", status: Warn, node: "cp-2", says: "--service-account-private-key-file of kube-controller-manager", change: setFlag("cp-2", manager, "service-account-private-key-file", evidencetest.PKI+"ca.key")},
-	{check: "service-account-key-own", name: "two public keys tell nothing of the private one beside", of: inFolder(evidencetest.Kubeadm), status: Warn, node: "cp-2", says: "--service-account-key-file of kube-apiserver", change: all(
+	{check: "service-account-key-own", name: "two public keys tell nothing of the private one beside", of: inFolder(evidencetest.Kubeadm), status: Warn, node: "cp-2", says: "--service-account-key-file of kube-apiserver", change: changes(
 		publicKeys(map[string][]string{"cp-2": {"service accounts", "authority kubernetes"}}), setFlag("cp-2", manager, "service-account-private-key-file", ""), setFlag("cp-2", server, "service-account-signing-key-file", ""))},
 	{check: "service-account-key-own", name: "the TLS key by default", status: Warn, node: "cp-1,cp-2,cp-3", says: "no --service-account-key-file", change: noKeyFile(true)},
 	{check: "service-account-key-own", name: "the TLS key", status: Warn, node: "cp-3", says: "the TLS key of kube-apiserver", change: setFlag("cp-3", server, "service-account-key-file", evidencetest.ServingKey)},

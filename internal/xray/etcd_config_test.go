@@ -30,7 +30,7 @@ func etcdKeysOf(more map[string]any, without ...string) func(*evidence.Evidence)
 }
 
 func ofVersion(version string, change func(*evidence.Evidence)) func(*evidence.Evidence) {
-	return all(change, withEtcd("cp-2", func(p *evidence.Program) { p.Version = version }))
+	return changes(change, withEtcd("cp-2", func(p *evidence.Program) { p.Version = version }))
 }
 
 var etcdConfigCases = []checkCase{
@@ -47,13 +47,13 @@ var etcdConfigCases = []checkCase{
 	{check: "etcd-config-keys", name: "what was there once", status: Pass, change: ofVersion("3.5.21", etcdKeysOf(map[string]any{"enable-v2": false, "experimental-initial-corrupt-check": true, "proxy": "off"}))},
 	{check: "etcd-config-keys", name: "what was there once, and the version is not known", status: Pass, change: ofVersion("", etcdKeysOf(map[string]any{"experimental-initial-corrupt-check": true}))},
 	{check: "etcd-config-keys", name: "what is there no more", status: Warn, node: "cp-2", says: "experimental-initial-corrupt-check", change: ofVersion("3.7.1", etcdKeysOf(map[string]any{"experimental-initial-corrupt-check": true}))},
-	{check: "etcd-config-keys", name: "a flag beside the file", status: Warn, node: "cp-2", says: "Take --client-cert-auth away, or write what it is to be into /etc/etcd.yaml.", change: all(etcdKeysOf(nil), withEtcd("cp-2", func(p *evidence.Program) {
+	{check: "etcd-config-keys", name: "a flag beside the file", status: Warn, node: "cp-2", says: "Take --client-cert-auth away, or write what it is to be into /etc/etcd.yaml.", change: changes(etcdKeysOf(nil), withEtcd("cp-2", func(p *evidence.Program) {
 		p.Argv = append(p.Argv, "--client-cert-auth=true")
 	}))},
 	{check: "etcd-config-keys", name: "a file that was not read", status: Skip, says: "was not read", change: etcdConfig(nil)},
 
 	{check: "etcd-tls", name: "a key of no section is not set", status: Fail, node: "cp-2", says: "clients need no certificate", change: etcdKeysOf(map[string]any{"client-cert-auth": true, "trusted-ca-file": "/x"}, "client-cert-auth", "trusted-ca-file")},
 	{check: "etcd-tls", name: "auto-TLS beside certificates, by file", status: Pass, change: etcdKeysOf(map[string]any{"client-transport-security": map[string]any{"auto-tls": true}})},
-	{check: "etcd-tls", name: "auto-TLS beside certificates", status: Pass, change: all(etcdFlag("cp-1", "auto-tls", "true"), etcdFlag("cp-1", "peer-auto-tls", "true"))},
-	{check: "etcd-tls", name: "auto-TLS without certificates", status: Fail, node: "cp-1", says: "--auto-tls", change: all(etcdFlag("cp-1", "auto-tls", "true"), etcdFlag("cp-1", "cert-file", ""), etcdFlag("cp-1", "key-file", ""))},
+	{check: "etcd-tls", name: "auto-TLS beside certificates", status: Pass, change: changes(etcdFlag("cp-1", "auto-tls", "true"), etcdFlag("cp-1", "peer-auto-tls", "true"))},
+	{check: "etcd-tls", name: "auto-TLS without certificates", status: Fail, node: "cp-1", says: "--auto-tls", change: changes(etcdFlag("cp-1", "auto-tls", "true"), etcdFlag("cp-1", "cert-file", ""), etcdFlag("cp-1", "key-file", ""))},
 }

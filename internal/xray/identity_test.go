@@ -84,7 +84,7 @@ var whoCases = []checkCase{
 
 	{check: "serving-cert-shared", name: "healthy", status: Pass, says: "cp-1, cp-2, cp-3"},
 	{check: "serving-cert-shared", name: "one has another", status: Fail, node: "cp-2", says: "as on cp-1", change: withServingNames("cp-2", add("extra.example.org"))},
-	{check: "serving-cert-shared", name: "one each in sharedCertificate", of: healthy(spec.SharedCertificate), status: Fail, node: "cp-2,cp-3", change: all(withServingNames("cp-2", add("b")), withServingNames("cp-3", add("c")))},
+	{check: "serving-cert-shared", name: "one each in sharedCertificate", of: healthy(spec.SharedCertificate), status: Fail, node: "cp-2,cp-3", change: changes(withServingNames("cp-2", add("b")), withServingNames("cp-3", add("c")))},
 	{check: "serving-cert-shared", name: "one of a shared one in perNode", of: healthy(spec.PerNode), status: Warn, node: "cp-3", change: withServingNames("cp-3", add("c"))},
 	{check: "serving-cert-shared", name: "one has another's in perNode", of: evidencetest.Kubeadm, status: Warn, node: "cp-2", says: "which cp-1 has too", change: certificateOf("cp-1", "cp-2")},
 	{check: "serving-cert-names", name: "one has another's in perNode", of: evidencetest.Kubeadm, status: Fail, node: "cp-2", says: "with these names as well as those that it has", change: certificateOf("cp-1", "cp-2")},
@@ -105,9 +105,9 @@ var reconcilerCases = []checkCase{
 	{check: "endpoint-reconciler", name: "the default in shared", status: Fail, node: "cp-2", says: "lease is the default", change: setFlag("cp-2", server, "endpoint-reconciler-type", "")},
 	{check: "endpoint-reconciler", name: "kubeadm", of: evidencetest.Kubeadm, status: Pass, says: "lease is the default"},
 	{check: "endpoint-reconciler", name: "none in perNode", of: healthy(spec.PerNode), status: Fail, node: "cp-3", says: "nobody adds", change: setFlag("cp-3", server, "endpoint-reconciler-type", "none")},
-	{check: "endpoint-reconciler", name: "none in perNode, with somebody else", of: healthy(spec.PerNode), status: Warn, node: "cp-3", says: "my-operator", change: all(setFlag("cp-3", server, "endpoint-reconciler-type", "none"),
+	{check: "endpoint-reconciler", name: "none in perNode, with somebody else", of: healthy(spec.PerNode), status: Warn, node: "cp-3", says: "my-operator", change: changes(setFlag("cp-3", server, "endpoint-reconciler-type", "none"),
 		withSlice(func(s *discoveryv1.EndpointSlice) { s.Labels[discoveryv1.LabelManagedBy] = "my-operator" }))},
-	{check: "endpoint-reconciler", name: "none in perNode, and slices that are copies", of: healthy(spec.PerNode), status: Fail, node: "cp-3", says: "nobody adds", change: all(setFlag("cp-3", server, "endpoint-reconciler-type", "none"),
+	{check: "endpoint-reconciler", name: "none in perNode, and slices that are copies", of: healthy(spec.PerNode), status: Fail, node: "cp-3", says: "nobody adds", change: changes(setFlag("cp-3", server, "endpoint-reconciler-type", "none"),
 		withSlice(func(s *discoveryv1.EndpointSlice) { s.Labels[discoveryv1.LabelManagedBy] = mirroring }))},
 	{check: "endpoint-reconciler", name: "k0s", of: evidencetest.K0s, status: Pass, says: "k0s keeps the endpoints"},
 	{check: "endpoint-reconciler", name: "one that k0s did not start", of: evidencetest.K0s, status: Fail, node: "cp-1,cp-2,cp-3", says: "nobody adds", change: func(e *evidence.Evidence) { evidencetest.DropProgram(e, "cp-3", evidence.K0s) }},
@@ -122,7 +122,7 @@ var reconcilerCases = []checkCase{
 
 	{check: "endpoint-owner", name: "healthy", status: Pass, says: "haplane agent leads: cp-1"},
 	{check: "endpoint-owner", name: "an agent is stopped", status: Fail, node: "cp-2", says: "haplane-agent.service is inactive", change: stopAgent("cp-2")},
-	{check: "endpoint-owner", name: "all are", status: Fail, node: ",cp-1,cp-2,cp-3", says: "nobody holds it", change: all(stopAgent("cp-1", "cp-2", "cp-3"), released("haplane-agent"))},
+	{check: "endpoint-owner", name: "all are", status: Fail, node: ",cp-1,cp-2,cp-3", says: "nobody holds it", change: changes(stopAgent("cp-1", "cp-2", "cp-3"), released("haplane-agent"))},
 	{check: "endpoint-owner", name: "one is not there", status: Fail, node: "cp-3", says: "no haplane agent", change: func(e *evidence.Evidence) { evidencetest.DropProgram(e, "cp-3", evidence.HaplaneAgent) }},
 	{check: "endpoint-owner", name: "one does something else", status: Fail, node: "cp-3", says: "no haplane agent", change: func(e *evidence.Evidence) {
 		evidencetest.Program(e, "cp-3", evidence.HaplaneAgent).Argv = []string{"haplane", "xray"}
@@ -151,30 +151,30 @@ var reconcilerCases = []checkCase{
 	{check: "endpoint-owner", name: "API servers do it", of: evidencetest.Kubeadm, status: Skip, says: "themselves"},
 	{check: "endpoint-owner", name: "lease in shared", status: Skip, says: "see endpoint-reconciler", change: setFlags(server, "endpoint-reconciler-type", "lease")},
 	{check: "endpoint-owner", name: "nobody", status: Fail, says: "nobody was seen", change: noHaplane},
-	{check: "endpoint-owner", name: "somebody else", status: Warn, says: "my-operator", change: all(noHaplane, withSlice(func(s *discoveryv1.EndpointSlice) { s.Labels[discoveryv1.LabelManagedBy] = "my-operator" }))},
-	{check: "endpoint-owner", name: "machines only", status: Skip, says: "is not seen", change: all(noHaplane, func(e *evidence.Evidence) { e.API = nil })},
+	{check: "endpoint-owner", name: "somebody else", status: Warn, says: "my-operator", change: changes(noHaplane, withSlice(func(s *discoveryv1.EndpointSlice) { s.Labels[discoveryv1.LabelManagedBy] = "my-operator" }))},
+	{check: "endpoint-owner", name: "machines only", status: Skip, says: "is not seen", change: changes(noHaplane, func(e *evidence.Evidence) { e.API = nil })},
 	{check: "endpoint-owner", name: "API only", of: apiOnly(healthy(spec.Shared)), status: Pass, says: "cp-1"},
 	{check: "endpoint-owner", name: "in a folder", of: inFolder(healthy(spec.Shared)), status: Skip, says: "not seen in a folder"},
 }
 
 var peerCases = []checkCase{
 	{check: "peer-advertise-ip", name: "off in shared", status: Pass, says: interoperability + "=false"},
-	{check: "peer-advertise-ip", name: "on in shared", status: Fail, node: "cp-1", says: "10.10.10.3", change: all(setFlag("cp-1", server, "feature-gates", ""), setFlag("cp-1", server, "peer-ca-file", "/etc/kubernetes/pki/ca.crt"))},
-	{check: "peer-advertise-ip", name: "on in shared with the flag", status: Fail, node: "cp-1,cp-2,cp-3", says: "10.10.10.3", change: all(setFlags(server, "feature-gates", interoperability+"=true"),
+	{check: "peer-advertise-ip", name: "on in shared", status: Fail, node: "cp-1", says: "10.10.10.3", change: changes(setFlag("cp-1", server, "feature-gates", ""), setFlag("cp-1", server, "peer-ca-file", "/etc/kubernetes/pki/ca.crt"))},
+	{check: "peer-advertise-ip", name: "on in shared with the flag", status: Fail, node: "cp-1,cp-2,cp-3", says: "10.10.10.3", change: changes(setFlags(server, "feature-gates", interoperability+"=true"),
 		setFlags(server, "peer-ca-file", "/etc/kubernetes/pki/ca.crt"), setFlag("cp-1", server, "peer-advertise-ip", "10.10.10.11"))},
 	{check: "peer-advertise-ip", name: "on in shared and unused", status: Warn, node: "cp-2", says: "none uses it yet", change: setFlag("cp-2", server, "feature-gates", "")},
-	{check: "peer-advertise-ip", name: "older than the feature", status: Pass, says: "off unless set in 1.35.3", change: all(setFlags(server, "feature-gates", "Other=true"), func(e *evidence.Evidence) {
+	{check: "peer-advertise-ip", name: "older than the feature", status: Pass, says: "off unless set in 1.35.3", change: changes(setFlags(server, "feature-gates", "Other=true"), func(e *evidence.Evidence) {
 		for i := range e.Servers {
 			e.Servers[i].Version = "v1.35.3"
 		}
 	})},
 	{check: "peer-advertise-ip", name: "no version", of: inFolder(healthy(spec.Shared)), status: Skip, says: "depends on the version", change: setFlag("cp-1", server, "feature-gates", "")},
-	{check: "peer-advertise-ip", name: "its address is not known", of: inFolder(healthy(spec.Shared)), status: Skip, says: "is not known", change: all(onlyCP1, setFlags(server, "feature-gates", interoperability+"=true"))},
+	{check: "peer-advertise-ip", name: "its address is not known", of: inFolder(healthy(spec.Shared)), status: Skip, says: "is not known", change: changes(onlyCP1, setFlags(server, "feature-gates", interoperability+"=true"))},
 	{check: "peer-advertise-ip", name: "its own", of: healthy(spec.PerNode), status: Pass, says: "--peer-advertise-ip=10.10.10.11"},
 	{check: "peer-advertise-ip", name: "another's", of: healthy(spec.PerNode), status: Fail, node: "cp-2", says: "10.10.10.11, which is not its own", change: setFlag("cp-2", server, "peer-advertise-ip", "10.10.10.11")},
 	{check: "peer-advertise-ip", name: "no address", of: healthy(spec.PerNode), status: Fail, node: "cp-2", says: "here", change: setFlag("cp-2", server, "peer-advertise-ip", "here")},
 	{check: "peer-advertise-ip", name: "not set", of: healthy(spec.SharedCertificate), status: Warn, node: "cp-3", says: "it publishes 10.10.10.13", change: setFlag("cp-3", server, "peer-advertise-ip", "")},
-	{check: "peer-advertise-ip", name: "one asks nobody", of: healthy(spec.PerNode), status: Warn, node: "cp-3", says: "passes no request on", change: all(setFlag("cp-3", server, "peer-advertise-ip", ""), setFlag("cp-3", server, "peer-ca-file", ""),
+	{check: "peer-advertise-ip", name: "one asks nobody", of: healthy(spec.PerNode), status: Warn, node: "cp-3", says: "passes no request on", change: changes(setFlag("cp-3", server, "peer-advertise-ip", ""), setFlag("cp-3", server, "peer-ca-file", ""),
 		setFlag("cp-3", server, "peer-advertise-port", ""))},
 	{check: "peer-advertise-ip", name: "another's in its Lease", of: healthy(spec.PerNode), status: Fail, node: "cp-2", says: "its Lease has 10.10.10.3:6443", change: func(e *evidence.Evidence) {
 		for i := range e.API.Leases {
@@ -183,7 +183,7 @@ var peerCases = []checkCase{
 			}
 		}
 	}},
-	{check: "peer-advertise-ip", name: "off in perNode", of: healthy(spec.PerNode), status: Skip, says: "no request is passed on", change: all(setFlags(server, "feature-gates", interoperability+"=false"))},
+	{check: "peer-advertise-ip", name: "off in perNode", of: healthy(spec.PerNode), status: Skip, says: "no request is passed on", change: changes(setFlags(server, "feature-gates", interoperability+"=false"))},
 	{check: "peer-advertise-ip", name: "kubeadm", of: evidencetest.Kubeadm, status: Pass, says: "no --peer-ca-file"},
 }
 
@@ -233,11 +233,11 @@ var kubeconfigCases = []checkCase{
 	{check: "kubeconfig-servers", name: "a kubelet asks nobody known", status: Warn, node: "worker-1", says: "nothing that was seen", change: pointTo("worker-1", evidencetest.KubeletConf, "api.example.org:6443")},
 	{check: "kubeconfig-servers", name: "a scheduler asks nobody known", status: Warn, node: "cp-1", says: "nothing that was seen", change: pointTo("cp-1", evidencetest.SchedulerConf, "api.example.org:6443")},
 	{check: "kubeconfig-servers", name: "a kubelet asks another load balancer", status: Pass, says: "kubelet to 10.10.10.3:8443", change: pointTo("worker-1", evidencetest.KubeletConf, "10.10.10.3:8443")},
-	{check: "kubeconfig-servers", name: "a load balancer beside each", status: Pass, says: "kubelet to 127.0.0.1:6443", change: all(pointTo("worker-1", evidencetest.KubeletConf, "127.0.0.1:6443"), func(e *evidence.Evidence) {
+	{check: "kubeconfig-servers", name: "a load balancer beside each", status: Pass, says: "kubelet to 127.0.0.1:6443", change: changes(pointTo("worker-1", evidencetest.KubeletConf, "127.0.0.1:6443"), func(e *evidence.Evidence) {
 		evidencetest.Machine(e, "worker-1").LoadBalancer = evidencetest.Machine(e, "lb-1").LoadBalancer
 	})},
 	{check: "kubeconfig-servers", name: "whether somebody listens is not seen", of: inFolder(healthy(spec.Shared)), status: Warn, node: "worker-1", says: "127.0.0.1:7443", change: pointTo("worker-1", evidencetest.KubeletConf, "127.0.0.1:7443")},
-	{check: "kubeconfig-servers", name: "a kubelet asks a proxy beside it", status: Pass, says: "kubelet to 127.0.0.1:7443", change: all(pointTo("worker-1", evidencetest.KubeletConf, "127.0.0.1:7443"), func(e *evidence.Evidence) {
+	{check: "kubeconfig-servers", name: "a kubelet asks a proxy beside it", status: Pass, says: "kubelet to 127.0.0.1:7443", change: changes(pointTo("worker-1", evidencetest.KubeletConf, "127.0.0.1:7443"), func(e *evidence.Evidence) {
 		m := evidencetest.Machine(e, "worker-1")
 		m.Listening = append(m.Listening, m.Listening[0])
 		m.Listening[0] = netip.MustParseAddrPort("127.0.0.1:7443")
@@ -246,8 +246,8 @@ var kubeconfigCases = []checkCase{
 	{check: "kubeconfig-servers", name: "the name of the load balancer", status: Pass, says: "kubelet to api.example.org:6443", change: pointTo("worker-1", evidencetest.KubeletConf, "api.example.org:6443"),
 		expect: Expectation{Cluster: &spec.Cluster{Spec: spec.Spec{Identity: spec.Shared, LoadBalancer: spec.LoadBalancer{Address: "10.10.10.3", Port: 6443, DNSNames: []string{"api.example.org"}}}}}},
 	{check: "kubeconfig-servers", name: "no server", status: Fail, node: "worker-1", says: "no server", change: func(e *evidence.Evidence) { evidencetest.SetServer(e, "worker-1", evidencetest.KubeletConf, "") }},
-	{check: "kubeconfig-servers", name: "one control-plane node", of: evidencetest.Kubeadm, status: Pass, says: "kubelet to 10.10.10.11:6443", change: all(onlyFirst, toFirstNode, pointTo("cp-1", evidencetest.AdminConf, "10.10.10.11:6443"))},
-	{check: "kubeconfig-servers", name: "one control-plane node, under a name", of: evidencetest.Kubeadm, status: Pass, says: "kube-scheduler to api.example.org:6443", change: all(onlyFirst, func(e *evidence.Evidence) {
+	{check: "kubeconfig-servers", name: "one control-plane node", of: evidencetest.Kubeadm, status: Pass, says: "kubelet to 10.10.10.11:6443", change: changes(onlyFirst, toFirstNode, pointTo("cp-1", evidencetest.AdminConf, "10.10.10.11:6443"))},
+	{check: "kubeconfig-servers", name: "one control-plane node, under a name", of: evidencetest.Kubeadm, status: Pass, says: "kube-scheduler to api.example.org:6443", change: changes(onlyFirst, func(e *evidence.Evidence) {
 		for _, path := range []string{evidencetest.KubeletConf, evidencetest.SchedulerConf, evidencetest.AdminConf} {
 			pointTo("cp-1", path, "api.example.org:6443")(e)
 		}
@@ -273,7 +273,7 @@ var directCases = []checkCase{
 		}
 	}},
 	{check: "direct-access", name: "only its own machine asked", status: Pass, says: "200 on its own machine", change: func(e *evidence.Evidence) { e.Servers = nil }},
-	{check: "direct-access", name: "its own machine asked in vain", status: Fail, node: "cp-3", says: "connection refused", change: all(serverStopped("cp-3"), func(e *evidence.Evidence) { e.Servers = nil })},
+	{check: "direct-access", name: "its own machine asked in vain", status: Fail, node: "cp-3", says: "connection refused", change: changes(serverStopped("cp-3"), func(e *evidence.Evidence) { e.Servers = nil })},
 	{check: "direct-access", name: "its own machine got no answer that counts", status: Fail, node: "cp-3", says: "500", change: func(e *evidence.Evidence) {
 		e.Servers = nil
 		evidencetest.Request(e, "cp-3", evidence.LocalAPIServer).Status = 500

@@ -57,21 +57,21 @@ var leaderCases = []checkCase{
 	{check: "leader-leases", name: "renewed a little ago", status: Pass, says: "13s ago", change: renewedBefore("kube-controller-manager", 12*time.Second)},
 	{check: "leader-leases", name: "never renewed", status: Fail, says: "never renewed", change: withLease("kube-scheduler", func(l *coordinationv1.LeaseSpec) { l.RenewTime = nil })},
 	{check: "leader-leases", name: "no Lease", status: Fail, says: "no such Lease", change: dropLease("kube-scheduler")},
-	{check: "leader-leases", name: "its clock is behind", status: Pass, change: all(renewedBefore("kube-scheduler", time.Minute), func(e *evidence.Evidence) {
+	{check: "leader-leases", name: "its clock is behind", status: Pass, change: changes(renewedBefore("kube-scheduler", time.Minute), func(e *evidence.Evidence) {
 		evidencetest.Machine(e, "cp-3").Clock.Ahead = -time.Minute
 	})},
-	{check: "leader-leases", name: "all clocks are behind ours", of: apiOnly(healthy(spec.Shared)), status: Pass, change: all(renewedBefore("kube-scheduler", time.Minute),
+	{check: "leader-leases", name: "all clocks are behind ours", of: apiOnly(healthy(spec.Shared)), status: Pass, change: changes(renewedBefore("kube-scheduler", time.Minute),
 		renewedBefore("kube-controller-manager", time.Minute), func(e *evidence.Evidence) { e.API.Ahead = -time.Minute })},
 	{check: "leader-leases", name: "a clock that was shifted later", status: Pass, change: func(e *evidence.Evidence) { evidencetest.Machine(e, "cp-3").Clock.Ahead = 90 * time.Second }},
-	{check: "leader-leases", name: "a Lease of another name", status: Pass, says: "kube-scheduler leads: cp-1", change: all(setFlags(scheduler, "leader-elect-resource-name", "haplane-agent"))},
+	{check: "leader-leases", name: "a Lease of another name", status: Pass, says: "kube-scheduler leads: cp-1", change: changes(setFlags(scheduler, "leader-elect-resource-name", "haplane-agent"))},
 	{check: "leader-leases", name: "a Lease elsewhere", status: Skip, says: "other", change: setFlags(scheduler, "leader-elect-resource-namespace", "other")},
-	{check: "leader-leases", name: "no election", status: Skip, says: "no election", change: all(setFlags(scheduler, "leader-elect", "false"), dropLease("kube-scheduler"))},
+	{check: "leader-leases", name: "no election", status: Skip, says: "no election", change: changes(setFlags(scheduler, "leader-elect", "false"), dropLease("kube-scheduler"))},
 	{check: "leader-leases", name: "nothing that would hold it", of: apiOnly(healthy(spec.Shared)), status: Skip, says: "nothing was seen", change: dropLease("kube-scheduler")},
 	{check: "leader-leases", name: "leases could not be read", status: Skip, change: func(e *evidence.Evidence) { e.API.Leases = nil }},
 
 	{check: "leader-lease-timing", name: "healthy", status: Pass, says: "lease 15s, renewed within 10s, tried every 2s"},
-	{check: "leader-lease-timing", name: "long", status: Warn, node: "cp-1", says: "2m0s after a leader died", change: all(setFlag("cp-1", manager, "leader-elect-lease-duration", "2m"), setFlag("cp-1", manager, "leader-elect-renew-deadline", "90s"))},
-	{check: "leader-lease-timing", name: "short", status: Warn, node: "cp-2", says: "restarts", change: all(setFlag("cp-2", scheduler, "leader-elect-lease-duration", "4s"), setFlag("cp-2", scheduler, "leader-elect-renew-deadline", "3s"))},
+	{check: "leader-lease-timing", name: "long", status: Warn, node: "cp-1", says: "2m0s after a leader died", change: changes(setFlag("cp-1", manager, "leader-elect-lease-duration", "2m"), setFlag("cp-1", manager, "leader-elect-renew-deadline", "90s"))},
+	{check: "leader-lease-timing", name: "short", status: Warn, node: "cp-2", says: "restarts", change: changes(setFlag("cp-2", scheduler, "leader-elect-lease-duration", "4s"), setFlag("cp-2", scheduler, "leader-elect-renew-deadline", "3s"))},
 	{check: "leader-lease-timing", name: "renewed too late", status: Fail, node: "cp-3", says: "above the renew deadline", change: setFlag("cp-3", scheduler, "leader-elect-lease-duration", "10s")},
 	{check: "leader-lease-timing", name: "tried too rarely", status: Fail, node: "cp-3", says: "1.2 times", change: setFlag("cp-3", scheduler, "leader-elect-retry-period", "9s")},
 	{check: "leader-lease-timing", name: "in the configuration", status: Warn, node: "cp-1", says: "lease 3m0s", change: func(e *evidence.Evidence) {
@@ -94,12 +94,12 @@ var leaderCases = []checkCase{
 	{check: "leader-release-on-exit", name: "no election", of: evidencetest.Kubeadm, status: Skip, says: "no election", change: setFlags(manager, "leader-elect", "false")},
 
 	{check: "leader-spread", name: "healthy", status: Pass, says: "controller-manager leads on cp-2, scheduler on cp-3"},
-	{check: "leader-spread", name: "both on one node", status: Pass, says: "lead on cp-1", change: all(heldBy("kube-scheduler", "cp-1"), heldBy("kube-controller-manager", "cp-1"))},
-	{check: "leader-spread", name: "everything on one machine", status: Warn, node: "cp-1", says: "etcd's leader", change: all(heldBy("kube-scheduler", "cp-1"), heldBy("kube-controller-manager", "cp-1"), balancerOn("cp-1"))},
-	{check: "leader-spread", name: "beside the load balancer but not etcd's leader", status: Pass, says: "lead on cp-2", change: all(heldBy("kube-scheduler", "cp-2"), balancerOn("cp-2"))},
+	{check: "leader-spread", name: "both on one node", status: Pass, says: "lead on cp-1", change: changes(heldBy("kube-scheduler", "cp-1"), heldBy("kube-controller-manager", "cp-1"))},
+	{check: "leader-spread", name: "everything on one machine", status: Warn, node: "cp-1", says: "etcd's leader", change: changes(heldBy("kube-scheduler", "cp-1"), heldBy("kube-controller-manager", "cp-1"), balancerOn("cp-1"))},
+	{check: "leader-spread", name: "beside the load balancer but not etcd's leader", status: Pass, says: "lead on cp-2", change: changes(heldBy("kube-scheduler", "cp-2"), balancerOn("cp-2"))},
 	{check: "leader-spread", name: "one does not lead", status: Skip, change: dropLease("kube-scheduler")},
 	{check: "leader-spread", name: "one node", status: Skip, says: "only control-plane node", change: func(e *evidence.Evidence) {
-		all(heldBy("kube-scheduler", "cp-1"), heldBy("kube-controller-manager", "cp-1"))(e)
+		changes(heldBy("kube-scheduler", "cp-1"), heldBy("kube-controller-manager", "cp-1"))(e)
 		evidencetest.DropMachine(e, "cp-2")
 		evidencetest.DropMachine(e, "cp-3")
 	}},

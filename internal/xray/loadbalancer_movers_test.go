@@ -89,16 +89,16 @@ var moverCases = []checkCase{
 		kubeVIPs(nil)(e)
 		evidencetest.Program(e, "cp-3", evidence.KubeVIP).Variables["cp_namespace"] = "default"
 	}},
-	{check: "lb-address-moves", name: "kube-vip for a port of nobody", of: inFolder(evidencetest.Kubeadm), status: Fail, node: "cp-1,cp-2,cp-3", says: "listens elsewhere: --secure-port=6444", change: all(kubeVIPs(nil), setFlags(server, "secure-port", "6444"))},
-	{check: "lb-address-moves", name: "kube-vip and an API server on its own address", of: inFolder(evidencetest.Kubeadm), status: Fail, node: "cp-2", says: "it listens on 10.10.10.12 only", change: all(kubeVIPs(nil), setFlag("cp-2", server, "bind-address", "10.10.10.12"))},
-	{check: "lb-address-moves", name: "kube-vip that balances another port", of: inFolder(evidencetest.Kubeadm), status: Pass, change: all(kubeVIPs(map[string]string{"lb_enable": "true"}), setFlags(server, "secure-port", "6444"))},
-	{check: "lb-address-moves", name: "kube-vip beside HAProxy", of: inFolder(evidencetest.Kubeadm), status: Pass, change: all(kubeVIPs(nil), setFlags(server, "secure-port", "6444"), func(e *evidence.Evidence) {
+	{check: "lb-address-moves", name: "kube-vip for a port of nobody", of: inFolder(evidencetest.Kubeadm), status: Fail, node: "cp-1,cp-2,cp-3", says: "listens elsewhere: --secure-port=6444", change: changes(kubeVIPs(nil), setFlags(server, "secure-port", "6444"))},
+	{check: "lb-address-moves", name: "kube-vip and an API server on its own address", of: inFolder(evidencetest.Kubeadm), status: Fail, node: "cp-2", says: "it listens on 10.10.10.12 only", change: changes(kubeVIPs(nil), setFlag("cp-2", server, "bind-address", "10.10.10.12"))},
+	{check: "lb-address-moves", name: "kube-vip that balances another port", of: inFolder(evidencetest.Kubeadm), status: Pass, change: changes(kubeVIPs(map[string]string{"lb_enable": "true"}), setFlags(server, "secure-port", "6444"))},
+	{check: "lb-address-moves", name: "kube-vip beside HAProxy", of: inFolder(evidencetest.Kubeadm), status: Pass, change: changes(kubeVIPs(nil), setFlags(server, "secure-port", "6444"), func(e *evidence.Evidence) {
 		for _, name := range everyServer {
 			m := evidencetest.Machine(e, name)
 			m.Unbalancing = []string{"/etc/haproxy/haproxy.cfg"}
 		}
 	})},
-	{check: "lb-address-moves", name: "keepalived for a port of nobody", of: inFolder(evidencetest.Kubeadm), status: Warn, node: "cp-1,cp-2,cp-3", says: "listens elsewhere: --secure-port=6444", change: all(setFlags(server, "secure-port", "6444"), func(e *evidence.Evidence) {
+	{check: "lb-address-moves", name: "keepalived for a port of nobody", of: inFolder(evidencetest.Kubeadm), status: Warn, node: "cp-1,cp-2,cp-3", says: "listens elsewhere: --secure-port=6444", change: changes(setFlags(server, "secure-port", "6444"), func(e *evidence.Evidence) {
 		for i, name := range everyServer {
 			evidencetest.Machine(e, name).Keepalived = keepalived(100 - i)
 		}

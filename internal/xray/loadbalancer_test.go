@@ -86,16 +86,16 @@ var loadBalancerCases = []checkCase{
 	{check: "lb-listens", name: "its address", status: Pass, change: listeningAt("10.10.10.3:6443")},
 	{check: "lb-listens", name: "a name", status: Pass, change: listeningAt("api.example.org:6443")},
 	{check: "lb-listens", name: "something listens there", status: Pass, change: withLB(func(lb *evidence.LoadBalancer) { lb.Frontends = []string{":443"} })},
-	{check: "lb-listens", name: "behind somebody else's address", status: Skip, says: "not known to come to lb-1", change: all(listeningAt(":443"), func(e *evidence.Evidence) {
+	{check: "lb-listens", name: "behind somebody else's address", status: Skip, says: "not known to come to lb-1", change: changes(listeningAt(":443"), func(e *evidence.Evidence) {
 		evidencetest.Machine(e, "lb-1").Addresses = []netip.Addr{netip.MustParseAddr("10.10.10.99")}
 	})},
-	{check: "lb-listens", name: "at an address that is not known", status: Warn, node: "lb-1", says: "only if something before it", change: all(listeningAt(":443"), func(e *evidence.Evidence) {
+	{check: "lb-listens", name: "at an address that is not known", status: Warn, node: "lb-1", says: "only if something before it", change: changes(listeningAt(":443"), func(e *evidence.Evidence) {
 		evidencetest.Machine(e, "lb-1").Addresses = nil
 	})},
-	{check: "lb-listens", name: "for its own machine", status: Skip, says: "not known to come to lb-1", change: all(listeningAt("127.0.0.1:6443"), func(e *evidence.Evidence) {
+	{check: "lb-listens", name: "for its own machine", status: Skip, says: "not known to come to lb-1", change: changes(listeningAt("127.0.0.1:6443"), func(e *evidence.Evidence) {
 		evidencetest.Machine(e, "lb-1").Addresses = nil
 	})},
-	{check: "lb-listens", name: "the API server's own port", status: Skip, says: "the API server on lb-1 itself", change: all(listeningAt(":8443"), func(e *evidence.Evidence) {
+	{check: "lb-listens", name: "the API server's own port", status: Skip, says: "the API server on lb-1 itself", change: changes(listeningAt(":8443"), func(e *evidence.Evidence) {
 		m := evidencetest.Machine(e, "lb-1")
 		m.Programs = append(m.Programs, *evidencetest.Program(e, "cp-1", evidence.APIServer))
 	})},

@@ -38,7 +38,7 @@ var programCases = []checkCase{
 	{check: "node-programs-run", name: "kube-proxy was stopped", status: Fail, node: "worker-1", says: "kube-proxy.service is inactive", change: stopProgram("worker-1", evidence.KubeProxy)},
 	{check: "node-programs-run", name: "kube-proxy was stopped and disabled", status: Fail, node: "worker-1", says: "neither process nor unit", change: withoutProgram("worker-1", evidence.KubeProxy)},
 	{check: "node-programs-run", name: "a pod of kube-proxy is not there", of: evidencetest.Kubeadm, status: Fail, node: "cp-2", says: "as on cp-1", change: withoutProgram("cp-2", evidence.KubeProxy)},
-	{check: "node-programs-run", name: "a kubelet that keeps etcd alone", of: evidencetest.Kubeadm, status: Pass, change: all(withoutProgram("cp-2", evidence.KubeProxy), func(e *evidence.Evidence) {
+	{check: "node-programs-run", name: "a kubelet that keeps etcd alone", of: evidencetest.Kubeadm, status: Pass, change: changes(withoutProgram("cp-2", evidence.KubeProxy), func(e *evidence.Evidence) {
 		evidencetest.DropFlag(evidencetest.Program(e, "cp-2", evidence.Kubelet), "kubeconfig")
 	})},
 	{check: "node-programs-run", name: "no kube-proxy at all", status: Skip, says: "something else may do its work", change: func(e *evidence.Evidence) {
@@ -50,10 +50,10 @@ var programCases = []checkCase{
 	{check: "node-programs-run", name: "by its pods", of: apiOnlyKubeadm, status: Pass, says: "kube-proxy-worker-1 is ready"},
 	{check: "node-programs-run", name: "a pod that is not ready", of: apiOnlyKubeadm, status: Fail, node: "worker-1", says: "kube-proxy-worker-1 is not ready", change: unreadyProxy("worker-1")},
 	{check: "node-programs-run", name: "a node without a pod", of: apiOnlyKubeadm, status: Warn, node: "worker-1", says: "on purpose", change: dropPods(evidence.KubeProxy, "worker-1")},
-	{check: "node-programs-run", name: "a node with Windows", of: apiOnlyKubeadm, status: Skip, node: "worker-1", says: "nodes with Linux", change: all(dropPods(evidence.KubeProxy, "worker-1"), withNode("worker-1", func(n *corev1.Node) {
+	{check: "node-programs-run", name: "a node with Windows", of: apiOnlyKubeadm, status: Skip, node: "worker-1", says: "nodes with Linux", change: changes(dropPods(evidence.KubeProxy, "worker-1"), withNode("worker-1", func(n *corev1.Node) {
 		n.Labels[corev1.LabelOSStable] = "windows"
 	}))},
-	{check: "node-programs-run", name: "a node that is not Ready", of: apiOnlyKubeadm, status: Pass, change: all(unreadyProxy("worker-1"), withNode("worker-1", func(n *corev1.Node) {
+	{check: "node-programs-run", name: "a node that is not Ready", of: apiOnlyKubeadm, status: Pass, change: changes(unreadyProxy("worker-1"), withNode("worker-1", func(n *corev1.Node) {
 		n.Status.Conditions[0].Status = corev1.ConditionFalse
 	}))},
 	{check: "node-programs-run", name: "no pods of it", of: apiOnlyKubeadm, status: Skip, change: dropPods(evidence.KubeProxy, "")},

@@ -42,7 +42,7 @@ var replicaCases = []checkCase{
 		map[string]any{"leaderElection": map[string]any{"resourceName": "batch"}, "profiles": []any{map[string]any{"schedulerName": "batch"}}})},
 	{check: "one-leader-election", name: "a scheduler for others, too", status: Fail, node: "cp-3", says: "kube-system/batch", change: configure("cp-3", scheduler,
 		map[string]any{"leaderElection": map[string]any{"resourceName": "batch"}, "profiles": []any{map[string]any{"schedulerName": "batch"}, map[string]any{}}})},
-	{check: "one-leader-election", name: "one that was stopped", status: Pass, change: all(setFlag("cp-3", scheduler, "leader-elect-resource-name", "elsewhere"), stopProgram("cp-3", scheduler))},
+	{check: "one-leader-election", name: "one that was stopped", status: Pass, change: changes(setFlag("cp-3", scheduler, "leader-elect-resource-name", "elsewhere"), stopProgram("cp-3", scheduler))},
 	{check: "one-leader-election", name: "alone", status: Skip, says: "seen here only", change: leaveNodes("cp-1")},
 	{check: "leader-leases", name: "a Lease of another name on one", status: Fail, says: "no such Lease", change: setFlag("cp-3", scheduler, "leader-elect-resource-name", "elsewhere")},
 
@@ -51,10 +51,10 @@ var replicaCases = []checkCase{
 	{check: "one-store", name: "another prefix", status: Fail, node: "cp-2", says: "/elsewhere", change: setFlag("cp-2", server, "etcd-prefix", "/elsewhere")},
 	{check: "one-store", name: "the default, written", status: Pass, change: setFlag("cp-2", server, "etcd-prefix", "registry/")},
 	{check: "one-store", name: "another cluster", status: Fail, node: "cp-3", says: "etcd cluster: ef37ad9dc622a7c4", change: func(e *evidence.Evidence) { evidencetest.Machine(e, "cp-3").Etcd.ClusterID = "1" }},
-	{check: "one-store", name: "members of two clusters", status: Fail, node: "cp-2", says: "1, ef37ad9dc622a7c4", change: all(setFlag("cp-2", server, "etcd-servers", "https://10.10.10.11:2379,https://10.10.10.13:2379"),
+	{check: "one-store", name: "members of two clusters", status: Fail, node: "cp-2", says: "1, ef37ad9dc622a7c4", change: changes(setFlag("cp-2", server, "etcd-servers", "https://10.10.10.11:2379,https://10.10.10.13:2379"),
 		setFlag("cp-3", server, "etcd-servers", "https://10.10.10.11:2379"), func(e *evidence.Evidence) { evidencetest.Machine(e, "cp-3").Etcd.ClusterID = "1" })},
 	{check: "one-store", name: "some resources elsewhere", status: Fail, node: "cp-1", says: "/events", change: setFlag("cp-1", server, "etcd-servers-overrides", "/events#https://10.10.10.31:2379;https://10.10.10.32:2379")},
-	{check: "one-store", name: "events apart on all", status: Pass, says: "kept apart", change: all(setFlags(server, "etcd-servers-overrides", "/events#https://127.0.0.1:4001"),
+	{check: "one-store", name: "events apart on all", status: Pass, says: "kept apart", change: changes(setFlags(server, "etcd-servers-overrides", "/events#https://127.0.0.1:4001"),
 		setFlag("cp-1", server, "etcd-servers-overrides", "/events#https://10.10.10.11:4001"))},
 	{check: "one-store", name: "files", of: folderShared, status: Fail, node: "cp-2", says: "/elsewhere", change: setFlag("cp-2", server, "etcd-prefix", "/elsewhere")},
 	{check: "one-store", name: "files of another etcd beside it", of: folderShared, status: Warn, node: "cp-2", says: "4002", change: setFlag("cp-2", server, "etcd-servers", "https://127.0.0.1:4002")},
@@ -66,7 +66,7 @@ var replicaCases = []checkCase{
 	{check: "one-service-range", name: "the default", status: Fail, node: "cp-2", says: "10.0.0.0/24 (the default)", change: func(e *evidence.Evidence) {
 		evidencetest.DropFlag(evidencetest.Program(e, "cp-2", server), "service-cluster-ip-range")
 	}},
-	{check: "one-service-range", name: "the default, written on one", status: Pass, change: all(setFlags(server, "service-cluster-ip-range", "10.0.0.0/24"), func(e *evidence.Evidence) {
+	{check: "one-service-range", name: "the default, written on one", status: Pass, change: changes(setFlags(server, "service-cluster-ip-range", "10.0.0.0/24"), func(e *evidence.Evidence) {
 		evidencetest.DropFlag(evidencetest.Program(e, "cp-2", server), "service-cluster-ip-range")
 	})},
 	{check: "one-service-range", name: "other ports", status: Fail, node: "cp-3", says: "8000-9000", change: setFlag("cp-3", server, "service-node-port-range", "8000-9000")},

@@ -60,12 +60,12 @@ var extensionCases = []checkCase{
 	{check: "webhooks-fail-closed", name: "not read", status: Skip, change: func(e *evidence.Evidence) { e.API.Webhooks = nil }},
 	{check: "webhooks-fail-closed", name: "for its own resources", status: Pass, says: "1 webhook, of which 1 fail closed", change: webhooks(twoNodes[:1], guarding("cert-manager.io/certificates"))},
 	{check: "webhooks-fail-closed", name: "everything, without a Service", status: Fail, says: "Service policy/webhook does not exist: it stops the heartbeat of nodes, leader election, the status of nodes,",
-		change: all(webhooks(nil, everything), serviceOf(func(b *evidence.Backing) { *b = evidence.Backing{Namespace: "policy", Name: "webhook"} }))},
+		change: changes(webhooks(nil, everything), serviceOf(func(b *evidence.Backing) { *b = evidence.Backing{Namespace: "policy", Name: "webhook"} }))},
 	{check: "webhooks-fail-closed", name: "everything, without endpoints", status: Fail, says: "has no endpoint", change: webhooks(nil, everything)},
 	{check: "webhooks-fail-closed", name: "pods, of which none is ready", status: Fail, says: "no ready endpoint, and 2 that are not: it stops the pods of kube-system, and all writes of pods",
-		change: all(webhooks(nil, guarding("/pods")), serviceOf(func(b *evidence.Backing) { b.NotReady = 2 }))},
-	{check: "webhooks-fail-closed", name: "another port", status: Fail, says: "has no port 443", change: all(webhooks(twoNodes, everything), serviceOf(func(b *evidence.Backing) { b.Ports = []int32{8443} }))},
-	{check: "webhooks-fail-closed", name: "headless", status: Fail, says: "headless", change: all(webhooks(twoNodes, everything), serviceOf(func(b *evidence.Backing) { b.Headless = true }))},
+		change: changes(webhooks(nil, guarding("/pods")), serviceOf(func(b *evidence.Backing) { b.NotReady = 2 }))},
+	{check: "webhooks-fail-closed", name: "another port", status: Fail, says: "has no port 443", change: changes(webhooks(twoNodes, everything), serviceOf(func(b *evidence.Backing) { b.Ports = []int32{8443} }))},
+	{check: "webhooks-fail-closed", name: "headless", status: Fail, says: "headless", change: changes(webhooks(twoNodes, everything), serviceOf(func(b *evidence.Backing) { b.Headless = true }))},
 	{check: "webhooks-fail-closed", name: "its own resources, without endpoints", status: Fail, says: "it stops writes of certificates.cert-manager.io", change: webhooks(nil, guarding("cert-manager.io/certificates"))},
 	{check: "webhooks-fail-closed", name: "selected namespaces, without endpoints", status: Fail, says: "writes of pods that its selectors match",
 		change: webhooks(nil, changed(guarding("/pods"), func(w *evidence.Webhook) {
@@ -87,7 +87,7 @@ var extensionCases = []checkCase{
 		change: webhooks(twoNodes, changed(guarding("*/*"), func(w *evidence.Webhook) {
 			w.Namespaces, w.Rules[0].Scope = exempt("kube-system", "kube-node-lease", "policy"), new(admissionv1.NamespacedScope)
 		}))},
-	{check: "webhooks-fail-closed", name: "kube-system is exempt by a label of its own", status: Pass, change: all(
+	{check: "webhooks-fail-closed", name: "kube-system is exempt by a label of its own", status: Pass, change: changes(
 		webhooks(twoNodes, changed(guarding("/pods"), func(w *evidence.Webhook) {
 			w.Namespaces = &metav1.LabelSelector{MatchExpressions: []metav1.LabelSelectorRequirement{{Key: "exempt", Operator: metav1.LabelSelectorOpDoesNotExist}}}
 		})),
@@ -99,15 +99,15 @@ var extensionCases = []checkCase{
 			w.Objects = &metav1.LabelSelector{MatchLabels: map[string]string{"inject": "yes"}}
 		}))},
 	{check: "webhooks-fail-closed", name: "its own pods", status: Warn, says: "the pods of its own namespace policy", change: webhooks(twoNodes, changed(guarding("/pods"), func(w *evidence.Webhook) { w.Namespaces = exempt("kube-system") }))},
-	{check: "webhooks-fail-closed", name: "its own pods, exempt by their label", status: Pass, change: all(
+	{check: "webhooks-fail-closed", name: "its own pods, exempt by their label", status: Pass, change: changes(
 		webhooks(twoNodes, changed(guarding("/pods"), func(w *evidence.Webhook) {
 			w.Namespaces, w.Objects = exempt("kube-system"), &metav1.LabelSelector{MatchExpressions: []metav1.LabelSelectorRequirement{{Key: "control-plane-component", Operator: metav1.LabelSelectorOpDoesNotExist}}}
 		})), serviceOf(func(b *evidence.Backing) { b.Selector = map[string]string{"control-plane-component": "injector"} }))},
-	{check: "webhooks-fail-closed", name: "headless, with API servers that go to pods", status: Pass, change: all(webhooks(twoNodes, guarding("cert-manager.io/certificates")),
+	{check: "webhooks-fail-closed", name: "headless, with API servers that go to pods", status: Pass, change: changes(webhooks(twoNodes, guarding("cert-manager.io/certificates")),
 		serviceOf(func(b *evidence.Backing) { b.Headless = true }), setFlags(server, "enable-aggregator-routing", "true"))},
-	{check: "webhooks-fail-closed", name: "headless, and one API server goes to its address", status: Fail, says: "headless", change: all(webhooks(twoNodes, guarding("cert-manager.io/certificates")),
+	{check: "webhooks-fail-closed", name: "headless, and one API server goes to its address", status: Fail, says: "headless", change: changes(webhooks(twoNodes, guarding("cert-manager.io/certificates")),
 		serviceOf(func(b *evidence.Backing) { b.Headless = true }), setFlag("cp-1", server, "enable-aggregator-routing", "true"))},
-	{check: "webhooks-fail-closed", name: "pods, by one pod of a cluster of one node", status: Pass, change: all(
+	{check: "webhooks-fail-closed", name: "pods, by one pod of a cluster of one node", status: Pass, change: changes(
 		webhooks(twoNodes[:1], changed(guarding("/pods"), func(w *evidence.Webhook) { w.Namespaces = exempt("kube-system", "policy") })),
 		func(e *evidence.Evidence) { e.API.Nodes = e.API.Nodes[:1] })},
 	{check: "webhooks-fail-closed", name: "pods, by one pod", status: Warn, says: "it guards pods, and one pod alone answers, on cp-1",
@@ -120,15 +120,15 @@ var extensionCases = []checkCase{
 	{check: "webhooks-fail-closed", name: "reading alone", status: Pass, change: webhooks(nil, changed(guarding("/pods"), func(w *evidence.Webhook) {
 		w.Rules[0].Operations, w.FailClosed = []admissionv1.OperationType{admissionv1.Connect}, false
 	}))},
-	{check: "webhooks-fail-closed", name: "everything, at a URL where nobody answers", status: Fail, says: "no leader renews its Lease any more, asked at https://10.0.0.9", change: all(
+	{check: "webhooks-fail-closed", name: "everything, at a URL where nobody answers", status: Fail, says: "no leader renews its Lease any more, asked at https://10.0.0.9", change: changes(
 		webhooks(nil, changed(everything, func(w *evidence.Webhook) { w.Service, w.URL = nil, "https://10.0.0.9" })),
 		renewedBefore("kube-scheduler", time.Minute), renewedBefore("kube-controller-manager", time.Minute))},
-	{check: "webhooks-fail-closed", name: "everything, with endpoints that do not answer", status: Fail, says: "no leader renews", change: all(webhooks(twoNodes, everything),
+	{check: "webhooks-fail-closed", name: "everything, with endpoints that do not answer", status: Fail, says: "no leader renews", change: changes(webhooks(twoNodes, everything),
 		renewedBefore("kube-scheduler", time.Minute), renewedBefore("kube-controller-manager", time.Minute))},
-	{check: "webhooks-fail-closed", name: "an API server that is on no node", status: Warn, says: "those of cp-1 run on machines without kubelet", change: all(webhooks(twoNodes, guarding("cert-manager.io/certificates")),
+	{check: "webhooks-fail-closed", name: "an API server that is on no node", status: Warn, says: "those of cp-1 run on machines without kubelet", change: changes(webhooks(twoNodes, guarding("cert-manager.io/certificates")),
 		withoutProgram("cp-1", evidence.Kubelet), withoutProgram("cp-1", evidence.KubeProxy))},
 	{check: "webhooks-fail-closed", name: "API servers with a way of their own", of: evidencetest.K0s, status: Pass, change: webhooks(twoNodes, guarding("cert-manager.io/certificates"))},
-	{check: "webhooks-fail-closed", name: "one leader renews", status: Warn, says: "it guards", change: all(webhooks(twoNodes, everything), renewedBefore("kube-scheduler", time.Minute))},
+	{check: "webhooks-fail-closed", name: "one leader renews", status: Warn, says: "it guards", change: changes(webhooks(twoNodes, everything), renewedBefore("kube-scheduler", time.Minute))},
 	{check: "webhooks-fail-closed", name: "slow for Leases", status: Warn, says: "up to 10s, if they hang: policy.example.org", change: webhooks(twoNodes, changed(everything, open))},
 	{check: "webhooks-fail-closed", name: "many, each soon", status: Warn, says: "up to 12s", change: webhooks(twoNodes, mutatingSoon, mutatingSoon, changed(mutatingSoon, func(w *evidence.Webhook) { w.Kind = evidence.Validating }))},
 	{check: "webhooks-fail-closed", name: "two, each soon", status: Pass, change: webhooks(twoNodes, mutatingSoon, mutatingSoon)},
@@ -138,7 +138,7 @@ var extensionCases = []checkCase{
 	{check: "aggregated-apis", name: "available", status: Pass, says: "v1beta1.metrics.k8s.io", change: metrics("True", "")},
 	{check: "aggregated-apis", name: "not available", status: Fail, says: "FailedDiscoveryCheck", change: metrics("False", "FailedDiscoveryCheck: no response")},
 	{check: "aggregated-apis", name: "nobody said", status: Warn, says: "nobody has found out", change: metrics("", "")},
-	{check: "aggregated-apis", name: "without a Service", status: Fail, says: "Service kube-system/metrics-server does not exist", change: all(metrics("False", "ServiceNotFound"), func(e *evidence.Evidence) {
+	{check: "aggregated-apis", name: "without a Service", status: Fail, says: "Service kube-system/metrics-server does not exist", change: changes(metrics("False", "ServiceNotFound"), func(e *evidence.Evidence) {
 		e.API.Backings = []evidence.Backing{{Namespace: "kube-system", Name: "metrics-server"}}
 	})},
 }
@@ -192,7 +192,7 @@ func TestWebhooksAsTheyAreInstalled(t *testing.T) {
 // What is wrong with the way to all Services is one finding, however many webhooks there are.
 func TestNoWayToServicesIsSaidOnce(t *testing.T) {
 	e := evidencetest.Healthy(spec.Shared)
-	all(webhooks(twoNodes, guarding("a/b"), guarding("c/d")), withoutProgram("cp-1", evidence.Kubelet), withoutProgram("cp-1", evidence.KubeProxy))(e)
+	changes(webhooks(twoNodes, guarding("a/b"), guarding("c/d")), withoutProgram("cp-1", evidence.Kubelet), withoutProgram("cp-1", evidence.KubeProxy))(e)
 	check, _ := Find("webhooks-fail-closed")
 	if f := check.findings(NewScene(e, Expectation{})); len(f) != 1 || f[0].Status != Warn {
 		t.Error(show(f))
