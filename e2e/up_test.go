@@ -108,10 +108,10 @@ func (c *cluster) checkSecondUp(t *testing.T) {
 	}
 }
 
-// footprintScript prints every file that haplane writes with its times and its
+// footprintScript prints every file that haplane writes, and no kubelet renews by itself, with its times and its
 // sum, and when each of the units' processes started.
 const footprintScript = `find /etc /usr/local /opt/cni /var/lib/kubelet/config.yaml /var/lib/kubelet/pki /var/lib/kube-proxy \
-  -type f -printf '%p mode=%m owner=%u modified=%T@ changed=%C@\n' 2>/dev/null | sort
+  -type f ! -name 'kubelet-client-*' -printf '%p mode=%m owner=%u modified=%T@ changed=%C@\n' 2>/dev/null | sort
 find /etc/kubernetes /etc/haproxy -type f -exec sha256sum {} + 2>/dev/null | sort
 systemctl show --property=Id,MainPID,NRestarts,ExecMainStartTimestampMonotonic,InvocationID -- \
   etcd kube-apiserver kube-controller-manager kube-scheduler haplane-agent kubelet kube-proxy containerd flanneld haproxy`

@@ -165,19 +165,42 @@ func (r *Runner) apply(ctx context.Context, client *kubeapi.Client, manifest []b
 	})
 }
 
-// serveCertificate waits until the node's API server serves the certificate that was
-// written: it reads it again by itself.
+// A served is a certificate as its server shows it, and what it is verified by.
+type served struct {
+	row, ca, name string
+	port          uint16
+}
+
+// serves are the certificates that the programs of a node serve.
+func serves(unit string, n topology.Node) served {
+	return map[string]served{
+		"kube-apiserver": {pki.APIServer, pki.CA, topology.KubernetesName, topology.APIServerPort},
+		"etcd":           {pki.EtcdServer(n.Name), pki.EtcdCA, n.Name, topology.EtcdClientPort},
+		"kubelet":        {pki.Kubelet(n.Name), pki.CA, n.Name, topology.KubeletPort},
+	}[unit]
+}
+
+// serveCertificate waits until the programs of the step serve the certificates that were written:
+// they read them again by themselves.
 func serveCertificate(ctx context.Context, r *Runner, s change.Step) error {
-	n := r.node(s)
-	want, err := pki.ParseCertificate(r.Cluster.Keys.Pairs[pki.APIServer].Cert)
+	for _, unit := range s.Units {
+		if err := r.servesWritten(ctx, r.node(s), serves(unit, r.node(s))); err != nil {
+			return fmt.Errorf("%s: %w", unit, err)
+		}
+	}
+	return nil
+}
+
+func (r *Runner) servesWritten(ctx context.Context, n topology.Node, is served) error {
+	want, err := pki.ParseCertificate(r.Cluster.Keys.Pairs[is.row].Cert)
 	if err != nil {
 		return err
 	}
-	address := netip.AddrPortFrom(n.Address, topology.APIServerPort).String()
+	address := netip.AddrPortFrom(n.Address, is.port).String()
 	return r.until(ctx, n.Name, readyTimeout, func(ctx context.Context) error {
 		ctx, cancel := context.WithTimeout(ctx, access.RequestTimeout)
 		defer cancel()
-		got, err := kubeapi.ServingCertificate(ctx, address, topology.KubernetesName, r.Cluster.Keys.Pairs[pki.CA].Cert)
+		got, err := kubeapi.ServingCertificate(ctx, address, is.name, r.Cluster.Keys.Pairs[is.ca].Cert)
 		if err == nil && got.SerialNumber.Cmp(want.SerialNumber) != 0 {
 			err = fmt.Errorf("serves certificate %x still, not %x", got.SerialNumber, want.SerialNumber)
 		}

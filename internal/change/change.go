@@ -147,6 +147,7 @@ type Input struct {
 	Observed observed.State
 	Replace  []string // nodes to be made anew
 	Back     bool     // nodes that leave and are wanted come back as they are, or there is no plan
+	OneByOne bool     // all nodes take turns, also those without etcd and API server
 }
 
 // A Change is the list of steps, in an order that fits what they need.

@@ -8,6 +8,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/haplane/haplane/internal/fileset"
 	"github.com/haplane/haplane/internal/observed"
 )
 
@@ -255,6 +256,50 @@ func TestCertificateRollsOutWithoutARestart(t *testing.T) {
 		if s.Verb == Restart || s.Verb == Stop {
 			t.Errorf("step %s", s.ID)
 		}
+	}
+}
+
+// Where certificates are renewed, all nodes take turns, and each shows what it serves before the next one.
+func TestRenewalGoesNodeByNode(t *testing.T) {
+	in := healthy(wanted(t, append(slices.Clone(three), "worker-2")...))
+	in.Issued, in.OneByOne = []Reason{{What: "certificate scheduler", Old: "1a"}}, true
+	for _, node := range []string{"cp-1", "cp-2", "cp-3", "worker-1", "worker-2"} {
+		m := in.Observed.Machines[node]
+		delete(m.Files, servingCertificate)
+		for _, unit := range []string{"kube-scheduler", "kubelet"} {
+			if _, runs := m.Units[unit]; runs {
+				m.Units[unit] = observed.Unit{Active: true, Config: "old"}
+			}
+		}
+	}
+	c := plan(t, in)
+	before(t, c, IssueCertificates, "write-files@cp-1", "serve-certificate@cp-1", "restart@cp-1", "write-files@cp-2", "serve-certificate@cp-2", "restart@cp-2",
+		"write-files@cp-3", "serve-certificate@cp-3", "restart@cp-3", "write-files@worker-1", "restart@worker-1", "write-files@worker-2", "restart@worker-2")
+	if len(c.Steps) != 14 {
+		t.Errorf("steps %v", ids(c))
+	}
+	if s, _ := c.Step("serve-certificate@cp-1"); !slices.Equal(s.Units, []string{"kube-apiserver"}) {
+		t.Errorf("%+v", s)
+	}
+}
+
+// A cluster in which every certificate has ended answers nobody: its nodes are mended all at once.
+func TestEndedCertificatesAreMended(t *testing.T) {
+	in := healthy(wanted(t, three...))
+	in.Issued, in.OneByOne = []Reason{{What: "certificate apiserver", New: "ended"}}, true
+	in.Observed.APISeen, in.Observed.Etcd = false, observed.Etcd{Error: "no member answers"}
+	for _, node := range []string{"cp-1", "cp-2", "cp-3", "worker-1"} {
+		in.Observed.Machines[node].Files[servingCertificate] = fileset.State{Sum: "other"}
+		if node != "worker-1" {
+			in.Observed.APIServers[node] = observed.APIServer{Error: "certificate has expired"}
+		}
+	}
+	c := plan(t, in)
+	for _, node := range []string{"cp-1", "cp-2", "cp-3"} {
+		before(t, c, IssueCertificates, "write-files@"+node, "start@"+node, "write-files@worker-1")
+	}
+	if reaches(c, "start@cp-2", "start@cp-1") || reaches(c, "start@cp-1", "start@cp-2") {
+		t.Error("one member waits for another, and neither is healthy alone")
 	}
 }
 

@@ -173,10 +173,16 @@ func (p *planner) laterBackends() bool {
 
 func (p *planner) rollAlone(n topology.Node, d difference) {
 	var needs []string
-	if len(d.files)+len(d.unwanted) > 0 {
-		needs = []string{p.add(Step{ID: id(WriteFiles, n.Name), Verb: WriteFiles, Node: n.Name, Why: d.why()})}
+	if p.OneByOne {
+		needs = p.tail
 	}
-	p.programs(n, d, needs, nil)
+	if len(d.files)+len(d.unwanted) > 0 {
+		needs = []string{p.add(Step{ID: id(WriteFiles, n.Name), Verb: WriteFiles, Node: n.Name, Why: d.why(), Needs: needs})}
+	}
+	needs = p.serveCertificates(n, d, needs)
+	if needs = p.programs(n, d, needs, nil); p.OneByOne {
+		p.tail = needs
+	}
 }
 
 // programs plans starts, reloads and restarts of a node's programs but those that are done.
@@ -196,20 +202,43 @@ func (p *planner) programs(n topology.Node, d difference, needs, done []string) 
 // servingCertificate is the file that API servers read again by themselves.
 const servingCertificate = topology.PKIDir + "/apiserver.crt"
 
+// serving are the certificates that programs serve, and read again by themselves.
+var serving = map[string]string{
+	servingCertificate:                   "kube-apiserver",
+	topology.PKIDir + "/etcd/server.crt": "etcd",
+	topology.KubeletPair + ".crt":        "kubelet",
+}
+
+// serveCertificates waits for the programs that serve another certificate without a restart.
+func (p *planner) serveCertificates(n topology.Node, d difference, needs []string) []string {
+	var units []string
+	for _, u := range p.Desired[n.Name].Units {
+		changed := slices.ContainsFunc(d.files, func(file string) bool { return serving[file] == u.Name })
+		if changed && !slices.Contains(slices.Concat(d.restart, d.start), u.Name) {
+			units = append(units, u.Name)
+		}
+	}
+	if slices.Contains(d.restart, "etcd") { // the API server is stopped with it
+		units = slices.DeleteFunc(units, func(u string) bool { return u == "kube-apiserver" })
+	}
+	if len(units) == 0 {
+		return needs
+	}
+	return []string{p.add(Step{ID: id(ServeCertificate, n.Name), Verb: ServeCertificate, Node: n.Name, Units: units, Needs: needs,
+		Why: []Reason{{What: "read again by itself"}}})}
+}
+
 func (p *planner) rollShared(n topology.Node, d difference) {
 	etcd, api := slices.Contains(d.restart, "etcd"), slices.Contains(d.restart, "kube-apiserver")
 	needs := []string(nil)
-	turns := len(d.restart) > 0 // what is restarted takes turns, controllers that lead included
+	turns := len(d.restart) > 0 || p.OneByOne // what is restarted takes turns, controllers that lead included
 	if turns {
 		needs = p.tail
 	}
 	if len(d.files)+len(d.unwanted) > 0 {
 		needs = []string{p.add(Step{ID: id(WriteFiles, n.Name), Verb: WriteFiles, Node: n.Name, Why: d.why(), Needs: needs})}
 	}
-	if slices.Contains(d.files, servingCertificate) && !api && !etcd {
-		needs = []string{p.add(Step{ID: id(ServeCertificate, n.Name), Verb: ServeCertificate, Node: n.Name, Needs: needs,
-			Why: []Reason{{What: "the API server reads its certificate again by itself"}}})}
-	}
+	needs = p.serveCertificates(n, d, needs)
 	if etcd || api {
 		needs = p.restartShared(n, d, needs, etcd)
 		p.tail = needs

@@ -220,7 +220,7 @@ func (a *app) agree(said func(*cluster.Plan) bool) func(*cluster.Plan) (bool, er
 	return func(p *cluster.Plan) (bool, error) {
 		yes := said(p)
 		if !yes || !a.quiet {
-			view.Steps(a.Err, p)
+			view.Asked(a.Err, p)
 		}
 		if yes {
 			return true, nil

@@ -176,6 +176,9 @@ func (l *live) wayOn(err error) error {
 	}
 	name := l.topology.Name
 	hint := fmt.Sprintf("haplane apply --cluster %s goes on from there, and with --abort it goes back", name)
+	if len(l.renew) > 0 {
+		hint = fmt.Sprintf("haplane apply --cluster %s goes on from there", name)
+	}
 	var drain *kubeapi.DrainError
 	if errors.As(err, &drain) {
 		hint = "--drain-timeout gives the pods longer; " + hint
@@ -397,7 +400,7 @@ func (l *live) begin() error {
 		r.Wanted = l.Wanted
 		r.Versions = l.versions()
 		r.Change = &store.Change{ID: fmt.Sprintf("%x", time.Now().UnixNano()), Command: l.Command, Started: time.Now().UTC(), Holder: oplock.Me("", "").Who,
-			TextBefore: before, TextAfter: l.Text, Replace: l.replaced()}
+			TextBefore: before, TextAfter: l.Text, Replace: l.replaced(), Renew: l.renew}
 		for i := range r.Nodes {
 			n := &r.Nodes[i]
 			_, wanted := l.topology.Node(n.Name)
@@ -587,6 +590,7 @@ func (l *live) certificates(ctx context.Context) (map[string][]look.Certificate,
 			l.Log.Warn("certificates not seen", "node", n.Name, "err", err)
 			return nil, nil
 		}
-		return append([]look.Certificate{}, out...), nil
+		own := func(c look.Certificate) bool { return look.KubeletsOwn(c.Path) } // it renews these when it likes
+		return slices.DeleteFunc(append([]look.Certificate{}, out...), own), nil
 	})
 }

@@ -71,6 +71,7 @@ type env struct {
 	image      image.Image
 	images     render.Images // container images that files name
 	keys       pki.Bundle
+	renew      map[string]string // certificates to be made anew, with the serials that they had when that was asked for
 	ssh        store.SSHKeys
 	rendered   map[string]render.Machine
 	agent      fileset.Set // this program, for the control-plane nodes

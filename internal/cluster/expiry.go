@@ -34,14 +34,14 @@ func certificateWarnings(rows []pki.Row, keys pki.Bundle, now time.Time) []strin
 func certificateWarning(first pki.Expiry, names []string, now time.Time) string {
 	const shown = 3
 	when := first.When(now)
-	what, then := "certificate", "haplane up renews it"
+	what, then := "certificate", "haplane certs renew renews it"
 	if first.Authority {
 		what, then = "authority", "what it signed ends with it, and haplane does not renew authorities"
 	}
 	if len(names) == 1 {
 		return fmt.Sprintf("%s %s %s; %s", what, names[0], when, then)
 	}
-	what, then = "certificates", "haplane up renews them"
+	what, then = "certificates", "haplane certs renew renews them"
 	if first.Authority {
 		what, then = "authorities", "what they signed ends with them, and haplane does not renew authorities"
 	}

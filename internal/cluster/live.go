@@ -30,6 +30,8 @@ type Request struct {
 	Wanted  *spec.Cluster // with the names and addresses that the nodes have
 	Text    []byte        // the cluster file as the user wrote it; nil: as it was
 	Replace []string      // nodes to be made anew under their names
+	// Renew are certificates to be made anew, by name with the serial that each has; nodes take turns then.
+	Renew map[string]string
 	// Serial is that of the record that Wanted was made of: one of before another change would undo it. 0 is any.
 	Serial uint64
 	Abort  bool // back to what the cluster was: nodes that leave stay, as they are
@@ -97,6 +99,7 @@ func newLive(q Request, o Options) (*live, error) {
 	}
 	l := &live{env: newEnv(q.Wanted, o), Request: q, record: record}
 	l.sortNodes()
+	l.renew = l.renewed()
 	if err := l.planKeys(); err != nil {
 		return nil, err
 	}
@@ -299,7 +302,7 @@ func (l *live) plan(ctx context.Context) error {
 			return err
 		}
 	}
-	in := change.Input{Wanted: l.topology, Record: l.nodes, Desired: l.rendered, Observed: l.seen, Replace: l.Replace, Back: l.Abort}
+	in := change.Input{Wanted: l.topology, Record: l.nodes, Desired: l.rendered, Observed: l.seen, Replace: l.Replace, Back: l.Abort, OneByOne: len(l.renew) > 0}
 	for _, r := range l.issues {
 		in.Issued = append(in.Issued, change.Reason{What: "certificate " + r.Name, Old: r.OldSerial, New: r.Reason})
 	}

@@ -70,5 +70,8 @@ func (j *journal) Issue() error {
 	for _, r := range j.live.issues {
 		names = append(names, r.Name)
 	}
-	return j.live.Store.SaveKeys(j.live.keys, names)
+	if err := j.live.Store.SaveKeys(j.live.keys, names); err != nil {
+		return err
+	}
+	return j.live.Store.DropPending(names)
 }

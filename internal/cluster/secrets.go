@@ -3,6 +3,7 @@ package cluster
 import (
 	"crypto/rand"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/haplane/haplane/internal/pki"
@@ -25,14 +26,30 @@ func (e *env) completeKeys(now time.Time) ([]pki.Reissue, error) {
 		return nil, err
 	}
 	plan, lost := pki.Plan(e.rows, e.keys, now, exists)
+	plan = pki.Renew(e.keys, plan, e.renew, e.rows)
+	signed, err := e.signedElsewhere()
+	if err != nil {
+		return nil, err
+	}
+	lost = e.spared(lost, signed)
 	lostSSH, err := e.Store.LostSSH(hosts)
 	if err != nil {
 		return nil, err
 	}
 	if all := append(e.Store.LostKeys(lost, hosts), lostSSH...); len(all) > 0 {
-		return nil, &store.LostError{Cluster: e.topology.Name, Secrets: all}
+		err := &store.LostError{Cluster: e.topology.Name, Secrets: all}
+		if slices.ContainsFunc(lost, e.keyAway) {
+			return nil, withHint(err, "where an authority's key is kept elsewhere, haplane certs csr writes what has to be signed there")
+		}
+		return nil, err
 	}
-	e.keys, err = pki.Issue(e.rows, e.keys, plan, now, rand.Reader)
+	toSign := slices.DeleteFunc(slices.Clone(plan), func(r pki.Reissue) bool { _, is := signed[r.Name]; return is })
+	e.keys, err = pki.Issue(e.rows, e.keys, toSign, now, rand.Reader)
+	for _, r := range plan {
+		if pair, is := signed[r.Name]; is && err == nil {
+			e.keys.Pairs[r.Name] = pair
+		}
+	}
 	return plan, err
 }
 

@@ -185,8 +185,8 @@ func TestCertificateWarnings(t *testing.T) {
 		want []string
 	}{
 		"61 days before":              {now.Add(365*day - 60*day - time.Second), []string{}},
-		"60 days before":              {now.Add(365*day - 60*day), []string{leaves + "end in 60 days, on 2027-11-23; haplane up renews them"}},
-		"60 days before those of CAs": {now.Add(3650*day - 60*day), []string{authorities, leaves + "ended on 2027-11-23; haplane up renews them"}},
+		"60 days before":              {now.Add(365*day - 60*day), []string{leaves + "end in 60 days, on 2027-11-23; haplane certs renew renews them"}},
+		"60 days before those of CAs": {now.Add(3650*day - 60*day), []string{authorities, leaves + "ended on 2027-11-23; haplane certs renew renews them"}},
 	} {
 		if diff := cmp.Diff(test.want, certificateWarnings(e.rows, keys, test.at)); diff != "" {
 			t.Errorf("%s: %s", name, diff)

@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/haplane/haplane/internal/fileset"
 	"github.com/haplane/haplane/internal/pki"
 	"github.com/haplane/haplane/internal/topology"
 	"github.com/haplane/haplane/spec"
@@ -173,7 +174,9 @@ var controllerManagerRereads = []string{
 }
 
 func (b *builder) controllerManager() {
-	b.addSecret(pkiPath("ca.key"), b.Keys.Pairs[pki.CA].Key) // signs the certificates that nodes ask for
+	// It signs the certificates that nodes ask for. Where haplane does not have it, it stays as it is there.
+	key := b.Keys.Pairs[pki.CA].Key
+	b.files.Add(fileset.File{Path: pkiPath("ca.key"), Mode: 0o600, Data: key, Keep: len(key) == 0})
 	const conf = "/etc/kubernetes/controller-manager.conf"
 	b.addKubeconfig("controller-manager.conf", pki.ControllerManager, "system:kube-controller-manager", localAPIServer)
 	b.addService(service{
@@ -246,6 +249,7 @@ const AgentBinary = topology.BinDir + "/haplane"
 var localAPIServer = "https://127.0.0.1:" + strconv.Itoa(topology.APIServerPort)
 
 func (b *builder) addKubeconfig(file, row, user, server string) {
+	b.certificates[path.Join(topology.KubernetesDir, file)] = row
 	b.addSecret(path.Join(topology.KubernetesDir, file),
 		Kubeconfig(KubeconfigInput{Cluster: b.Topology.Name, User: user, Context: user + "@" + b.Topology.Name,
 			Server: server, CA: b.Keys.Pairs[pki.CA].Cert, Client: b.Keys.Pairs[row]}))

@@ -68,7 +68,7 @@ func (b *builder) kubelet() {
 	const (
 		conf       = "/var/lib/kubelet/config.yaml"
 		kubeconfig = "/etc/kubernetes/kubelet.conf"
-		pair       = "/var/lib/kubelet/pki/kubelet"
+		pair       = topology.KubeletPair
 	)
 	b.addPair(pair, pki.Kubelet(b.node.Name))
 	b.addKubeconfig("kubelet.conf", pki.KubeletClient(b.node.Name), "system:node:"+b.node.Name, b.Topology.APIEndpoint())
@@ -82,11 +82,18 @@ func (b *builder) kubelet() {
 			[2]string{"kubeconfig", kubeconfig},
 			[2]string{"node-ip", topology.Join(b.node.Addresses)},
 		),
-		service: []string{"Type=exec", "KillMode=process", "TimeoutStopSec=30"},
+		service: []string{"Type=exec", "KillMode=process", "TimeoutStopSec=30", "ExecStartPre=/bin/sh -c '" + adoptKubeconfig + "'"},
 		// Since v1.31, by ReloadKubeletServerCertificateFile; clientCAFile only since v1.36.
 		self: []string{"tlsCertFile", "tlsPrivateKeyFile"},
 	})
 }
+
+// adoptKubeconfig drops the client certificates that kubelet got by itself where haplane has
+// written another kubeconfig since: of the two, kubelet (v1.37.2, client-go's getCurrentCertificateOrBootstrap)
+// takes its own as long as that has not ended, whoever signed it. It begins with the kubeconfig's
+// then, and asks for its next one.
+const adoptKubeconfig = `sha256sum /etc/kubernetes/kubelet.conf | cmp -s - /var/lib/kubelet/pki/kubelet-client.from || ` +
+	`{ rm -f /var/lib/kubelet/pki/kubelet-client-*.pem && sha256sum /etc/kubernetes/kubelet.conf >/var/lib/kubelet/pki/kubelet-client.from; }`
 
 func (b *builder) kubeletConfig(pair string) string {
 	var w strings.Builder
@@ -112,7 +119,7 @@ failCgroupV1: false
 resolvConf: /etc/resolv.conf
 makeIPTablesUtilChains: true
 podPidsLimit: 4096
-rotateCertificates: false # whoever issued it renews it: haplane up
+rotateCertificates: true # its client certificate; what it serves is haplane's, and read again
 readOnlyPort: 0
 seccompDefault: true
 `, pkiPath("ca.crt"), pair, pair, b.Topology.DNSServiceIP(), b.Topology.DNSDomain, driver)

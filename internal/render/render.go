@@ -58,16 +58,18 @@ type Unit struct {
 	// Load is the digest of the files for which it takes a reload; "" where there are none.
 	// A running one tells what it has loaded in a file, see program.LoadedDir.
 	Load string
-	// OnChange is what takes the change of a file, Files those that it reads, the ones
-	// included that it reads again by itself when they change.
-	OnChange program.OnChange
-	Files    []string
+	// OnChange is what takes the change of a file, Files those that it reads, and Self the ones
+	// among them that it reads again by itself when they change.
+	OnChange    program.OnChange
+	Files, Self []string
 }
 
 // A Machine is what one machine gets. Units are in the order in which they start.
 type Machine struct {
 	Files fileset.Set
 	Units []Unit
+	// Certificates names the row of each file with a certificate; of a kubeconfig, that of its user.
+	Certificates map[string]string
 }
 
 // ManifestPath is where a machine keeps the list of the files that haplane put there.
@@ -78,7 +80,7 @@ const ManifestPath = "/var/lib/haplane/files"
 func Render(in Input) map[string]Machine {
 	out := map[string]Machine{}
 	for _, n := range in.Topology.Nodes {
-		b := &builder{Input: in, node: n, platform: in.Platforms[n.Name], files: fileset.Set{}}
+		b := &builder{Input: in, node: n, platform: in.Platforms[n.Name], files: fileset.Set{}, certificates: map[string]string{}}
 		switch n.Role {
 		case spec.RoleEtcd:
 			b.etcd()
@@ -96,7 +98,7 @@ func Render(in Input) map[string]Machine {
 		}
 		b.addUsers()
 		b.files.AddManifest(ManifestPath)
-		out[n.Name] = Machine{Files: b.files, Units: b.units}
+		out[n.Name] = Machine{Files: b.files, Units: b.units, Certificates: b.certificates}
 	}
 	return out
 }
@@ -109,6 +111,8 @@ type builder struct {
 	files    fileset.Set
 	units    []Unit
 	users    []string // that its programs run as, beside root
+
+	certificates map[string]string // rows by file
 }
 
 func (b *builder) controlPlane() {
@@ -121,6 +125,7 @@ func (b *builder) controlPlane() {
 	b.addKubeconfig("admin.conf", pki.Admin, "kubernetes-admin", b.Topology.APIEndpoint())
 	// So that kubectl works for who logs in.
 	b.addSecret("/root/.kube/config", b.files[path.Join(topology.KubernetesDir, "admin.conf")].Data)
+	b.certificates["/root/.kube/config"] = pki.Admin
 	if b.Topology.OwnsEndpoints() {
 		b.agent()
 	}
@@ -151,6 +156,7 @@ func (b *builder) addSecret(file string, content []byte) {
 // addCert writes a certificate; one that is there already, as for an authority
 // that several programs trust, is left.
 func (b *builder) addCert(file, name string) {
+	b.certificates[file] = name
 	if _, ok := b.files[file]; !ok {
 		b.add(file, string(b.Keys.Pairs[name].Cert))
 	}
@@ -203,7 +209,7 @@ func (b *builder) addService(s service) {
 	}
 	add(path.Join(topology.UnitDir, s.name+".service"), w.String())
 	b.units = append(b.units, Unit{Name: s.name, Config: state.Config, Load: state.Load, OnChange: cmp.Or(s.onChange, program.Restart),
-		Files: slices.Sorted(slices.Values(slices.Concat(state.Restarting, state.Reloading, state.Self)))})
+		Files: slices.Sorted(slices.Values(slices.Concat(state.Restarting, state.Reloading, state.Self))), Self: state.Self})
 }
 
 // reloadLines note what is loaded whenever it is, see program.NoteLoaded; the last one

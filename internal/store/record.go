@@ -72,6 +72,8 @@ type Change struct {
 	TextAfter []byte `json:"textAfter,omitempty"`
 	// Replace are the nodes that are made anew under their names.
 	Replace []string `json:"replace,omitempty"`
+	// Renew are certificates that are made anew, by name with the serial that each had.
+	Renew map[string]string `json:"renew,omitempty"`
 }
 
 // The states of steps.

@@ -4,6 +4,8 @@ package topology
 const (
 	KubernetesDir = "/etc/kubernetes"
 	PKIDir        = KubernetesDir + "/pki"
+	KubeletPKIDir = "/var/lib/kubelet/pki"     // kubelet's own, and the pair that it serves
+	KubeletPair   = KubeletPKIDir + "/kubelet" // with .crt and .key
 	BinDir        = "/usr/local/bin"
 	ImageDir      = "/usr/share/haplane/images" // container images, one archive each
 	ContainerdDir = "/var/lib/containerd"       // its store

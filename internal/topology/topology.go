@@ -14,6 +14,7 @@ import (
 // Ports that are the same on every machine.
 const (
 	APIServerPort  = 6443
+	KubeletPort    = 10250
 	EtcdClientPort = 2379
 	EtcdPeerPort   = 2380
 )

@@ -44,6 +44,20 @@ func Steps(w io.Writer, p *cluster.Plan) {
 	fmt.Fprintln(w, certificatesLine(p))
 }
 
+// Asked writes what somebody says yes to: the steps, and the serials of certificates that are
+// replaced.
+func Asked(w io.Writer, p *cluster.Plan) {
+	Steps(w, p)
+	for _, c := range p.Reissue {
+		if c.OldSerial != "" {
+			fmt.Fprintf(w, "  %-30s serial %s -> %s\n", c.Name, c.OldSerial, c.NewSerial)
+		}
+	}
+}
+
+// many is how many reasons a step may have to be shown with all of them.
+const many = 5
+
 // about says what a step is about, shortly.
 func about(s change.Step) []string {
 	var out []string
@@ -56,6 +70,9 @@ func about(s change.Step) []string {
 	}
 	if len(s.Backends) > 0 {
 		out = append(out, "to "+strings.Join(s.Backends, ", "))
+	}
+	if s.Verb == change.IssueCertificates && len(s.Why) > many {
+		return append(out, fmt.Sprintf("%d certificates and keys", len(s.Why)))
 	}
 	for _, r := range s.Why {
 		out = append(out, r.String())

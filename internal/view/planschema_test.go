@@ -21,6 +21,7 @@ const (
 	planSchema    = "../../docs/plan.schema.json"
 	outcomeSchema = "../../docs/outcome.schema.json"
 	probeSchema   = "../../docs/probe-report.schema.json"
+	certsSchema   = "../../docs/certificates.schema.json"
 )
 
 // Schemas come from the types and their comments, so that they cannot lag behind them.
@@ -31,8 +32,9 @@ func TestSchemas(t *testing.T) {
 		title string
 	}{
 		planSchema:    {&cluster.Plan{}, "haplane plan -o json"},
-		outcomeSchema: {&cluster.Outcome{}, "haplane apply -o json, and of node add, remove and replace"},
+		outcomeSchema: {&cluster.Outcome{}, "haplane apply -o json, and of node add, remove and replace, and certs renew"},
 		probeSchema:   {&probe.Report{}, "haplane probe -o json"},
+		certsSchema:   {[]cluster.ListedCertificate{}, "haplane certs list -o json"},
 	} {
 		t.Run(path.Base(file), func(t *testing.T) {
 			r := generate.Reflector{DoNotReference: true, AllowAdditionalProperties: true, Mapper: enums}
@@ -87,6 +89,13 @@ func wholeOutcome() *cluster.Outcome {
 	}
 }
 
+func listed() []cluster.ListedCertificate {
+	return []cluster.ListedCertificate{
+		{Name: "apiserver", Serial: "a1", NotAfter: time.Date(2027, 12, 1, 0, 0, 0, 0, time.UTC), Issuer: "CN=kubernetes", Reload: "haplane: when it runs"},
+		{Name: "*", Node: "cp-2", Error: "its machine is off"},
+	}
+}
+
 func TestJSONFitsTheSchemas(t *testing.T) {
 	outcome := wholeOutcome()
 	for name, c := range map[string]struct {
@@ -96,6 +105,7 @@ func TestJSONFitsTheSchemas(t *testing.T) {
 		"plan of a change":    {planSchema, wholePlan()},
 		"outcome of a change": {outcomeSchema, outcome},
 		"report of a probe":   {probeSchema, outcome.Report},
+		"certificates":        {certsSchema, listed()},
 	} {
 		t.Run(name, func(t *testing.T) {
 			if err := compileSchema(t, c.file).Validate(asTree(t, c.of)); err != nil {
@@ -137,6 +147,16 @@ func TestSchemasRefuse(t *testing.T) {
 	}
 }
 
+func TestCertificatesSchemaRefuses(t *testing.T) {
+	for _, field := range []string{"name", "node", "serial", "issuer", "reload"} {
+		list := asTree(t, listed()).([]any)
+		delete(list[0].(map[string]any), field)
+		if err := compileSchema(t, certsSchema).Validate(list); err == nil {
+			t.Errorf("no error without %s", field)
+		}
+	}
+}
+
 // Fields are named alike everywhere: in camelCase.
 func TestFieldNames(t *testing.T) {
 	var walk func(at string, tree any)
@@ -156,4 +176,5 @@ func TestFieldNames(t *testing.T) {
 		}
 	}
 	walk("outcome", asTree(t, wholeOutcome()))
+	walk("certificates", asTree(t, listed()))
 }

@@ -15,7 +15,7 @@ var certificateChecks = []Check{
 		ID: "certificate-expiry", Subject: Certificates, Title: "No certificate ends soon",
 		Why:    "A certificate that ended stops what uses it at its next handshake, on all nodes in the same hour where all were made together.",
 		Source: "https://kubernetes.io/docs/tasks/administer-cluster/kubeadm/kubeadm-certs/",
-		Fix:    "Renew it: haplane up does that for its own clusters, kubeadm certs renew for kubeadm's; elsewhere its CA issues a new one. Then restart what does not reload it.",
+		Fix:    "Renew it: haplane certs renew does that for its own clusters, kubeadm certs renew for kubeadm's; elsewhere its CA issues a new one. Then restart what does not reload it.",
 		Needs:  []evidence.Way{evidence.Machines, evidence.Folder, evidence.API}, Run: certificateExpiry,
 	},
 	{
