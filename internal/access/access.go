@@ -49,7 +49,7 @@ func (c *Cluster) client(server, serverName string) (*kubeapi.Client, error) {
 func (c *Cluster) Kubeconfig(user, server, serverName string) kubeconfig.Config {
 	client := c.Keys.Pairs[user]
 	return kubeconfig.Config{Cluster: c.Topology.Name, Server: server, TLSServerName: serverName,
-		CA: c.Keys.Pairs[pki.CA].Cert, Cert: client.Cert, Key: client.Key}
+		CA: c.Keys.Trusted(pki.CA), Cert: client.Cert, Key: client.Key}
 }
 
 // Etcd returns a client of the members on the nodes.
@@ -60,7 +60,7 @@ func (c *Cluster) Etcd(nodes []topology.Node) (*etcdapi.Client, error) {
 		return nil, fmt.Errorf("read certificate %s: %w", pki.EtcdHealthcheckClient, err)
 	}
 	pool := x509.NewCertPool()
-	pool.AppendCertsFromPEM(c.Keys.Pairs[pki.EtcdCA].Cert)
+	pool.AppendCertsFromPEM(c.Keys.Trusted(pki.EtcdCA))
 	var endpoints []string
 	for _, n := range nodes {
 		endpoints = append(endpoints, n.EtcdClientURL())

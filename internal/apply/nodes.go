@@ -200,7 +200,7 @@ func (r *Runner) servesWritten(ctx context.Context, n topology.Node, is served) 
 	return r.until(ctx, n.Name, readyTimeout, func(ctx context.Context) error {
 		ctx, cancel := context.WithTimeout(ctx, access.RequestTimeout)
 		defer cancel()
-		got, err := kubeapi.ServingCertificate(ctx, address, is.name, r.Cluster.Keys.Pairs[is.ca].Cert)
+		got, err := kubeapi.ServingCertificate(ctx, address, is.name, r.Cluster.Keys.Trusted(is.ca))
 		if err == nil && got.SerialNumber.Cmp(want.SerialNumber) != 0 {
 			err = fmt.Errorf("serves certificate %x still, not %x", got.SerialNumber, want.SerialNumber)
 		}

@@ -58,6 +58,7 @@ type Runner struct {
 	Manifests [][]byte
 	Provider  Provider
 	Journal   Journal
+	Rotation  *Rotation // the one that a phase is carried out of; nil where there is none
 
 	// Held tells, right before a step that cannot be taken back, whether the lock on the
 	// cluster is still ours; nil where there is none.
@@ -233,10 +234,14 @@ func (r *Runner) node(s change.Step) topology.Node {
 // until waits for fn, and tells what is waited for. Where another step fails meanwhile
 // it ends: nothing begins after it any more.
 func (r *Runner) until(ctx context.Context, node string, limit time.Duration, fn func(context.Context) error) error {
+	return r.untilEvery(ctx, node, pollEvery, limit, fn)
+}
+
+func (r *Runner) untilEvery(ctx context.Context, node string, every, limit time.Duration, fn func(context.Context) error) error {
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	defer r.Waiting(node, "")
-	return poll.Until(ctx, pollEvery, func(ctx context.Context) error {
+	return poll.Until(ctx, every, func(ctx context.Context) error {
 		began := time.Now()
 		err := fn(ctx)
 		if err == nil {

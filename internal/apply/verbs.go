@@ -33,5 +33,10 @@ func init() {
 		change.ApplyManifests:    {Do: applyManifests},
 		change.Activate:          {Do: activate},
 		change.Forget:            {Do: forget},
+		change.RewriteSecrets:    {Do: rewriteSecrets},
+		change.ProveTrust:        {Do: proveTrust},
+		change.ProveSwitch:       {Do: proveSwitch},
+		change.ProveUnused:       {Do: proveUnused},
+		change.ProveDrop:         {Do: proveDrop},
 	}
 }

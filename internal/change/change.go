@@ -42,6 +42,11 @@ const (
 	ApplyManifests    = "apply-manifests"
 	Activate          = "activate"
 	Forget            = "forget"
+	RewriteSecrets    = "rewrite-secrets" // with the encryption key that writes now
+	ProveTrust        = "prove-trust"     // of a rotation: everybody trusts the next generation
+	ProveSwitch       = "prove-switch"    // it alone signs, or writes
+	ProveUnused       = "prove-unused"    // nothing in use comes from the old one
+	ProveDrop         = "prove-drop"      // nobody trusts the old one
 )
 
 // A Step is one thing that is done. Steps without an order between them run side by side.
@@ -148,6 +153,7 @@ type Input struct {
 	Replace  []string // nodes to be made anew
 	Back     bool     // nodes that leave and are wanted come back as they are, or there is no plan
 	OneByOne bool     // all nodes take turns, also those without etcd and API server
+	Rotate   *Rotation
 }
 
 // A Change is the list of steps, in an order that fits what they need.

@@ -36,7 +36,11 @@ func Plan(in Input) (*Change, error) {
 	if lost := p.lost(); len(lost.Nodes) > 0 {
 		return nil, lost
 	}
+	if err := p.refuseAway(); err != nil {
+		return nil, err
+	}
 	p.certificates()
+	p.unused()
 	p.mend()
 	p.leave(p.early)
 	p.join()
@@ -44,6 +48,7 @@ func Plan(in Input) (*Change, error) {
 	p.comeBack()
 	p.leave(p.late)
 	p.manifests()
+	p.prove()
 	c := &Change{Steps: p.steps, warnings: p.warn(p.steps)}
 	return c, p.project(c)
 }

@@ -123,27 +123,36 @@ func (a *app) request(file string, data []byte, named bool) (cluster.Request, er
 	return cluster.Request{Wanted: c, Text: data}, nil
 }
 
-// runChange shows the plan, asks, changes the cluster and tells how that went.
-func (a *app) runChange(cmd *cobra.Command, command string, q cluster.Request, f *changeFlags) error {
+// carryOut shows the plan, asks, and changes the cluster. There is no outcome where it has not begun.
+func (a *app) carryOut(cmd *cobra.Command, command string, q cluster.Request, f *changeFlags) (*cluster.Outcome, error) {
 	if err := a.exists(q.Wanted.Metadata.Name); err != nil {
-		return err
+		return nil, err
 	}
 	o, done, err := a.options(q.Wanted.Metadata.Name, command)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	a.complete(&q, cmd, f)
 	q.Confirm = a.agree(func(*cluster.Plan) bool { return f.yes })
-	name := q.Wanted.Metadata.Name
 	outcome, err := cluster.Apply(cmd.Context(), q, o)
 	done()
 	if outcome == nil {
-		return err
+		return nil, err
 	}
 	err = errors.Join(err, a.writeTimeline(f.timeline, outcome))
 	if outcome.Arrived {
-		a.refreshKubeconfig(cmd.Context(), name)
+		a.refreshKubeconfig(cmd.Context(), q.Wanted.Metadata.Name)
 	}
+	return outcome, err
+}
+
+// runChange carries a change out and tells how that went.
+func (a *app) runChange(cmd *cobra.Command, command string, q cluster.Request, f *changeFlags) error {
+	outcome, err := a.carryOut(cmd, command, q, f)
+	if outcome == nil {
+		return err
+	}
+	name := q.Wanted.Metadata.Name
 	if f.output == "json" {
 		return errors.Join(err, view.JSON(a.Out, outcome))
 	}

@@ -10,14 +10,15 @@ import (
 func (a *app) certs() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "certs",
-		Short: "List, renew and import the certificates of a cluster",
+		Short: "List, renew, import and rotate the certificates and keys of a cluster",
 		Example: `  haplane certs list
   haplane certs renew
-  haplane certs renew apiserver etcd/server`,
+  haplane certs renew apiserver etcd/server
+  haplane certs rotate ca`,
 		Args: usage(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	cmd.AddCommand(a.certsList(), a.certsRenew(), a.certsCSR(), a.certsImport())
+	cmd.AddCommand(a.certsList(), a.certsRenew(), a.certsCSR(), a.certsImport(), a.certsRotate())
 	return cmd
 }
 

@@ -176,7 +176,10 @@ func (l *live) wayOn(err error) error {
 	}
 	name := l.topology.Name
 	hint := fmt.Sprintf("haplane apply --cluster %s goes on from there, and with --abort it goes back", name)
-	if len(l.renew) > 0 {
+	switch {
+	case l.rotation != nil && !l.rotation.Proved:
+		hint = fmt.Sprintf("haplane certs rotate %s --cluster %s goes on from there", l.rotation.Name, name)
+	case len(l.renew) > 0:
 		hint = fmt.Sprintf("haplane apply --cluster %s goes on from there", name)
 	}
 	var drain *kubeapi.DrainError
@@ -395,10 +398,14 @@ func (l *live) begin() error {
 	if c := l.record.Change; c != nil && c.TextBefore != nil {
 		before = c.TextBefore // of a change that was cut off, and goes on
 	}
+	if err := l.saveNext(); err != nil {
+		return err
+	}
 	// The record first: it has both texts, so that whichever is in the file, the change goes on with the right one.
 	err = l.Store.Update(func(r *store.Record) error {
 		r.Wanted = l.Wanted
 		r.Versions = l.versions()
+		l.noteRotation(r)
 		r.Change = &store.Change{ID: fmt.Sprintf("%x", time.Now().UnixNano()), Command: l.Command, Started: time.Now().UTC(), Holder: oplock.Me("", "").Who,
 			TextBefore: before, TextAfter: l.Text, Replace: l.replaced(), Renew: l.renew}
 		for i := range r.Nodes {
@@ -444,6 +451,7 @@ func (l *live) putBack() error {
 	}
 	return l.Store.Update(func(r *store.Record) error {
 		r.Wanted, r.Change, r.Nodes, r.Versions = l.record.Wanted, nil, slices.Clone(l.record.Nodes), l.record.Versions
+		r.Rotation = l.record.Rotation
 		return nil
 	})
 }
@@ -459,7 +467,7 @@ func (l *live) replaced() []string {
 
 // settle writes down that the cluster is what was wanted.
 func (l *live) settle() error {
-	if l.record.Change == nil && l.record.Wanted == nil && l.Text == nil && l.change.Nothing() {
+	if l.record.Change == nil && l.record.Wanted == nil && l.Text == nil && l.change.Nothing() && !l.rotates() {
 		return nil
 	}
 	if l.Text != nil {
@@ -470,12 +478,16 @@ func (l *live) settle() error {
 	if err := l.forgetGone(); err != nil {
 		return err
 	}
+	if err := l.promote(); err != nil {
+		return err
+	}
 	err := l.Store.Update(func(r *store.Record) error {
 		r.Applied, r.Wanted, r.Change = l.Wanted, nil, nil
+		l.settleRotation(r)
 		return nil
 	})
 	l.settled = err == nil
-	return err
+	return errors.Join(err, l.forgetNext())
 }
 
 // forgetGone drops the keys of nodes that are gone: a change that was cut off may have left some.
@@ -512,7 +524,7 @@ func (l *live) runner() *apply.Runner {
 		Cluster: l.access(), Nodes: nodes, Desired: l.rendered, Render: l.withBackends, Join: l.joinFile, Members: l.members(),
 		Programs: l.programsOf(), Manifests: l.manifests(), Provider: &machines{Provider: l.provider(), of: l.nspawnMachine}, Journal: &journal{live: l}, Held: l.held,
 		DrainTimeout: cmp.Or(l.DrainTimeout, drainTimeout), Force: l.Force, Expendable: kubeprobe.Label, Report: l.report, Waiting: l.waiting,
-		Detail: func(step, text string) { l.detail(step, "%s", text) }, Log: l.Log,
+		Detail: func(step, text string) { l.detail(step, "%s", text) }, Log: l.Log, Rotation: l.proofs,
 	}
 	if l.fresh() { // all nodes do the same
 		r.Report = l.grouped()

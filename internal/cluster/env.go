@@ -71,7 +71,8 @@ type env struct {
 	image      image.Image
 	images     render.Images // container images that files name
 	keys       pki.Bundle
-	renew      map[string]string // certificates to be made anew, with the serials that they had when that was asked for
+	renew      map[string]string                   // certificates to be made anew, with the serials that they had when that was asked for
+	keysOf     func([]pki.Row) (pki.Bundle, error) // in another phase of a rotation than the record has; nil: in that
 	ssh        store.SSHKeys
 	rendered   map[string]render.Machine
 	agent      fileset.Set // this program, for the control-plane nodes

@@ -36,14 +36,14 @@ func certificateWarning(first pki.Expiry, names []string, now time.Time) string 
 	when := first.When(now)
 	what, then := "certificate", "haplane certs renew renews it"
 	if first.Authority {
-		what, then = "authority", "what it signed ends with it, and haplane does not renew authorities"
+		what, then = "authority", "what it signed ends with it; haplane certs rotate makes a new one"
 	}
 	if len(names) == 1 {
 		return fmt.Sprintf("%s %s %s; %s", what, names[0], when, then)
 	}
 	what, then = "certificates", "haplane certs renew renews them"
 	if first.Authority {
-		what, then = "authorities", "what they signed ends with them, and haplane does not renew authorities"
+		what, then = "authorities", "what they signed ends with them; haplane certs rotate makes new ones"
 	}
 	list := strings.Join(names, ", ")
 	if more := len(names) - shown; more > 1 {

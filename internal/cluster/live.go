@@ -34,6 +34,8 @@ type Request struct {
 	Renew map[string]string
 	// Serial is that of the record that Wanted was made of: one of before another change would undo it. 0 is any.
 	Serial uint64
+	// Rotate is the authority or key of which the next phase of a rotation is carried out.
+	Rotate string
 	Abort  bool // back to what the cluster was: nodes that leave stay, as they are
 	// DrainTimeout bounds the wait for the pods of a node that leaves; 0 is five minutes.
 	DrainTimeout time.Duration
@@ -67,6 +69,7 @@ type live struct {
 	held     func(context.Context) error // whether the lock on the machines is still ours
 	touched  atomic.Bool                 // whether a step was begun
 	settled  bool                        // the cluster is what was wanted
+	rotating
 }
 
 // isLive reports whether the cluster was brought up once, to its end.
@@ -100,6 +103,9 @@ func newLive(q Request, o Options) (*live, error) {
 	l := &live{env: newEnv(q.Wanted, o), Request: q, record: record}
 	l.sortNodes()
 	l.renew = l.renewed()
+	if err := l.rotate(); err != nil {
+		return nil, err
+	}
 	if err := l.planKeys(); err != nil {
 		return nil, err
 	}
@@ -302,7 +308,11 @@ func (l *live) plan(ctx context.Context) error {
 			return err
 		}
 	}
-	in := change.Input{Wanted: l.topology, Record: l.nodes, Desired: l.rendered, Observed: l.seen, Replace: l.Replace, Back: l.Abort, OneByOne: len(l.renew) > 0}
+	if err := l.blocked(ctx); err != nil {
+		return err
+	}
+	in := change.Input{Wanted: l.topology, Record: l.nodes, Desired: l.rendered, Observed: l.seen, Replace: l.Replace, Back: l.Abort,
+		OneByOne: len(l.renew) > 0, Rotate: l.step()}
 	for _, r := range l.issues {
 		in.Issued = append(in.Issued, change.Reason{What: "certificate " + r.Name, Old: r.OldSerial, New: r.Reason})
 	}

@@ -236,14 +236,17 @@ func AbortRequest(name string) (Request, error) {
 	if err != nil {
 		return Request{}, err
 	}
-	if record.Change == nil || record.Applied == nil {
+	if err := abortable(record.Rotation); err != nil {
+		return Request{}, err
+	}
+	if record.Change == nil && record.Rotation == nil || record.Applied == nil {
 		return Request{}, withHint(errors.New("no change was cut off: there is nothing to go back from"), "haplane status --cluster "+name)
 	}
 	if h.issued(record.Change.Renew) {
 		return Request{}, withHint(errIssued, "haplane apply --cluster "+name+" goes on")
 	}
 	q := Request{Wanted: record.Applied, Abort: true, Serial: h.serial}
-	if record.Change.TextBefore != nil {
+	if record.Change != nil && record.Change.TextBefore != nil {
 		q.Text = record.Change.TextBefore
 	}
 	return q, nil

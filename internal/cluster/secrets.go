@@ -54,8 +54,12 @@ func (e *env) completeKeys(now time.Time) ([]pki.Reissue, error) {
 }
 
 func (e *env) loadKeys() error {
+	read := e.Store.Keys
+	if e.keysOf != nil {
+		read = e.keysOf
+	}
 	var err error
-	if e.keys, err = e.Store.Keys(e.rows); err != nil {
+	if e.keys, err = read(e.rows); err != nil {
 		return fmt.Errorf("read keys: %w", err)
 	}
 	return nil

@@ -176,7 +176,7 @@ func TestCertificateWarnings(t *testing.T) {
 		t.Fatal(err)
 	}
 	leaves := "certificates apiserver, apiserver-kubelet-client, apiserver-etcd-client and 23 more "
-	authorities := "authorities ca, etcd/ca, front-proxy-ca end in 60 days, on 2036-11-20; what they signed ends with them, and haplane does not renew authorities"
+	authorities := "authorities ca, etcd/ca, front-proxy-ca end in 60 days, on 2036-11-20; what they signed ends with them; haplane certs rotate makes new ones"
 	if got, want := certificateWarnings(e.rows[:1], keys, now.Add(3650*day)), "authority ca ends within a day, on 2036-11-20; "; len(got) != 1 || !strings.HasPrefix(got[0], want) {
 		t.Errorf("one: %v", got)
 	}

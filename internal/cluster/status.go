@@ -30,6 +30,8 @@ type Status struct {
 	Warnings []string `json:"warnings"`
 	// Change is one that is under way or was cut off; nil where there is none.
 	Change *ChangeStatus `json:"change,omitempty"`
+	// Rotation is one of an authority or a key that has not ended; nil where there is none.
+	Rotation *RotationStatus `json:"rotation,omitempty"`
 	// Lock is the lock on the machines; nil where nobody has it.
 	Lock *LockStatus `json:"lock,omitempty"`
 	// Errors are what could not be looked at, and why.
@@ -110,6 +112,7 @@ func (h *Handle) Status(ctx context.Context) (*Status, error) {
 	if s.Change, err = e.changeStatus(); err != nil {
 		return nil, err
 	}
+	s.Rotation = h.Rotation()
 	c := &collector{env: e, status: s}
 	var group sync.WaitGroup
 	for _, look := range []func(context.Context) error{c.nodes, c.apiServers, c.etcd, c.leaders, c.endpoints, c.loadBalancers, c.lock} {

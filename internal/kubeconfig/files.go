@@ -8,6 +8,8 @@ import (
 
 	"k8s.io/client-go/tools/clientcmd"
 	"k8s.io/client-go/tools/clientcmd/api"
+
+	"github.com/haplane/haplane/internal/pki"
 )
 
 // Files are the kubeconfig files of a user, in kubectl's order: for every entry
@@ -51,9 +53,9 @@ func (f Files) Merge(ctx context.Context, c Config) (string, error) {
 	return target.path, open.write()
 }
 
-// Refresh renews the certificate of c's user in the file that has the cluster, and returns its path; empty
+// Refresh renews the certificate of c's user, and the CA, in the file that has the cluster, and returns its path; empty
 // where none has it, or nothing is new. All else stays what it is, and so does an entry of that name for
-// another cluster, by its CA, or one that the user has made his own.
+// another cluster, which has none of c's authorities, or one that the user has made his own.
 func (f Files) Refresh(ctx context.Context, c Config) (string, error) {
 	open, err := f.open(ctx)
 	if err != nil {
@@ -66,13 +68,20 @@ func (f Files) Refresh(ctx context.Context, c Config) (string, error) {
 		return "", nil
 	}
 	user, cluster := target.config.AuthInfos[name], target.config.Clusters[name]
-	ours := user != nil && len(user.ClientCertificateData) > 0 && cluster != nil && bytes.Equal(cluster.CertificateAuthorityData, c.CA)
-	if !ours || bytes.Equal(user.ClientCertificateData, c.Cert) {
+	ours := user != nil && len(user.ClientCertificateData) > 0 && cluster != nil && sharesAuthority(cluster.CertificateAuthorityData, c.CA)
+	if !ours || bytes.Equal(user.ClientCertificateData, c.Cert) && bytes.Equal(cluster.CertificateAuthorityData, c.CA) {
 		return "", nil
 	}
+	cluster.CertificateAuthorityData = c.CA
 	user.ClientCertificateData, user.ClientKeyData = c.Cert, c.Key
 	target.changed = true
 	return target.path, open.write()
+}
+
+// sharesAuthority reports whether two bundles have a certificate in common: while an authority is rotated
+// they have the old and the next one.
+func sharesAuthority(a, b []byte) bool {
+	return bytes.Equal(a, b) || slices.ContainsFunc(pki.Blocks(a), func(one []byte) bool { return pki.Contains(b, one) })
 }
 
 // Remove takes the cluster's entries out of every file, and unsets the current

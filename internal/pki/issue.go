@@ -25,8 +25,11 @@ type Bundle struct {
 	Pairs map[string]Pair // by Row.Name
 	// ServiceAccountKey signs service-account tokens; ServiceAccountPub verifies them.
 	ServiceAccountKey, ServiceAccountPub []byte
-	// EncryptionKey (32 bytes) encrypts Secrets in etcd.
-	EncryptionKey []byte
+	// EncryptionKey (32 bytes) encrypts Secrets in etcd, under EncryptionName; empty is key1.
+	EncryptionKey  []byte
+	EncryptionName string
+	// Beside is what is trusted beside what signs or writes, while a rotation is under way.
+	Beside *Beside
 }
 
 // Issue returns what the rows want: that which Plan named is made, all else is kept
@@ -36,8 +39,8 @@ func Issue(rows []Row, have Bundle, plan []Reissue, now time.Time, random io.Rea
 	for _, r := range plan {
 		wanted[r.Name] = true
 	}
-	out := Bundle{Pairs: map[string]Pair{}, ServiceAccountKey: have.ServiceAccountKey,
-		ServiceAccountPub: have.ServiceAccountPub, EncryptionKey: have.EncryptionKey}
+	out := have
+	out.Pairs = map[string]Pair{}
 	for _, row := range rows {
 		pair := have.Pairs[row.Name]
 		if wanted[row.Name] {
@@ -124,9 +127,8 @@ func (u Usage) extended() []x509.ExtKeyUsage {
 
 // serviceAccountKey keeps a key that can be read, and makes one otherwise.
 func serviceAccountKey(have []byte, random io.Reader) (private, public []byte, err error) {
-	key, err := parseKey(have)
 	private = have
-	if err != nil {
+	if _, err := parseKey(have); err != nil {
 		made, err := ecdsa.GenerateKey(elliptic.P256(), random)
 		if err != nil {
 			return nil, nil, err
@@ -134,10 +136,19 @@ func serviceAccountKey(have []byte, random io.Reader) (private, public []byte, e
 		if private, err = encodeKey(made); err != nil {
 			return nil, nil, err
 		}
-		key = made
+	}
+	public, err = PublicOf(private)
+	return private, public, err
+}
+
+// PublicOf is the public key of a private one, both in PEM.
+func PublicOf(private []byte) ([]byte, error) {
+	key, err := parseKey(private)
+	if err != nil {
+		return nil, err
 	}
 	der, err := x509.MarshalPKIXPublicKey(key.Public())
-	return private, pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: der}), err
+	return pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: der}), err
 }
 
 func encodeKey(key *ecdsa.PrivateKey) ([]byte, error) {

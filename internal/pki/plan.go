@@ -2,6 +2,7 @@ package pki
 
 import (
 	"crypto/x509"
+	"errors"
 	"fmt"
 	"time"
 )
@@ -51,6 +52,7 @@ func Plan(rows []Row, have Bundle, now time.Time, exists bool) ([]Reissue, []Los
 	}
 	p.serviceAccount()
 	p.encryption()
+	p.beside()
 	return p.reissue, p.lost
 }
 
@@ -99,6 +101,9 @@ func (p *planner) differs(row Row) string {
 		return "its key is missing"
 	}
 	if err := Check(row, pair, p.have.Pairs[row.CA].Cert, p.now); err != nil {
+		if b := p.have.Beside; b != nil && b.Name == row.CA && b.Older && Check(row, pair, b.Pair.Cert, p.now) == nil {
+			return "its authority " + row.CA + " is rotated, and the old one has signed it"
+		}
 		return err.Error()
 	}
 	return ""
@@ -137,6 +142,8 @@ func (p *planner) serviceAccount() {
 		p.lost = append(p.lost, Lost{File: "sa.key", Reason: missingOr(p.have.ServiceAccountKey, err)})
 	case err != nil:
 		p.again(ServiceAccount, missingOr(p.have.ServiceAccountKey, err))
+	case !publicOf(key, p.have.ServiceAccountPub) && p.have.Beside != nil && p.have.Beside.Name == ServiceAccount:
+		p.lost = append(p.lost, Lost{File: "sa.next.pub", Reason: "it is not that of sa.next.key"})
 	case !publicOf(key, p.have.ServiceAccountPub):
 		p.again(ServiceAccount, "sa.pub is not that of sa.key; the key stays")
 	}
@@ -153,4 +160,27 @@ func (p *planner) encryption() {
 		return
 	}
 	p.again(Encryption, reason)
+}
+
+// beside checks that what is trusted beside an authority or key is there: of one that will sign,
+// its key too.
+func (p *planner) beside() {
+	b := p.have.Beside
+	if b == nil || b.Older {
+		return // what signed before is needed for its certificate alone, and that was the one that was switched from
+	}
+	var lost []Lost
+	switch b.Name {
+	case ServiceAccount:
+		if key, err := parseKey(b.Pair.Key); err != nil || !publicOf(key, b.Pair.Cert) {
+			lost = []Lost{{File: "sa.next.key", Reason: missingOr(b.Pair.Key, errors.New("it is not that of sa.next.pub"))}}
+		}
+	case Encryption:
+		if len(b.Pair.Key) != encryptionKeyLength {
+			lost = []Lost{{File: "encryption.next.key", Reason: missingOr(b.Pair.Key, errors.New("it has another length"))}}
+		}
+	default:
+		lost = lostAuthority(b.Name+".next", b.Pair, p.now)
+	}
+	p.lost = append(p.lost, lost...)
 }

@@ -1,6 +1,7 @@
 package pki
 
 import (
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"slices"
@@ -79,10 +80,25 @@ func Foreign(rows []Row, have Bundle) []string {
 	var out []string
 	for _, row := range rows {
 		cert, err := ParseCertificate(have.Pairs[row.Name].Cert)
-		ca, caErr := ParseCertificate(have.Pairs[row.CA].Cert)
-		if row.CA != "" && err == nil && caErr == nil && ca.IsCA && cert.CheckSignatureFrom(ca) != nil {
+		if row.CA != "" && err == nil && !have.signed(row.CA, cert) {
 			out = append(out, row.Name)
 		}
 	}
 	return out
+}
+
+// signed reports whether one of the generations of an authority that are trusted has signed a certificate, or
+// whether none of them can tell.
+func (b Bundle) signed(authority string, cert *x509.Certificate) bool {
+	asked := false
+	for _, block := range Blocks(b.Trusted(authority)) {
+		ca, err := ParseCertificate(block)
+		if err != nil || !ca.IsCA {
+			continue
+		}
+		if asked = true; cert.CheckSignatureFrom(ca) == nil {
+			return true
+		}
+	}
+	return !asked
 }

@@ -43,10 +43,17 @@ resources:
   providers:
   - secretbox:
       keys:
-      - name: key1
-        secret: %s
-  - identity: {}
+%s  - identity: {}
 `
+
+// encryptionKeys has a line for each key; the first one writes, all of them read.
+func (b *builder) encryptionKeys() string {
+	text := ""
+	for _, k := range b.Keys.EncryptionKeys() {
+		text += fmt.Sprintf("      - name: %s\n        secret: %s\n", k.Name, base64.StdEncoding.EncodeToString(k.Key))
+	}
+	return text
+}
 
 //go:embed manifests/audit-policy.yaml
 var auditPolicy string
@@ -74,10 +81,10 @@ func (b *builder) apiServer() {
 	b.addCert(pkiPath("front-proxy-ca.crt"), pki.FrontProxyCA)
 	b.addPair(pkiPath("front-proxy-client"), pki.FrontProxyClient)
 	b.addSecret(pkiPath("sa.key"), b.Keys.ServiceAccountKey)
-	b.add(pkiPath("sa.pub"), string(b.Keys.ServiceAccountPub))
+	b.add(pkiPath("sa.pub"), string(b.Keys.ServiceAccountPubs()))
 	b.add(path.Join(topology.KubernetesDir, "authentication.yaml"), authenticationConfig)
 	b.addSecret(path.Join(topology.KubernetesDir, "encryption.yaml"),
-		fmt.Appendf(nil, encryptionConfig, base64.StdEncoding.EncodeToString(b.Keys.EncryptionKey)))
+		fmt.Appendf(nil, encryptionConfig, b.encryptionKeys()))
 	b.add(path.Join(topology.KubernetesDir, "audit-policy.yaml"), auditPolicy)
 
 	reconciler := "lease"
@@ -177,6 +184,12 @@ func (b *builder) controllerManager() {
 	// It signs the certificates that nodes ask for. Where haplane does not have it, it stays as it is there.
 	key := b.Keys.Pairs[pki.CA].Key
 	b.files.Add(fileset.File{Path: pkiPath("ca.key"), Mode: 0o600, Data: key, Keep: len(key) == 0})
+	signing := pkiPath("ca.crt")
+	if beside := b.Keys.Beside; beside != nil && beside.Name == pki.CA {
+		// It takes one certificate (signer/ca_provider.go), and ca.crt has those of all that are trusted.
+		signing = pkiPath("ca-signing.crt")
+		b.add(signing, string(b.Keys.Pairs[pki.CA].Cert))
+	}
 	const conf = "/etc/kubernetes/controller-manager.conf"
 	b.addKubeconfig("controller-manager.conf", pki.ControllerManager, "system:kube-controller-manager", localAPIServer)
 	b.addService(service{
@@ -189,7 +202,7 @@ func (b *builder) controllerManager() {
 			[2]string{"client-ca-file", pkiPath("ca.crt")},
 			[2]string{"cluster-cidr", topology.Join(b.Topology.Pods)},
 			[2]string{"cluster-name", b.Topology.Name},
-			[2]string{"cluster-signing-cert-file", pkiPath("ca.crt")},
+			[2]string{"cluster-signing-cert-file", signing},
 			[2]string{"cluster-signing-key-file", pkiPath("ca.key")},
 			[2]string{"controllers", "*,bootstrapsigner,tokencleaner"},
 			// Hands leadership over when it stops instead of letting the lease run out.
@@ -252,7 +265,7 @@ func (b *builder) addKubeconfig(file, row, user, server string) {
 	b.certificates[path.Join(topology.KubernetesDir, file)] = row
 	b.addSecret(path.Join(topology.KubernetesDir, file),
 		Kubeconfig(KubeconfigInput{Cluster: b.Topology.Name, User: user, Context: user + "@" + b.Topology.Name,
-			Server: server, CA: b.Keys.Pairs[pki.CA].Cert, Client: b.Keys.Pairs[row]}))
+			Server: server, CA: b.Keys.Trusted(pki.CA), Client: b.Keys.Pairs[row]}))
 }
 
 // KubeconfigInput is what a kubeconfig says.

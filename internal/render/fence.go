@@ -60,8 +60,10 @@ func (b *builder) fenceText() string {
 		writeFence(&w, fenceChain+"-OUT", services, nil, refuse)
 		fmt.Fprintf(&w, "COMMIT\n*mangle\n")
 		writeFence(&w, fenceChain, services, pods, "-j DROP")
+		fmt.Fprintf(&w, "COMMIT\n*nat\n")
+		writeMasquerade(&w, pods)
 		w.WriteString("COMMIT\nEND\n")
-		for _, hook := range []string{"filter OUTPUT " + fenceChain + "-OUT", "filter FORWARD " + fenceChain, "mangle POSTROUTING " + fenceChain} {
+		for _, hook := range []string{"filter OUTPUT " + fenceChain + "-OUT", "filter FORWARD " + fenceChain, "mangle POSTROUTING " + fenceChain, "nat POSTROUTING " + masqueradeChain} {
 			fmt.Fprintf(&w, "hook %s %s\n", f.program, hook)
 		}
 	}
@@ -84,6 +86,25 @@ func writeFence(w *strings.Builder, chain string, services, pods []netip.Prefix,
 	}
 	for _, p := range pods {
 		add(fmt.Sprintf("-d %s %s", p, end))
+	}
+}
+
+const masqueradeChain = "HAPLANE-MASQUERADE"
+
+// writeMasquerade writes what flanneld does for packets of pods that leave the pod network, for while that starts: it empties its
+// chain and fills it again half a second later (v0.28: ClearChain in CreateIP4Chain), and a connection that a pod begins
+// in between goes out with an address to which nobody has a way back.
+func writeMasquerade(w *strings.Builder, pods []netip.Prefix) {
+	fmt.Fprintf(w, ":%s - [0:0]\n", masqueradeChain)
+	for _, p := range pods {
+		fmt.Fprintf(w, "-A %s -d %s -j RETURN\n", masqueradeChain, p)
+	}
+	for _, p := range pods {
+		multicast := "224.0.0.0/4"
+		if p.Addr().Is6() {
+			multicast = "ff00::/8"
+		}
+		fmt.Fprintf(w, "-A %s -s %s ! -d %s -j MASQUERADE --random-fully\n", masqueradeChain, p, multicast)
 	}
 }
 

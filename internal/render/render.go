@@ -153,12 +153,12 @@ func (b *builder) addSecret(file string, content []byte) {
 	b.files.Add(fileset.File{Path: file, Mode: 0o600, Data: content})
 }
 
-// addCert writes a certificate; one that is there already, as for an authority
-// that several programs trust, is left.
+// addCert writes a certificate, of an authority all generations that are trusted; one that is there already, as
+// for an authority that several programs trust, is left.
 func (b *builder) addCert(file, name string) {
 	b.certificates[file] = name
 	if _, ok := b.files[file]; !ok {
-		b.add(file, string(b.Keys.Pairs[name].Cert))
+		b.add(file, string(b.Keys.Trusted(name)))
 	}
 }
 

@@ -4,12 +4,26 @@ import (
 	"errors"
 	"io/fs"
 	"path/filepath"
+	"strings"
 
 	"github.com/haplane/haplane/internal/pki"
 )
 
-// Keys reads the keys that the store has. What is missing is empty, also half of a pair.
+// Keys reads the keys that the store has, in the phase of a rotation that the record has. What is
+// missing is empty, also half of a pair.
 func (s Store) Keys(rows []pki.Row) (pki.Bundle, error) {
+	r, err := s.readRecord()
+	if err != nil {
+		return pki.Bundle{}, err
+	}
+	if r == nil {
+		r = &Record{}
+	}
+	return s.KeysDuring(rows, r.Rotation)
+}
+
+// first reads the keys of before a rotation that is under way.
+func (s Store) first(rows []pki.Row) (pki.Bundle, error) {
 	b := pki.Bundle{Pairs: map[string]pki.Pair{}}
 	var errs []error
 	read := func(name string) []byte {
@@ -23,6 +37,7 @@ func (s Store) Keys(rows []pki.Row) (pki.Bundle, error) {
 		}
 	}
 	b.ServiceAccountKey, b.ServiceAccountPub, b.EncryptionKey = read("sa.key"), read("sa.pub"), read("encryption.key")
+	b.EncryptionName = strings.TrimSpace(string(read("encryption.name")))
 	return b, errors.Join(errs...)
 }
 

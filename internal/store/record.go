@@ -27,6 +27,8 @@ type Record struct {
 	Nodes    []Node        `json:"nodes"`
 	// Change is the one that is under way, or was cut off.
 	Change *Change `json:"change,omitempty"`
+	// Rotation is of an authority or a key, from its begin until the old one is gone.
+	Rotation *Rotation `json:"rotation,omitempty"`
 }
 
 // Versions are what the cluster runs until it is upgraded.

@@ -84,6 +84,9 @@ func (r *Record) check() error {
 			return fmt.Errorf("%s: %w", field, errs.ToAggregate())
 		}
 	}
+	if err := r.Rotation.check(); err != nil {
+		return err
+	}
 	seen := map[string]bool{}
 	for _, n := range r.Nodes {
 		switch {

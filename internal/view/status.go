@@ -39,6 +39,9 @@ func Status(w io.Writer, s *cluster.Status) error {
 	if s.Change != nil {
 		fmt.Fprintln(w, "\n"+underway(s.Change))
 	}
+	if s.Rotation != nil {
+		fmt.Fprintln(w, "\n"+s.Rotation.String())
+	}
 	if s.Lock != nil && !s.Lock.Own {
 		fmt.Fprintln(w, "\n"+others(s.Lock))
 	}

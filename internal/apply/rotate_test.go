@@ -1,0 +1,65 @@
+package apply
+
+import (
+	"strings"
+	"testing"
+	"time"
+)
+
+// What the old key has signed is found in volumes and in the audit logs, and not what has gone.
+func TestOldTokens(t *testing.T) {
+	switched := time.Date(2026, 11, 28, 13, 0, 0, 0, time.UTC)
+	pods := map[string]string{"u1": "default/web"}
+	event := func(at, user, spec string) string {
+		body := ""
+		if spec != "" {
+			body = `,"requestObject":{"kind":"TokenRequest","spec":` + spec + `}`
+		}
+		return `audit {"stageTimestamp":"2026-11-28T` + at + `Z","user":{"username":"` + user + `"},"objectRef":{"namespace":"default","name":"app","subresource":"token"},"responseStatus":{"code":201}` + body + `}`
+	}
+	const volumes = "/volumes/kubernetes.io~projected/kube-api-access/..data/token"
+	tests := map[string]struct {
+		line  string
+		what  string
+		until time.Time
+	}{
+		"in a volume":            {`token 1795870800 {"alg":"ES256","kid":"old"} /var/lib/kubelet/pods/u1` + volumes, "the token of pod default/web", time.Unix(1795870800, 0)},
+		"of the new key":         {`token 1795870800 {"alg":"ES256","kid":"new"} /var/lib/kubelet/pods/u1` + volumes, "", time.Time{}},
+		"of a pod that is gone":  {`token 1795870800 {"alg":"ES256","kid":"old"} /var/lib/kubelet/pods/u2` + volumes, "", time.Time{}},
+		"no token":               {`token   /var/lib/kubelet/pods/u1` + volumes, "", time.Time{}},
+		"for a pod":              {event("12:30:00", "system:node:n", `{"expirationSeconds":3607,"boundObjectRef":{"kind":"Pod","uid":"u1"}}`), "the token of pod default/web", switched.Add(30*time.Minute + 7*time.Second)},
+		"for a pod that is gone": {event("12:30:00", "system:node:n", `{"expirationSeconds":3607,"boundObjectRef":{"kind":"Pod","uid":"u2"}}`), "", time.Time{}},
+		"for a day":              {event("12:30:00", "me", `{"expirationSeconds":86400}`), "the token of service account default/app that me got at 2026-11-28T12:30:00Z", switched.Add(23*time.Hour + 30*time.Minute)},
+		"as long as by default":  {event("12:30:00", "me", `{}`), "the token of service account default/app that me got at 2026-11-28T12:30:00Z", switched.Add(30 * time.Minute)},
+		"after the switch":       {event("13:00:01", "me", `{"expirationSeconds":86400}`), "", time.Time{}},
+		"of a controller":        {event("12:59:00", "system:kube-controller-manager", `{"expirationSeconds":3600}`), "", time.Time{}},
+		"nobody knows how long":  {event("12:59:00", "me", ""), "the token of service account default/app that me got at 2026-11-28T12:59:00Z, for how long the audit log does not tell,", time.Time{}},
+		"refused":                {`audit {"stageTimestamp":"2026-11-28T12:00:00Z","responseStatus":{"code":403}}`, "", time.Time{}},
+		"half a line":            {`audit {"stageTimestamp":`, "", time.Time{}},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			got := parseTokens(test.line+"\n", "old", pods, switched)
+			if test.what == "" {
+				if len(got) > 0 {
+					t.Errorf("found %v", got)
+				}
+				return
+			}
+			if len(got) != 1 || got[0].what != test.what || !got[0].until.Equal(test.until) {
+				t.Errorf("found %v, want %s until %s", got, test.what, test.until)
+			}
+		})
+	}
+}
+
+// Who comes from outside with a client certificate is told by the audit log.
+func TestOutsiders(t *testing.T) {
+	since := time.Date(2026, 11, 28, 13, 0, 0, 0, time.UTC)
+	text := "aa 2026-11-28T13:05:00.1Z kubernetes-admin\nbb 2026-11-28T13:05:00.1Z kubernetes-super-admin\n" +
+		"cc 2026-11-28T12:59:59.9Z me\ndd 2026-11-28T13:01:00Z system:node:cp-1\nee 2026-11-28T13:01:00Z me too\nhalf a line\n"
+	got := outsiders(text, map[string]bool{"bb": true}, since)
+	if len(got) != 2 || !strings.Contains(got[0], "user kubernetes-admin ") || !strings.Contains(got[1], "user me too ") {
+		t.Errorf("found %q", got)
+	}
+}

@@ -1,0 +1,258 @@
+package apply
+
+import (
+	"bytes"
+	"context"
+	"crypto/x509"
+	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
+
+	"github.com/haplane/haplane/internal/access"
+	"github.com/haplane/haplane/internal/kubeapi"
+	"github.com/haplane/haplane/internal/machine"
+	"github.com/haplane/haplane/internal/pki"
+	"github.com/haplane/haplane/internal/topology"
+)
+
+// A tlsServer is asked by TLS: what it serves, and whose clients it accepts.
+type tlsServer struct {
+	what string // such as kubelet
+	name string // under which it is asked
+	port uint16
+}
+
+func apiServersOf(r *Runner) map[tlsServer][]topology.Node {
+	return map[tlsServer][]topology.Node{{"API server", topology.KubernetesName, topology.APIServerPort}: r.Cluster.Topology.ControlPlane()}
+}
+
+// kubeletPort is where kubelets serve.
+const kubeletPort = 10250
+
+func kubernetesServers(r *Runner) map[tlsServer][]topology.Node {
+	out := apiServersOf(r)
+	out[tlsServer{"kubelet", "", kubeletPort}] = r.Cluster.Topology.KubeletNodes()
+	return out
+}
+
+func etcdServers(r *Runner) map[tlsServer][]topology.Node {
+	members := r.Cluster.Topology.EtcdMembers()
+	return map[tlsServer][]topology.Node{{"etcd for clients", "", topology.EtcdClientPort}: members, {"etcd for members", "", topology.EtcdPeerPort}: members}
+}
+
+// ask asks all servers at once; judge says what of an answer is in the way.
+func (r *Runner) ask(ctx context.Context, servers map[tlsServer][]topology.Node, judge func(served *x509.Certificate, accepts [][]byte) string) error {
+	var what []string
+	for s, nodes := range servers {
+		err := each(nodes, func(n topology.Node) []string {
+			ctx, cancel := context.WithTimeout(ctx, access.RequestTimeout)
+			defer cancel()
+			served, accepts, err := kubeapi.Handshake(ctx, netip.AddrPortFrom(n.Address, s.port).String(), s.name)
+			if err != nil {
+				return []string{fmt.Sprintf("%s: %s: %v", n.Name, s.what, err)}
+			}
+			if wrong := judge(served, accepts); wrong != "" {
+				return []string{fmt.Sprintf("%s: %s %s", n.Name, s.what, wrong)}
+			}
+			return nil
+		})
+		if err != nil {
+			what = append(what, err.(*BlockedError).What...)
+		}
+	}
+	return blocked(what)
+}
+
+// accept wants all servers to take clients of an authority, or not to.
+func (r *Runner) accept(ctx context.Context, servers map[tlsServer][]topology.Node, authority []byte, wanted bool) error {
+	ca, err := pki.ParseCertificate(authority)
+	if err != nil {
+		return err
+	}
+	return r.ask(ctx, servers, func(_ *x509.Certificate, accepts [][]byte) string {
+		does := slices.ContainsFunc(accepts, func(subject []byte) bool { return bytes.Equal(subject, ca.RawSubject) })
+		switch {
+		case wanted && !does:
+			return "does not accept clients of " + ca.Subject.String() + " yet"
+		case !wanted && does:
+			return "accepts clients of " + ca.Subject.String() + " still"
+		}
+		return ""
+	})
+}
+
+// serve wants all servers to have a certificate of the next authority.
+func (r *Runner) serve(ctx context.Context, servers map[tlsServer][]topology.Node) error {
+	ca, err := pki.ParseCertificate(r.Rotation.Next.Cert)
+	if err != nil {
+		return err
+	}
+	return r.ask(ctx, servers, func(served *x509.Certificate, _ [][]byte) string {
+		if served.CheckSignatureFrom(ca) != nil {
+			return "serves a certificate of " + served.Issuer.String() + " still"
+		}
+		return ""
+	})
+}
+
+func trustedCA(ctx context.Context, r *Runner) error {
+	if err := r.accept(ctx, kubernetesServers(r), r.Rotation.Next.Cert, true); err != nil {
+		return err
+	}
+	if err := r.bundles(ctx, r.Rotation.Next.Cert); err != nil {
+		return err
+	}
+	return r.mounted(ctx)
+}
+
+func switchedCA(ctx context.Context, r *Runner) error { return r.serve(ctx, kubernetesServers(r)) }
+
+func unusedCA(ctx context.Context, r *Runner) error {
+	if err := switchedCA(ctx, r); err != nil {
+		return err
+	}
+	return r.noOutsiders(ctx)
+}
+
+func droppedCA(ctx context.Context, r *Runner) error {
+	if err := r.accept(ctx, kubernetesServers(r), r.Rotation.Old.Cert, false); err != nil {
+		return err
+	}
+	if err := r.noOldBundles(ctx); err != nil {
+		return err
+	}
+	return r.dropPublished(ctx, "client-ca-file")
+}
+
+func trustedEtcdCA(ctx context.Context, r *Runner) error {
+	return r.accept(ctx, etcdServers(r), r.Rotation.Next.Cert, true)
+}
+
+func switchedEtcdCA(ctx context.Context, r *Runner) error { return r.serve(ctx, etcdServers(r)) }
+
+func droppedEtcdCA(ctx context.Context, r *Runner) error {
+	return r.accept(ctx, etcdServers(r), r.Rotation.Old.Cert, false)
+}
+
+func trustedFrontProxyCA(ctx context.Context, r *Runner) error {
+	if err := r.accept(ctx, apiServersOf(r), r.Rotation.Next.Cert, true); err != nil {
+		return err
+	}
+	return r.published(ctx, "requestheader-client-ca-file")
+}
+
+func droppedFrontProxyCA(ctx context.Context, r *Runner) error {
+	if err := r.accept(ctx, apiServersOf(r), r.Rotation.Old.Cert, false); err != nil {
+		return err
+	}
+	return r.dropPublished(ctx, "requestheader-client-ca-file")
+}
+
+// published wants the ConfigMap by which aggregated API servers verify the others to have the next authority.
+func (r *Runner) published(ctx context.Context, key string) error {
+	client, err := r.Cluster.API()
+	if err != nil {
+		return err
+	}
+	bundle, err := client.PublishedAuthority(ctx, key)
+	if err != nil {
+		return err
+	}
+	if !pki.Contains(bundle, r.Rotation.Next.Cert) {
+		return blocked([]string{"ConfigMap kube-system/extension-apiserver-authentication does not have the new authority yet"})
+	}
+	return nil
+}
+
+// dropPublished takes the old authority out of that ConfigMap: API servers add to it, and leave what is there until it ends.
+func (r *Runner) dropPublished(ctx context.Context, key string) error {
+	client, err := r.Cluster.API()
+	if err != nil {
+		return err
+	}
+	return client.UnpublishAuthority(ctx, key, r.Rotation.Old.Cert)
+}
+
+// bundles wants what carries our authority in the API to have the next one too.
+func (r *Runner) bundles(ctx context.Context, next []byte) error {
+	client, err := r.Cluster.API()
+	if err != nil {
+		return err
+	}
+	all, err := client.Bundles(ctx)
+	if err != nil {
+		return err
+	}
+	var what []string
+	for _, b := range all {
+		switch {
+		case pki.Contains(b.PEM, next):
+		case b.Own || pki.Contains(b.PEM, r.Rotation.Old.Cert):
+			what = append(what, b.Object+" does not have the new authority")
+		}
+	}
+	if err := blocked(what); err != nil {
+		return err
+	}
+	return r.published(ctx, "client-ca-file")
+}
+
+// noOldBundles wants what Kubernetes gives to pods to have the next authority alone.
+func (r *Runner) noOldBundles(ctx context.Context) error {
+	client, err := r.Cluster.API()
+	if err != nil {
+		return err
+	}
+	all, err := client.Bundles(ctx)
+	if err != nil {
+		return err
+	}
+	var what []string
+	for _, b := range all {
+		if b.Own && pki.Contains(b.PEM, r.Rotation.Old.Cert) {
+			what = append(what, b.Object+" has the old authority still")
+		}
+	}
+	return blocked(what)
+}
+
+// mountedScript prints the files in volumes of pods that have one line and lack another: kubelet brings them up to date.
+const mountedScript = `cd /var/lib/kubelet/pods 2>/dev/null || exit 0
+find . -type f \( -path './*/volumes/kubernetes.io~projected/*' -o -path './*/volumes/kubernetes.io~configmap/*' -o -path './*/volumes/kubernetes.io~secret/*' \) -exec grep -lF -- "$1" {} + 2>/dev/null | while read -r f; do
+	grep -qF -- "$2" "$f" || echo "$f"
+done
+`
+
+// mounted wants the bundles that are mounted in pods to have the next authority where they have the old one.
+func (r *Runner) mounted(ctx context.Context) error {
+	pods, err := r.podNames(ctx)
+	if err != nil {
+		return err
+	}
+	return each(r.Cluster.Topology.KubeletNodes(), func(n topology.Node) []string {
+		cmd := machine.Cmd("sh", "-s", "--", pki.Line(r.Rotation.Old.Cert), pki.Line(r.Rotation.Next.Cert))
+		cmd.Stdin = strings.NewReader(mountedScript)
+		result, err := r.Cluster.Machine(n.Name).Run(ctx, cmd)
+		if err != nil {
+			return []string{fmt.Sprintf("%s: %v", n.Name, err)}
+		}
+		var what []string
+		for path := range strings.FieldsSeq(result.Stdout) {
+			uid, file, _ := strings.Cut(strings.TrimPrefix(path, "./"), "/")
+			if pod, ok := pods[uid]; ok { // else it has just gone
+				what = append(what, fmt.Sprintf("%s: pod %s has the old authority alone in %s", n.Name, pod, file))
+			}
+		}
+		return what
+	})
+}
+
+// podNames are NAMESPACE/NAME of all pods by their UIDs.
+func (r *Runner) podNames(ctx context.Context) (map[string]string, error) {
+	client, err := r.Cluster.API()
+	if err != nil {
+		return nil, err
+	}
+	return client.PodNames(ctx)
+}

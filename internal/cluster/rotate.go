@@ -1,0 +1,254 @@
+package cluster
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/haplane/haplane/internal/apply"
+	"github.com/haplane/haplane/internal/change"
+	"github.com/haplane/haplane/internal/pki"
+	"github.com/haplane/haplane/internal/store"
+)
+
+// A rotating is the part of a change that is a phase of a rotation.
+type rotating struct {
+	rotation *store.Rotation // as it is from the begin of the change on; nil: there is none
+	next     *pki.Pair       // the next generation, of a rotation that begins
+	starts   bool            // a phase is begun by this change
+	proofs   *apply.Rotation // what its steps are about; nil where the phase is carried out
+}
+
+// RotateRequest asks for the next phase of a rotation, or for what is left of one that was cut off.
+func (h *Handle) RotateRequest(name string) Request {
+	q := h.Request()
+	q.Rotate = name
+	return q
+}
+
+// rotate finds out which phase of a rotation the change is to have, and with which keys that is.
+func (l *live) rotate() error {
+	now := l.record.Rotation
+	if err := l.mayRotate(now); err != nil {
+		return err
+	}
+	switch {
+	case l.Abort && now != nil: // nobody has used the next one
+	case l.Rotate == "" && now == nil:
+		return nil
+	case now == nil:
+		l.rotation, l.starts = &store.Rotation{Name: l.Rotate, Phase: pki.Trust, Began: time.Now().UTC()}, true
+	case now.Phase == pki.Drop:
+		r := *now
+		done, err := l.Store.Promoted(now.Name)
+		if err != nil {
+			return err
+		}
+		r.Proved = done // cut off right before the record was to tell
+		l.rotation = &r
+	case l.Rotate == "" || !now.Proved:
+		l.rotation = now
+	default:
+		r := *now
+		r.Phase, r.Proved = map[pki.Phase]pki.Phase{pki.Trust: pki.Switch, pki.Switch: pki.Drop}[now.Phase], false
+		l.rotation, l.starts = &r, true
+	}
+	l.keysOf = l.keysDuring
+	return nil
+}
+
+// mayRotate says what keeps a rotation from going on.
+func (l *live) mayRotate(now *store.Rotation) error {
+	switch {
+	case l.Rotate == "":
+		return nil
+	case now != nil && now.Name != l.Rotate:
+		return withHint(fmt.Errorf("the rotation of %s is under way, at %s: only one goes on at a time", now.Name, now.Phase),
+			fmt.Sprintf("haplane certs rotate %s --cluster %s goes on with it", now.Name, l.topology.Name))
+	case (now == nil || now.Proved) && l.record.Change != nil:
+		return withHint(fmt.Errorf("a change was cut off: %s", l.record.Change.Command), "haplane apply --cluster "+l.topology.Name+" finishes it")
+	}
+	for _, flag := range rotatedFlags[l.Rotate] {
+		for program, extra := range l.Wanted.Spec.ExtraArgs {
+			if _, ok := extra[flag]; ok {
+				return fmt.Errorf("spec.extraArgs.%s.%s: the cluster file has its own file there, which haplane does not rotate", program, flag)
+			}
+		}
+	}
+	return nil
+}
+
+// rotatedFlags name the files of what is rotated: with others in their place haplane would prove nothing.
+var rotatedFlags = map[string][]string{
+	pki.RotateCA:             {"client-ca-file", "kubelet-certificate-authority", "cluster-signing-cert-file", "cluster-signing-key-file", "root-ca-file", "tls-cert-file", "peer-ca-file"},
+	pki.RotateEtcdCA:         {"etcd-cafile", "etcd-certfile", "etcd-keyfile", "trusted-ca-file", "peer-trusted-ca-file", "cert-file", "peer-cert-file"},
+	pki.RotateFrontProxyCA:   {"requestheader-client-ca-file", "proxy-client-cert-file", "proxy-client-key-file"},
+	pki.RotateServiceAccount: {"service-account-key-file", "service-account-signing-key-file", "service-account-private-key-file"},
+	pki.RotateEncryption:     {"encryption-provider-config"},
+}
+
+// keysDuring reads the keys as they are in the phase that the change leads to. The next generation of a rotation
+// that begins is made in memory.
+func (l *live) keysDuring(rows []pki.Row) (pki.Bundle, error) {
+	before, err := l.Store.KeysDuring(rows, nil)
+	if err != nil || l.rotation == nil {
+		return before, err
+	}
+	row, during := pki.Rotatable[l.rotation.Name], pki.Bundle{}
+	if l.rotation.Phase == pki.Trust && l.starts {
+		if l.next == nil {
+			next, err := pki.Next(before, rows, row, time.Now(), rand.Reader)
+			if err != nil {
+				return before, err
+			}
+			l.next = &next
+		}
+		during = before.During(pki.Trust, row, *l.next)
+	} else if during, err = l.Store.KeysDuring(rows, l.rotation); err != nil {
+		return before, err
+	}
+	if !l.rotation.Proved {
+		l.proofs = &apply.Rotation{Name: l.rotation.Name, Old: before.Generation(row), Next: during.Generation(row), Switched: l.rotation.Switched}
+		if l.rotation.Phase == pki.Trust {
+			l.proofs.Next = during.Beside.Pair
+		}
+	}
+	return during, nil
+}
+
+// rotates reports whether the change has to do with a rotation.
+func (l *live) rotates() bool { return l.rotation != nil || l.record.Rotation != nil }
+
+// step is the phase for the planner; nil where none is to be carried out.
+func (l *live) step() *change.Rotation {
+	if l.rotation == nil || l.rotation.Proved {
+		return nil
+	}
+	return &change.Rotation{Name: l.rotation.Name, Phase: l.rotation.Phase, Start: l.starts}
+}
+
+// blocked is an error where the old generation cannot be dropped yet: nothing is begun then.
+func (l *live) blocked(ctx context.Context) error {
+	if l.rotation == nil || !l.starts || l.rotation.Phase != pki.Drop {
+		return nil
+	}
+	err := l.runner().Unused(ctx)
+	var blocked *apply.BlockedError
+	if !errors.As(err, &blocked) {
+		return err
+	}
+	hint := fmt.Sprintf("haplane certs rotate %s --cluster %s drops it when that is gone", l.rotation.Name, l.topology.Name)
+	return withHint(fmt.Errorf("the old %s is needed still:\n%w", l.rotation.Name, err), hint)
+}
+
+// saveNext keeps the next generation before the record tells of it.
+func (l *live) saveNext() error {
+	if l.next == nil {
+		return nil
+	}
+	return l.Store.SaveNext(l.rotation.Name, *l.next)
+}
+
+// noteRotation writes down the phase that begins.
+func (l *live) noteRotation(r *store.Record) {
+	if l.rotation != nil && l.starts {
+		r.Rotation = l.rotation
+	}
+}
+
+// promote puts the next generation in the place of the old one where that is dropped.
+func (l *live) promote() error {
+	if l.rotation == nil || l.rotation.Phase != pki.Drop {
+		return nil
+	}
+	return l.Store.Promote(l.rotation.Name)
+}
+
+// forgetNext removes the next generation where the change has gone back from it, once no record tells of it.
+func (l *live) forgetNext() error {
+	if l.rotation != nil || l.record.Rotation == nil {
+		return nil
+	}
+	return l.Store.ForgetNext(l.record.Rotation.Name)
+}
+
+// settleRotation writes down that the phase was carried out and proved.
+func (l *live) settleRotation(r *store.Record) {
+	switch {
+	case r.Rotation == nil:
+	case l.rotation == nil, l.rotation.Phase == pki.Drop:
+		r.Rotation = nil
+	default:
+		r.Rotation.Proved = true
+		if l.proofs != nil && l.rotation.Phase == pki.Switch {
+			r.Rotation.Switched, r.Rotation.Until = l.proofs.Switched, l.proofs.Until
+			if r.Rotation.Switched.IsZero() {
+				r.Rotation.Switched = time.Now().UTC()
+			}
+		}
+	}
+}
+
+// abortable says why there is no way back from a rotation.
+func abortable(r *store.Rotation) error {
+	if r == nil || r.Phase == pki.Trust {
+		return nil
+	}
+	return withHint(fmt.Errorf("the rotation of %s is at %s: what the next one has signed or written is in use, so it goes on only", r.Name, r.Phase),
+		"haplane certs rotate "+r.Name+" goes on with it")
+}
+
+// Rotatable are the names of what can be rotated.
+func Rotatable() []string {
+	return []string{pki.RotateCA, pki.RotateEtcdCA, pki.RotateFrontProxyCA, pki.RotateServiceAccount, pki.RotateEncryption}
+}
+
+// A RotationStatus is a rotation that has not ended.
+type RotationStatus struct {
+	Name   string    `json:"name"`   // ca, etcd-ca, front-proxy-ca, service-account or encryption
+	Phase  string    `json:"phase"`  // trust, switch or drop
+	Proved bool      `json:"proved"` // the phase has been carried out, and was seen everywhere; the next one has not begun
+	Began  time.Time `json:"began"`
+	// NeededUntil is when the last token ends that the old key of service accounts has signed, as far as was seen.
+	NeededUntil time.Time `json:"neededUntil,omitempty,omitzero"`
+}
+
+// Rotation is the one that is under way; nil where there is none, or it cannot be read.
+func (h *Handle) Rotation() *RotationStatus {
+	r, err := h.env.Store.Record()
+	if err != nil {
+		return nil
+	}
+	return rotationStatus(r.Rotation)
+}
+
+func rotationStatus(r *store.Rotation) *RotationStatus {
+	if r == nil {
+		return nil
+	}
+	return &RotationStatus{Name: r.Name, Phase: string(r.Phase), Proved: r.Proved, Began: r.Began, NeededUntil: r.Until}
+}
+
+// String says how far it is, and how it goes on.
+func (r *RotationStatus) String() string {
+	state := "the phase " + r.Phase + " is under way or was cut off"
+	if r.Proved {
+		state = "the phase " + r.Phase + " is carried out and proved"
+	}
+	if !r.NeededUntil.IsZero() {
+		state += ", and the old key is needed until " + r.NeededUntil.UTC().Format("2006-01-02 15:04:05 MST")
+	}
+	return fmt.Sprintf("the rotation of %s has not ended: %s; haplane certs rotate %[1]s goes on with it", r.Name, state)
+}
+
+// NeededUntil tells of an error that is about what the old generation is needed for: until when; zero where that
+// does not end by itself.
+func NeededUntil(err error) (until time.Time, is bool) {
+	var blocked *apply.BlockedError
+	if !errors.As(err, &blocked) {
+		return time.Time{}, false
+	}
+	return blocked.Until, true
+}

@@ -1,0 +1,127 @@
+package store
+
+import (
+	"fmt"
+	"path/filepath"
+	"time"
+
+	"github.com/haplane/haplane/internal/durable"
+	"github.com/haplane/haplane/internal/pki"
+)
+
+// A Rotation is how far the change of an authority or a key for its next generation is. The phase says
+// which of the two signs: no file is moved until the old one is needed no more.
+type Rotation struct {
+	Name  string    `json:"name"` // as the user gives it, such as etcd-ca
+	Phase pki.Phase `json:"phase"`
+	// Proved says that the phase has been carried out, and that it was seen everywhere.
+	Proved bool      `json:"proved,omitempty"`
+	Began  time.Time `json:"began"`
+	// Switched is when the last that signed with the old one had been seen to sign with the next one.
+	Switched time.Time `json:"switched,omitempty,omitzero"`
+	// Until is when the last token ends that the old key of service accounts has signed, as far as was seen.
+	Until time.Time `json:"until,omitempty,omitzero"`
+}
+
+// nextFiles are where the next generation is until it is the only one, and the files whose place it takes.
+func nextFiles(name string) (cert, key, certOf, keyOf string) {
+	row := pki.Rotatable[name]
+	extension := map[string]string{pki.ServiceAccount: ".pub", pki.Encryption: ".name"}[row]
+	if extension == "" {
+		extension = ".crt"
+	}
+	return row + ".next" + extension, row + ".next.key", row + extension, row + ".key"
+}
+
+// SaveNext writes the next generation of an authority or key: the key first, 0600 from its first byte.
+func (s Store) SaveNext(name string, next pki.Pair) error {
+	cert, key, _, _ := nextFiles(name)
+	if err := s.save(filepath.Join("pki", key), next.Key, 0o600); err != nil {
+		return err
+	}
+	return s.save(filepath.Join("pki", cert), next.Cert, 0o644)
+}
+
+// KeysDuring reads the keys as they are in a phase of a rotation; nil is none.
+func (s Store) KeysDuring(rows []pki.Row, r *Rotation) (pki.Bundle, error) {
+	b, err := s.first(rows)
+	if err != nil || r == nil {
+		return b, err
+	}
+	next, err := s.next(*r)
+	if err != nil {
+		return b, err
+	}
+	return b.During(r.Phase, pki.Rotatable[r.Name], next), nil
+}
+
+// next reads the next generation. Where the old one is dropped, Promote may have moved a part of it.
+func (s Store) next(r Rotation) (pki.Pair, error) {
+	cert, key, certOf, keyOf := nextFiles(r.Name)
+	read := func(name, moved string) ([]byte, error) {
+		data, err := s.load(filepath.Join("pki", name))
+		if err == nil && data == nil && r.Phase == pki.Drop {
+			name = moved
+			data, err = s.load(filepath.Join("pki", moved))
+		}
+		if err == nil && len(data) == 0 {
+			err = fmt.Errorf("%s is missing: it is the next generation of %s, which is being rotated; restore it from a backup", s.path("pki", name), r.Name)
+		}
+		return data, err
+	}
+	var pair pki.Pair
+	var err error
+	if pair.Key, err = read(key, keyOf); err != nil {
+		return pair, err
+	}
+	pair.Cert, err = read(cert, certOf)
+	return pair, err
+}
+
+// Promote puts the next generation in the place of the old one, which is gone then. Cut off, it is run again:
+// until the record has no rotation any more, KeysDuring finds the parts in either place.
+func (s Store) Promote(name string) error {
+	cert, key, certOf, keyOf := nextFiles(name)
+	for _, f := range [][2]string{{key, keyOf}, {cert, certOf}} {
+		data, err := s.load(filepath.Join("pki", f[0]))
+		if err != nil {
+			return err
+		}
+		if data == nil {
+			continue // moved already
+		}
+		if err := durable.Rename(s.path("pki", f[0]), s.path("pki", f[1])); err != nil {
+			return fmt.Errorf("keep %s: %w", f[1], err)
+		}
+	}
+	return nil
+}
+
+// Promoted reports whether Promote has come to its end: the certificate, or what tells the generations apart, goes last.
+func (s Store) Promoted(name string) (bool, error) {
+	cert, _, _, _ := nextFiles(name)
+	data, err := s.load(filepath.Join("pki", cert))
+	return data == nil, err
+}
+
+// ForgetNext removes a next generation that nobody trusts.
+func (s Store) ForgetNext(name string) error {
+	cert, key, _, _ := nextFiles(name)
+	if err := s.remove(filepath.Join("pki", cert)); err != nil {
+		return err
+	}
+	return s.remove(filepath.Join("pki", key))
+}
+
+// check refuses what the program would stumble over later.
+func (r *Rotation) check() error {
+	switch {
+	case r == nil:
+		return nil
+	case pki.Rotatable[r.Name] == "":
+		return fmt.Errorf("rotation of %q: there is no such authority or key", r.Name)
+	case r.Phase != pki.Trust && r.Phase != pki.Switch && r.Phase != pki.Drop:
+		return fmt.Errorf("rotation of %s: its phase is %q", r.Name, r.Phase)
+	}
+	return nil
+}
