@@ -184,9 +184,12 @@ func moveLeader(ctx context.Context, r *Runner, s change.Step) error {
 				continue
 			}
 			all = append(all, member(m, other))
-			if to == 0 && m.ID != from.ID && !m.Learner {
+			if to == 0 && m.ID != from.ID && !m.Learner && (s.To == "" || s.To == other.Name) {
 				to = m.ID
 			}
+		}
+		if to == 0 && s.To != "" {
+			return fmt.Errorf("%s is no voter that is healthy", s.To)
 		}
 		if to == 0 {
 			return nil // it is the only one

@@ -26,6 +26,8 @@ type etcdWorld struct {
 	next    uint64
 
 	unsettled bool // a voter has just joined: the next member is refused once
+
+	defragmented []string // nodes, and how each was then
 }
 
 // A fakeMember answers on the address of a node, while etcd runs there.
@@ -208,4 +210,21 @@ func (f *fakeMember) MemberRemove(_ context.Context, r *pb.MemberRemoveRequest) 
 
 func (f *fakeMember) MoveLeader(_ context.Context, r *pb.MoveLeaderRequest) (*pb.MoveLeaderResponse, error) {
 	return &pb.MoveLeaderResponse{}, f.change(r.TargetID, func(int) { f.world.etcd.leader = r.TargetID })
+}
+
+func (f *fakeMember) Defragment(context.Context, *pb.DefragmentRequest) (*pb.DefragmentResponse, error) {
+	me, unlock, err := f.lock()
+	if err != nil {
+		return nil, err
+	}
+	defer unlock()
+	how := me.Name
+	if f.world.etcd.leader == me.ID {
+		how += " leads"
+	}
+	if f.world.drained[topology.HAProxyBackend+"/"+me.Name] {
+		how += " drained"
+	}
+	f.world.etcd.defragmented = append(f.world.etcd.defragmented, how)
+	return &pb.DefragmentResponse{}, nil
 }

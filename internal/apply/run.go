@@ -55,6 +55,8 @@ type Runner struct {
 	// Join is the file that tells a new etcd member whom to join.
 	Join      func(initialCluster string) fileset.Set
 	Members   []topology.Node // nodes that run an etcd member, or did, or will
+	Task      *change.Task    // what is done to etcd; nil where nothing is
+	Snapshot  string          // the file that Task restores
 	Manifests [][]byte
 	Provider  Provider
 	Journal   Journal
@@ -72,11 +74,12 @@ type Runner struct {
 	Detail       func(step, text string)
 	Log          *slog.Logger
 
-	begun   atomic.Bool // some step is or was under way
-	looked  sync.Map    // what Done saw for Do, by the step's ID
-	started sync.Map    // when this run started a machine, by node
-	gone    sync.Map    // nodes whose machine this run has removed, and not made anew
-	blank   sync.Map    // nodes whose machine this run has made
+	last    atomic.Int64 // revision of etcd's data before a restore
+	begun   atomic.Bool  // some step is or was under way
+	looked  sync.Map     // what Done saw for Do, by the step's ID
+	started sync.Map     // when this run started a machine, by node
+	gone    sync.Map     // nodes whose machine this run has removed, and not made anew
+	blank   sync.Map     // nodes whose machine this run has made
 	nodes   nodeList
 	stopped chan struct{} // closed when a step has failed: nobody waits any more
 }

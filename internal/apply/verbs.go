@@ -38,5 +38,16 @@ func init() {
 		change.ProveSwitch:       {Do: proveSwitch},
 		change.ProveUnused:       {Do: proveUnused},
 		change.ProveDrop:         {Do: proveDrop},
+		change.CompactHistory:    {Do: compactHistory},
+		change.Defragment:        {Do: defragment},
+		change.DisarmAlarms:      {Do: disarmAlarms},
+		change.StageData:         {Done: dataStaged, Do: stageData},
+		change.Halt:              {Do: haltPrograms},
+		change.SwapData:          {Do: swapData, Final: true},
+		change.SwapDataBack:      {Do: swapDataBack, Final: true},
+		change.DropData:          {Do: dropData},
+		change.WriteObject:       {Do: writeObject},
+		change.RegisterNode:      {Do: registerNode},
+		change.ReleaseLeases:     {Do: releaseLeases},
 	}
 }

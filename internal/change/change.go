@@ -47,6 +47,19 @@ const (
 	ProveSwitch       = "prove-switch"    // it alone signs, or writes
 	ProveUnused       = "prove-unused"    // nothing in use comes from the old one
 	ProveDrop         = "prove-drop"      // nobody trusts the old one
+
+	// Those of etcd's data.
+	CompactHistory = "etcd-compact"
+	Defragment     = "etcd-defrag"
+	DisarmAlarms   = "etcd-disarm"
+	StageData      = "etcd-stage" // restored data beside what is there
+	Halt           = "halt"       // programs that nobody is served by any more
+	SwapData       = "etcd-swap"  // the restored data in place of what is there, which is kept
+	SwapDataBack   = "etcd-swap-back"
+	DropData       = "etcd-drop"    // what was kept
+	WriteObject    = "write-object" // a write through the API
+	RegisterNode   = "node-register"
+	ReleaseLeases  = "release-leases" // of controllers that were halted
 )
 
 // A Step is one thing that is done. Steps without an order between them run side by side.
@@ -65,6 +78,8 @@ type Step struct {
 	Backends []string `json:"backends,omitempty"`
 	// Etcd is what is expected of etcd before and after, of a step that changes it.
 	Etcd *EtcdEffect `json:"etcd,omitempty"`
+	// To is the node whose member leads after a move-leader; absent for any.
+	To string `json:"to,omitempty"`
 }
 
 // Kind is what the step has in common with those that do the same on other nodes: its ID
@@ -154,6 +169,8 @@ type Input struct {
 	Back     bool     // nodes that leave and are wanted come back as they are, or there is no plan
 	OneByOne bool     // all nodes take turns, also those without etcd and API server
 	Rotate   *Rotation
+	Task     *Task    // what is done to etcd, after all else
+	Done     []string // steps of the task that an earlier run has done
 }
 
 // A Change is the list of steps, in an order that fits what they need.

@@ -49,6 +49,9 @@ func Plan(in Input) (*Change, error) {
 	p.leave(p.late)
 	p.manifests()
 	p.prove()
+	if err := p.task(); err != nil {
+		return nil, err
+	}
 	c := &Change{Steps: p.steps, warnings: p.warn(p.steps)}
 	return c, p.project(c)
 }

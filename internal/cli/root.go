@@ -85,7 +85,7 @@ func storeHint(err error) string {
 }
 
 // resumed are the commands that go on from where they were interrupted.
-var resumed = []string{"up", "apply", "add", "remove", "replace", "renew", "import", "down", "start", "stop", "build"}
+var resumed = []string{"up", "apply", "add", "remove", "replace", "renew", "import", "rotate", "defrag", "disarm", "restore", "recover", "down", "start", "stop", "build"}
 
 // exitError is a status to exit with where the user has seen why: that of a program
 // that a command ran for them, or what a report comes to.
@@ -147,7 +147,7 @@ behind a load balancer, and removes them again.`,
 		}
 		return nil
 	}
-	root.AddCommand(a.up(), a.plan(), a.apply(), a.node(), a.certs(), a.down(), a.stop(), a.start(), a.status(), a.xray(), a.initFile(), a.schema(), a.render(), a.kubeconfig(), a.kubectl(), a.probe(), a.ssh(), a.logs(), a.image(), a.agent(), a.version())
+	root.AddCommand(a.up(), a.plan(), a.apply(), a.node(), a.certs(), a.etcd(), a.down(), a.stop(), a.start(), a.status(), a.xray(), a.initFile(), a.schema(), a.render(), a.kubeconfig(), a.kubectl(), a.probe(), a.ssh(), a.logs(), a.image(), a.agent(), a.version())
 	return root
 }
 

@@ -53,7 +53,9 @@ type Outcome struct {
 	Arrived bool          `json:"arrived"`
 	Elapsed time.Duration `json:"-"`
 	Seconds float64       `json:"seconds"` // from the look at the cluster to the end, the time for an answer included
-	fresh   bool          // brought up, not changed
+	// Restored is what a restore of etcd's data came to.
+	Restored *Restored `json:"restored,omitempty"`
+	fresh    bool      // brought up, not changed
 }
 
 // Nothing reports whether there was nothing to do.
@@ -114,6 +116,14 @@ const drainTimeout = 5 * time.Minute
 // has it. The error wraps a *change.Refused where that would take quorum, and a
 // *change.LostError where a machine is gone; nothing was touched then.
 func Apply(ctx context.Context, q Request, o Options) (*Outcome, error) {
+	out, err := applyOnce(ctx, q, o)
+	if err != nil || out.Restored == nil {
+		return out, err
+	}
+	return afterRestore(ctx, q, o, out)
+}
+
+func applyOnce(ctx context.Context, q Request, o Options) (*Outcome, error) {
 	unlock, err := o.Store.Lock()
 	if err != nil {
 		return nil, err
@@ -164,6 +174,7 @@ func Apply(ctx context.Context, q Request, o Options) (*Outcome, error) {
 		}
 	}
 	err = l.carryOut(ctx, out)
+	out.Restored = l.restored()
 	out.Elapsed = time.Since(began)
 	out.Seconds = out.Elapsed.Seconds()
 	return out, l.wayOn(l.explain(ctx, err))
@@ -256,7 +267,9 @@ func (l *live) carryOut(ctx context.Context, out *Outcome) error {
 		l.measured.stop(ctx)
 		return err
 	}
-	err = l.runner().Run(ctx, l.change)
+	run := l.runner()
+	err = run.Run(ctx, l.change)
+	l.last = run.LastRevision()
 	if err != nil {
 		out.Report = l.measured.stop(ctx)
 		if cause := context.Cause(ctx); cause != nil && !errors.Is(cause, context.Canceled) {
@@ -407,7 +420,7 @@ func (l *live) begin() error {
 		r.Versions = l.versions()
 		l.noteRotation(r)
 		r.Change = &store.Change{ID: fmt.Sprintf("%x", time.Now().UnixNano()), Command: l.Command, Started: time.Now().UTC(), Holder: oplock.Me("", "").Who,
-			TextBefore: before, TextAfter: l.Text, Replace: l.replaced(), Renew: l.renew}
+			TextBefore: before, TextAfter: l.Text, Replace: l.replaced(), Renew: l.renew, Task: (*store.Task)(l.Task), Steps: l.stepsOf(r.Change)}
 		for i := range r.Nodes {
 			n := &r.Nodes[i]
 			_, wanted := l.topology.Node(n.Name)
@@ -482,11 +495,23 @@ func (l *live) settle() error {
 		return err
 	}
 	err := l.Store.Update(func(r *store.Record) error {
+		if l.restores() && !l.Abort {
+			r.Leaps = append(r.Leaps, store.Leap{After: l.Task.Revision, By: int64(l.Task.Bump)})
+		}
+		if l.restores() && !l.Abort && r.Change != nil && l.unfinished(r) { // the rest comes next
+			r.Change.Task, r.Change.Steps = nil, nil
+			return nil
+		}
 		r.Applied, r.Wanted, r.Change = l.Wanted, nil, nil
 		l.settleRotation(r)
 		return nil
 	})
-	l.settled = err == nil
+	if l.settled = err == nil; !l.settled {
+		return err
+	}
+	if l.restores() {
+		err = l.Store.DropRestored(l.Task.Snapshot)
+	}
 	return errors.Join(err, l.forgetNext())
 }
 
@@ -522,7 +547,7 @@ func (l *live) runner() *apply.Runner {
 	}
 	r := &apply.Runner{
 		Cluster: l.access(), Nodes: nodes, Desired: l.rendered, Render: l.withBackends, Join: l.joinFile, Members: l.members(),
-		Programs: l.programsOf(), Manifests: l.manifests(), Provider: &machines{Provider: l.provider(), of: l.nspawnMachine}, Journal: &journal{live: l}, Held: l.held,
+		Task: l.Task, Snapshot: l.snapshotFile(), Programs: l.programsOf(), Manifests: l.manifests(), Provider: &machines{Provider: l.provider(), of: l.nspawnMachine}, Journal: &journal{live: l}, Held: l.held,
 		DrainTimeout: cmp.Or(l.DrainTimeout, drainTimeout), Force: l.Force, Expendable: kubeprobe.Label, Report: l.report, Waiting: l.waiting,
 		Detail: func(step, text string) { l.detail(step, "%s", text) }, Log: l.Log, Rotation: l.proofs,
 	}

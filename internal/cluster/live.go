@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -51,6 +52,8 @@ type Request struct {
 	ProbeRate float64
 	// TakeOver takes the lock on the machines from another haplane that holds it.
 	TakeOver bool
+	// Task is what is done to etcd; nil where nothing is but what a change that was cut off had to do.
+	Task *change.Task
 }
 
 // A live is a cluster that exists or is being brought up, with what is wanted of it and
@@ -70,6 +73,10 @@ type live struct {
 	touched  atomic.Bool                 // whether a step was begun
 	settled  bool                        // the cluster is what was wanted
 	rotating
+
+	last          int64      // revision of etcd before a restore; 0 where nobody told
+	times         sync.Mutex // for these
+	halted, wrote time.Time  // when a restore stopped the API, and when a write was acknowledged again
 }
 
 // isLive reports whether the cluster was brought up once, to its end.
@@ -101,6 +108,10 @@ func newLive(q Request, o Options) (*live, error) {
 		q.Text = c.TextAfter // of the change that was cut off
 	}
 	l := &live{env: newEnv(q.Wanted, o), Request: q, record: record}
+	if err := l.takeTask(); err != nil {
+		return nil, err
+	}
+	l.Measure = l.Measure && !l.restores() // everybody knows that it is away
 	l.sortNodes()
 	l.renew = l.renewed()
 	if err := l.rotate(); err != nil {
@@ -312,7 +323,7 @@ func (l *live) plan(ctx context.Context) error {
 		return err
 	}
 	in := change.Input{Wanted: l.topology, Record: l.nodes, Desired: l.rendered, Observed: l.seen, Replace: l.Replace, Back: l.Abort,
-		OneByOne: len(l.renew) > 0, Rotate: l.step()}
+		OneByOne: len(l.renew) > 0, Rotate: l.step(), Task: l.Task, Done: l.doneBefore()}
 	for _, r := range l.issues {
 		in.Issued = append(in.Issued, change.Reason{What: "certificate " + r.Name, Old: r.OldSerial, New: r.Reason})
 	}
@@ -324,7 +335,14 @@ func (l *live) plan(ctx context.Context) error {
 		return nil
 	}
 	var err error
-	l.change, err = change.Plan(in)
+	switch {
+	case l.restores() && l.Abort:
+		l.change = change.RestoreBack(in)
+	case l.restores():
+		l.change, err = change.Restore(in)
+	default:
+		l.change, err = change.Plan(in)
+	}
 	return l.explainPlan(err)
 }
 

@@ -25,6 +25,7 @@ func (j *journal) update(fn func(*store.Record)) error {
 // Note writes down the state of a step, and tells the measurement.
 func (j *journal) Note(s change.Step, state string) error {
 	j.live.marked(s, state)
+	j.live.timed(s, state)
 	if state == store.Doing {
 		j.live.touched.Store(true)
 	}

@@ -121,6 +121,7 @@ func (l *live) warnings() []string {
 	if r := rotationStatus(l.record.Rotation); r != nil && l.Rotate == "" {
 		out = append(out, r.String())
 	}
+	out = append(out, l.taskWarnings()...)
 	out = append(out, spec.Warnings(l.Wanted)...)
 	out = append(out, certificateWarnings(l.rows, l.keys, time.Now())...)
 	out = append(out, l.seen.Unseen...)

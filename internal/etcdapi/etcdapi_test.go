@@ -67,7 +67,16 @@ func (f *fakeMember) MemberList(ctx context.Context, r *pb.MemberListRequest) (*
 }
 
 // serve returns the member's client URL.
-func (f *fakeMember) serve(t *testing.T) string {
+func (f *fakeMember) serve(t *testing.T) string { t.Helper(); return serve(t, f) }
+
+// A server is what a member answers.
+type server interface {
+	pb.KVServer
+	pb.ClusterServer
+	pb.MaintenanceServer
+}
+
+func serve(t *testing.T, f server) string {
 	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

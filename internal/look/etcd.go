@@ -34,6 +34,9 @@ func Etcd(ctx context.Context, c *access.Cluster, nodes []topology.Node) observe
 	for _, s := range survey.Members {
 		out.Members = append(out.Members, member(s))
 	}
+	for _, a := range survey.Alarms {
+		out.Alarms = append(out.Alarms, observed.Alarm{Member: a.Member, Kind: a.Kind})
+	}
 	if !out.Seen {
 		out.Error = "no member answers"
 	}
@@ -42,5 +45,5 @@ func Etcd(ctx context.Context, c *access.Cluster, nodes []topology.Node) observe
 
 func member(s etcdapi.Status) observed.Member {
 	return observed.Member{ID: s.Member.ID, Name: s.Member.Name, PeerURLs: s.Member.PeerURLs, Learner: s.Member.Learner,
-		Healthy: s.Healthy, Leader: s.Leader, Version: s.Version, Problems: s.Problems, Error: s.Error}
+		Healthy: s.Healthy, Leader: s.Leader, Version: s.Version, Problems: s.Problems, Error: s.Error, DBInUse: s.DBInUse}
 }

@@ -49,6 +49,13 @@ type Etcd struct {
 	Seen      bool // some member answered
 	Quorum    bool // a linearizable read came back
 	Error     string
+	Alarms    []Alarm
+}
+
+// An Alarm is NOSPACE or CORRUPT, raised by one member and known to all.
+type Alarm struct {
+	Member uint64
+	Kind   string
 }
 
 // A Member is an etcd member.
@@ -62,6 +69,7 @@ type Member struct {
 	Version  string
 	Problems []string // alarms
 	Error    string
+	DBInUse  int64 // bytes of its database that hold data
 }
 
 // Quorum returns the members as package quorum counts them.

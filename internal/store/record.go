@@ -25,6 +25,8 @@ type Record struct {
 	Wanted   *spec.Cluster `json:"wanted,omitempty"`
 	Versions Versions      `json:"versions"`
 	Nodes    []Node        `json:"nodes"`
+	// Leaps are what restores have leapt over in etcd's revisions.
+	Leaps []Leap `json:"leaps,omitempty"`
 	// Change is the one that is under way, or was cut off.
 	Change *Change `json:"change,omitempty"`
 	// Rotation is of an authority or a key, from its begin until the old one is gone.
@@ -76,6 +78,8 @@ type Change struct {
 	Replace []string `json:"replace,omitempty"`
 	// Renew are certificates that are made anew, by name with the serial that each had.
 	Renew map[string]string `json:"renew,omitempty"`
+	// Task is what is done to etcd; nil where the change is about nodes and files alone.
+	Task *Task `json:"task,omitempty"`
 }
 
 // The states of steps.

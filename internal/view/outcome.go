@@ -11,6 +11,7 @@ import (
 // Outcome writes what requests saw while a cluster changed, and the certificates that
 // changed on its nodes.
 func Outcome(w io.Writer, o *cluster.Outcome) {
+	restored(w, o.Restored)
 	switch {
 	case o.Report == nil:
 	case len(o.Report.Lanes) == 0:

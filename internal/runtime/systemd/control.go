@@ -19,6 +19,8 @@ const (
 	stopScript = `for unit; do
   systemctl stop -- "$unit" || [ $? = 5 ] || exit 1
 done`
+	// What does not run cannot be killed, which is as well.
+	killScript = `systemctl kill --signal=SIGKILL -- "$@" 2>/dev/null || true`
 	// Disabling needs the unit file; one that lost it can still run.
 	removeScript = `for unit; do
   systemctl stop -- "$unit" || [ $? = 5 ] || exit 1
@@ -45,6 +47,11 @@ func Reload(ctx context.Context, m machine.Machine, names ...string) error {
 // not there is stopped. They start again with the machine.
 func Stop(ctx context.Context, m machine.Machine, names ...string) error {
 	return run(ctx, m, "stop", stopScript, names)
+}
+
+// Kill ends the processes of units at once; systemd may start them again: Stop comes after it.
+func Kill(ctx context.Context, m machine.Machine, names ...string) error {
+	return run(ctx, m, "kill", killScript, names)
 }
 
 // Remove stops units and sees to it that they do not start with the machine. Unit

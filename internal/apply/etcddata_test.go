@@ -1,0 +1,181 @@
+package apply
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/haplane/haplane/internal/change"
+)
+
+// Members are defragmented one after the other, none of them as the leader, each behind an API server that gets no new
+// connections; and done again, again.
+func TestDefragmentAll(t *testing.T) {
+	now := of(three...)
+	w := newWorld(t, now)
+	for range 2 {
+		in := w.input(now)
+		in.Task = &change.Task{Kind: change.DefragmentAll}
+		c, err := change.Plan(in)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := w.runner(now).Run(t.Context(), c); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want := []string{"cp-2 drained", "cp-3 drained", "cp-1 drained", "cp-1 drained", "cp-3 drained", "cp-2 drained"} // cp-1 led, and then cp-2
+	if diff := cmp.Diff(want, w.etcd.defragmented); diff != "" {
+		t.Error(diff)
+	}
+	w.arrived(now)
+	for server, drained := range w.drained {
+		if drained {
+			t.Errorf("%s is drained still", server)
+		}
+	}
+}
+
+// A leader is moved to who is named, and not to one that cannot lead.
+func TestMoveLeaderTo(t *testing.T) {
+	now := of(three...)
+	w := newWorld(t, now)
+	step := change.Step{ID: "move-leader@cp-1/asked", Verb: change.MoveLeader, Node: "cp-1", To: "cp-3"}
+	for range 2 {
+		if err := w.runner(now).Run(t.Context(), &change.Change{Steps: []change.Step{step}}); err != nil || w.etcd.leader != 3 {
+			t.Errorf("%d leads, %v", w.etcd.leader, err)
+		}
+	}
+	step.Node, step.To = "cp-3", "worker-1"
+	err := w.runner(now).Run(t.Context(), &change.Change{Steps: []change.Step{step}})
+	if err == nil || !strings.Contains(err.Error(), "worker-1 is no voter that is healthy") || w.etcd.leader != 3 {
+		t.Errorf("%d leads, %v", w.etcd.leader, err)
+	}
+}
+
+// Whoever reads etcd ends before it does, and at once.
+func TestHalt(t *testing.T) {
+	now := of(three...)
+	w := newWorld(t, now)
+	r := w.runner(now)
+	r.Task = &change.Task{ID: "x"}
+	steps := []change.Step{{ID: "a", Verb: change.Halt, Node: "cp-1", Units: []string{"kube-scheduler", "kube-apiserver"}}, {ID: "b", Verb: change.Halt, Node: "cp-1", Units: []string{"etcd"}, Needs: []string{"a"}}}
+	if err := r.Run(t.Context(), &change.Change{Steps: steps}); err != nil {
+		t.Fatal(err)
+	}
+	want := []string{"kill kube-scheduler kube-apiserver", "stop kube-scheduler kube-apiserver", "stop etcd"}
+	if got := w.hosts["cp-1"].Did(); !slices.Equal(got, want) || len(w.hosts["cp-1"].Running) != 0 {
+		t.Errorf("did %v; %v run", got, w.hosts["cp-1"].Running)
+	}
+}
+
+// dataWorld is the folder of etcd's data of a machine: each name of a file is what is in there.
+type dataWorld struct {
+	t   *testing.T
+	dir string
+	bin string
+}
+
+func newDataWorld(t *testing.T, systemctl string, paths ...string) *dataWorld {
+	t.Helper()
+	w := &dataWorld{t: t, dir: t.TempDir(), bin: t.TempDir()}
+	if err := os.WriteFile(filepath.Join(w.bin, "systemctl"), []byte("#!/bin/sh\n"+systemctl+"\n"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	for _, p := range paths {
+		file := filepath.Join(w.dir, p)
+		if err := os.MkdirAll(filepath.Dir(file), 0o700); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(file, nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return w
+}
+
+func (w *dataWorld) run(script string) error {
+	cmd := exec.CommandContext(w.t.Context(), "sh", "-c", script, "sh", w.dir, w.dir+"/restore-x", w.dir+"/before-x")
+	cmd.Env = []string{"PATH=" + w.bin + ":" + os.Getenv("PATH")}
+	return cmd.Run()
+}
+
+func (w *dataWorld) has() string {
+	var out []string
+	_ = filepath.WalkDir(w.dir, func(path string, d os.DirEntry, _ error) error {
+		if rel, _ := filepath.Rel(w.dir, path); !d.IsDir() {
+			out = append(out, rel)
+		}
+		return nil
+	})
+	return strings.Join(out, " ")
+}
+
+// Wherever the exchange of data was cut off, the same again ends with the new data in place and the old
+// beside it; and going back, with the old.
+func TestSwapDataFromEverywhere(t *testing.T) {
+	const stopped = "exit 3"
+	for name, paths := range map[string][]string{
+		"nothing is done yet":   {"member/old", "restore-x/data/member/new", "restore-x/ready"},
+		"the old data is aside": {"before-x/member/old", "restore-x/data/member/new", "restore-x/ready"},
+		"etcd began with none":  {"before-x/member/old", "member/fresh", "restore-x/data/member/new", "restore-x/ready"},
+		"all is done":           {"before-x/member/old", "member/new", "restore-x/ready"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			for range 2 {
+				w := newDataWorld(t, stopped, paths...)
+				for range 2 {
+					if err := w.run(swapScript); err != nil {
+						t.Fatal(err)
+					}
+					if got := w.has(); got != "before-x/member/old member/new restore-x/ready" {
+						t.Errorf("there is %s", got)
+					}
+				}
+				for range 2 {
+					if err := w.run(swapBackScript); err != nil || w.has() != "member/old" {
+						t.Errorf("back: %v, %s", err, w.has())
+					}
+				}
+			}
+		})
+	}
+	w := newDataWorld(t, stopped, "restore-x/data/member/new") // its disk was lost
+	if err := w.run(swapScript); err != nil || w.has() != "member/new" {
+		t.Errorf("a member without data: %v, %s", err, w.has())
+	}
+	w = newDataWorld(t, "exit 0", "member/old", "restore-x/data/member/new")
+	if w.run(swapScript) == nil || w.run(swapBackScript) == nil || !strings.HasPrefix(w.has(), "member/old") {
+		t.Errorf("under an etcd that runs: %s", w.has())
+	}
+}
+
+// The data is there whole, or not at all.
+func TestStageData(t *testing.T) {
+	const sumOfData = "3a6eb0790f39ac87c94f3856b2dd2c5d110e6811602261a9a923d3bb23adc8b7" // of "data"
+	for name, test := range map[string]struct{ sum, etcdutl, want string }{
+		"well":            {sumOfData, `mkdir -p "${4#--data-dir=}/member" && : >"${4#--data-dir=}/member/new"`, "restore-x/data/member/new restore-x/ready"},
+		"arrived damaged": {strings.Repeat("0", 64), "exit 0", ""},
+		"etcdutl fails":   {sumOfData, "echo no space left on device >&2; exit 1", ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newDataWorld(t, "")
+			if err := os.WriteFile(filepath.Join(w.bin, "etcdutl"), []byte("#!/bin/sh\n"+test.etcdutl+"\n"), 0o755); err != nil {
+				t.Fatal(err)
+			}
+			for range 2 {
+				cmd := exec.CommandContext(t.Context(), "sh", "-c", stageScript, "sh", w.dir+"/restore-x", test.sum, w.dir, "--name=cp-1")
+				cmd.Env, cmd.Stdin = []string{"PATH=" + w.bin + ":" + os.Getenv("PATH")}, strings.NewReader("data")
+				err := cmd.Run()
+				if (err == nil) != (test.want != "") || w.has() != test.want {
+					t.Errorf("%v, %q", err, w.has())
+				}
+			}
+		})
+	}
+}

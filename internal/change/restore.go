@@ -1,0 +1,123 @@
+package change
+
+import (
+	"slices"
+
+	"github.com/haplane/haplane/internal/topology"
+	"github.com/haplane/haplane/spec"
+)
+
+// Restore returns the steps that give all members of etcd the data of a snapshot. What can fail comes
+// first: the data is made on every machine, beside what is there, before anything stops. What was there is kept until
+// a write was acknowledged. A run that was cut off after the data took its place does not stop anything again.
+func Restore(in Input) (*Change, error) {
+	p := &planner{Input: in}
+	members, why := p.restored(), []Reason{{What: "etcd's data", New: "the snapshot"}}
+	if len(members) == 0 {
+		return nil, &Refused{Step: StageData, Err: errNoMembers}
+	}
+	var swapped []string
+	if slices.ContainsFunc(members, func(n topology.Node) bool { return !slices.Contains(in.Done, id(SwapData, n.Name)) }) {
+		var staged []string
+		for _, n := range members {
+			staged = append(staged, p.add(Step{ID: id(StageData, n.Name), Verb: StageData, Node: n.Name, Why: why}))
+		}
+		down := p.haltAll(members, why, staged)
+		for _, n := range members {
+			swapped = append(swapped, p.add(Step{ID: id(SwapData, n.Name), Verb: SwapData, Node: n.Name, Why: why, Needs: down}))
+		}
+	}
+	ends := p.nodesRegister(p.startAll(members, why, swapped))
+	for _, n := range members {
+		p.add(Step{ID: id(DropData, n.Name), Verb: DropData, Node: n.Name, Why: why, Needs: ends})
+	}
+	return &Change{Steps: p.steps}, nil
+}
+
+// RestoreBack returns the steps that give the members back the data that they had before a
+// restore that was cut off.
+func RestoreBack(in Input) *Change {
+	p := &planner{Input: in}
+	members, why := p.restored(), []Reason{{What: "etcd's data", New: "what it was before"}}
+	down := p.haltAll(members, why, nil)
+	var swapped []string
+	for _, n := range members {
+		swapped = append(swapped, p.add(Step{ID: id(SwapDataBack, n.Name), Verb: SwapDataBack, Node: n.Name, Why: why, Needs: down}))
+	}
+	p.startAll(members, why, swapped)
+	return &Change{Steps: p.steps}
+}
+
+// restored are the nodes whose members have the data afterwards.
+func (p *planner) restored() []topology.Node {
+	return slices.DeleteFunc(slices.Clone(p.Wanted.EtcdMembers()), func(n topology.Node) bool {
+		return !slices.Contains(p.Task.Members, n.Name) || !p.alive(n.Name)
+	})
+}
+
+// haltAll ends all that reads or writes etcd, and then etcd. Nobody waits for requests under way:
+// what they would write is not in the data that comes.
+func (p *planner) haltAll(members []topology.Node, why []Reason, needs []string) []string {
+	var halted, down []string
+	for _, n := range p.Record { // those that leave too
+		if n.Role == spec.RoleControlPlane && p.alive(n.Name) {
+			halted = append(halted, p.add(Step{ID: id(Halt, n.Name, "kube-apiserver"), Verb: Halt, Node: n.Name, Why: why, Needs: needs,
+				Units: append(slices.Clone(besideAPIServer), "kube-apiserver")}))
+		}
+	}
+	if halted == nil {
+		halted = needs
+	}
+	for _, n := range members {
+		down = append(down, p.add(Step{ID: id(Halt, n.Name, "etcd"), Verb: Halt, Node: n.Name, Why: why, Needs: halted, Units: []string{"etcd"}}))
+	}
+	return down
+}
+
+// of are those of the programs that the node runs.
+func (p *planner) of(n topology.Node, units []string) []string {
+	var out []string
+	for _, u := range units {
+		for _, has := range p.Desired[n.Name].Units {
+			if has.Name == u {
+				out = append(out, u)
+			}
+		}
+	}
+	return out
+}
+
+// startAll starts etcd, then the API servers, and returns the steps after which all serve and a write was acknowledged. The
+// data has the Leases of controllers that are dead: others would wait until they end.
+func (p *planner) startAll(members []topology.Node, why []Reason, needs []string) []string {
+	var etcd, serving []string
+	for _, n := range members {
+		etcd = append(etcd, p.add(Step{ID: id(Start, n.Name, "etcd"), Verb: Start, Node: n.Name, Why: why, Needs: needs, Units: []string{"etcd"}}))
+	}
+	wrote := p.add(Step{ID: WriteObject, Verb: WriteObject, Why: []Reason{{What: "a write through the API is acknowledged"}}, Needs: etcd})
+	released := []string{wrote}
+	if !slices.Contains(p.Done, ReleaseLeases) {
+		released = []string{p.add(Step{ID: ReleaseLeases, Verb: ReleaseLeases, Why: []Reason{{What: "their holders were stopped"}}, Needs: released})}
+	}
+	for _, n := range p.Wanted.ControlPlane() {
+		beside := func(m topology.Node) bool { return m.Name == n.Name }
+		if !p.alive(n.Name) || !p.Wanted.ExternalEtcd() && !slices.ContainsFunc(members, beside) {
+			continue
+		}
+		api := p.add(Step{ID: id(Start, n.Name, "kube-apiserver"), Verb: Start, Node: n.Name, Why: why, Needs: etcd, Units: []string{"kube-apiserver"}})
+		serving = append(serving, p.add(Step{ID: id(Start, n.Name, "controllers"), Verb: Start, Node: n.Name, Why: why, Needs: slices.Concat(released, []string{api}), Units: p.of(n, besideAPIServer)}))
+	}
+	return append(serving, released...)
+}
+
+// nodesRegister waits for the Nodes: one that came after the snapshot was taken is not in it.
+func (p *planner) nodesRegister(needs []string) []string {
+	ends := slices.Clone(needs)
+	for _, n := range p.Wanted.Nodes {
+		if p.alive(n.Name) && p.Wanted.RunsKubelet(n) {
+			ends = append(ends, p.add(Step{ID: id(RegisterNode, n.Name), Verb: RegisterNode, Node: n.Name,
+				Why: []Reason{{What: "a Node that the snapshot may not have"}}, Needs: needs}))
+		}
+	}
+	return ends
+}

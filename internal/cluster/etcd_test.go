@@ -1,0 +1,194 @@
+package cluster
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"filippo.io/age"
+
+	"github.com/haplane/haplane/internal/change"
+	"github.com/haplane/haplane/internal/snapshot"
+	"github.com/haplane/haplane/internal/store"
+)
+
+// snapshotOf is a snapshot of a cluster in a file, and an etcdutl that takes its data for good.
+func snapshotOf(t *testing.T, s store.Store, edit func(*snapshot.Manifest, map[string][]byte)) string {
+	t.Helper()
+	dir, bin := t.TempDir(), t.TempDir()
+	etcdutl := "#!/bin/sh\n[ \"$2\" != status ] || echo '{\"revision\": 7, \"totalKey\": 3}'\n"
+	database, file := filepath.Join(dir, "db"), filepath.Join(dir, "demo.tar")
+	if err := errors.Join(os.WriteFile(filepath.Join(bin, "etcdutl"), []byte(etcdutl), 0o755), os.WriteFile(database, bytes.Repeat([]byte{1}, 1024), 0o600), snapshot.Seal(database)); err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("PATH", bin+":"+os.Getenv("PATH"))
+	m := snapshot.Manifest{Cluster: "demo", Lineage: must[*store.Record](t)(s.Record()).Lineage, Revision: 7, Taken: time.Unix(1e9, 0)}
+	files := must[map[string][]byte](t)(s.RestoreFiles())
+	edit(&m, files)
+	if err := writeSnapshot(file, m, database, files, nil); err != nil {
+		t.Fatal(err)
+	}
+	return file
+}
+
+func withKeys(t *testing.T) store.Store {
+	t.Helper()
+	s := applied(t, commented)
+	dir := filepath.Join(s.Dir, "pki")
+	if err := errors.Join(os.MkdirAll(dir, 0o700), os.WriteFile(filepath.Join(dir, "encryption.key"), []byte("k"), 0o600), os.WriteFile(filepath.Join(dir, "sa.key"), []byte("k"), 0o600)); err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+func TestSnapshotThatIsNotRestored(t *testing.T) {
+	for name, test := range map[string]struct {
+		edit  func(*snapshot.Manifest, map[string][]byte)
+		cut   bool
+		older bool
+		says  string
+	}{
+		"of another cluster":          {func(m *snapshot.Manifest, _ map[string][]byte) { m.Lineage = "other" }, false, true, "it is of another cluster"},
+		"with another key":            {func(_ *snapshot.Manifest, f map[string][]byte) { f["pki/encryption.key"] = []byte("other") }, false, true, "another pki/encryption.key"},
+		"truncated":                   {func(*snapshot.Manifest, map[string][]byte) {}, true, true, "it ends in the middle"},
+		"of another revision":         {func(m *snapshot.Manifest, _ map[string][]byte) { m.Revision = 9 }, false, true, "ends at revision 7, its manifest says 9"},
+		"nobody knows if it is older": {func(*snapshot.Manifest, map[string][]byte) {}, false, false, "nobody knows how much newer"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := withKeys(t)
+			file := snapshotOf(t, s, test.edit)
+			if test.cut {
+				info, err := os.Stat(file)
+				if err == nil {
+					err = os.Truncate(file, info.Size()/2)
+				}
+				if err != nil {
+					t.Fatal(err)
+				}
+			}
+			_, err := opened(t).RestoreSnapshot(t.Context(), file, nil, test.older)
+			var bad *SnapshotError
+			var refused *change.Refused
+			if err == nil || !strings.Contains(err.Error(), test.says) || !(errors.As(err, &bad) || errors.As(err, &refused)) {
+				t.Errorf("error %v", err)
+			}
+			left, _ := filepath.Glob(filepath.Join(s.Dir, "tmp", "*"))
+			kept, _ := filepath.Glob(filepath.Join(s.Dir, "restore", "*"))
+			if len(left)+len(kept) > 0 {
+				t.Errorf("left are %v %v", left, kept)
+			}
+		})
+	}
+}
+
+// The whole of a cluster of which no machine is left: all its members are made anew, and the database waits in the store.
+func TestRestoreRequest(t *testing.T) {
+	s := withKeys(t)
+	file := snapshotOf(t, s, func(*snapshot.Manifest, map[string][]byte) {})
+	q := must[Request](t)(opened(t).RestoreSnapshot(t.Context(), file, nil, true))
+	if !slices.Equal(q.Replace, []string{"cp-1", "cp-2"}) || q.Task.Revision != 7 || q.Task.Bump != leap || len(q.Task.Members) != 0 {
+		t.Errorf("request %+v, task %+v", q, q.Task)
+	}
+	if info, err := os.Stat(s.Restored(q.Task.Snapshot)); err != nil || info.Mode().Perm() != 0o600 || info.Size() != 1024+32 {
+		t.Errorf("%v, %v", info, err)
+	}
+}
+
+// Half a restore goes before all else; the same command, and apply, go on with it.
+func TestARestoreThatWasCutOff(t *testing.T) {
+	cut := store.Task{ID: "a", Kind: change.RestoreData, Sum: "s", Members: []string{"cp-1"}}
+	done := store.StepRecord{ID: "etcd-swap@cp-1", Verb: change.SwapData, State: store.Done}
+	wrote := store.StepRecord{ID: change.WriteObject, Verb: change.WriteObject, State: store.Done}
+	for name, test := range map[string]struct {
+		q       func(Request) Request
+		steps   []store.StepRecord
+		replace []string
+		taken   bool
+		says    string
+	}{
+		"apply":                    {func(q Request) Request { return q }, nil, nil, true, ""},
+		"the same again":           {func(q Request) Request { q.Task = &change.Task{ID: "b", Kind: change.RestoreData, Sum: "s"}; return q }, nil, nil, true, ""},
+		"another snapshot":         {func(q Request) Request { q.Task = &change.Task{ID: "b", Kind: change.RestoreData, Sum: "z"}; return q }, nil, nil, false, "that comes first"},
+		"another change":           {func(q Request) Request { q.Replace = []string{"worker-1"}; return q }, nil, nil, false, "that comes first"},
+		"back":                     {func(q Request) Request { q.Abort = true; return q }, nil, nil, true, ""},
+		"back, after it was used":  {func(q Request) Request { q.Abort = true; return q }, []store.StepRecord{wrote}, nil, false, "would lose these writes"},
+		"back to no quorum at all": {func(q Request) Request { q.Abort = true; return q }, nil, []string{"cp-2"}, false, "nothing to go back to"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := applied(t, commented)
+			task := cut
+			if err := s.Update(func(r *store.Record) error {
+				r.Change = &store.Change{ID: "1", Command: "haplane etcd restore", Task: &task, Steps: append(test.steps, done), Replace: test.replace}
+				return nil
+			}); err != nil {
+				t.Fatal(err)
+			}
+			l := asked(t, s, test.q(opened(t).Request()))
+			err := l.takeTask()
+			if test.says != "" && (err == nil || !strings.Contains(err.Error(), test.says)) || test.says == "" && err != nil {
+				t.Fatalf("error %v", err)
+			}
+			if taken := l.Task != nil && l.Task.ID == "a"; taken != test.taken {
+				t.Errorf("task %+v", l.Task)
+			}
+			if err == nil && !l.Abort && !slices.Equal(l.doneBefore(), []string{"etcd-swap@cp-1"}) {
+				t.Errorf("done before: %v", l.doneBefore())
+			}
+		})
+	}
+}
+
+func TestWhatIsLostIsSaid(t *testing.T) {
+	for want, task := range map[string]change.Task{
+		"lost are the revisions 8 to 10 (3)":      {Revision: 7, Newest: 10},
+		"nobody could tell which revision":        {Revision: 7},
+		"etcd goes on with the data of cp-1":      {Revision: 7, Newest: 7, Note: "etcd goes on with the data of cp-1"},
+		"afterwards cp-2, cp-3 are made anew":     {Revision: 7, Newest: 7},
+		"the API answers nobody from the first h": {Revision: 7, Newest: 7},
+	} {
+		task.Kind = change.RestoreData
+		l := &live{Request: Request{Task: &task, Replace: []string{"cp-2", "cp-3"}}}
+		if text := strings.Join(l.taskWarnings(), "\n"); !strings.Contains(text, want) {
+			t.Errorf("no %q in %q", want, text)
+		}
+	}
+}
+
+// What is encrypted has the keys in no form that can be read, and nobody else may read the file.
+func TestSnapshotFile(t *testing.T) {
+	s := withKeys(t)
+	key, err := age.GenerateX25519Identity()
+	if err != nil {
+		t.Fatal(err)
+	}
+	database := filepath.Join(t.TempDir(), "db")
+	if err := os.WriteFile(database, []byte("x"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	h := opened(t)
+	file := h.SnapshotFile(true)
+	if h.Leaves(file) || !h.Leaves(filepath.Join(t.TempDir(), "x.tar")) || !h.Leaves(filepath.Join(s.Dir, "..", "x.tar")) {
+		t.Error("where haplane's folder ends is not known")
+	}
+	m := snapshot.Manifest{Cluster: "demo", Revision: 9}
+	if err := writeSnapshot(file, m, database, map[string][]byte{"pki/sa.key": []byte("secret")}, []age.Recipient{key.Recipient()}); err != nil {
+		t.Fatal(err)
+	}
+	info, err := os.Stat(file)
+	data, _ := os.ReadFile(file)
+	if err != nil || info.Mode().Perm() != 0o600 || bytes.Contains(data, []byte("secret")) {
+		t.Errorf("%v %v", info, err)
+	}
+	for revision, identities := range map[int64][]age.Identity{0: nil, 9: {key}} {
+		list := must[[]Snapshot](t)(h.Snapshots(identities))
+		if len(list) != 1 || list[0].Revision != revision || !list[0].Encrypted {
+			t.Errorf("%s", fmt.Sprint(list))
+		}
+	}
+}

@@ -1,0 +1,264 @@
+package cluster
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+
+	"filippo.io/age"
+
+	"github.com/haplane/haplane/internal/change"
+	"github.com/haplane/haplane/internal/durable"
+	"github.com/haplane/haplane/internal/etcdapi"
+	"github.com/haplane/haplane/internal/machine"
+	"github.com/haplane/haplane/internal/snapshot"
+	"github.com/haplane/haplane/internal/store"
+	"github.com/haplane/haplane/internal/topology"
+)
+
+// leap is how much the revision grows with a restore, beyond what was lost: more than clients can have seen
+// of the time that is lost, so that no watch goes on with a revision that means something else now.
+const leap = 1_000_000_000
+
+// RestoreSnapshot asks for the data of a snapshot on all members. One that is older than what is there
+// is refused unless that is said to be meant.
+func (h *Handle) RestoreSnapshot(ctx context.Context, file string, identities []age.Identity, older bool) (Request, error) {
+	e, q := h.env, h.Request()
+	record, err := e.Store.Record()
+	if err != nil {
+		return q, err
+	}
+	dir, done, err := e.work()
+	if err != nil {
+		return q, err
+	}
+	defer done()
+	database := filepath.Join(dir, snapshot.Database)
+	m, files, err := e.readSnapshot(ctx, file, identities, database)
+	if err != nil {
+		return q, err
+	}
+	if m.Lineage != record.Lineage {
+		return q, &SnapshotError{file, fmt.Errorf("it is of another cluster: %s, taken %s, of lineage %s; this one is of lineage %s", m.Cluster, m.Taken.Format("2006-01-02 15:04:05 MST"), m.Lineage, record.Lineage)}
+	}
+	if err := e.sameEncryption(files); err != nil {
+		return q, &SnapshotError{file, err}
+	}
+	q.Task = newTask(change.RestoreData)
+	q.Task.Revision, q.Task.Newest = m.Revision, e.newest(ctx)
+	q.Task.Leapt = record.Leapt(q.Task.Revision, q.Task.Newest)
+	if lost := q.Task.Lost(); (lost > 0 || q.Task.Newest == 0) && !older && !restoring(record.Change) {
+		what := fmt.Sprintf("it has %d revisions less than the cluster: %d, taken %s; the cluster is at %d", lost, m.Revision, m.Taken.Format("2006-01-02 15:04:05 MST"), q.Task.Newest)
+		if q.Task.Newest == 0 {
+			what = "no etcd member answers, so nobody knows how much newer the data of the cluster is"
+		}
+		return q, withHint(&change.Refused{Step: "restore of " + file, Err: errors.New(what)}, "--discard-newer restores it all the same, and what is newer is lost")
+	}
+	return q, e.restoreTask(&q, database)
+}
+
+// sameEncryption is an error where the Secrets of a snapshot could not be read with the keys that the cluster has.
+func (e *env) sameEncryption(files map[string][]byte) error {
+	for _, name := range []string{"pki/encryption.key", "pki/sa.key"} {
+		have, err := os.ReadFile(filepath.Join(e.Store.Dir, name))
+		if err != nil {
+			return err
+		}
+		if then, ok := files[name]; ok && !bytes.Equal(have, then) {
+			return fmt.Errorf("the cluster had another %s then, without which its data cannot be read: the snapshot has it beside the data (tar), put it back first", name)
+		}
+	}
+	return nil
+}
+
+// newest is the last revision that any member has; 0 where none answers.
+func (e *env) newest(ctx context.Context) int64 {
+	survey, err := e.survey(ctx)
+	if err != nil {
+		return 0
+	}
+	client, err := e.access().Etcd(e.topology.EtcdMembers())
+	if err != nil {
+		return 0
+	}
+	defer client.Close()
+	var last int64
+	for _, m := range survey.Members {
+		if revision, err := client.Revision(ctx, m.Member); err == nil {
+			last = max(last, revision)
+		}
+	}
+	return last
+}
+
+// restoreTask fills in who gets the data, and keeps the database where a run that was cut off finds it again.
+func (e *env) restoreTask(q *Request, database string) error {
+	made, err := e.power()
+	if err != nil {
+		return err
+	}
+	for _, n := range e.topology.EtcdMembers() {
+		switch running, there := made[n.Name]; {
+		case !there:
+			q.Replace = append(q.Replace, n.Name)
+		case !running:
+			return withHint(fmt.Errorf("the machine of %s is off: its member would keep the old data", n.Name), "haplane start --cluster "+e.topology.Name)
+		default:
+			q.Task.Members = append(q.Task.Members, n.Name)
+		}
+	}
+	q.Task.Bump = uint64(leap + max(q.Task.Newest-q.Task.Revision, 0))
+	from, err := os.Open(database)
+	if err != nil {
+		return err
+	}
+	defer from.Close()
+	sum := sha256.New()
+	if _, err := io.Copy(sum, from); err != nil {
+		return err
+	}
+	q.Task.Sum = hex.EncodeToString(sum.Sum(nil))
+	q.Task.Snapshot = q.Task.Sum[:16] + ".db"
+	keep := e.Store.Restored(q.Task.Snapshot)
+	if err := durable.MkdirAll(filepath.Dir(keep), 0o700); err != nil {
+		return err
+	}
+	return durable.Rename(database, keep)
+}
+
+// Recover asks for a quorum of those members that are left, where the machines of the others are gone for good. All
+// have the data of the one that has most of it; the others are made anew afterwards.
+func (h *Handle) Recover(ctx context.Context) (Request, error) {
+	e, q := h.env, h.Request()
+	record, err := e.Store.Record()
+	if err != nil {
+		return q, err
+	}
+	if restoring(record.Change) { // cut off; go on
+		return q, nil
+	}
+	if err := e.connect(); err != nil {
+		return q, err
+	}
+	defer e.close()
+	left, gone, err := e.survivors(ctx)
+	if err != nil {
+		return q, err
+	}
+	dir, done, err := e.work()
+	if err != nil {
+		return q, err
+	}
+	defer done()
+	program, err := e.etcdutl()
+	if err != nil {
+		return q, err
+	}
+	best, revision, why := topology.Node{}, int64(-1), []error(nil)
+	for _, n := range left {
+		database := filepath.Join(dir, n.Name)
+		err := e.salvage(ctx, n, database)
+		var state snapshot.State
+		if err == nil {
+			state, err = snapshot.Check(ctx, program, database)
+		}
+		if err != nil {
+			why = append(why, fmt.Errorf("%s: %w", n.Name, err))
+		} else if state.Revision > revision {
+			best, revision = n, state.Revision
+		}
+	}
+	if revision < 0 {
+		return q, withHint(fmt.Errorf("no member that is left has data that could be used: %w", errors.Join(why...)), "haplane etcd restore FILE takes a snapshot instead")
+	}
+	q.Task = newTask(change.RestoreData)
+	q.Task.Revision, q.Task.Newest = revision, revision
+	q.Task.Note = fmt.Sprintf("etcd goes on with the data of %s, revision %d, of which the last entry was written %s: what %s acknowledged after that, and without it, is lost, and nobody knows how much that is",
+		best.Name, revision, e.lastEntry(ctx, best), strings.Join(gone, " and "))
+	return q, e.restoreTask(&q, filepath.Join(dir, best.Name))
+}
+
+// restoring reports whether a change that was cut off restores etcd's data.
+func restoring(c *store.Change) bool {
+	return c != nil && c.Task != nil && c.Task.Kind == change.RestoreData
+}
+
+// survivors are the nodes whose members are left, and the names of those whose machines are gone. It is an error where
+// the ones that are left are a quorum, or may become one again.
+func (e *env) survivors(ctx context.Context) (left []topology.Node, gone []string, err error) {
+	made, err := e.power()
+	if err != nil {
+		return nil, nil, err
+	}
+	var off []string
+	for _, n := range e.topology.EtcdMembers() {
+		switch running, there := made[n.Name]; {
+		case !there:
+			gone = append(gone, n.Name)
+		case !running:
+			off = append(off, n.Name)
+		default:
+			left = append(left, n)
+		}
+	}
+	all, name := len(e.topology.EtcdMembers()), e.topology.Name
+	refuse := func(hint, format string, args ...any) error {
+		return withHint(&change.Refused{Step: "recover", Err: fmt.Errorf(format, args...)}, hint)
+	}
+	switch {
+	case len(off) > 0:
+		return nil, nil, withHint(fmt.Errorf("the machines of %s are off, and their data is not lost", strings.Join(off, ", ")), "haplane start --cluster "+name)
+	case len(left) == 0:
+		return nil, nil, errors.New("no machine with an etcd member is left: there is no data to go on with")
+	case len(left) > all/2:
+		return nil, nil, refuse("haplane status --cluster "+name+" shows what is missing", "the machines of %d of %d members are there, and quorum is %d: it is not lost for good", len(left), all, all/2+1)
+	}
+	if survey, err := e.survey(ctx); err == nil && survey.HasQuorum {
+		return nil, nil, refuse("haplane node replace "+strings.Join(gone, " ")+" --cluster "+name, "etcd has a quorum: nothing is lost")
+	}
+	return left, gone, nil
+}
+
+// salvage copies the data of a member without quorum: from etcd, where it answers, or else from its folder. There an etcd that
+// started without the others has replayed its log, answers nobody, and writes nothing.
+func (e *env) salvage(ctx context.Context, n topology.Node, file string) error {
+	client, err := e.access().Etcd([]topology.Node{n})
+	if err != nil {
+		return err
+	}
+	defer client.Close()
+	member := etcdapi.Member{Name: n.Name, ClientURLs: []string{n.EtcdClientURL()}}
+	if e.download(ctx, member, file) == nil {
+		return nil
+	}
+	to, err := os.OpenFile(file, os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600)
+	if err != nil {
+		return err
+	}
+	defer to.Close()
+	cmd := machine.Cmd("cat", topology.EtcdDataDir+"/member/snap/db")
+	cmd.Stdout = to
+	if _, err := e.machine(n).Run(ctx, cmd); err != nil {
+		return err
+	}
+	return snapshot.Seal(file)
+}
+
+// lastEntry is when a member wrote its log last, in words.
+func (e *env) lastEntry(ctx context.Context, n topology.Node) string {
+	result, err := e.machine(n).Run(ctx, machine.Cmd("sh", "-c", `ls -t "$1"/*.wal | head -n 1 | xargs stat --format=%Y`, "sh", topology.EtcdDataDir+"/member/wal"))
+	seconds, parseErr := strconv.ParseInt(strings.TrimSpace(result.Stdout), 10, 64)
+	if err != nil || parseErr != nil {
+		return "nobody knows when"
+	}
+	return time.Unix(seconds, 0).UTC().Format("2006-01-02 15:04:05 MST")
+}

@@ -1,0 +1,285 @@
+package cluster
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"filippo.io/age"
+
+	"github.com/haplane/haplane/internal/durable"
+	"github.com/haplane/haplane/internal/etcdapi"
+	"github.com/haplane/haplane/internal/snapshot"
+	"github.com/haplane/haplane/internal/topology"
+)
+
+// A SnapshotError is a file that is no snapshot which could be used.
+type SnapshotError struct {
+	File string
+	Err  error
+}
+
+func (e *SnapshotError) Error() string { return fmt.Sprintf("snapshot %s: %v", e.File, e.Err) }
+func (e *SnapshotError) Unwrap() error { return e.Err }
+
+// A Snapshot is one in a file. Its JSON is stable.
+type Snapshot struct {
+	File      string    `json:"file"`
+	Bytes     int64     `json:"bytes"`
+	Encrypted bool      `json:"encrypted"`
+	Verified  bool      `json:"verified"` // all of it was read, and its data restored once
+	Cluster   string    `json:"cluster,omitempty"`
+	Member    string    `json:"member,omitempty"` // whose data it is
+	Taken     time.Time `json:"taken,omitzero"`
+	Revision  int64     `json:"revision,omitempty"`
+	Keys      int       `json:"keys,omitempty"`
+	Error     string    `json:"error,omitempty"` // why nothing is known of it
+}
+
+func (s *Snapshot) fill(m snapshot.Manifest) {
+	s.Cluster, s.Member, s.Taken, s.Revision, s.Keys = m.Cluster, m.Member, m.Taken, m.Revision, m.Keys
+}
+
+// SnapshotFile is where a snapshot is kept that nobody named.
+func (h *Handle) SnapshotFile(encrypted bool) string {
+	name := time.Now().UTC().Format("20060102T150405Z") + ".tar"
+	if encrypted {
+		name += ".age"
+	}
+	return filepath.Join(h.env.Store.Snapshots(), name)
+}
+
+// RetainSnapshots removes all but the newest few of the cluster's folder, and names them.
+func (h *Handle) RetainSnapshots(keep int) ([]string, error) {
+	return h.env.Store.RetainSnapshots(keep)
+}
+
+// Leaves reports whether a file is outside of haplane's folder of the cluster.
+func (h *Handle) Leaves(file string) bool {
+	abs, err := filepath.Abs(file)
+	if err != nil {
+		return true
+	}
+	rel, err := filepath.Rel(h.env.Store.Dir, abs)
+	return err != nil || rel == ".." || strings.HasPrefix(rel, "../")
+}
+
+// etcdutl is the program of the image that the cluster's machines are made from, or else this host's own.
+func (e *env) etcdutl() (string, error) {
+	if r, err := e.Store.Record(); err == nil && r.Versions.ImageRoot != "" {
+		program := filepath.Join(r.Versions.ImageRoot, topology.BinDir, "etcdutl")
+		if _, err := os.Stat(program); err == nil {
+			return program, nil
+		}
+	}
+	program, err := exec.LookPath("etcdutl")
+	if err != nil {
+		return "", withHint(errors.New("program etcdutl is neither in the cache, in the image of this cluster, nor on this host"), "haplane image build makes it")
+	}
+	return program, nil
+}
+
+// work is a folder in the store for data that is not kept. What an earlier run left goes.
+func (e *env) work() (dir string, done func(), err error) {
+	parent := filepath.Join(e.Store.Dir, "tmp")
+	if err := durable.MkdirAll(parent, 0o700); err != nil {
+		return "", nil, err
+	}
+	if dir, err = os.MkdirTemp(parent, fmt.Sprintf("etcd-%d-", os.Getpid())); err != nil {
+		return "", nil, err
+	}
+	return dir, func() { _ = os.RemoveAll(dir) }, nil
+}
+
+// SaveSnapshot takes etcd's data from a member, a follower where there is one that is healthy, verifies it, and writes
+// it with the record, the cluster file and the keys to a file.
+func (h *Handle) SaveSnapshot(ctx context.Context, file string, recipients []age.Recipient) (*Snapshot, error) {
+	e := h.env
+	survey, err := e.survey(ctx)
+	if err != nil {
+		return nil, err
+	}
+	from, err := source(survey)
+	if err != nil {
+		return nil, withHint(err, "haplane etcd members --cluster "+e.topology.Name)
+	}
+	dir, done, err := e.work()
+	if err != nil {
+		return nil, err
+	}
+	defer done()
+	database := filepath.Join(dir, snapshot.Database)
+	if err := e.download(ctx, from.Member, database); err != nil {
+		return nil, err
+	}
+	program, err := e.etcdutl()
+	if err != nil {
+		return nil, err
+	}
+	state, err := snapshot.Check(ctx, program, database)
+	if err != nil {
+		return nil, fmt.Errorf("verify the snapshot of %s: %w", from.Member.Name, err)
+	}
+	record, err := e.Store.Record()
+	if err != nil {
+		return nil, err
+	}
+	files, err := e.Store.RestoreFiles()
+	if err != nil {
+		return nil, err
+	}
+	m := snapshot.Manifest{Cluster: e.topology.Name, Lineage: record.Lineage, EtcdCluster: fmt.Sprintf("%x", survey.ClusterID), Member: from.Member.Name,
+		Etcd: from.Version, Taken: time.Now().UTC().Truncate(time.Second), Revision: state.Revision, Keys: state.Keys}
+	if err := writeSnapshot(file, m, database, files, recipients); err != nil {
+		return nil, err
+	}
+	out := &Snapshot{File: file, Encrypted: len(recipients) > 0, Verified: true}
+	out.fill(m)
+	if info, err := os.Stat(file); err == nil {
+		out.Bytes = info.Size()
+	}
+	return out, nil
+}
+
+// source is the member that is asked: a voter that is healthy, and leads only where there is no other.
+func source(s etcdapi.Survey) (etcdapi.Status, error) {
+	var leader *etcdapi.Status
+	for _, m := range s.Members {
+		switch {
+		case !m.Healthy || m.Member.Learner:
+		case m.Leader:
+			leader = &m
+		default:
+			return m, nil
+		}
+	}
+	if leader != nil {
+		return *leader, nil
+	}
+	return etcdapi.Status{}, errors.New("no etcd member is healthy: what it has may be old")
+}
+
+// download takes a snapshot of a member into a file.
+func (e *env) download(ctx context.Context, from etcdapi.Member, file string) error {
+	client, err := e.access().Etcd(e.topology.EtcdMembers())
+	if err != nil {
+		return err
+	}
+	defer client.Close()
+	to, err := os.OpenFile(file, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
+	if err != nil {
+		return err
+	}
+	defer to.Close()
+	if err := client.Snapshot(ctx, from, to); err != nil {
+		return err
+	}
+	return to.Sync()
+}
+
+// writeSnapshot writes an archive that is there whole or not at all, and is nobody else's to read from its first byte.
+func writeSnapshot(file string, m snapshot.Manifest, database string, files map[string][]byte, recipients []age.Recipient) error {
+	if err := os.MkdirAll(filepath.Dir(file), 0o700); err != nil {
+		return err
+	}
+	from, to := io.Pipe()
+	go func() { to.CloseWithError(snapshot.Write(to, m, database, files, recipients)) }()
+	err := durable.Replace(file, 0o600, from)
+	from.CloseWithError(errors.New("it cannot be written"))
+	return err
+}
+
+// Snapshots lists those in the cluster's folder, the oldest first.
+func (h *Handle) Snapshots(identities []age.Identity) ([]Snapshot, error) {
+	files, err := h.env.Store.SnapshotFiles()
+	if err != nil {
+		return nil, err
+	}
+	out := []Snapshot{}
+	for _, file := range files {
+		one := Snapshot{File: file, Encrypted: strings.HasSuffix(file, ".age")}
+		f, err := os.Open(file)
+		if err != nil {
+			return nil, err
+		}
+		if info, err := f.Stat(); err == nil {
+			one.Bytes = info.Size()
+		}
+		m, err := snapshot.Head(f, identities)
+		f.Close()
+		switch {
+		case errors.Is(err, snapshot.ErrEncrypted):
+			one.Encrypted = true
+		case err != nil:
+			one.Error = err.Error()
+		default:
+			one.fill(m)
+		}
+		out = append(out, one)
+	}
+	return out, nil
+}
+
+// VerifySnapshot reads all of a snapshot and restores its data once, into a folder that is removed again.
+func (h *Handle) VerifySnapshot(ctx context.Context, file string, identities []age.Identity) (*Snapshot, error) {
+	dir, done, err := h.env.work()
+	if err != nil {
+		return nil, err
+	}
+	defer done()
+	m, _, err := h.env.readSnapshot(ctx, file, identities, filepath.Join(dir, snapshot.Database))
+	if err != nil {
+		return nil, err
+	}
+	out := &Snapshot{File: file, Verified: true}
+	out.fill(m)
+	if info, err := os.Stat(file); err == nil {
+		out.Bytes = info.Size()
+	}
+	return out, nil
+}
+
+// readSnapshot writes the database of a snapshot to a file, and verifies all of it.
+func (e *env) readSnapshot(ctx context.Context, file string, identities []age.Identity, database string) (snapshot.Manifest, map[string][]byte, error) {
+	fail := func(err error) (snapshot.Manifest, map[string][]byte, error) {
+		return snapshot.Manifest{}, nil, &SnapshotError{file, err}
+	}
+	from, err := os.Open(file)
+	if err != nil {
+		return fail(err)
+	}
+	defer from.Close()
+	to, err := os.OpenFile(database, os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600)
+	if err != nil {
+		return snapshot.Manifest{}, nil, err
+	}
+	defer to.Close()
+	m, files, err := snapshot.Read(from, identities, to)
+	if errors.Is(err, snapshot.ErrEncrypted) {
+		return snapshot.Manifest{}, nil, withHint(&SnapshotError{file, err}, "--identity FILE has the private key")
+	}
+	if err != nil {
+		return fail(err)
+	}
+	if err := to.Sync(); err != nil {
+		return fail(err)
+	}
+	program, err := e.etcdutl()
+	if err != nil {
+		return snapshot.Manifest{}, nil, err
+	}
+	state, err := snapshot.Check(ctx, program, database)
+	if err != nil {
+		return fail(err)
+	}
+	if state.Revision != m.Revision {
+		return fail(fmt.Errorf("its data ends at revision %d, its manifest says %d", state.Revision, m.Revision))
+	}
+	return m, files, nil
+}

@@ -1,0 +1,162 @@
+package cluster
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/haplane/haplane/internal/change"
+	"github.com/haplane/haplane/internal/store"
+)
+
+// A Restored is what a restore of etcd's data came to.
+type Restored struct {
+	Revision      int64 `json:"revision"`      // of the snapshot
+	LostRevisions int64 `json:"lostRevisions"` // that the cluster had beyond it, as far as its members could tell
+	// LostKnown says that these are all: whoever is gone for good may have had more.
+	LostKnown bool `json:"lostKnown"`
+	// SecondsToFirstWrite is from when the first API server was stopped until a write through the API was acknowledged.
+	SecondsToFirstWrite float64 `json:"secondsToFirstWrite"`
+}
+
+func newTask(kind string) *change.Task {
+	return &change.Task{ID: strings.ToLower(rand.Text()[:12]), Kind: kind}
+}
+
+// restores reports whether etcd's data is what the change is about.
+func (l *live) restores() bool { return l.Task != nil && l.Task.Kind == change.RestoreData }
+
+// takeTask goes on with the task of a change that was cut off. A restore goes before all else:
+// half of the members may have the one data, and half the other.
+func (l *live) takeTask() error {
+	c := l.record.Change
+	if c == nil || c.Task == nil {
+		return nil
+	}
+	cut, restores := (*change.Task)(c.Task), c.Task.Kind == change.RestoreData
+	same := l.Task != nil && l.Task.Kind == cut.Kind && l.Task.To == cut.To && l.Task.Sum == cut.Sum
+	plain := l.Task == nil && len(l.Replace) == 0 && (l.Text == nil || bytes.Equal(l.Text, c.TextAfter))
+	switch {
+	case l.Abort && restores && slices.ContainsFunc(c.Steps, func(s store.StepRecord) bool { return s.ID == change.WriteObject && s.State == store.Done }):
+		return withHint(errors.New("the cluster has the restored data already, and was written to: going back would lose these writes"), "haplane apply --cluster "+l.topology.Name+" goes on")
+	case l.Abort && restores && len(c.Replace) > 0:
+		return withHint(errors.New("before it etcd had no quorum: there is nothing to go back to"), "haplane apply --cluster "+l.topology.Name+" goes on")
+	case l.Abort && !restores:
+	case l.Abort, same, plain:
+		l.Task = cut
+		if restores && !l.Abort {
+			l.Replace = c.Replace
+		}
+	case restores:
+		return withHint(fmt.Errorf("etcd's data is being restored, by a change that was cut off (%s): that comes first", c.Command),
+			fmt.Sprintf("haplane apply --cluster %s goes on with it, and with --abort it goes back", l.topology.Name))
+	}
+	return nil
+}
+
+// stepsOf are the steps that were done of the same task before.
+func (l *live) stepsOf(before *store.Change) []store.StepRecord {
+	if before == nil || before.Task == nil || l.Task == nil || before.Task.ID != l.Task.ID || l.Abort {
+		return nil
+	}
+	return before.Steps
+}
+
+// doneBefore are the IDs of stepsOf.
+func (l *live) doneBefore() []string {
+	var out []string
+	for _, s := range l.stepsOf(l.record.Change) {
+		if s.State == store.Done {
+			out = append(out, s.ID)
+		}
+	}
+	return out
+}
+
+// snapshotFile is where the snapshot of the task is on this host.
+func (l *live) snapshotFile() string {
+	if !l.restores() {
+		return ""
+	}
+	return l.Store.Restored(l.Task.Snapshot)
+}
+
+// taskWarnings say what a restore loses, before anybody agrees to it.
+func (l *live) taskWarnings() []string {
+	if !l.restores() || l.Abort {
+		return nil
+	}
+	t := l.Task
+	out := []string{"the API answers nobody from the first halt on until write-object is done"}
+	switch {
+	case t.Note != "":
+		out = append(out, t.Note)
+	case t.Newest == 0:
+		out = append(out, fmt.Sprintf("etcd's data becomes that of revision %d; nobody could tell which revision the cluster had last: what was written after %d is lost", t.Revision, t.Revision))
+	case t.Lost() > 0:
+		out = append(out, fmt.Sprintf("lost are the revisions %d to %d (%d)", t.Revision+1, t.Newest, t.Lost()))
+	}
+	if len(l.Replace) > 0 {
+		out = append(out, fmt.Sprintf("afterwards %s are made anew, one change after this one", strings.Join(l.Replace, ", ")))
+	}
+	return out
+}
+
+// restored is what a restore came to so far, by the journal.
+func (l *live) restored() *Restored {
+	if !l.restores() || l.Abort || l.wrote.IsZero() { // it did not come to that
+		return nil
+	}
+	now := *l.Task // writes went on after the plan was made
+	now.Newest = max(now.Newest, l.last)
+	out := &Restored{Revision: now.Revision, LostRevisions: now.Lost(), LostKnown: l.Task.Newest > 0 && l.Task.Note == ""}
+	if !l.halted.IsZero() {
+		out.SecondsToFirstWrite = l.wrote.Sub(l.halted).Seconds()
+	}
+	return out
+}
+
+// timed notes when the API went and when it was back, also of an earlier run.
+func (l *live) timed(s change.Step, state string) {
+	if !l.restores() {
+		return
+	}
+	l.times.Lock()
+	defer l.times.Unlock()
+	for _, before := range l.stepsOf(l.record.Change) {
+		if before.Verb == change.Halt && (l.halted.IsZero() || before.At.Before(l.halted)) {
+			l.halted = before.At
+		}
+	}
+	switch {
+	case s.Verb == change.Halt && state == store.Doing && l.halted.IsZero():
+		l.halted = time.Now()
+	case s.Verb == change.WriteObject && state == store.Done:
+		l.wrote = time.Now()
+	}
+}
+
+// unfinished reports whether there are nodes that join or leave still.
+func (l *live) unfinished(r *store.Record) bool {
+	return slices.ContainsFunc(r.Nodes, func(n store.Node) bool { return n.State != store.Active })
+}
+
+// afterRestore goes on, as a change of its own, where nodes are made anew whose machines were gone.
+func afterRestore(ctx context.Context, q Request, o Options, restored *Outcome) (*Outcome, error) {
+	record, err := o.Store.Record()
+	if err != nil || record.Change == nil {
+		return restored, err
+	}
+	q.Task, q.Replace, q.Text, q.Serial = nil, nil, nil, 0
+	out, err := applyOnce(ctx, q, o)
+	if out == nil {
+		return restored, err
+	}
+	out.Restored = restored.Restored
+	return out, err
+}

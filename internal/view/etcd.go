@@ -1,0 +1,73 @@
+package view
+
+import (
+	"cmp"
+	"fmt"
+	"io"
+	"strings"
+	"text/tabwriter"
+
+	"github.com/haplane/haplane/internal/cluster"
+)
+
+// EtcdMembers writes etcd's members as a table, and below it what is the matter with those that are not healthy.
+func EtcdMembers(w io.Writer, members []cluster.EtcdMember) error {
+	t := tabwriter.NewWriter(w, 0, 0, 3, ' ', 0)
+	fmt.Fprintln(t, "NAME\tID\tPEER\tCLIENT\tROLE\tHEALTHY\tVERSION\tDB SIZE\tIN USE\tRAFT INDEX\tALARMS")
+	for _, m := range members {
+		role := m.Role
+		if m.Leader {
+			role += ", leader"
+		}
+		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%d\t%s\n", cmp.Or(m.Name, "-"), m.ID, cmp.Or(strings.Join(m.PeerURLs, ","), "-"), cmp.Or(strings.Join(m.ClientURLs, ","), "-"),
+			role, word(m.Healthy, "yes", "no"), cmp.Or(m.Version, "-"), mebibytes(m.DBSize), mebibytes(m.DBInUse), m.RaftIndex, cmp.Or(strings.Join(m.Alarms, ","), "-"))
+	}
+	if err := t.Flush(); err != nil {
+		return err
+	}
+	for _, m := range members {
+		if m.Error != "" {
+			fmt.Fprintf(w, "\netcd member %s: %s\n", cmp.Or(m.Name, m.ID), m.Error)
+		}
+	}
+	return nil
+}
+
+func mebibytes(n int64) string { return fmt.Sprintf("%.1f MiB", float64(n)/(1<<20)) }
+
+// Snapshot writes what is known of a snapshot.
+func Snapshot(w io.Writer, s *cluster.Snapshot) error {
+	_, err := fmt.Fprintf(w, "%s: revision %d, %d keys, of %s, taken %s, %s%s; verified: hash, integrity and a test restore\n", s.File, s.Revision, s.Keys, s.Member,
+		s.Taken.Format("2006-01-02 15:04:05 MST"), mebibytes(s.Bytes), word(s.Encrypted, ", encrypted", ""))
+	return err
+}
+
+// Snapshots writes a list of snapshots as a table.
+func Snapshots(w io.Writer, list []cluster.Snapshot) error {
+	if len(list) == 0 {
+		fmt.Fprintln(w, "there are none; haplane etcd snapshot save makes one")
+		return nil
+	}
+	t := tabwriter.NewWriter(w, 0, 0, 3, ' ', 0)
+	fmt.Fprintln(t, "FILE\tTAKEN\tREVISION\tKEYS\tSIZE\tNOTE")
+	for _, s := range list {
+		switch {
+		case s.Revision > 0:
+			fmt.Fprintf(t, "%s\t%s\t%d\t%d\t%s\t%s\n", s.File, s.Taken.Format("2006-01-02 15:04:05 MST"), s.Revision, s.Keys, mebibytes(s.Bytes), word(s.Encrypted, "encrypted", "-"))
+		default:
+			fmt.Fprintf(t, "%s\t-\t-\t-\t%s\t%s\n", s.File, mebibytes(s.Bytes), cmp.Or(s.Error, "encrypted: --identity FILE reads it"))
+		}
+	}
+	return t.Flush()
+}
+
+// restored says what a restore came to.
+func restored(w io.Writer, r *cluster.Restored) {
+	if r == nil {
+		return
+	}
+	if r.SecondsToFirstWrite > 0 {
+		fmt.Fprintf(w, "first write acknowledged %.1f s after the API was stopped\n", r.SecondsToFirstWrite)
+	}
+	fmt.Fprintf(w, "restored is revision %d; lost revisions: %s\n", r.Revision, word(r.LostKnown, fmt.Sprint(r.LostRevisions), "nobody can know"))
+}
