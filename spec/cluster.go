@@ -26,8 +26,8 @@ type Metadata struct {
 type Spec struct {
 	Identity           Identity           `json:"identity" jsonschema:"enum=shared,enum=perNode,enum=sharedCertificate"`
 	EndpointReconciler EndpointReconciler `json:"endpointReconciler" jsonschema:"enum=none,enum=lease"`
-	// KubernetesVersion is checked against the programs that are used; empty
-	// takes what they are. Such as v1.37.2.
+	// KubernetesVersion is what is built, and what programs are checked against. v1.37 is the patch to
+	// which haplane pins that minor; empty is the newest, or what ready-made programs are. Such as v1.37.2.
 	KubernetesVersion string       `json:"kubernetesVersion,omitempty"`
 	Components        Components   `json:"components,omitzero"`
 	ControlPlane      ControlPlane `json:"controlPlane"`

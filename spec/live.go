@@ -27,7 +27,7 @@ var rules = []rule{
 	{"spec.endpointReconciler", one(func(c *Cluster) string { return string(c.Spec.EndpointReconciler) }), nil,
 		"the endpoints of default/kubernetes would change owner on all nodes at once", anew},
 	{"spec.kubernetesVersion", one(func(c *Cluster) string { return c.Spec.KubernetesVersion }), emptied,
-		"another version is an upgrade, and a cluster keeps its version", "leave it as it was, or empty, or " + anew},
+		"another version is an upgrade, and a cluster keeps its version", "leave it as it was, or empty: `haplane upgrade --to VERSION` changes it, in the file too"},
 	{"spec.components.dir", one(func(c *Cluster) string { return c.Spec.Components.Dir }), nil, otherPrograms, keepPrograms},
 	{"spec.components.url", one(func(c *Cluster) string { return c.Spec.Components.URL }), nil, otherPrograms, keepPrograms},
 	{"spec.components.sha256", func(c *Cluster) map[string]string { return keyed("", c.Spec.Components.SHA256) }, nil, otherPrograms, keepPrograms},

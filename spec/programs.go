@@ -14,7 +14,8 @@ import (
 	"k8s.io/apimachinery/pkg/util/validation/field"
 )
 
-var version = regexp.MustCompile(`^v(0|[1-9]\d*)\.(0|[1-9]\d*)\.(0|[1-9]\d*)(-[0-9a-z.]+)?$`)
+// version is a full one, or a minor alone: its pinned patch is meant then.
+var version = regexp.MustCompile(`^v(0|[1-9]\d*)\.(0|[1-9]\d*)(\.(0|[1-9]\d*)(-[0-9a-z.]+)?)?$`)
 
 func checkComponents(spec *field.Path, s *Spec, r *reading) field.ErrorList {
 	var errs field.ErrorList

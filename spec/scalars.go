@@ -152,7 +152,7 @@ var examples = map[string]string{
 	"kind":               strconv.Quote(Kind),
 	"identity":           quoted([]Identity{Shared, PerNode, SharedCertificate}),
 	"endpointReconciler": quoted([]EndpointReconciler{ReconcilerNone, ReconcilerLease}),
-	"kubernetesVersion":  `a version such as "v1.37.2"`,
+	"kubernetesVersion":  `a version such as "v1.37.2", or a minor such as "v1.37"`,
 	"role":               quoted([]Role{RoleControlPlane, RoleWorker, RoleLoadBalancer, RoleEtcd}),
 	"address":            `an IP address such as "10.10.10.11", or one of each family with a comma between them`,
 	"machineCIDR":        oneNetwork(DefaultMachineCIDR),

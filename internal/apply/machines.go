@@ -101,7 +101,7 @@ func removeMachine(ctx context.Context, r *Runner, s change.Step) error {
 // seen looks at a machine with its files and programs.
 func (r *Runner) seen(ctx context.Context, s change.Step) (observed.Machine, error) {
 	var seen observed.Machine
-	err := look.Machine(ctx, r.Cluster.Machine(s.Node), WantOf(r.Desired[s.Node]), &seen)
+	err := look.Machine(ctx, r.Cluster.Machine(s.Node), WantOf(r.desired(s)), &seen)
 	return seen, err
 }
 
@@ -119,18 +119,18 @@ func filesCurrent(ctx context.Context, r *Runner, s change.Step) (bool, error) {
 		return false, err
 	}
 	r.looked.Store(s.ID, seen)
-	want := r.Desired[s.Node].Files
+	want := r.desired(s).Files
 	return len(want.Stale(seen.Files))+len(fileset.Unwanted(seen.Manifest, want)) == 0, nil
 }
 
 func writeFiles(ctx context.Context, r *Runner, s change.Step) error {
 	if r.isBlank(s) { // but for haplane's own program, which it was made with
-		files := maps.Clone(r.Desired[s.Node].Files)
+		files := maps.Clone(r.desired(s).Files)
 		delete(files, render.AgentBinary)
 		return upload(ctx, r.Cluster.Machine(s.Node), files)
 	}
 	seen, _ := r.looked.Load(s.ID)
-	return Write(ctx, r.Cluster.Machine(s.Node), r.Desired[s.Node].Files, seen.(observed.Machine))
+	return Write(ctx, r.Cluster.Machine(s.Node), r.desired(s).Files, seen.(observed.Machine))
 }
 
 func issueCertificates(_ context.Context, r *Runner, _ change.Step) error { return r.Journal.Issue() }

@@ -33,7 +33,7 @@ func all(units []string) bool { return slices.Equal(units, []string{"*"}) }
 // wanted are the programs of a step as they should be.
 func (r *Runner) wanted(s change.Step) []render.Unit {
 	var out []render.Unit
-	for _, u := range r.Desired[s.Node].Units {
+	for _, u := range r.desired(s).Units {
 		if all(s.Units) || slices.Contains(s.Units, u.Name) {
 			out = append(out, u)
 		}

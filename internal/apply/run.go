@@ -50,6 +50,7 @@ type Runner struct {
 	Cluster  *access.Cluster           // with the wanted topology and the wanted keys
 	Nodes    map[string]topology.Node  // those wanted and those that leave
 	Desired  map[string]render.Machine // of the wanted nodes
+	Interim  map[string]render.Machine // between two versions, see change.Upgrade
 	Programs map[string][]string       // of all nodes, in the order in which they start
 	Render   func(backends []string) map[string]render.Machine
 	// Join is the file that tells a new etcd member whom to join.
@@ -65,6 +66,12 @@ type Runner struct {
 	// Held tells, right before a step that cannot be taken back, whether the lock on the
 	// cluster is still ours; nil where there is none.
 	Held func(context.Context) error
+
+	Changed []ProgramFile // programs that an upgrade in place brings to machines
+	// SaveSnapshot saves etcd's data, and tells where.
+	SaveSnapshot func(context.Context) (string, error)
+	// Between is called between the turns of an upgrade, once the cluster is whole; an error ends it there.
+	Between func(context.Context, change.Step) error
 
 	DrainTimeout time.Duration
 	Force        bool   // let pods go that nothing makes anew

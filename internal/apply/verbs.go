@@ -49,5 +49,9 @@ func init() {
 		change.WriteObject:       {Do: writeObject},
 		change.RegisterNode:      {Do: registerNode},
 		change.ReleaseLeases:     {Do: releaseLeases},
+		change.Snapshot:          {Do: snapshot},
+		change.CheckCluster:      {Do: checkCluster},
+		change.BringPrograms:     {Do: bringPrograms},
+		change.UsePrograms:       {Do: usePrograms},
 	}
 }

@@ -60,6 +60,10 @@ const (
 	WriteObject    = "write-object" // a write through the API
 	RegisterNode   = "node-register"
 	ReleaseLeases  = "release-leases" // of controllers that were halted
+	Snapshot       = "etcd-snapshot"
+	CheckCluster   = "check-cluster"
+	BringPrograms  = "bring-programs"
+	UsePrograms    = "use-programs"
 )
 
 // A Step is one thing that is done. Steps without an order between them run side by side.
@@ -80,6 +84,8 @@ type Step struct {
 	Etcd *EtcdEffect `json:"etcd,omitempty"`
 	// To is the node whose member leads after a move-leader; absent for any.
 	To string `json:"to,omitempty"`
+	// Interim says that the node has what it has between two versions, see Upgrade.
+	Interim bool `json:"interim,omitempty"`
 }
 
 // Kind is what the step has in common with those that do the same on other nodes: its ID
@@ -171,6 +177,7 @@ type Input struct {
 	Rotate   *Rotation
 	Task     *Task    // what is done to etcd, after all else
 	Done     []string // steps of the task that an earlier run has done
+	Upgrade  *Upgrade // those of Replace take turns, to another version of Kubernetes
 }
 
 // A Change is the list of steps, in an order that fits what they need.

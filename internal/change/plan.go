@@ -44,7 +44,9 @@ func Plan(in Input) (*Change, error) {
 	p.mend()
 	p.leave(p.early)
 	p.join()
+	p.turnsBefore()
 	p.roll()
+	p.turnsAfter()
 	p.comeBack()
 	p.leave(p.late)
 	p.manifests()
@@ -61,11 +63,13 @@ type planner struct {
 	Input
 	steps []Step
 
-	stay  []topology.Node // wanted, and there
-	joins []topology.Node // wanted, and not there yet or not wholly
-	early []Node          // leave before others join: to be made anew, or dead
-	late  []Node          // leave at last
-	back  []topology.Node // of those that stay: were to leave
+	stay    []topology.Node // wanted, and there
+	joins   []topology.Node // wanted, and not there yet or not wholly
+	early   []Node          // leave before others join: to be made anew, or dead
+	late    []Node          // leave at last
+	turns   []Node          // made anew one after another, by an upgrade
+	renewed []string        // nodes that have their turn in place
+	back    []topology.Node // of those that stay: were to leave
 
 	backends []topology.Node // API servers behind the load balancers, as the steps so far have it
 	tail     []string        // steps that whatever changes etcd or an API server next comes after
@@ -85,7 +89,9 @@ func newPlanner(in Input) *planner {
 			if n.State == Leaving && wanted {
 				n.Rejoin = true // it was going, is wanted again, and has lost what it was
 			}
-			if n.Rejoin || p.dead(n.Node) {
+			if in.Upgrade != nil && n.Rejoin && p.rolls(n.Node) {
+				p.turns = append(p.turns, n)
+			} else if n.Rejoin || p.dead(n.Node) {
 				p.early = append(p.early, n)
 			} else {
 				p.late = append(p.late, n)
@@ -98,7 +104,8 @@ func newPlanner(in Input) *planner {
 		}
 	}
 	for _, n := range in.Wanted.Nodes {
-		if !slices.ContainsFunc(p.stay, func(s topology.Node) bool { return s.Name == n.Name }) {
+		named := func(t Node) bool { return t.Name == n.Name }
+		if !slices.ContainsFunc(p.stay, func(s topology.Node) bool { return s.Name == n.Name }) && !slices.ContainsFunc(p.turns, named) {
 			p.joins = append(p.joins, n)
 		}
 	}

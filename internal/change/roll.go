@@ -7,6 +7,7 @@ import (
 
 	"github.com/haplane/haplane/internal/fileset"
 	"github.com/haplane/haplane/internal/observed"
+	"github.com/haplane/haplane/internal/render"
 	"github.com/haplane/haplane/internal/topology"
 	"github.com/haplane/haplane/spec"
 )
@@ -24,8 +25,10 @@ func (d difference) none() bool {
 }
 
 // diff compares a node with what it should be.
-func (p *planner) diff(n topology.Node) difference {
-	want, seen := p.Desired[n.Name], p.Observed.Machines[n.Name]
+func (p *planner) diff(n topology.Node) difference { return p.diffTo(n, p.Desired[n.Name]) }
+
+func (p *planner) diffTo(n topology.Node, want render.Machine) difference {
+	seen := p.Observed.Machines[n.Name]
 	if !p.alive(n.Name) {
 		return difference{unseen: true}
 	}
@@ -90,6 +93,10 @@ func (p *planner) mend() {
 		if d.unseen {
 			needs = []string{p.add(Step{ID: id(StartMachine, n.Name), Verb: StartMachine, Node: n.Name, Why: d.why()})}
 		}
+		if p.rewrites() && p.rolls(n) {
+			needs = p.bring(n, needs)
+			needs = p.use(n, needs)
+		}
 		if d.unseen || len(d.files)+len(d.unwanted) > 0 {
 			needs = []string{p.add(Step{ID: id(WriteFiles, n.Name), Verb: WriteFiles, Node: n.Name, Why: d.why(), Needs: needs})}
 		}
@@ -149,7 +156,7 @@ func (p *planner) sickness(n topology.Node) []Reason {
 func (p *planner) roll() {
 	for _, n := range p.stay {
 		d := p.diff(n)
-		if p.sick(n) || d.none() {
+		if p.sick(n) || d.none() || p.hasTurn(n) {
 			continue
 		}
 		switch n.Role {

@@ -30,14 +30,16 @@ func (a *app) image() *cobra.Command {
 }
 
 func (a *app) imageBuild() *cobra.Command {
-	return &cobra.Command{
+	kubernetes := ""
+	cmd := &cobra.Command{
 		Use:   "build",
 		Short: "Build the components from source, and the image, as far as they are not in the cache",
 		Long: `Builds Kubernetes, etcd, containerd and the other components from their Go modules, and
 a Debian root filesystem with all of them. Both are kept in the cache by the digest of
 what they are made of; haplane up does the same when it needs to.`,
-		Example: `  haplane image build`,
-		Args:    usage(cobra.NoArgs),
+		Example: `  haplane image build
+  haplane image build --kubernetes v1.36`,
+		Args: usage(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			home, err := store.Home()
 			if err != nil {
@@ -47,7 +49,7 @@ what they are made of; haplane up does the same when it needs to.`,
 			if err != nil {
 				return err
 			}
-			built, err := cluster.BuildImage(cmd.Context(), o)
+			built, err := cluster.BuildImage(cmd.Context(), kubernetes, o)
 			done()
 			if err != nil {
 				return err
@@ -56,6 +58,8 @@ what they are made of; haplane up does the same when it needs to.`,
 			return nil
 		},
 	}
+	cmd.Flags().StringVar(&kubernetes, "kubernetes", "", "version of Kubernetes, in full or by its minor (default: the newest)")
+	return cmd
 }
 
 // images tells where the images are, and how to ask which clusters use them.

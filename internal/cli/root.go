@@ -147,7 +147,7 @@ behind a load balancer, and removes them again.`,
 		}
 		return nil
 	}
-	root.AddCommand(a.up(), a.plan(), a.apply(), a.node(), a.certs(), a.etcd(), a.down(), a.stop(), a.start(), a.status(), a.xray(), a.initFile(), a.schema(), a.render(), a.kubeconfig(), a.kubectl(), a.probe(), a.ssh(), a.logs(), a.image(), a.agent(), a.version())
+	root.AddCommand(a.up(), a.plan(), a.apply(), a.node(), a.upgrade(), a.certs(), a.etcd(), a.down(), a.stop(), a.start(), a.status(), a.xray(), a.initFile(), a.schema(), a.render(), a.kubeconfig(), a.kubectl(), a.probe(), a.ssh(), a.logs(), a.image(), a.agent(), a.version())
 	return root
 }
 

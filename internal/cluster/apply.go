@@ -135,6 +135,9 @@ func applyOnce(ctx context.Context, q Request, o Options) (*Outcome, error) {
 	}
 	defer release()
 	began := time.Now()
+	if err := q.prepareUpgrade(ctx, o); err != nil {
+		return nil, err
+	}
 	var l *live
 	err = shown(ctx, o.Report, "look", func(ctx context.Context) error {
 		if l, err = newLive(q, o); err != nil {
@@ -146,6 +149,9 @@ func applyOnce(ctx context.Context, q Request, o Options) (*Outcome, error) {
 		defer l.close()
 	}
 	if err != nil {
+		return nil, err
+	}
+	if err := l.checkUpgrade(ctx); err != nil {
 		return nil, err
 	}
 	if err := l.plan(ctx); err != nil {
@@ -188,6 +194,8 @@ func (l *live) wayOn(err error) error {
 	name := l.topology.Name
 	hint := fmt.Sprintf("haplane apply --cluster %s goes on from there, and with --abort it goes back", name)
 	switch {
+	case l.Upgrade != nil:
+		hint = l.Upgrade.wayOn(name)
 	case l.rotation != nil && !l.rotation.Proved:
 		hint = fmt.Sprintf("haplane certs rotate %s --cluster %s goes on from there", l.rotation.Name, name)
 	case len(l.renew) > 0:
@@ -417,10 +425,11 @@ func (l *live) begin() error {
 	// The record first: it has both texts, so that whichever is in the file, the change goes on with the right one.
 	err = l.Store.Update(func(r *store.Record) error {
 		r.Wanted = l.Wanted
+		l.keepPrevious(r)
 		r.Versions = l.versions()
 		l.noteRotation(r)
 		r.Change = &store.Change{ID: fmt.Sprintf("%x", time.Now().UnixNano()), Command: l.Command, Started: time.Now().UTC(), Holder: oplock.Me("", "").Who,
-			TextBefore: before, TextAfter: l.Text, Replace: l.replaced(), Renew: l.renew, Task: (*store.Task)(l.Task), Steps: l.stepsOf(r.Change)}
+			TextBefore: before, TextAfter: l.Text, Replace: l.replaced(), Renew: l.renew, Upgrade: l.Upgrade.record(), Task: (*store.Task)(l.Task), Steps: l.stepsOf(r.Change)}
 		for i := range r.Nodes {
 			n := &r.Nodes[i]
 			_, wanted := l.topology.Node(n.Name)
@@ -429,7 +438,7 @@ func (l *live) begin() error {
 				n.State, n.Rejoin = store.Leaving, true
 			case !wanted:
 				n.State = store.Leaving
-			case l.Abort:
+			case l.Abort, l.Upgrade != nil:
 				n.Rejoin = false
 			}
 		}
@@ -464,7 +473,7 @@ func (l *live) putBack() error {
 	}
 	return l.Store.Update(func(r *store.Record) error {
 		r.Wanted, r.Change, r.Nodes, r.Versions = l.record.Wanted, nil, slices.Clone(l.record.Nodes), l.record.Versions
-		r.Rotation = l.record.Rotation
+		r.Rotation, r.Previous = l.record.Rotation, l.record.Previous
 		return nil
 	})
 }
@@ -546,7 +555,8 @@ func (l *live) runner() *apply.Runner {
 		nodes[n.Name] = n
 	}
 	r := &apply.Runner{
-		Cluster: l.access(), Nodes: nodes, Desired: l.rendered, Render: l.withBackends, Join: l.joinFile, Members: l.members(),
+		Cluster: l.access(), Nodes: nodes, Desired: l.rendered, Interim: l.interim(), Changed: l.changedPrograms(), SaveSnapshot: l.snapshotFirst, Between: l.between,
+		Render: l.withBackends, Join: l.joinFile, Members: l.members(),
 		Task: l.Task, Snapshot: l.snapshotFile(), Programs: l.programsOf(), Manifests: l.manifests(), Provider: &machines{Provider: l.provider(), of: l.nspawnMachine}, Journal: &journal{live: l}, Held: l.held,
 		DrainTimeout: cmp.Or(l.DrainTimeout, drainTimeout), Force: l.Force, Expendable: kubeprobe.Label, Report: l.report, Waiting: l.waiting,
 		Detail: func(step, text string) { l.detail(step, "%s", text) }, Log: l.Log, Rotation: l.proofs,
@@ -591,6 +601,9 @@ func (l *live) programsOf() map[string][]string {
 // marked tells the measurement of a step.
 func (l *live) marked(s change.Step, state string) {
 	n, _ := l.union().Node(s.Node)
+	if s.Verb == change.DrainNode && state == store.Doing {
+		l.measured.drains(n)
+	}
 	touches := n.Role == spec.RoleControlPlane && slices.Contains(s.Units, "kube-apiserver")
 	switch {
 	case touches && state == store.Doing && (s.Verb == change.Stop || s.Verb == change.Restart):

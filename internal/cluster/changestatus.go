@@ -29,6 +29,9 @@ func (e *env) changeStatus() (*ChangeStatus, error) {
 		return nil, err
 	}
 	out := &ChangeStatus{Command: r.Change.Command, Started: r.Change.Started, Holder: r.Change.Holder, Error: r.Change.Error, BringUp: r.Applied == nil}
+	if u := r.Change.Upgrade; u != nil {
+		out.Upgrade = u.From + " to " + u.To
+	}
 	for _, s := range r.Change.Steps {
 		if s.State == store.Done {
 			out.Steps++

@@ -67,6 +67,8 @@ type env struct {
 	reach func(string) machine.Machine
 	done  []func() error
 
+	kubernetes string            // its version; until the programs are there what is asked for, or nothing
+	inPlace    map[string]string // digests of programs that an upgrade brought to machines, by path
 	programs   []component.Program
 	image      image.Image
 	images     render.Images // container images that files name
@@ -86,7 +88,7 @@ func newEnv(c *spec.Cluster, o Options) *env {
 		o.Report = func(Progress) {}
 	}
 	t := topology.New(c)
-	return &env{Options: o, cluster: c, topology: t, rows: pki.Catalogue(t)}
+	return &env{Options: o, cluster: c, topology: t, rows: pki.Catalogue(t), kubernetes: c.Spec.KubernetesVersion}
 }
 
 func (e *env) close() {

@@ -58,6 +58,10 @@ func (e *env) survey(ctx context.Context) (etcdapi.Survey, error) {
 	if err := e.loadKeys(); err != nil {
 		return etcdapi.Survey{}, err
 	}
+	return e.askMembers(ctx)
+}
+
+func (e *env) askMembers(ctx context.Context) (etcdapi.Survey, error) {
 	client, err := e.access().Etcd(e.topology.EtcdMembers())
 	if err != nil {
 		return etcdapi.Survey{}, err

@@ -47,12 +47,14 @@ func (s *Snapshot) fill(m snapshot.Manifest) {
 }
 
 // SnapshotFile is where a snapshot is kept that nobody named.
-func (h *Handle) SnapshotFile(encrypted bool) string {
+func (h *Handle) SnapshotFile(encrypted bool) string { return h.env.snapshotPath(encrypted) }
+
+func (e *env) snapshotPath(encrypted bool) string {
 	name := time.Now().UTC().Format("20060102T150405Z") + ".tar"
 	if encrypted {
 		name += ".age"
 	}
-	return filepath.Join(h.env.Store.Snapshots(), name)
+	return filepath.Join(e.Store.Snapshots(), name)
 }
 
 // RetainSnapshots removes all but the newest few of the cluster's folder, and names them.
@@ -100,11 +102,14 @@ func (e *env) work() (dir string, done func(), err error) {
 // SaveSnapshot takes etcd's data from a member, a follower where there is one that is healthy, verifies it, and writes
 // it with the record, the cluster file and the keys to a file.
 func (h *Handle) SaveSnapshot(ctx context.Context, file string, recipients []age.Recipient) (*Snapshot, error) {
-	e := h.env
-	survey, err := e.survey(ctx)
+	survey, err := h.env.survey(ctx)
 	if err != nil {
 		return nil, err
 	}
+	return h.env.saveSnapshot(ctx, survey, file, recipients)
+}
+
+func (e *env) saveSnapshot(ctx context.Context, survey etcdapi.Survey, file string, recipients []age.Recipient) (*Snapshot, error) {
 	from, err := source(survey)
 	if err != nil {
 		return nil, withHint(err, "haplane etcd members --cluster "+e.topology.Name)

@@ -54,6 +54,8 @@ type Request struct {
 	TakeOver bool
 	// Task is what is done to etcd; nil where nothing is but what a change that was cut off had to do.
 	Task *change.Task
+	// Upgrade leads to other versions; nil keeps those that the cluster has.
+	Upgrade *Upgrade
 }
 
 // A live is a cluster that exists or is being brought up, with what is wanted of it and
@@ -101,6 +103,7 @@ func newLive(q Request, o Options) (*live, error) {
 	if q.Serial > 0 && q.Serial != record.Serial {
 		return nil, withHint(fmt.Errorf("cluster %s was changed by another haplane just now", o.Store.Name()), "run it again: it begins with what the cluster is now")
 	}
+	q.goOnUpgrading(record)
 	if err := checkRequest(record, q); err != nil {
 		return nil, err
 	}
@@ -112,15 +115,16 @@ func newLive(q Request, o Options) (*live, error) {
 		return nil, err
 	}
 	l.Measure = l.Measure && !l.restores() // everybody knows that it is away
-	l.sortNodes()
 	l.renew = l.renewed()
 	if err := l.rotate(); err != nil {
 		return nil, err
 	}
-	if err := l.planKeys(); err != nil {
+	if err := l.takeVersions(); err != nil {
 		return nil, err
 	}
-	if err := l.takeVersions(); err != nil {
+	l.takeTurns()
+	l.sortNodes()
+	if err := l.planKeys(); err != nil {
 		return nil, err
 	}
 	if err := l.addAgent(); err != nil {
@@ -132,7 +136,7 @@ func newLive(q Request, o Options) (*live, error) {
 
 func checkRequest(r *store.Record, q Request) error {
 	var errs []error
-	errs = append(errs, spec.CheckLive(r.Applied, q.Wanted))
+	errs = append(errs, spec.CheckLive(q.upgraded(r.Applied), q.Wanted))
 	for _, name := range q.Replace {
 		if !slices.ContainsFunc(r.Nodes, func(n store.Node) bool { return n.Name == name }) {
 			errs = append(errs, fmt.Errorf("cluster %s has no node %q", q.Wanted.Metadata.Name, name))
@@ -145,7 +149,7 @@ func checkRequest(r *store.Record, q Request) error {
 func (l *live) sortNodes() {
 	for _, n := range l.record.Nodes {
 		node := topology.NewNode(n.Name, n.Role, n.Address)
-		l.nodes = append(l.nodes, change.Node{Node: node, State: change.State(n.State), Rejoin: n.Rejoin && !l.Abort})
+		l.nodes = append(l.nodes, change.Node{Node: node, State: change.State(n.State), Rejoin: n.Rejoin && !l.Abort && l.Upgrade == nil})
 		if _, wanted := l.topology.Node(n.Name); !wanted {
 			l.leaving = append(l.leaving, node)
 		}
@@ -171,9 +175,12 @@ func (l *live) planKeys() error {
 
 // of makes the files of every machine of a topology, haplane's own program among them
 // where it runs.
-func (l *live) of(t *topology.Topology) map[string]render.Machine {
+func (l *live) of(t *topology.Topology) map[string]render.Machine { return l.beside(t, nil) }
+
+// beside is of, with nodes that ask the API server of their own.
+func (l *live) beside(t *topology.Topology, nodes map[string]bool) map[string]render.Machine {
 	in := l.input()
-	in.Topology = t
+	in.Topology, in.Beside = t, nodes
 	for _, n := range t.Nodes {
 		in.Platforms[n.Name] = platform()
 	}
@@ -323,7 +330,7 @@ func (l *live) plan(ctx context.Context) error {
 		return err
 	}
 	in := change.Input{Wanted: l.topology, Record: l.nodes, Desired: l.rendered, Observed: l.seen, Replace: l.Replace, Back: l.Abort,
-		OneByOne: len(l.renew) > 0, Rotate: l.step(), Task: l.Task, Done: l.doneBefore()}
+		OneByOne: len(l.renew) > 0, Rotate: l.step(), Upgrade: l.upgrade(), Task: l.Task, Done: l.doneBefore()}
 	for _, r := range l.issues {
 		in.Issued = append(in.Issued, change.Reason{What: "certificate " + r.Name, Old: r.OldSerial, New: r.Reason})
 	}

@@ -17,6 +17,10 @@ import (
 // Of a cluster that an older haplane made these were not written down.
 func (l *live) takeVersions() error {
 	v := l.record.Versions
+	if l.Upgrade != nil {
+		v = l.Upgrade.Versions
+	}
+	l.kubernetes, l.inPlace = kubernetesOf(l.Cache, v), v.Programs
 	if v.Pause == "" || v.CoreDNS == "" {
 		return l.pinImages()
 	}

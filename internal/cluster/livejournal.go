@@ -51,6 +51,9 @@ func (j *journal) SetNode(n topology.Node, state change.State, rejoin bool) erro
 			r.Nodes = append(r.Nodes, j.live.recordOf(n, store.Joining))
 		}
 		r.Nodes[i].State, r.Nodes[i].Rejoin = store.NodeState(state), rejoin
+		if state == change.Joining || j.live.Upgrade != nil { // its machine is made of what is wanted now, or has its programs
+			r.Nodes[i].Image = j.live.image.Root
+		}
 	})
 }
 

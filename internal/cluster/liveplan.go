@@ -122,6 +122,11 @@ func (l *live) warnings() []string {
 		out = append(out, r.String())
 	}
 	out = append(out, l.taskWarnings()...)
+	if l.Upgrade != nil {
+		out = append(out, l.Upgrade.warnings()...)
+	} else if there := newer(l.topology.Name, l.kubernetes); there != "" {
+		out = append(out, there)
+	}
 	out = append(out, spec.Warnings(l.Wanted)...)
 	out = append(out, certificateWarnings(l.rows, l.keys, time.Now())...)
 	out = append(out, l.seen.Unseen...)

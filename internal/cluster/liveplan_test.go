@@ -1,6 +1,7 @@
 package cluster
 
 import (
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -76,7 +77,7 @@ func TestVersionsStay(t *testing.T) {
 	if !strings.Contains(string(l.manifests()[1]), "coredns:old") {
 		t.Error("the manifest of CoreDNS has another version")
 	}
-	if v := l.versions(); v != l.record.Versions {
+	if v := l.versions(); !reflect.DeepEqual(v, l.record.Versions) {
 		t.Errorf("written down: %+v", v)
 	}
 }

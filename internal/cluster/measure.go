@@ -27,6 +27,8 @@ type measurement struct {
 	target  *kubeprobe.Target
 	session *probe.Session
 	rate    float64 // requests a second in each lane
+	// requests and failed are those that were counted last, between turns of an upgrade.
+	requests, failed int
 
 	mu     sync.Mutex
 	errors []string
@@ -126,6 +128,9 @@ func (l *live) serving() map[string]string {
 // that was cut off goes on.
 func (l *live) worker() string {
 	passing := l.replaced()
+	if l.Upgrade != nil && len(passing) > 0 { // whoever passes last: its lanes end before that
+		return l.lastWorker()
+	}
 	for _, n := range l.nodes {
 		_, wanted := l.topology.Node(n.Name)
 		if n.Role == spec.RoleWorker && wanted && n.State == change.Active && l.seen.Nodes[n.Name].Ready && !slices.Contains(passing, n.Name) {
@@ -149,6 +154,20 @@ func (m *measurement) gone(n topology.Node) {
 	}
 	if err := m.session.End(kubeprobe.DirectPrefix + n.Name); err != nil {
 		m.trouble(err)
+	}
+}
+
+// drains ends the lanes from a worker that passes.
+func (m *measurement) drains(n topology.Node) {
+	if m == nil || m.session == nil || m.target.Node != n.Name {
+		return
+	}
+	for _, kind := range []string{kubeprobe.InCluster, kubeprobe.Worker} {
+		if slices.Contains(m.session.Names(), kind) {
+			if err := m.session.End(kind); err != nil {
+				m.trouble(err)
+			}
+		}
 	}
 }
 

@@ -3,6 +3,7 @@ package cluster
 import (
 	"context"
 	"fmt"
+	"maps"
 	"os"
 
 	"github.com/haplane/haplane/internal/component"
@@ -22,6 +23,9 @@ func buildComponents(ctx context.Context, e *env) error {
 		return err
 	}
 	e.programs, err = component.Build(ctx, o)
+	if err == nil {
+		e.kubernetes = component.Version(e.programs, "kubelet")
+	}
 	return err
 }
 
@@ -38,9 +42,10 @@ func (e *env) componentOptions() (component.Options, error) {
 				e.detail("build-components", "%s", ev)
 			}
 		}}
+	o.Ready.KubernetesVersion = e.kubernetes
 	if e.cluster != nil {
 		c := e.cluster.Spec.Components
-		o.Ready = component.Ready{Dir: c.Dir, URL: c.URL, SHA256: c.SHA256, KubernetesVersion: e.cluster.Spec.KubernetesVersion}
+		o.Ready.Dir, o.Ready.URL, o.Ready.SHA256 = c.Dir, c.URL, c.SHA256
 	}
 	return o, nil
 }
@@ -68,7 +73,9 @@ func (e *env) manifests() [][]byte { return [][]byte{render.RBAC(), render.CoreD
 
 func (e *env) input() render.Input {
 	in := render.Input{Topology: e.topology, Keys: e.keys, Platforms: map[string]render.Platform{},
-		Programs: map[string]string{render.AgentBinary: e.agentSum}, Images: e.images}
+		Programs: map[string]string{}, Images: e.images}
+	maps.Copy(in.Programs, e.inPlace)
+	in.Programs[render.AgentBinary] = e.agentSum
 	for _, n := range e.topology.Nodes {
 		in.Platforms[n.Name] = platform()
 	}

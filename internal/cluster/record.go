@@ -7,7 +7,7 @@ import (
 
 // versions are what the cluster runs from now on, until it is upgraded.
 func (e *env) versions() store.Versions {
-	return store.Versions{Image: e.image.Digest, ImageRoot: e.image.Root, Pause: e.images.Pause, CoreDNS: e.images.CoreDNS}
+	return store.Versions{Kubernetes: e.kubernetes, Image: e.image.Digest, ImageRoot: e.image.Root, Pause: e.images.Pause, CoreDNS: e.images.CoreDNS, Programs: e.inPlace}
 }
 
 // recordOf is a node as the record begins with it.

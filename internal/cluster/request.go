@@ -242,8 +242,12 @@ func AbortRequest(name string) (Request, error) {
 	if record.Change == nil && record.Rotation == nil || record.Applied == nil {
 		return Request{}, withHint(errors.New("no change was cut off: there is nothing to go back from"), "haplane status --cluster "+name)
 	}
-	if h.issued(record.Change.Renew) {
+	if c := record.Change; c != nil && h.issued(c.Renew) {
 		return Request{}, withHint(errIssued, "haplane apply --cluster "+name+" goes on")
+	}
+	if c := record.Change; c != nil && c.Upgrade != nil {
+		u := c.Upgrade
+		return Request{}, withHint(fmt.Errorf("an upgrade from %s to %s was cut off, and machines may have either version", u.From, u.To), "haplane upgrade --back --cluster "+name+" goes back, node by node")
 	}
 	q := Request{Wanted: record.Applied, Abort: true, Serial: h.serial}
 	if record.Change != nil && record.Change.TextBefore != nil {

@@ -17,6 +17,7 @@ import (
 type Status struct {
 	Cluster                    string            `json:"cluster"`
 	Identity                   spec.Identity     `json:"identity"`
+	Kubernetes                 string            `json:"kubernetes"` // the version that it has, or is on its way to; "" where that is not known
 	Endpoint                   string            `json:"endpoint"`
 	EndpointReady              bool              `json:"endpointReady"`
 	Nodes                      []NodeStatus      `json:"nodes"`
@@ -49,6 +50,8 @@ type ChangeStatus struct {
 	Error   string    `json:"error,omitempty"` // why it stopped
 	// BringUp says that it is the first one, and the cluster was never whole.
 	BringUp bool `json:"bringUp,omitempty"`
+	// Upgrade says between which versions of Kubernetes; absent where it leads to none.
+	Upgrade string `json:"upgrade,omitempty"`
 }
 
 // NodeStatus is a machine of the cluster. Ready is what Kubernetes says of a node
@@ -113,6 +116,9 @@ func (h *Handle) Status(ctx context.Context) (*Status, error) {
 		return nil, err
 	}
 	s.Rotation = h.Rotation()
+	if err := e.tellVersion(s); err != nil {
+		return nil, err
+	}
 	c := &collector{env: e, status: s}
 	var group sync.WaitGroup
 	for _, look := range []func(context.Context) error{c.nodes, c.apiServers, c.etcd, c.leaders, c.endpoints, c.loadBalancers, c.lock} {

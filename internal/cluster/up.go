@@ -127,14 +127,15 @@ func newBringUp(q Request, o Options) (*live, error) {
 	return l, l.addAgent()
 }
 
-// BuildImage builds the components and the golden image, as far as they are not there.
-func BuildImage(ctx context.Context, o Options) (image.Image, error) {
+// BuildImage builds the components and the golden image, as far as they are not there, with a version of
+// Kubernetes; "" is the newest.
+func BuildImage(ctx context.Context, kubernetes string, o Options) (image.Image, error) {
 	release, err := component.Hold(ctx, o.Cache)
 	if err != nil {
 		return image.Image{}, err
 	}
 	defer release()
-	e := &env{Options: o}
+	e := &env{Options: o, kubernetes: kubernetes}
 	err = phase.Run(ctx, e, buildOnly, e.report)
 	return e.image, err
 }

@@ -69,11 +69,11 @@ func (o Options) jobs(ctx context.Context, rows []row) ([]job, error) {
 			return nil, err
 		}
 	}
-	jobs, err := newJobs(ctx, rows, o.Source)
+	jobs, err := newJobs(ctx, rows, o.Source, o.Ready.KubernetesVersion)
 	if err != nil {
 		return nil, err
 	}
-	return jobs, checkPinned(jobs, o.Ready.KubernetesVersion)
+	return jobs, checkPinned(jobs, o.Source, o.Ready.KubernetesVersion)
 }
 
 // merge returns all programs in the order of the rows. A ready-made program

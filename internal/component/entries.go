@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 )
 
@@ -63,13 +64,21 @@ func (e Entry) Remove() error {
 // Current are the names of the entries that the modules in source are built
 // into on this host, whether they are there or not.
 func Current(ctx context.Context, source string) ([]string, error) {
-	jobs, err := newJobs(ctx, table(), source)
+	versions, err := Kubernetes(source)
 	if err != nil {
 		return nil, err
 	}
 	var out []string
-	for _, j := range jobs {
-		out = append(out, j.entry())
+	for _, kubernetes := range versions {
+		jobs, err := newJobs(ctx, table(), source, kubernetes)
+		if err != nil {
+			return nil, err
+		}
+		for _, j := range jobs {
+			if !slices.Contains(out, j.entry()) {
+				out = append(out, j.entry())
+			}
+		}
 	}
 	return out, nil
 }

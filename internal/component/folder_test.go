@@ -71,6 +71,7 @@ func TestSkew(t *testing.T) {
 	if strings.Contains(text, "kubectl is") {
 		t.Errorf("kubectl is right, but: %s", text)
 	}
+	wants(t, broken(t, Ready{Dir: dir, KubernetesVersion: "v1.36"}), "kubectl is v1.37.2, want v1.36.9")
 	text = broken(t, Ready{Dir: dir, KubernetesVersion: "1.37.2"})
 	wants(t, text, "kubelet is v1.36.9, want v1.37.2 (kubernetesVersion)")
 }
@@ -78,11 +79,11 @@ func TestSkew(t *testing.T) {
 func TestBuiltKubernetesHasItsPinnedVersion(t *testing.T) {
 	jobs := []job{{row: row{name: "etcd"}, version: "v3.7.3"}, {row: kubeRow(), version: "v1.37.2"}}
 	for version, want := range map[string]string{
-		"": "", "v1.37.2": "", "1.37.2": "",
-		"v1.36.0": "kubernetesVersion is v1.36.0, but this haplane builds v1.37.2; components.dir or components.url can bring another",
+		"": "", "v1.37.2": "", "1.37.2": "", "v1.37": "",
+		"v1.36.0": "kubernetesVersion is v1.36.0, but this haplane builds v1.37.2 and v1.36.3; components.dir or components.url can bring another",
 	} {
 		got := ""
-		if err := checkPinned(jobs, version); err != nil {
+		if err := checkPinned(jobs, "../../components", version); err != nil {
 			got = err.Error()
 		}
 		if got != want {

@@ -27,11 +27,11 @@ type job struct {
 }
 
 // newJobs reads the modules; all that is wrong with them comes in one error.
-func newJobs(ctx context.Context, rows []row, source string) ([]job, error) {
+func newJobs(ctx context.Context, rows []row, source, kubernetes string) ([]job, error) {
 	var jobs []job
 	var errs []error
 	for _, r := range rows {
-		j, err := newJob(ctx, r, filepath.Join(source, r.name))
+		j, err := newJob(ctx, r, filepath.Join(source, r.folder(source, kubernetes)))
 		if err != nil {
 			errs = append(errs, fmt.Errorf("component %s: %w", r.name, err))
 		}

@@ -102,9 +102,11 @@ func TestTableFitsModules(t *testing.T) {
 	}
 	rows := map[string]bool{}
 	for _, r := range table() {
-		rows[r.name] = true
-		if _, err := pinnedVersion(filepath.Join(source, r.name), r.module); err != nil {
-			t.Errorf("component %s: %v", r.name, err)
+		for _, folder := range r.folders() {
+			rows[folder] = true
+			if _, err := pinnedVersion(filepath.Join(source, folder), r.module); err != nil {
+				t.Errorf("component %s: %v", folder, err)
+			}
 		}
 	}
 	modules, err := filepath.Glob(source + "/*/go.mod")

@@ -3,26 +3,39 @@ package component
 import (
 	"errors"
 	"fmt"
+
+	"golang.org/x/mod/semver"
 )
 
 const kubeName = "kube"
 
-// checkPinned fails when Kubernetes is to be built in a version that it is not
-// pinned to. Any will do when version is empty.
-func checkPinned(jobs []job, version string) error {
+// checkPinned fails when Kubernetes is to be built in a version to which no module is
+// pinned. Any will do when version is empty.
+func checkPinned(jobs []job, source, version string) error {
 	for _, j := range jobs {
-		if want := canonical(version); j.name == kubeName && version != "" && j.version != want {
-			return fmt.Errorf("kubernetesVersion is %s, but this haplane builds %s; components.dir or components.url can bring another",
-				want, j.version)
+		if j.name == kubeName && version != "" && !means(version, j.version) {
+			built, err := Kubernetes(source)
+			if err != nil {
+				return err
+			}
+			return unknownVersion(version, built)
 		}
 	}
 	return nil
 }
 
 // checkSkew fails unless all ready-made programs of Kubernetes have the given
-// version or, when it is empty, that of the first of them.
+// version or, when it is empty or a minor, that of the first of them.
 func checkSkew(programs []Program, version string) error {
 	want, because := canonical(version), "kubernetesVersion"
+	if minor := semver.MajorMinor(want); version != "" && minor == want {
+		for _, p := range programs {
+			if p.Component == kubeName && means(minor, p.Version) {
+				want = p.Version
+				break
+			}
+		}
+	}
 	var errs []error
 	for _, p := range programs {
 		if p.Component != kubeName {

@@ -52,8 +52,10 @@ func isSource(dir string) bool {
 		return false
 	}
 	for _, r := range table() {
-		if _, err := os.Stat(filepath.Join(dir, r.name, "go.mod")); err != nil {
-			return false
+		for _, folder := range r.folders() {
+			if _, err := os.Stat(filepath.Join(dir, folder, "go.mod")); err != nil {
+				return false
+			}
 		}
 	}
 	return true

@@ -9,14 +9,15 @@ import (
 // A row says how a component is built. Versions are not in it: they are in the
 // module's go.mod.
 type row struct {
-	name     string // also the module's folder in Options.Source
+	name     string // also the folder in Options.Source of the module, or of its newest minor version
 	module   string // the upstream module whose pinned version is the component's; "": the VERSION file
 	cgo      bool
 	tags     []string
 	ldflags  []string // beside -s -w; {version}, {major} and {minor} are filled in
 	needs    []tool
 	programs []program
-	ours     bool // a folder of upstream's programs need not have it: it is built then
+	ours     bool     // a folder of upstream's programs need not have it: it is built then
+	older    []string // folders of modules of older minor versions, each built where that is asked for
 }
 
 type program struct {
@@ -74,7 +75,7 @@ func table() []row {
 }
 
 func kubeRow() row {
-	r := row{name: kubeName, module: "k8s.io/kubernetes", programs: []program{{
+	r := row{name: kubeName, module: "k8s.io/kubernetes", older: []string{"kube-1.36"}, programs: []program{{
 		name: "kube", pkg: ".",
 		links: []string{"kube-apiserver", "kube-controller-manager", "kube-proxy", "kube-scheduler", "kubeadm", "kubectl", "kubelet"},
 		ask:   [][]string{{"kube-apiserver", "--version"}, {"kubectl", "version", "--client"}, {"kubeadm", "version", "--output=short"}},

@@ -2,6 +2,7 @@ package component
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -48,7 +49,7 @@ func (o Options) Check(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	return checkTools(ctx, plan.build)
+	return errors.Join(o.checkVersion(plan.build), checkTools(ctx, plan.build))
 }
 
 // checkTools looks for what the rows need, all of it before anything is built.

@@ -71,7 +71,7 @@ func (b *builder) kubelet() {
 		pair       = topology.KubeletPair
 	)
 	b.addPair(pair, pki.Kubelet(b.node.Name))
-	b.addKubeconfig("kubelet.conf", pki.KubeletClient(b.node.Name), "system:node:"+b.node.Name, b.Topology.APIEndpoint())
+	b.addKubeconfig("kubelet.conf", pki.KubeletClient(b.node.Name), "system:node:"+b.node.Name, b.nodeServer())
 	b.addClosed(conf, b.kubeletConfig(pair))
 	b.addService(service{
 		name: "kubelet", description: "kubelet, the node agent of Kubernetes", after: []string{"containerd.service"}, closed: true,
@@ -94,6 +94,14 @@ func (b *builder) kubelet() {
 // then, and asks for its next one.
 const adoptKubeconfig = `sha256sum /etc/kubernetes/kubelet.conf | cmp -s - /var/lib/kubelet/pki/kubelet-client.from || ` +
 	`{ rm -f /var/lib/kubelet/pki/kubelet-client-*.pem && sha256sum /etc/kubernetes/kubelet.conf >/var/lib/kubelet/pki/kubelet-client.from; }`
+
+// nodeServer is what a kubelet and a kube-proxy ask, neither of which may be newer than that.
+func (b *builder) nodeServer() string {
+	if b.Beside[b.node.Name] {
+		return localAPIServer
+	}
+	return b.Topology.APIEndpoint()
+}
 
 func (b *builder) kubeletConfig(pair string) string {
 	var w strings.Builder
@@ -141,7 +149,7 @@ evictionHard:
 
 func (b *builder) kubeProxy() {
 	const conf, kubeconfig = "/var/lib/kube-proxy/config.conf", "/etc/kubernetes/kube-proxy.conf"
-	b.addKubeconfig("kube-proxy.conf", pki.KubeProxy, "system:kube-proxy", b.Topology.APIEndpoint())
+	b.addKubeconfig("kube-proxy.conf", pki.KubeProxy, "system:kube-proxy", b.nodeServer())
 	text := fmt.Sprintf(`apiVersion: kubeproxy.config.k8s.io/v1alpha1
 kind: KubeProxyConfiguration
 clientConnection: {kubeconfig: %s}

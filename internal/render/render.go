@@ -39,6 +39,9 @@ type Input struct {
 	// Join is how members of etcd begin, by node name. Those that are not in it begin a new
 	// cluster of all members together.
 	Join map[string]Join
+	// Beside are the nodes whose kubelet and kube-proxy ask the API server of their own node: while an
+	// upgrade is under way, others may be older than they are.
+	Beside map[string]bool
 	// Programs are the digests of programs that can change under their path, by path.
 	Programs map[string]string
 }

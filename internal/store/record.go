@@ -24,9 +24,11 @@ type Record struct {
 	// Wanted is what a change under way leads to.
 	Wanted   *spec.Cluster `json:"wanted,omitempty"`
 	Versions Versions      `json:"versions"`
-	Nodes    []Node        `json:"nodes"`
 	// Leaps are what restores have leapt over in etcd's revisions.
 	Leaps []Leap `json:"leaps,omitempty"`
+	// Previous are those that it ran before the last upgrade, to go back to.
+	Previous *Versions `json:"previous,omitempty"`
+	Nodes    []Node    `json:"nodes"`
 	// Change is the one that is under way, or was cut off.
 	Change *Change `json:"change,omitempty"`
 	// Rotation is of an authority or a key, from its begin until the old one is gone.
@@ -35,10 +37,13 @@ type Record struct {
 
 // Versions are what the cluster runs until it is upgraded.
 type Versions struct {
-	Image     string `json:"image,omitempty"`     // its digest, which names it in the cache
-	ImageRoot string `json:"imageRoot,omitempty"` // its root folder
-	Pause     string `json:"pause,omitempty"`     // container image
-	CoreDNS   string `json:"coreDNS,omitempty"`   // container image
+	Kubernetes string `json:"kubernetes,omitempty"`
+	Image      string `json:"image,omitempty"`     // its digest, which names it in the cache
+	ImageRoot  string `json:"imageRoot,omitempty"` // its root folder
+	Pause      string `json:"pause,omitempty"`     // container image
+	CoreDNS    string `json:"coreDNS,omitempty"`   // container image
+	// Programs are the digests of those that an upgrade in place brought to machines, by path and by the names that lead there.
+	Programs map[string]string `json:"programs,omitempty"`
 }
 
 // NodeState is how far a node has come.
@@ -80,6 +85,18 @@ type Change struct {
 	Renew map[string]string `json:"renew,omitempty"`
 	// Task is what is done to etcd; nil where the change is about nodes and files alone.
 	Task *Task `json:"task,omitempty"`
+	// Upgrade says that it leads to other versions.
+	Upgrade *Upgrade `json:"upgrade,omitempty"`
+}
+
+// An Upgrade is a change to other versions, those of Record.Versions.
+type Upgrade struct {
+	From string `json:"from"`
+	To   string `json:"to"`
+	// Down is set on the way back to an older version.
+	Down    bool `json:"down,omitempty"`
+	AtOnce  int  `json:"atOnce,omitempty"`  // workers that take their turn together
+	InPlace bool `json:"inPlace,omitempty"` // machines stay, and have other programs
 }
 
 // The states of steps.

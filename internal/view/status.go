@@ -24,6 +24,9 @@ func JSON(w io.Writer, v any) error {
 func Status(w io.Writer, s *cluster.Status) error {
 	t := tabwriter.NewWriter(w, 0, 0, 3, ' ', 0)
 	fmt.Fprintf(t, "CLUSTER\t%s\nIDENTITY\t%s\nENDPOINT\t%s\t%s\n", s.Cluster, s.Identity, s.Endpoint, word(s.EndpointReady, "ready", "not ready"))
+	if s.Kubernetes != "" {
+		fmt.Fprintf(t, "KUBERNETES\t%s\n", s.Kubernetes)
+	}
 	fmt.Fprintf(t, "KUBERNETES SERVICE\t%s\n", cmp.Or(strings.Join(s.KubernetesServiceEndpoints, ", "), "no endpoints"))
 	for _, name := range slices.Sorted(maps.Keys(s.Leaders)) {
 		fmt.Fprintf(t, "LEADER\t%s\t%s\n", name, cmp.Or(s.Leaders[name], "nobody"))
@@ -73,6 +76,9 @@ func underway(c *cluster.ChangeStatus) string {
 	}
 	if c.BringUp {
 		return "bringing it up was cut off: " + text + "\n  haplane up finishes it"
+	}
+	if c.Upgrade != "" {
+		return "an upgrade from " + c.Upgrade + " was cut off: " + text + "\n  haplane upgrade --resume goes on with it, haplane upgrade --back goes back"
 	}
 	return "a change was cut off: " + text + "\n  haplane apply goes on with it, haplane apply --abort goes back"
 }

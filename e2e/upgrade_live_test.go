@@ -1,0 +1,119 @@
+//go:build e2e
+
+package e2e
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+)
+
+// The versions between which clusters are upgraded here.
+const (
+	olderKubernetes = "v1.36.3"
+	newerKubernetes = "v1.37.2"
+)
+
+// upgradeLimit is how long an upgrade of three control-plane nodes and a worker may take.
+const upgradeLimit = 150 * time.Second
+
+// TestLiveUpgrade upgrades a cluster of the older minor under all lanes, by machines that are made anew from the
+// new image, goes back, and upgrades it again in place. It needs programs of both minors: make e2e-upgrade builds them.
+func TestLiveUpgrade(t *testing.T) {
+	r := newRig(t)
+	c := newCluster(t, r, "e2e-upgrade", 27)
+	c.append(t, "  kubernetesVersion: v1.36 # the older one\n")
+	must(t, 0, c.Up(background(t)))
+	d := &day{cluster: c, controlPlane: controlPlane, workers: []string{"worker-1"}}
+	want(t, "versions of the kubelets", c.kubelets(t), strings.Repeat(olderKubernetes+" ", len(kubeNodes)))
+
+	for to, says := range map[string]string{
+		"v1.38.0": "from v1.36.3 to v1.38.0 skips a minor version: Kubernetes is upgraded by one at a time, so next is v1.37",
+		"v1.35.1": "v1.35.1 is older than v1.36.3, which the cluster has",
+		"v1.37.9": "kubernetesVersion is v1.37.9, but this haplane builds v1.37.2 and v1.36.3",
+		"newest":  "newest",
+	} {
+		refused := must(t, 2, c.Run(background(t), "upgrade", "--to", to, "--cluster", c.Name, "--yes"))
+		contains(t, "what is said of --to "+to, refused.Stderr, says)
+	}
+	contains(t, "what status says of a newer version", must(t, 0, c.Run(background(t), "status", "--cluster", c.Name)).Stdout,
+		"KUBERNETES", olderKubernetes, "haplane upgrade --to "+newerKubernetes)
+	contains(t, "what up does of itself", must(t, 0, c.Run(background(t), "up", "--cluster", c.Name)).Stdout, "nothing changed")
+
+	serials := c.serials(t)
+	began := time.Now()
+	o := c.change(t, "upgrade", "--to", newerKubernetes)
+	if took := time.Since(began); took > upgradeLimit {
+		t.Errorf("the upgrade took %s, wanted at most %s", took, upgradeLimit)
+	}
+	unnoticed(t, o)
+	want(t, "number of certificates that changed", len(o.Certificates), 0)
+	want(t, "serials of all certificates", c.serials(t), serials)
+	want(t, "versions of the kubelets", c.kubelets(t), strings.Repeat(newerKubernetes+" ", len(kubeNodes)))
+	for _, node := range controlPlane {
+		contains(t, "version of the API server of "+node, c.on(t, node, "curl --silent --cacert /etc/kubernetes/pki/ca.crt --cert /etc/kubernetes/pki/apiserver-kubelet-client.crt --key /etc/kubernetes/pki/apiserver-kubelet-client.key https://127.0.0.1:6443/version"), newerKubernetes)
+	}
+	text, err := os.ReadFile(filepath.Join(c.Store(), "cluster.yaml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	contains(t, "the cluster file", string(text), "kubernetesVersion: "+newerKubernetes+" # the older one")
+	if found, err := filepath.Glob(filepath.Join(c.Store(), "snapshots", "*-"+olderKubernetes+".db")); err != nil || len(found) != 1 {
+		t.Errorf("snapshots %v, %v", found, err)
+	}
+	d.wellAgain(t)
+
+	d.killedInUpgrade(t)
+	want(t, "versions of the kubelets after the way back", c.kubelets(t), strings.Repeat(olderKubernetes+" ", len(kubeNodes)))
+	want(t, "serials of all certificates after the way back", c.serials(t), serials)
+	d.wellAgain(t)
+
+	machines := c.machineIDs(t)
+	o = c.change(t, "upgrade", "--to", "v1.37", "--in-place")
+	unnoticed(t, o)
+	want(t, "number of certificates that changed in place", len(o.Certificates), 0)
+	want(t, "machines after an upgrade in place", c.machineIDs(t), machines)
+	want(t, "versions of the kubelets after an upgrade in place", c.kubelets(t), strings.Repeat(newerKubernetes+" ", len(kubeNodes)))
+	d.wellAgain(t)
+}
+
+// machineIDs tells which machine each node is, and when its init began: one that was made anew has others.
+func (c *cluster) machineIDs(t *testing.T) string {
+	t.Helper()
+	out := ""
+	for _, node := range kubeNodes {
+		out += node + " " + c.on(t, node, "stat --format=%Y /proc/1; cat /etc/machine-id")
+	}
+	return out
+}
+
+// killedInUpgrade goes back to the older version, is killed on the way, and goes on with that.
+func (d *day) killedInUpgrade(t *testing.T) {
+	t.Helper()
+	cmd, _ := d.start(t, "upgrade", "--back", "--cluster", d.Name, "--yes", "--no-probe")
+	d.waitStep(t, cmd, "remove-machine@cp-2")
+	_ = cmd.Process.Kill()
+	_ = cmd.Wait()
+	contains(t, "status of an upgrade that was cut off", d.Run(background(t), "status", "--cluster", d.Name).Stdout,
+		"an upgrade from "+newerKubernetes+" to "+olderKubernetes+" was cut off", "haplane upgrade --resume")
+	contains(t, "what apply --abort says", must(t, 1, d.Run(background(t), "apply", "--abort", "--cluster", d.Name, "--yes")).Stderr, "haplane upgrade --resume")
+	unnoticed(t, d.change(t, "upgrade", "--resume"))
+}
+
+// kubelets are the versions that nodes tell, each with a space behind it.
+func (c *cluster) kubelets(t *testing.T) string {
+	t.Helper()
+	return must(t, 0, c.Kubectl(background(t), "get", "nodes", "-o", "jsonpath={range .items[*]}{.status.nodeInfo.kubeletVersion}{' '}{end}")).Stdout
+}
+
+// serials are those of every certificate on every node, by its path.
+func (c *cluster) serials(t *testing.T) string {
+	t.Helper()
+	out := ""
+	for _, node := range allNodes {
+		out += node + "\n" + c.on(t, node, "for f in $(find /etc/kubernetes /var/lib/kubelet/pki /etc/haproxy -name '*.crt' 2>/dev/null | sort); do echo $f $(openssl x509 -in $f -noout -serial); done")
+	}
+	return out
+}

@@ -1,0 +1,108 @@
+package change
+
+import (
+	"slices"
+
+	"github.com/haplane/haplane/internal/render"
+	"github.com/haplane/haplane/internal/topology"
+	"github.com/haplane/haplane/spec"
+)
+
+// rewrites reports whether programs become others on machines that stay.
+func (p *planner) rewrites() bool { return p.Upgrade != nil && p.Upgrade.InPlace }
+
+// target is what a node has after its turn: between two versions, kubelets ask the API server beside them.
+func (p *planner) target(n topology.Node) render.Machine {
+	if m, ok := p.Upgrade.Interim[n.Name]; ok {
+		return m
+	}
+	return p.Desired[n.Name]
+}
+
+// renews are the healthy nodes of some roles whose programs run as others than they should after their turn,
+// etcd's leader last. One whose kubelet asks beside it still, or through the load balancer again, had its turn.
+func (p *planner) renews(roles ...spec.Role) []topology.Node {
+	var out, last []topology.Node
+	for _, n := range p.stay {
+		if !slices.Contains(roles, n.Role) || p.sick(n) || len(p.diffTo(n, p.target(n)).restart) == 0 || len(p.diff(n).restart) == 0 {
+			continue
+		}
+		if m, _ := p.Observed.Etcd.Member(n.Name, n.EtcdPeerURL()); m.Leader {
+			last = append(last, n)
+		} else {
+			out = append(out, n)
+		}
+	}
+	return append(out, last...)
+}
+
+// hasTurn reports whether a node's programs become others in a turn of its own.
+func (p *planner) hasTurn(n topology.Node) bool {
+	return slices.Contains(p.renewed, n.Name)
+}
+
+// renewBefore brings the programs to all machines before anything stops, and plans the turns of etcd and of the
+// control plane.
+func (p *planner) renewBefore() {
+	shared, workers := p.renews(spec.RoleEtcd, spec.RoleControlPlane), p.renews(spec.RoleWorker)
+	all := slices.Concat(shared, workers)
+	if len(all) == 0 {
+		return
+	}
+	brought := p.tail
+	for _, n := range all {
+		brought = append(brought, p.bring(n, p.tail)...)
+		p.renewed = append(p.renewed, n.Name)
+	}
+	p.tail = []string{p.add(Step{ID: Snapshot, Verb: Snapshot, Needs: compact(brought), Why: p.upgradeWhy("", "")})}
+	if len(shared) == 0 {
+		return
+	}
+	p.renewAll(shared, 1)
+	for i, s := range p.steps {
+		_, p.steps[i].Interim = p.Upgrade.Interim[s.Node]
+	}
+	p.throughBalancers(shared)
+}
+
+func (p *planner) bring(n topology.Node, needs []string) []string {
+	return []string{p.add(Step{ID: id(BringPrograms, n.Name), Verb: BringPrograms, Node: n.Name, Needs: needs, Why: p.upgradeWhy("", "")})}
+}
+
+func (p *planner) use(n topology.Node, needs []string) []string {
+	return []string{p.add(Step{ID: id(UsePrograms, n.Name), Verb: UsePrograms, Node: n.Name, Needs: needs, Why: p.upgradeWhy("", "")})}
+}
+
+func (p *planner) renewAll(nodes []topology.Node, atOnce int) {
+	for batch := range slices.Chunk(nodes, max(atOnce, 1)) {
+		first, before := len(p.steps), p.tail
+		var names []string
+		for _, n := range batch {
+			names = append(names, n.Name)
+			p.tail = before
+			p.renew(n)
+		}
+		p.endTurn(first, before, names)
+	}
+}
+
+// renew drains a node, has it use the other programs, and restarts what is of these.
+func (p *planner) renew(n topology.Node) {
+	d, needs, why := p.diffTo(n, p.target(n)), p.tail, p.upgradeWhy("", "")
+	kubelet := p.Wanted.RunsKubelet(n)
+	if kubelet {
+		needs = []string{p.add(Step{ID: id(DrainNode, n.Name), Verb: DrainNode, Node: n.Name, Why: why, Needs: needs})}
+	}
+	p.tail = p.use(n, needs)
+	if n.Role == spec.RoleWorker {
+		needs = []string{p.add(Step{ID: id(WriteFiles, n.Name), Verb: WriteFiles, Node: n.Name, Why: why, Needs: p.tail})}
+		p.tail = p.programs(n, d, needs, nil)
+	} else {
+		p.rollShared(n, d)
+	}
+	if kubelet {
+		ready := p.add(Step{ID: id(NodeReady, n.Name), Verb: NodeReady, Node: n.Name, Why: why, Needs: p.tail})
+		p.tail = []string{p.add(Step{ID: id(UncordonNode, n.Name), Verb: UncordonNode, Node: n.Name, Why: why, Needs: []string{ready}})}
+	}
+	p.add(Step{ID: id(Activate, n.Name), Verb: Activate, Node: n.Name, Why: why, Needs: p.tail})
+}

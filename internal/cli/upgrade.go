@@ -1,0 +1,146 @@
+package cli
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/term"
+
+	"github.com/haplane/haplane/internal/cluster"
+)
+
+// upgradeFlags are those of haplane upgrade beside the ones of every change.
+type upgradeFlags struct {
+	to           string
+	resume, back bool
+	confirmEach  bool
+	inPlace      bool
+	pause        time.Duration
+	atOnce       int
+}
+
+func (a *app) upgrade() *cobra.Command {
+	var f *changeFlags
+	u := &upgradeFlags{}
+	cmd := &cobra.Command{
+		Use:   "upgrade --to VERSION",
+		Short: "Upgrade Kubernetes, and all that comes with it, node by node while the cluster serves",
+		Long: `Builds the programs and the image of the version, finds all that stands in the way before
+anything is touched, saves a snapshot of etcd in the cluster's folder, and makes the
+machines anew from the new image: those of the control plane and of etcd one after
+another, etcd's leader last, then the workers, drained. After each turn the cluster must be
+whole, and requests of all kinds must have noticed nothing, or it stops there. A version
+in the cluster file changes with it. Load balancers stay as they are.
+
+With --in-place machines stay: the programs are brought to all of them before anything
+stops, and what is of another version is restarted, nodes drained, in the same order.
+
+A version is one that this haplane builds, in full or by its minor; Kubernetes is
+upgraded by one minor at a time.`,
+		Example: `  haplane upgrade --to v1.37.2
+  haplane upgrade --to v1.37 --workers-at-once 3 --pause-between 5m
+  haplane upgrade --resume           # go on with one that was cut off
+  haplane upgrade --back             # return to what the cluster had before`,
+		Args: usage(cobra.NoArgs),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := errors.Join(u.check(), f.check()); err != nil {
+				return err
+			}
+			return a.runUpgrade(cmd, u, f)
+		},
+	}
+	f = a.addChangeFlags(cmd)
+	cmd.Flags().StringVar(&u.to, "to", "", "version of Kubernetes, such as v1.37.2 or v1.37")
+	cmd.Flags().BoolVar(&u.resume, "resume", false, "go on with an upgrade that was cut off")
+	cmd.Flags().BoolVar(&u.back, "back", false, "return to the versions from before the last upgrade")
+	cmd.Flags().BoolVar(&u.inPlace, "in-place", false, "leave the machines, and bring the programs to them")
+	cmd.Flags().IntVar(&u.atOnce, "workers-at-once", 1, "how many workers are made anew together")
+	cmd.Flags().DurationVar(&u.pause, "pause-between", 0, "how long to wait after each turn")
+	cmd.Flags().BoolVar(&u.confirmEach, "confirm-each", false, "ask before each turn but the first")
+	return cmd
+}
+
+// check finds mistakes before anything is looked at.
+func (u *upgradeFlags) check() error {
+	given := 0
+	for _, is := range []bool{u.to != "", u.resume, u.back} {
+		if is {
+			given++
+		}
+	}
+	switch {
+	case given != 1:
+		return usageError{errors.New("one of --to, --resume and --back says where to")}
+	case u.inPlace && u.back:
+		return usageError{errors.New("--back makes machines anew: --in-place is for --to")}
+	case u.atOnce < 1:
+		return usageError{errors.New("--workers-at-once must be at least 1")}
+	case u.pause < 0:
+		return usageError{errors.New("--pause-between must not be negative")}
+	}
+	return nil
+}
+
+func (a *app) runUpgrade(cmd *cobra.Command, u *upgradeFlags, f *changeFlags) error {
+	h, err := a.find() // the plan tells of a change that was cut off
+	if err != nil {
+		return err
+	}
+	var q cluster.Request
+	switch {
+	case u.resume:
+		q, err = h.ResumeUpgrade()
+	case u.back:
+		q, err = h.UpgradeBack()
+	default:
+		q, err = h.UpgradeTo(u.to)
+	}
+	var wrong *cluster.VersionError
+	if errors.As(err, &wrong) {
+		return usageError{err}
+	}
+	if err != nil {
+		return err
+	}
+	if cmd.Flags().Changed("workers-at-once") || q.Upgrade.AtOnce == 0 {
+		q.Upgrade.AtOnce = u.atOnce
+	}
+	if u.inPlace && u.to != "" && q.Upgrade.Versions.Image == "" { // one that goes on has its way already
+		q.Upgrade.InPlace = true
+	}
+	q.Upgrade.Between = a.between(u)
+	return a.runChange(cmd, "upgrade", q, f)
+}
+
+// errHeld ends an upgrade between two turns.
+var errHeld = errors.New("held between two turns, as it was answered")
+
+// between waits and asks before the next turn, where that is wanted.
+func (a *app) between(u *upgradeFlags) func(context.Context, string) error {
+	return func(ctx context.Context, after string) error {
+		if u.pause > 0 {
+			select {
+			case <-ctx.Done():
+				return ctx.Err()
+			case <-time.After(u.pause):
+			}
+		}
+		if !u.confirmEach {
+			return nil
+		}
+		if !term.IsTerminal(int(a.In.Fd())) {
+			return usageError{errors.New("there is no terminal to ask on; --confirm-each needs one")}
+		}
+		fmt.Fprintf(a.Err, "\n%s is done and the cluster is whole; go on? [y/N] ", after)
+		answer, err := bufio.NewReader(a.In).ReadString('\n')
+		if answer = strings.ToLower(strings.TrimSpace(answer)); err != nil || answer != "y" && answer != "yes" {
+			return errHeld
+		}
+		return nil
+	}
+}

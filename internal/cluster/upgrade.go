@@ -1,0 +1,236 @@
+package cluster
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+
+	"golang.org/x/mod/semver"
+
+	"github.com/haplane/haplane/internal/change"
+	"github.com/haplane/haplane/internal/image"
+	"github.com/haplane/haplane/internal/phase"
+	"github.com/haplane/haplane/internal/render"
+	"github.com/haplane/haplane/internal/store"
+	"github.com/haplane/haplane/spec"
+)
+
+// An Upgrade is the part of a request that leads to other versions.
+type Upgrade struct {
+	From, To string         // versions of Kubernetes
+	Versions store.Versions // what the cluster runs then; without an image until that is built
+	Down     bool           // back to older ones
+	AtOnce   int            // workers that are made anew together
+	InPlace  bool           // machines stay, and get other programs
+	// Between is called between two turns, once the cluster is whole; an error ends the upgrade there.
+	Between func(ctx context.Context, after string) error
+	// goesOn says that an earlier run has begun with it.
+	goesOn bool
+}
+
+// goOnUpgrading has a change that was cut off in an upgrade go on with that.
+func (q *Request) goOnUpgrading(r *store.Record) {
+	if r.Change == nil || r.Change.Upgrade == nil || q.Upgrade != nil || q.Abort {
+		return
+	}
+	u := r.Change.Upgrade
+	q.Upgrade = &Upgrade{From: u.From, To: u.To, Down: u.Down, AtOnce: u.AtOnce, InPlace: u.InPlace, Versions: r.Versions, goesOn: true}
+}
+
+// upgraded is a cluster with the version that is asked for by an upgrade, which alone may change it.
+func (q *Request) upgraded(c *spec.Cluster) *spec.Cluster {
+	if q.Upgrade == nil {
+		return c
+	}
+	out := *c
+	out.Spec.KubernetesVersion = q.Wanted.Spec.KubernetesVersion
+	return &out
+}
+
+// prepareUpgrade builds the programs and the image, before anything of the cluster is touched.
+func (q *Request) prepareUpgrade(ctx context.Context, o Options) error {
+	if q.Upgrade == nil || q.Upgrade.Versions.Image != "" {
+		return nil
+	}
+	e := newEnv(q.Wanted, o)
+	e.kubernetes = q.Upgrade.To
+	if err := phase.Run(ctx, e, buildOnly, e.report); err != nil {
+		return err
+	}
+	q.Upgrade.Versions = e.versions()
+	if q.Upgrade.InPlace {
+		return q.Upgrade.keepMachines(o)
+	}
+	return nil
+}
+
+// takeTurns names the nodes whose machines are not made of the image that is wanted.
+func (l *live) takeTurns() {
+	if l.Upgrade == nil || l.Upgrade.InPlace {
+		return
+	}
+	for _, n := range l.record.Nodes {
+		if n.Role != spec.RoleLoadBalancer && n.Image != l.image.Root {
+			l.Replace = append(l.Replace, n.Name)
+		}
+	}
+}
+
+// upgrade is what the planner is told of it.
+func (l *live) upgrade() *change.Upgrade {
+	if l.Upgrade == nil {
+		return nil
+	}
+	return &change.Upgrade{From: l.Upgrade.From, To: l.Upgrade.To, AtOnce: l.Upgrade.AtOnce, Down: l.Upgrade.Down, InPlace: l.Upgrade.InPlace, Interim: l.interim()}
+}
+
+// interim is what control-plane nodes have while API servers of two versions serve.
+func (l *live) interim() map[string]render.Machine {
+	if l.Upgrade == nil || !l.topology.KubeletOnCP {
+		return nil
+	}
+	beside := map[string]bool{}
+	for _, n := range l.topology.ControlPlane() {
+		beside[n.Name] = true
+	}
+	all := l.beside(l.topology, beside)
+	for name := range all {
+		if !beside[name] {
+			delete(all, name)
+		}
+	}
+	return all
+}
+
+// keepPrevious writes down to what an upgrade that begins can go back.
+func (l *live) keepPrevious(r *store.Record) {
+	switch {
+	case l.Upgrade == nil || l.Upgrade.goesOn:
+	case l.Upgrade.Down:
+		r.Previous = nil
+	case r.Versions.Image != l.image.Digest:
+		before := r.Versions
+		before.Kubernetes = l.Upgrade.From
+		r.Previous = &before
+	}
+}
+
+// record is what the record has of it.
+func (u *Upgrade) record() *store.Upgrade {
+	if u == nil {
+		return nil
+	}
+	return &store.Upgrade{From: u.From, To: u.To, Down: u.Down, AtOnce: u.AtOnce, InPlace: u.InPlace}
+}
+
+func (u *Upgrade) wayOn(name string) string {
+	on := fmt.Sprintf("haplane upgrade --resume --cluster %s goes on from there", name)
+	if u.Down {
+		return on
+	}
+	return on + fmt.Sprintf(", haplane upgrade --back --cluster %s returns to %s", name, u.From)
+}
+
+// kubernetesOf is the version that a cluster runs. Before haplane wrote that down, the image tells.
+func kubernetesOf(cache string, v store.Versions) string {
+	if v.Kubernetes != "" || v.Image == "" {
+		return v.Kubernetes
+	}
+	img, err := image.Open(cache, v.Image)
+	if err != nil {
+		return ""
+	}
+	for _, p := range img.Manifest.Programs {
+		if p.Name == "kubelet" || slices.Contains(p.Links, "kubelet") {
+			return p.Version
+		}
+	}
+	return ""
+}
+
+// between stops an upgrade where requests have failed in the turn that ended, and else asks
+// whether the next one may begin.
+func (l *live) between(ctx context.Context, s change.Step) error {
+	if err := l.measured.newFailures(); err != nil {
+		return err
+	}
+	last := slices.IndexFunc(l.change.Steps, func(o change.Step) bool { return o.ID == s.ID })
+	more := slices.ContainsFunc(l.change.Steps[last+1:], func(o change.Step) bool { return o.Verb == change.CheckCluster })
+	if l.Upgrade == nil || l.Upgrade.Between == nil || !more {
+		return nil
+	}
+	return l.Upgrade.Between(ctx, s.Node)
+}
+
+// newFailures is an error where more of the requests since it was asked last have failed than a busy
+// machine explains.
+func (m *measurement) newFailures() error {
+	if m == nil || m.session == nil {
+		return nil
+	}
+	requests, failed := m.session.Seen()
+	newly, of := failed-m.failed, requests-m.requests
+	m.requests, m.failed = requests, failed
+	if newly <= 1+of/200 {
+		return nil
+	}
+	return fmt.Errorf("clients notice: %d of %d requests failed in this turn", newly, of)
+}
+
+// lastWorker is the worker whose turn comes last, or one that had it already where none comes.
+func (l *live) lastWorker() string {
+	for _, s := range slices.Backward(l.change.Steps) {
+		if n, ok := l.topology.Node(s.Node); ok && s.Verb == change.DrainNode && n.Role == spec.RoleWorker && l.seen.Nodes[n.Name].Ready {
+			return n.Name
+		}
+	}
+	for _, n := range l.nodes {
+		if n.Role == spec.RoleWorker && n.State == change.Active && l.seen.Nodes[n.Name].Ready {
+			return n.Name
+		}
+	}
+	return ""
+}
+
+// checkVersions says why a cluster cannot go from one version to another, by Kubernetes' rules.
+func checkVersions(from, to string, down bool) error {
+	if !semver.IsValid(from) {
+		return errors.New("it is not known which version of Kubernetes the cluster has")
+	}
+	next := fmt.Sprintf("v1.%d", minor(from)+1)
+	switch {
+	case semver.Major(from) != semver.Major(to):
+		return fmt.Errorf("%s is another major version than %s", to, from)
+	case down && minor(to) < minor(from)-1:
+		return fmt.Errorf("%s is more than one minor version before %s", to, from)
+	case !down && minor(to) > minor(from)+1:
+		return fmt.Errorf("from %s to %s skips a minor version: Kubernetes is upgraded by one at a time, so next is %s", from, to, next)
+	case !down && semver.Compare(full(to), from) < 0 && to != semver.MajorMinor(from):
+		return fmt.Errorf("%s is older than %s, which the cluster has; haplane upgrade --back returns to what it had before its last upgrade", to, from)
+	}
+	return nil
+}
+
+// full is a version with a patch, so that a minor alone compares as its first.
+func full(version string) string { return cmp.Or(semver.Canonical(version), version) }
+
+func minor(version string) int {
+	var n int
+	_, _ = fmt.Sscanf(semver.MajorMinor(version), "v1.%d", &n)
+	return n
+}
+
+// snapshotFirst saves what there is before the first turn, verified, in the cluster's folder.
+func (l *live) snapshotFirst(ctx context.Context) (string, error) {
+	survey, err := l.askMembers(ctx)
+	if err != nil {
+		return "", err
+	}
+	s, err := l.saveSnapshot(ctx, survey, l.snapshotPath(false), nil)
+	if err != nil {
+		return "", fmt.Errorf("take a snapshot of etcd: %w", err)
+	}
+	return fmt.Sprintf("%s: revision %d, %.1f MiB, verified", s.File, s.Revision, float64(s.Bytes)/(1<<20)), nil
+}

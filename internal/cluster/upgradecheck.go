@@ -1,0 +1,183 @@
+package cluster
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+
+	"golang.org/x/mod/semver"
+	"golang.org/x/sys/unix"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/haplane/haplane/internal/etcdapi"
+	"github.com/haplane/haplane/internal/topology"
+)
+
+// checkUpgrade finds all that stands in the way of an upgrade, before anything of the cluster is touched. One
+// that was cut off goes on without: it may be what the cluster lacks.
+func (l *live) checkUpgrade(ctx context.Context) error {
+	if l.Upgrade == nil || l.Upgrade.goesOn || l.record.Change != nil {
+		return nil
+	}
+	var problems []string
+	var mu sync.Mutex
+	var group sync.WaitGroup
+	for _, check := range []func(context.Context) []string{l.checkParts, l.checkCertificates, l.checkEtcd, l.checkKubelets, l.checkAPIs} {
+		group.Go(func() {
+			found := check(ctx)
+			mu.Lock()
+			defer mu.Unlock()
+			problems = append(problems, found...)
+		})
+	}
+	group.Wait()
+	if len(problems) == 0 {
+		return ctx.Err()
+	}
+	slices.Sort(problems)
+	return withHint(fmt.Errorf("cluster %s cannot go from %s to %s as it is:\n  %s", l.topology.Name, l.Upgrade.From, l.Upgrade.To, strings.Join(problems, "\n  ")),
+		"nothing was touched; haplane status --cluster "+l.topology.Name+" shows how it is, haplane up mends what it can")
+}
+
+// checkParts wants everything to do its part.
+func (l *live) checkParts(context.Context) []string {
+	var out []string
+	for _, n := range l.topology.Nodes {
+		m := l.seen.Machines[n.Name]
+		switch {
+		case !m.Running || !m.Reachable:
+			out = append(out, fmt.Sprintf("the machine of %s does not answer", n.Name))
+			continue
+		case l.topology.RunsKubelet(n) && !l.seen.Nodes[n.Name].Ready:
+			out = append(out, fmt.Sprintf("node %s is not Ready: %s", n.Name, l.seen.Nodes[n.Name].Reason))
+		}
+		if a, ok := l.seen.APIServers[n.Name]; ok && !a.Ready {
+			out = append(out, fmt.Sprintf("the API server of %s is not ready: %s", n.Name, a.Error))
+		}
+	}
+	return out
+}
+
+// checkCertificates wants none to be missing or to end soon: an upgrade changes none.
+func (l *live) checkCertificates(context.Context) []string {
+	var out []string
+	for _, r := range l.issues {
+		out = append(out, fmt.Sprintf("certificate %s: %s; haplane up --cluster %s makes it first", r.Name, r.Reason, l.topology.Name))
+	}
+	return out
+}
+
+// checkEtcd wants all members healthy, without an alarm, and with room in their quota and here for a snapshot.
+func (l *live) checkEtcd(ctx context.Context) []string {
+	client, err := l.access().Etcd(l.members())
+	if err != nil {
+		return []string{err.Error()}
+	}
+	defer client.Close()
+	endpoints := map[string]string{}
+	for _, n := range l.members() {
+		endpoints[n.Name] = n.EtcdClientURL()
+	}
+	var out []string
+	for _, s := range client.Survey(ctx, endpoints).Members {
+		out = append(out, memberProblems(s)...)
+		if free := freeBytes(l.Store.Dir); s.Leader && free < 2*s.DBSize {
+			out = append(out, fmt.Sprintf("%s has room for %d MiB, and a snapshot of etcd takes up to %d", l.Store.Dir, free>>20, 2*s.DBSize>>20))
+		}
+	}
+	return out
+}
+
+// fullEtcd is the part of its quota from which on a member has too little room for an upgrade, in percent.
+const fullEtcd = 80
+
+func memberProblems(s etcdapi.Status) []string {
+	var out []string
+	switch {
+	case s.Member.Learner:
+		out = append(out, fmt.Sprintf("etcd member %s is a learner", s.Member.Name))
+	case !s.Healthy:
+		out = append(out, fmt.Sprintf("etcd member %s is not healthy: %s", s.Member.Name, s.Error))
+	}
+	for _, a := range s.Alarms {
+		out = append(out, fmt.Sprintf("etcd member %s has raised the alarm %s", s.Member.Name, a.Kind))
+	}
+	if s.DBQuota > 0 && s.DBSize*100 > s.DBQuota*fullEtcd {
+		out = append(out, fmt.Sprintf("etcd member %s has used %d of %d MiB", s.Member.Name, s.DBSize>>20, s.DBQuota>>20))
+	}
+	return out
+}
+
+func freeBytes(dir string) int64 {
+	var s unix.Statfs_t
+	if unix.Statfs(dir, &s) != nil {
+		return 0
+	}
+	return int64(s.Bavail) * s.Bsize
+}
+
+// oldestKubelet is how many minor versions a kubelet may be behind its API server.
+const oldestKubelet = 3
+
+// checkKubelets holds every kubelet against the skew that Kubernetes allows, those too that are none of ours.
+func (l *live) checkKubelets(ctx context.Context) []string {
+	if l.Upgrade.Down {
+		return nil // those that are newer go first
+	}
+	client, err := l.api()
+	if err != nil {
+		return []string{err.Error()}
+	}
+	list, err := client.Typed().CoreV1().Nodes().List(ctx, metav1.ListOptions{})
+	if err != nil {
+		return []string{fmt.Sprintf("the versions of the kubelets are not known: %v", err)}
+	}
+	var out []string
+	for _, n := range list.Items {
+		if problem := skew(n.Status.NodeInfo.KubeletVersion, l.Upgrade.To); problem != "" {
+			out = append(out, fmt.Sprintf("the kubelet of %s %s", n.Name, problem))
+		}
+	}
+	return out
+}
+
+func skew(kubelet, to string) string {
+	switch {
+	case !semver.IsValid(kubelet):
+		return fmt.Sprintf("tells no version: %q", kubelet)
+	case semver.Compare(semver.MajorMinor(kubelet), semver.MajorMinor(to)) > 0:
+		return fmt.Sprintf("is %s, newer than API servers of %s", kubelet, to)
+	case minor(kubelet) < minor(to)-oldestKubelet:
+		return fmt.Sprintf("is %s, more than %d minor versions behind API servers of %s", kubelet, oldestKubelet, to)
+	}
+	return ""
+}
+
+// checkAPIs wants no client to have asked for an API that the new version does not have.
+func (l *live) checkAPIs(ctx context.Context) []string {
+	found, err := gather(ctx, l.topology.ControlPlane(), func(ctx context.Context, n topology.Node) ([]string, error) {
+		client, err := l.access().APIOf(n)
+		if err != nil {
+			return nil, err
+		}
+		apis, err := client.DeprecatedAPIs(ctx)
+		var out []string
+		for _, a := range apis {
+			if minor("v"+a.Removed) <= minor(l.Upgrade.To) {
+				out = append(out, fmt.Sprintf("clients have asked %s for %s, which v%s does not have any more", n.Name, a.Resource, a.Removed))
+			}
+		}
+		return out, err
+	})
+	var out []string
+	for _, list := range found {
+		out = append(out, list...)
+	}
+	if err != nil {
+		out = append(out, fmt.Sprintf("which APIs clients ask for is not known: %v", errors.Unwrap(err)))
+	}
+	return out
+}
