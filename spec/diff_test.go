@@ -14,7 +14,8 @@ import (
 // its own. A field that has no rule, or whose rule reads another one, fails here.
 func TestEveryFieldHasARule(t *testing.T) {
 	live := map[string]bool{"spec.loadBalancer.additionalPorts": true, "spec.loadBalancer.dnsNames": true,
-		"spec.extraArgs[x][x]": true, "spec.nodes[x]": true}
+		"spec.extraArgs[x][x]": true, "spec.nodes[x]": true, "spec.identity": true, "spec.endpointReconciler": true,
+		"spec.controlPlane.kubelet": true, "spec.loadBalancer.port": true, "spec.loadBalancer.address": true}
 	fields := 0
 	var walk func(path string, v reflect.Value, top *Cluster)
 	check := func(path string, top *Cluster) {
@@ -115,7 +116,8 @@ func TestDiff(t *testing.T) {
 			`spec.nodes[cp-3].address: "10.10.10.13" to "10.10.10.11"`,
 			`+spec.nodes[cp-4]: added "control-plane 10.10.10.12"`, `+spec.nodes[worker-2]: added "worker 10.10.10.22"`}},
 		"role":           {"", "  nodes: [{role: control-plane}, {role: worker, name: cp-2, address: 10.10.10.12}, {role: control-plane, name: cp-3, address: 10.10.10.13}, {role: worker, name: worker-1, address: 10.10.10.21}]\n", []string{`spec.nodes[cp-2].role: "control-plane" to "worker"`}},
-		"load balancer":  {"", "  loadBalancer: {address: 10.10.10.4, port: 443}\n", []string{`spec.loadBalancer.address: "10.10.10.3" to "10.10.10.4"`, `spec.loadBalancer.port: "6443" to "443"`}},
+		"load balancer":  {"", "  loadBalancer: {address: 10.10.10.4, port: 443}\n", []string{`+spec.loadBalancer.address: "10.10.10.3" to "10.10.10.4"`, `+spec.loadBalancer.port: "6443" to "443"`, `spec.nodes[lb-1].address: "10.10.10.3" to "10.10.10.4"`}},
+		"another one":    {"", "  loadBalancer: {address: 10.10.10.4}\n  nodes: [{role: control-plane}, {role: control-plane}, {role: control-plane}, {role: worker}, {role: load-balancer, name: lb-2}]\n", []string{`+spec.loadBalancer.address: "10.10.10.3" to "10.10.10.4"`, `+spec.nodes[lb-1]: removed "load-balancer 10.10.10.3"`, `+spec.nodes[lb-2]: added "load-balancer 10.10.10.4"`}},
 		"its name":       {"", "  nodes: [{role: control-plane}, {role: control-plane}, {role: control-plane}, {role: worker}, {role: load-balancer, name: front}]\n", []string{`spec.nodes[lb-1]: removed "load-balancer 10.10.10.3"`, `spec.nodes[front]: added "load-balancer 10.10.10.3"`}},
 		"the first etcd": {"  nodes: [{role: control-plane}]\n", "  nodes: [{role: control-plane}, {role: etcd}, {role: etcd}]\n", []string{`spec.nodes[etcd-1]: added "etcd 10.10.10.31"`, `spec.nodes[etcd-2]: added "etcd 10.10.10.32"`}},
 		"another etcd":   {"  nodes: [{role: control-plane}, {role: etcd}]\n", "  nodes: [{role: control-plane}, {role: etcd}, {role: etcd}]\n", []string{`+spec.nodes[etcd-2]: added "etcd 10.10.10.32"`}},
@@ -150,10 +152,9 @@ func TestDiff(t *testing.T) {
 }
 
 func TestNotLiveErrorHasALineForEach(t *testing.T) {
-	err := CheckLive(parse(t, ""), parse(t, "  identity: perNode\n  network: {nat: false}\n  loadBalancer: {port: 443, additionalPorts: [8443]}\n"))
-	want := `spec.identity: "shared" to "perNode": not on a cluster that exists: serving certificate, advertised addresses and the owner of the endpoints would change on all nodes at once; make the cluster anew with ` + "`haplane down` and `haplane up`" + `
-spec.endpointReconciler: "none" to "lease": not on a cluster that exists: the endpoints of default/kubernetes would change owner on all nodes at once; make the cluster anew with ` + "`haplane down` and `haplane up`" + `
-spec.loadBalancer.port: "6443" to "443": not on a cluster that exists: every kubeconfig and the endpoints of default/kubernetes name it; add the port to spec.loadBalancer.additionalPorts
+	err := CheckLive(parse(t, ""), parse(t, "  identity: perNode\n  network: {nat: false, dnsDomain: corp.example}\n  loadBalancer: {port: 443, additionalPorts: [8443]}\n"))
+	want := `spec.network.dnsDomain: "cluster.local" to "corp.example": not on a cluster that exists: the serving certificate, the issuer of tokens and the DNS configuration of every pod name it; ` +
+		`bring up a cluster that has it beside this one, under another name, move what runs here there, and take this one down
 spec.network.nat: "true" to "false": not on a cluster that exists: it is set up with the network, before the machines; make the cluster anew with ` + "`haplane down` and `haplane up`"
 	if diff := cmp.Diff(want, fmt.Sprint(err)); diff != "" {
 		t.Error(diff)

@@ -19,8 +19,7 @@ func diffNodes(old, new *Spec) []FieldChange {
 		if now.Role != n.Role {
 			out = append(out, placeChange(n, ".role", string(n.Role), string(now.Role)))
 		}
-		// The load balancer's is the field spec.loadBalancer.address.
-		if !sameAddress(now.Address, n.Address) && n.Role != RoleLoadBalancer {
+		if !sameAddress(now.Address, n.Address) {
 			out = append(out, placeChange(n, ".address", n.Address, now.Address))
 		}
 	}
@@ -71,6 +70,8 @@ type reason struct {
 func whyNotRemove(n Node, new *Spec) reason {
 	left := len(new.nodesOf(n.Role))
 	switch {
+	case n.Role == RoleLoadBalancer && left > 0 && !sameAddress(n.Address, new.nodesOf(RoleLoadBalancer)[0].Address):
+		return reason{} // clients go to the other one first
 	case n.Role == RoleLoadBalancer:
 		return reason{why: "clients reach the API servers through it", instead: "keep it under its name; `haplane node replace` makes it anew"}
 	case n.Role == RoleControlPlane && left == 0:
@@ -84,7 +85,11 @@ func whyNotRemove(n Node, new *Spec) reason {
 }
 
 func whyNotAdd(n Node, old *Spec) reason {
-	switch {
+	switch lbs := old.nodesOf(RoleLoadBalancer); {
+	case n.Role == RoleLoadBalancer && len(lbs) > 0 && !sameAddress(n.Address, lbs[0].Address):
+		return reason{}
+	case n.Role == RoleLoadBalancer && len(lbs) == 0:
+		return reason{why: "clients go through a load balancer that is none of the cluster's", instead: anew}
 	case n.Role == RoleLoadBalancer:
 		return reason{why: "a cluster has one load balancer, which it keeps", instead: "use its name: " + old.nodesOf(RoleLoadBalancer)[0].Name}
 	case n.Role == RoleEtcd && len(old.nodesOf(RoleEtcd)) == 0:
@@ -98,7 +103,12 @@ func nodeChange(n Node, old, new string, r reason) FieldChange {
 }
 
 func placeChange(n Node, field, old, new string) FieldChange {
-	c := nodeChange(n, old, new, reason{why: "certificates and etcd know the node as it was", instead: otherName(n)})
+	r := reason{why: "certificates and etcd know the node as it was", instead: otherName(n)}
+	if n.Role == RoleLoadBalancer {
+		r = reason{why: "clients that have not moved yet find it at its old address",
+			instead: "give the node another name with its new address: it joins beside " + n.Name + ", which leaves when all have moved"}
+	}
+	c := nodeChange(n, old, new, r)
 	c.Field += field
 	return c
 }

@@ -16,37 +16,37 @@ type rule struct {
 	why, instead string
 }
 
-const anew = "make the cluster anew with `haplane down` and `haplane up`"
+const (
+	anew = "make the cluster anew with `haplane down` and `haplane up`"
+	// beside is the way where all that runs would have to change at once.
+	beside = "bring up a cluster that has it beside this one, under another name, move what runs here there, and take this one down"
+)
 
 // rules has a row for each field but spec.nodes, in the order of the file.
 var rules = []rule{
 	{"metadata.name", one(func(c *Cluster) string { return c.Metadata.Name }), nil,
 		"machines, certificates and the kubeconfig context are named after it", "bring up a cluster of that name beside this one"},
-	{"spec.identity", one(func(c *Cluster) string { return string(c.Spec.Identity) }), nil,
-		"serving certificate, advertised addresses and the owner of the endpoints would change on all nodes at once", anew},
-	{"spec.endpointReconciler", one(func(c *Cluster) string { return string(c.Spec.EndpointReconciler) }), nil,
-		"the endpoints of default/kubernetes would change owner on all nodes at once", anew},
+	{"spec.identity", one(func(c *Cluster) string { return string(c.Spec.Identity) }), always, "", ""},
+	{"spec.endpointReconciler", one(func(c *Cluster) string { return string(c.Spec.EndpointReconciler) }), always, "", ""},
 	{"spec.kubernetesVersion", one(func(c *Cluster) string { return c.Spec.KubernetesVersion }), emptied,
 		"another version is an upgrade, and a cluster keeps its version", "leave it as it was, or empty: `haplane upgrade --to VERSION` changes it, in the file too"},
 	{"spec.components.dir", one(func(c *Cluster) string { return c.Spec.Components.Dir }), nil, otherPrograms, keepPrograms},
 	{"spec.components.url", one(func(c *Cluster) string { return c.Spec.Components.URL }), nil, otherPrograms, keepPrograms},
 	{"spec.components.sha256", func(c *Cluster) map[string]string { return keyed("", c.Spec.Components.SHA256) }, nil, otherPrograms, keepPrograms},
-	{"spec.controlPlane.kubelet", one(func(c *Cluster) string { return flag(c.Spec.ControlPlane.Kubelet) }), nil,
-		"control-plane nodes would become Kubernetes nodes, or cease to be, with the pods on them", anew},
-	{"spec.loadBalancer.address", one(func(c *Cluster) string { return c.Spec.LoadBalancer.Address }), nil,
-		"the serving certificate and every kubeconfig name it", anew},
-	{"spec.loadBalancer.port", one(func(c *Cluster) string { return strconv.Itoa(c.Spec.LoadBalancer.Port) }), nil,
-		"every kubeconfig and the endpoints of default/kubernetes name it", "add the port to spec.loadBalancer.additionalPorts"},
+	{"spec.controlPlane.kubelet", one(func(c *Cluster) string { return flag(c.Spec.ControlPlane.Kubelet) }), always, "", ""},
+	// Of a load balancer of the cluster's own, diffNodes says whether its machine can.
+	{"spec.loadBalancer.address", one(func(c *Cluster) string { return c.Spec.LoadBalancer.Address }), always, "", ""},
+	{"spec.loadBalancer.port", one(func(c *Cluster) string { return strconv.Itoa(c.Spec.LoadBalancer.Port) }), always, "", ""},
 	{"spec.loadBalancer.additionalPorts", one(func(c *Cluster) string { return list(c.Spec.LoadBalancer.AdditionalPorts) }), always, "", ""},
 	{"spec.loadBalancer.dnsNames", one(func(c *Cluster) string { return list(c.Spec.LoadBalancer.DNSNames) }), always, "", ""},
 	{"spec.network.machineCIDR", one(func(c *Cluster) string { return c.Spec.Network.MachineCIDR }), nil,
-		"every machine has its address from it", anew},
+		"every machine has its address from it", beside},
 	{"spec.network.podCIDR", one(func(c *Cluster) string { return c.Spec.Network.PodCIDR }), nil,
-		"every node and every pod has addresses from it", anew},
+		"every node and every pod has addresses from it", beside},
 	{"spec.network.serviceCIDR", one(func(c *Cluster) string { return c.Spec.Network.ServiceCIDR }), nil,
-		"Services have their addresses from it, and the serving certificate has one of them", anew},
+		"Services have their addresses from it, which Kubernetes never changes, and the serving certificate has one of them", beside},
 	{"spec.network.dnsDomain", one(func(c *Cluster) string { return c.Spec.Network.DNSDomain }), nil,
-		"the serving certificate, the issuer of tokens and the DNS configuration of every pod name it", anew},
+		"the serving certificate, the issuer of tokens and the DNS configuration of every pod name it", beside},
 	{"spec.network.nat", one(func(c *Cluster) string { return flag(c.Spec.Network.NAT) }), nil,
 		"it is set up with the network, before the machines", anew},
 	{"spec.extraArgs", func(c *Cluster) map[string]string {

@@ -27,10 +27,17 @@ type Cluster struct {
 	Keys     pki.Bundle
 	// Machine returns the machine of a node; it connects with the first command.
 	Machine func(node string) machine.Machine
+	// Entrance is the URL of the load balancer while that moves; nil is where the topology has it.
+	Entrance func() string
 }
 
 // API returns a client of the API servers behind the load balancer, with all rights.
-func (c *Cluster) API() (*kubeapi.Client, error) { return c.client(c.Topology.APIEndpoint(), "") }
+func (c *Cluster) API() (*kubeapi.Client, error) {
+	if c.Entrance != nil {
+		return c.client(c.Entrance(), topology.KubernetesName)
+	}
+	return c.client(c.Topology.APIEndpoint(), "")
+}
 
 // APIOf returns a client of one node's API server.
 func (c *Cluster) APIOf(n topology.Node) (*kubeapi.Client, error) {

@@ -77,7 +77,11 @@ func (r *Runner) setServer(ctx context.Context, s change.Step, state haproxyapi.
 // setBackends writes the configuration of a load balancer for the API servers of the
 // step, has it loaded, and waits until it sends requests to those that are ready.
 func setBackends(ctx context.Context, r *Runner, s change.Step) error {
-	m, want := r.Cluster.Machine(s.Node), r.Render(s.Backends)[s.Node]
+	render := r.Render
+	if s.Last {
+		render = r.RenderLast
+	}
+	m, want := r.Cluster.Machine(s.Node), render(s.Backends)[s.Node]
 	var seen observed.Machine
 	if err := look.Machine(ctx, m, WantOf(want), &seen); err != nil {
 		return err

@@ -111,7 +111,7 @@ func WantOf(m render.Machine) look.Want {
 }
 
 func filesCurrent(ctx context.Context, r *Runner, s change.Step) (bool, error) {
-	if r.isBlank(s) {
+	if r.isBlank(s) && !s.Last {
 		return false, nil
 	}
 	seen, err := r.seen(ctx, s)
@@ -120,20 +120,31 @@ func filesCurrent(ctx context.Context, r *Runner, s change.Step) (bool, error) {
 	}
 	r.looked.Store(s.ID, seen)
 	want := r.desired(s).Files
+	if len(s.Files) > 0 {
+		return len(want.Under(s.Files...).Stale(seen.Files)) == 0, nil
+	}
 	return len(want.Stale(seen.Files))+len(fileset.Unwanted(seen.Manifest, want)) == 0, nil
 }
 
 func writeFiles(ctx context.Context, r *Runner, s change.Step) error {
-	if r.isBlank(s) { // but for haplane's own program, which it was made with
+	if r.isBlank(s) && !s.Last { // but for haplane's own program, which it was made with
 		files := maps.Clone(r.desired(s).Files)
 		delete(files, render.AgentBinary)
 		return upload(ctx, r.Cluster.Machine(s.Node), files)
 	}
 	seen, _ := r.looked.Load(s.ID)
+	if len(s.Files) > 0 {
+		return upload(ctx, r.Cluster.Machine(s.Node), r.desired(s).Files.Under(s.Files...).Stale(seen.(observed.Machine).Files))
+	}
 	return Write(ctx, r.Cluster.Machine(s.Node), r.desired(s).Files, seen.(observed.Machine))
 }
 
-func issueCertificates(_ context.Context, r *Runner, _ change.Step) error { return r.Journal.Issue() }
+func issueCertificates(_ context.Context, r *Runner, s change.Step) error {
+	if s.Last {
+		return r.IssueLast()
+	}
+	return r.Journal.Issue()
+}
 
 func activate(_ context.Context, r *Runner, s change.Step) error {
 	return r.Journal.SetNode(r.node(s), change.Active, false)

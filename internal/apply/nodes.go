@@ -56,7 +56,7 @@ func deleteNode(ctx context.Context, r *Runner, s change.Step) error {
 	if err := client.DeleteNodeLease(ctx, s.Node); err != nil {
 		return err
 	}
-	if r.node(s).Role != spec.RoleControlPlane {
+	if r.node(s).Role != spec.RoleControlPlane || len(s.Units) > 0 { // its API server stays
 		return nil
 	}
 	return client.DeleteAPIServerLease(ctx, s.Node)
@@ -184,15 +184,19 @@ func serves(unit string, n topology.Node) served {
 // they read them again by themselves.
 func serveCertificate(ctx context.Context, r *Runner, s change.Step) error {
 	for _, unit := range s.Units {
-		if err := r.servesWritten(ctx, r.node(s), serves(unit, r.node(s))); err != nil {
+		if err := r.servesWritten(ctx, s, serves(unit, r.node(s))); err != nil {
 			return fmt.Errorf("%s: %w", unit, err)
 		}
 	}
 	return nil
 }
 
-func (r *Runner) servesWritten(ctx context.Context, n topology.Node, is served) error {
-	want, err := pki.ParseCertificate(r.Cluster.Keys.Pairs[is.row].Cert)
+func (r *Runner) servesWritten(ctx context.Context, s change.Step, is served) error {
+	n, keys := r.node(s), r.Cluster.Keys
+	if s.Last {
+		keys = r.LastKeys
+	}
+	want, err := pki.ParseCertificate(keys.Pairs[is.row].Cert)
 	if err != nil {
 		return err
 	}

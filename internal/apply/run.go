@@ -17,6 +17,7 @@ import (
 	"github.com/haplane/haplane/internal/fileset"
 	"github.com/haplane/haplane/internal/observed"
 	"github.com/haplane/haplane/internal/phase"
+	"github.com/haplane/haplane/internal/pki"
 	"github.com/haplane/haplane/internal/poll"
 	"github.com/haplane/haplane/internal/render"
 	"github.com/haplane/haplane/internal/topology"
@@ -53,6 +54,13 @@ type Runner struct {
 	Interim  map[string]render.Machine // between two versions, see change.Upgrade
 	Programs map[string][]string       // of all nodes, in the order in which they start
 	Render   func(backends []string) map[string]render.Machine
+	// Last is what nodes have in the end, see change.Input; RenderLast and IssueLast are as Render and the journal's Issue.
+	Last       map[string]render.Machine
+	RenderLast func(backends []string) map[string]render.Machine
+	IssueLast  func() error
+	LastKeys   pki.Bundle
+	// MoveKubeconfig has the user's kubeconfig lead to the load balancer; nil where there is none.
+	MoveKubeconfig func(context.Context) error
 	// Join is the file that tells a new etcd member whom to join.
 	Join      func(initialCluster string) fileset.Set
 	Members   []topology.Node // nodes that run an etcd member, or did, or will

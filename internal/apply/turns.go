@@ -14,6 +14,9 @@ import (
 
 // desired is what the machine of a step should be by then.
 func (r *Runner) desired(s change.Step) render.Machine {
+	if s.Last {
+		return r.Last[s.Node]
+	}
 	if m, ok := r.Interim[s.Node]; ok && s.Interim {
 		return m
 	}

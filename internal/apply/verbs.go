@@ -53,5 +53,11 @@ func init() {
 		change.CheckCluster:      {Do: checkCluster},
 		change.BringPrograms:     {Do: bringPrograms},
 		change.UsePrograms:       {Do: usePrograms},
+		change.RemoveKubelet:     {Do: removeKubelet},
+		change.ClientsMoved:      {Do: clientsMoved},
+		change.MoveKubeconfig:    {Do: moveKubeconfig},
+		change.HoldEndpoints:     {Do: holdEndpoints},
+		change.SetEndpoints:      {Do: setEndpoints},
+		change.ReleaseEndpoints:  {Do: releaseEndpoints},
 	}
 }

@@ -49,21 +49,27 @@ const (
 	ProveDrop         = "prove-drop"      // nobody trusts the old one
 
 	// Those of etcd's data.
-	CompactHistory = "etcd-compact"
-	Defragment     = "etcd-defrag"
-	DisarmAlarms   = "etcd-disarm"
-	StageData      = "etcd-stage" // restored data beside what is there
-	Halt           = "halt"       // programs that nobody is served by any more
-	SwapData       = "etcd-swap"  // the restored data in place of what is there, which is kept
-	SwapDataBack   = "etcd-swap-back"
-	DropData       = "etcd-drop"    // what was kept
-	WriteObject    = "write-object" // a write through the API
-	RegisterNode   = "node-register"
-	ReleaseLeases  = "release-leases" // of controllers that were halted
-	Snapshot       = "etcd-snapshot"
-	CheckCluster   = "check-cluster"
-	BringPrograms  = "bring-programs"
-	UsePrograms    = "use-programs"
+	CompactHistory   = "etcd-compact"
+	Defragment       = "etcd-defrag"
+	DisarmAlarms     = "etcd-disarm"
+	StageData        = "etcd-stage" // restored data beside what is there
+	Halt             = "halt"       // programs that nobody is served by any more
+	SwapData         = "etcd-swap"  // the restored data in place of what is there, which is kept
+	SwapDataBack     = "etcd-swap-back"
+	DropData         = "etcd-drop"    // what was kept
+	WriteObject      = "write-object" // a write through the API
+	RegisterNode     = "node-register"
+	ReleaseLeases    = "release-leases" // of controllers that were halted
+	Snapshot         = "etcd-snapshot"
+	CheckCluster     = "check-cluster"
+	BringPrograms    = "bring-programs"
+	UsePrograms      = "use-programs"
+	RemoveKubelet    = "kubelet-remove"  // what makes a machine a Kubernetes node is stopped
+	ClientsMoved     = "clients-moved"   // each Kubernetes node goes through the load balancer's new place
+	MoveKubeconfig   = "kubeconfig-move" // the user's leads to where the load balancer is now
+	HoldEndpoints    = "endpoints-hold"  // of default/kubernetes: no API server writes them
+	SetEndpoints     = "endpoints-set"
+	ReleaseEndpoints = "endpoints-release"
 )
 
 // A Step is one thing that is done. Steps without an order between them run side by side.
@@ -80,6 +86,13 @@ type Step struct {
 	Units []string `json:"units,omitempty"`
 	// Backends are the nodes behind the load balancers after it.
 	Backends []string `json:"backends,omitempty"`
+	// Endpoints are those of default/kubernetes after it, each as addr:port.
+	Endpoints []string `json:"endpoints,omitempty"`
+	// Files are those that are written; none is all of the node's.
+	Files []string `json:"files,omitempty"`
+	// Last says of files, certificates and load balancers that they become what is wanted, and nothing
+	// besides: until then they had what was there before too.
+	Last bool `json:"last,omitempty"`
 	// Etcd is what is expected of etcd before and after, of a step that changes it.
 	Etcd *EtcdEffect `json:"etcd,omitempty"`
 	// To is the node whose member leads after a move-leader; absent for any.
@@ -171,13 +184,22 @@ type Input struct {
 	Issued   []Reason
 	Objects  []Reason // of Kubernetes that its manifests would change
 	Observed observed.State
-	Replace  []string // nodes to be made anew
-	Back     bool     // nodes that leave and are wanted come back as they are, or there is no plan
-	OneByOne bool     // all nodes take turns, also those without etcd and API server
-	Rotate   *Rotation
-	Task     *Task    // what is done to etcd, after all else
-	Done     []string // steps of the task that an earlier run has done
-	Upgrade  *Upgrade // those of Replace take turns, to another version of Kubernetes
+	Replace  []string  // nodes to be made anew
+	Back     bool      // nodes that leave and are wanted come back as they are, or there is no plan
+	OneByOne bool      // all nodes take turns, also those without etcd and API server
+	Rotate   *Rotation // the phase of a rotation that is carried out
+	Task     *Task     // what is done to etcd, after all else
+	Done     []string  // steps of the task that an earlier run has done
+	Upgrade  *Upgrade  // those of Replace take turns, to another version of Kubernetes
+	Handover *Handover // of the endpoints of default/kubernetes; nil where they stay whose they are
+	// Relocates is why clients reach the load balancer elsewhere; nil where they do not.
+	Relocates []Reason
+	// Readdressed says that they verify another address there.
+	Readdressed bool
+	// Last is what nodes have in the end, of those whose Desired has what was there before too; Narrowed are
+	// the certificates that lose names then.
+	Last     map[string]render.Machine
+	Narrowed []Reason
 }
 
 // A Change is the list of steps, in an order that fits what they need.

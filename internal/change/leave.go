@@ -11,6 +11,9 @@ import (
 // another, the others side by side.
 func (p *planner) leave(nodes []Node) {
 	for _, n := range nodes {
+		if n.Role == spec.RoleLoadBalancer && len(p.joined(n.Role)) > 0 {
+			continue // its clients move first
+		}
 		p.leaveNode(n)
 	}
 }
@@ -29,6 +32,9 @@ func (p *planner) leaveNode(n Node) {
 		needs = p.tail
 	} else {
 		needs = p.joined(n.Role) // who comes for it is there first
+	}
+	if n.Role == spec.RoleLoadBalancer && len(needs) > 0 {
+		needs = p.ends() // and its clients have moved
 	}
 	then := func(s Step) {
 		s.Needs = needs

@@ -41,15 +41,29 @@ func Plan(in Input) (*Change, error) {
 	}
 	p.certificates()
 	p.unused()
+	serving := p.serving()
+	if serving { // what is mended is of the new kind already
+		p.hold()
+	}
 	p.mend()
+	if !serving {
+		p.hold()
+	}
+	p.relocate()
 	p.leave(p.early)
 	p.join()
 	p.turnsBefore()
+	if p.Relocates != nil {
+		p.first = append(p.first, p.joined(spec.RoleLoadBalancer)...)
+	}
 	p.roll()
 	p.turnsAfter()
 	p.comeBack()
 	p.leave(p.late)
 	p.manifests()
+	p.release()
+	p.moveClients()
+	p.last()
 	p.prove()
 	if err := p.task(); err != nil {
 		return nil, err
@@ -74,6 +88,8 @@ type planner struct {
 	backends []topology.Node // API servers behind the load balancers, as the steps so far have it
 	tail     []string        // steps that whatever changes etcd or an API server next comes after
 	issued   []string        // the step that makes certificates
+	drained  []string        // the last step on a node that loses its kubelet
+	first    []string        // steps that all later ones come after
 }
 
 func newPlanner(in Input) *planner {
@@ -187,8 +203,8 @@ func (p *planner) lostWith(n topology.Node) string {
 
 // add appends a step and returns its ID. One that is there already gains the needs.
 func (p *planner) add(s Step) string {
-	s.Needs = compact(append(slices.Clone(p.issued), s.Needs...))
-	if s.Verb == IssueCertificates {
+	s.Needs = compact(slices.Concat(p.issued, p.first, s.Needs))
+	if s.Verb == IssueCertificates && !s.Last {
 		s.Needs = nil
 	}
 	if s.Why == nil {
@@ -224,7 +240,7 @@ func (p *planner) certificates() {
 
 func (p *planner) manifests() {
 	if len(p.Objects) > 0 {
-		p.add(Step{ID: ApplyManifests, Verb: ApplyManifests, Why: p.Objects, Needs: p.tail})
+		p.add(Step{ID: ApplyManifests, Verb: ApplyManifests, Why: p.Objects, Needs: slices.Concat(p.tail, p.drained)})
 	}
 }
 

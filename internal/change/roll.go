@@ -97,9 +97,11 @@ func (p *planner) mend() {
 			needs = p.bring(n, needs)
 			needs = p.use(n, needs)
 		}
+		needs = p.removeKubelet(n, d, needs)
 		if d.unseen || len(d.files)+len(d.unwanted) > 0 {
 			needs = []string{p.add(Step{ID: id(WriteFiles, n.Name), Verb: WriteFiles, Node: n.Name, Why: d.why(), Needs: needs})}
 		}
+		p.deleteKubeletNode(n, d, needs)
 		start := Step{ID: id(Start, n.Name), Verb: Start, Node: n.Name, Units: allUnits, Why: append(d.why(), p.sickness(n)...), Needs: needs}
 		if p.takesMember(n, d) { // the others rely on it, whatever else is sick there
 			start.Guard, start.Needs = Guard{Etcd: OpStop}, append(needs, restarts...)
@@ -108,6 +110,8 @@ func (p *planner) mend() {
 		mended = append(mended, p.add(start))
 		if d.unseen && p.Wanted.RunsKubelet(n) {
 			p.add(Step{ID: id(NodeReady, n.Name), Verb: NodeReady, Node: n.Name, Why: d.why(), Needs: []string{start.ID}})
+		} else {
+			p.gainsKubelet(n, d, []string{start.ID})
 		}
 	}
 	p.tail = append(p.tail, mended...)
@@ -156,7 +160,7 @@ func (p *planner) sickness(n topology.Node) []Reason {
 func (p *planner) roll() {
 	for _, n := range p.stay {
 		d := p.diff(n)
-		if p.sick(n) || d.none() || p.hasTurn(n) {
+		if p.sick(n) || p.hasTurn(n) || d.none() && !p.losesKubelet(n, d) {
 			continue
 		}
 		switch n.Role {
@@ -242,15 +246,18 @@ func (p *planner) rollShared(n topology.Node, d difference) {
 	if turns {
 		needs = p.tail
 	}
+	needs = p.removeKubelet(n, d, needs)
 	if len(d.files)+len(d.unwanted) > 0 {
 		needs = []string{p.add(Step{ID: id(WriteFiles, n.Name), Verb: WriteFiles, Node: n.Name, Why: d.why(), Needs: needs})}
 	}
+	p.deleteKubeletNode(n, d, needs)
 	needs = p.serveCertificates(n, d, needs)
 	if etcd || api {
 		needs = p.restartShared(n, d, needs, etcd)
 		p.tail = needs
 	}
-	if rest := p.programs(n, d, needs, []string{"etcd", "kube-apiserver"}); turns {
+	rest := p.programs(n, d, needs, []string{"etcd", "kube-apiserver"})
+	if p.gainsKubelet(n, d, rest); turns {
 		p.tail = rest
 	}
 }

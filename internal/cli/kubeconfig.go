@@ -85,6 +85,19 @@ func (a *app) refreshKubeconfig(ctx context.Context, name string) {
 	}
 }
 
+// moveKubeconfig has what the user has of a cluster lead to where its load balancer is now.
+func (a *app) moveKubeconfig(ctx context.Context, name string, before []string) error {
+	config, err := administrator(name)
+	if err != nil {
+		return err
+	}
+	file, err := kubeconfig.UserFiles().Move(ctx, config, before)
+	if file != "" && !a.quiet {
+		fmt.Fprintf(a.Err, "context %s in %s leads to %s\n", kubeconfig.Entry(name), file, config.Server)
+	}
+	return err
+}
+
 func (a *app) merge(ctx context.Context, config kubeconfig.Config) error {
 	file, err := kubeconfig.UserFiles().Merge(ctx, config)
 	if err != nil {

@@ -277,7 +277,7 @@ func (l *live) carryOut(ctx context.Context, out *Outcome) error {
 	}
 	run := l.runner()
 	err = run.Run(ctx, l.change)
-	l.last = run.LastRevision()
+	l.lastRevision = run.LastRevision()
 	if err != nil {
 		out.Report = l.measured.stop(ctx)
 		if cause := context.Cause(ctx); cause != nil && !errors.Is(cause, context.Canceled) {
@@ -429,7 +429,8 @@ func (l *live) begin() error {
 		r.Versions = l.versions()
 		l.noteRotation(r)
 		r.Change = &store.Change{ID: fmt.Sprintf("%x", time.Now().UnixNano()), Command: l.Command, Started: time.Now().UTC(), Holder: oplock.Me("", "").Who,
-			TextBefore: before, TextAfter: l.Text, Replace: l.replaced(), Renew: l.renew, Upgrade: l.Upgrade.record(), Task: (*store.Task)(l.Task), Steps: l.stepsOf(r.Change)}
+			TextBefore: before, TextAfter: l.Text, Replace: l.replaced(), Through: l.through(), Renew: l.renew, Upgrade: l.Upgrade.record(),
+			Task: (*store.Task)(l.Task), Steps: l.stepsOf(r.Change)}
 		for i := range r.Nodes {
 			n := &r.Nodes[i]
 			_, wanted := l.topology.Node(n.Name)
@@ -476,6 +477,18 @@ func (l *live) putBack() error {
 		r.Rotation, r.Previous = l.record.Rotation, l.record.Previous
 		return nil
 	})
+}
+
+// through is what changes that were cut off led to, where this one leads elsewhere.
+func (l *live) through() []*spec.Cluster {
+	c := l.record.Change
+	switch {
+	case c == nil:
+		return nil
+	case l.record.Wanted == nil || len(spec.Diff(l.record.Wanted, l.Wanted)) == 0:
+		return c.Through
+	}
+	return append(slices.Clone(c.Through), l.record.Wanted)
 }
 
 // replaced are the nodes that are made anew by this change, and by one that was cut off and goes on.
@@ -555,8 +568,9 @@ func (l *live) runner() *apply.Runner {
 		nodes[n.Name] = n
 	}
 	r := &apply.Runner{
-		Cluster: l.access(), Nodes: nodes, Desired: l.rendered, Interim: l.interim(), Changed: l.changedPrograms(), SaveSnapshot: l.snapshotFirst, Between: l.between,
-		Render: l.withBackends, Join: l.joinFile, Members: l.members(),
+		Cluster: l.access(), Nodes: nodes, Desired: l.rendered, Render: l.withBackends, Join: l.joinFile, Members: l.members(),
+		Last: l.lasts(), RenderLast: l.withLastBackends, IssueLast: l.issueLast, LastKeys: l.last, MoveKubeconfig: l.moveKubeconfig,
+		Interim: l.interim(), Changed: l.changedPrograms(), SaveSnapshot: l.snapshotFirst, Between: l.between,
 		Task: l.Task, Snapshot: l.snapshotFile(), Programs: l.programsOf(), Manifests: l.manifests(), Provider: &machines{Provider: l.provider(), of: l.nspawnMachine}, Journal: &journal{live: l}, Held: l.held,
 		DrainTimeout: cmp.Or(l.DrainTimeout, drainTimeout), Force: l.Force, Expendable: kubeprobe.Label, Report: l.report, Waiting: l.waiting,
 		Detail: func(step, text string) { l.detail(step, "%s", text) }, Log: l.Log, Rotation: l.proofs,
@@ -603,6 +617,9 @@ func (l *live) marked(s change.Step, state string) {
 	n, _ := l.union().Node(s.Node)
 	if s.Verb == change.DrainNode && state == store.Doing {
 		l.measured.drains(n)
+	}
+	if l.entrance != nil && n.Role == spec.RoleLoadBalancer && state != store.Failed {
+		l.entrance.at(s, state == store.Done)
 	}
 	touches := n.Role == spec.RoleControlPlane && slices.Contains(s.Units, "kube-apiserver")
 	switch {

@@ -80,6 +80,7 @@ type env struct {
 	agent      fileset.Set // this program, for the control-plane nodes
 	agentSum   string      // its digest
 	executable string      // the file of it
+	entrance   *entrance   // of a load balancer that moves; nil of one that stays
 	changes    []string    // what stop and down did, in words for the user
 }
 
@@ -101,7 +102,11 @@ func (e *env) close() {
 
 // access is the way to every part of the cluster.
 func (e *env) access() *access.Cluster {
-	return &access.Cluster{Topology: e.topology, Keys: e.keys, Machine: func(node string) machine.Machine { return e.reach(node) }}
+	c := &access.Cluster{Topology: e.topology, Keys: e.keys, Machine: func(node string) machine.Machine { return e.reach(node) }}
+	if e.entrance != nil {
+		c.Entrance = e.entrance.url
+	}
+	return c
 }
 
 func (e *env) machine(n topology.Node) machine.Machine { return e.reach(n.Name) }

@@ -113,7 +113,7 @@ func (l *live) restored() *Restored {
 		return nil
 	}
 	now := *l.Task // writes went on after the plan was made
-	now.Newest = max(now.Newest, l.last)
+	now.Newest = max(now.Newest, l.lastRevision)
 	out := &Restored{Revision: now.Revision, LostRevisions: now.Lost(), LostKnown: l.Task.Newest > 0 && l.Task.Note == ""}
 	if !l.halted.IsZero() {
 		out.SecondsToFirstWrite = l.wrote.Sub(l.halted).Seconds()

@@ -46,6 +46,9 @@ type Request struct {
 	Force bool
 	// Judge x-rays the cluster and returns what fails, in words; nil does not.
 	Judge func(context.Context) ([]string, error)
+	// MoveKubeconfig has the user's kubeconfig lead to where the load balancer is now, where it led to one of the
+	// URLs before; nil leaves it.
+	MoveKubeconfig func(ctx context.Context, before []string) error
 	// Measure sends requests of all kinds while the cluster changes.
 	Measure bool
 	// ProbeRate is how many of them a second in each lane; 0 is the constant of that name.
@@ -63,6 +66,7 @@ type Request struct {
 type live struct {
 	*env
 	Request
+	transition
 	record   *store.Record
 	nodes    []change.Node // of the record
 	leaving  []topology.Node
@@ -76,7 +80,7 @@ type live struct {
 	settled  bool                        // the cluster is what was wanted
 	rotating
 
-	last          int64      // revision of etcd before a restore; 0 where nobody told
+	lastRevision  int64      // of etcd before a restore; 0 where nobody told
 	times         sync.Mutex // for these
 	halted, wrote time.Time  // when a restore stopped the API, and when a write was acknowledged again
 }
@@ -124,13 +128,19 @@ func newLive(q Request, o Options) (*live, error) {
 	}
 	l.takeTurns()
 	l.sortNodes()
+	if err := l.beginTransition(); err != nil {
+		return nil, err
+	}
 	if err := l.planKeys(); err != nil {
+		return nil, err
+	}
+	if err := l.narrow(); err != nil {
 		return nil, err
 	}
 	if err := l.addAgent(); err != nil {
 		return nil, err
 	}
-	l.rendered = l.of(l.topology)
+	l.rendered = l.of(l.both)
 	return l, l.connect()
 }
 
@@ -175,12 +185,14 @@ func (l *live) planKeys() error {
 
 // of makes the files of every machine of a topology, haplane's own program among them
 // where it runs.
-func (l *live) of(t *topology.Topology) map[string]render.Machine { return l.beside(t, nil) }
+func (l *live) of(t *topology.Topology) map[string]render.Machine {
+	return l.renderWith(t, l.keys, nil)
+}
 
-// beside is of, with nodes that ask the API server of their own.
-func (l *live) beside(t *topology.Topology, nodes map[string]bool) map[string]render.Machine {
+// renderWith is of with other keys, and with nodes that ask the API server of their own.
+func (l *live) renderWith(t *topology.Topology, keys pki.Bundle, beside map[string]bool) map[string]render.Machine {
 	in := l.input()
-	in.Topology, in.Beside = t, nodes
+	in.Topology, in.Keys, in.Beside = t, keys, beside
 	for _, n := range t.Nodes {
 		in.Platforms[n.Name] = platform()
 	}
@@ -196,6 +208,18 @@ func (l *live) beside(t *topology.Topology, nodes map[string]bool) map[string]re
 // withBackends renders the load balancers for some of the API servers.
 func (l *live) withBackends(names []string) map[string]render.Machine {
 	t := l.union()
+	if l.both != nil {
+		t.LBPorts = l.both.LBPorts
+	}
+	return l.balancersOf(t, names)
+}
+
+// withLastBackends does so with what they have in the end.
+func (l *live) withLastBackends(names []string) map[string]render.Machine {
+	return l.balancersOf(l.union(), names)
+}
+
+func (l *live) balancersOf(t *topology.Topology, names []string) map[string]render.Machine {
 	var nodes []topology.Node
 	for _, n := range t.Nodes {
 		if n.Role != spec.RoleControlPlane {
@@ -220,6 +244,9 @@ func (l *live) look(ctx context.Context) error {
 	all := l.union()
 	if running, err := l.running(); err != nil || l.fresh() && len(running) == 0 {
 		return err
+	}
+	if l.entrance == nil && l.relocates() {
+		l.findEntrance(ctx)
 	}
 	looker := look.Looker{Cluster: l.access(), Nodes: all.Nodes, Members: l.members(), Power: l.power, Wanted: map[string]look.Want{}}
 	for name, m := range l.rendered {
@@ -331,6 +358,10 @@ func (l *live) plan(ctx context.Context) error {
 	}
 	in := change.Input{Wanted: l.topology, Record: l.nodes, Desired: l.rendered, Observed: l.seen, Replace: l.Replace, Back: l.Abort,
 		OneByOne: len(l.renew) > 0, Rotate: l.step(), Upgrade: l.upgrade(), Task: l.Task, Done: l.doneBefore()}
+	if !l.fresh() {
+		in.Relocates, in.Readdressed = l.relocation(), l.readdressed()
+		in.Handover, in.Last, in.Narrowed = l.handover(), l.lasts(), l.narrowed
+	}
 	for _, r := range l.issues {
 		in.Issued = append(in.Issued, change.Reason{What: "certificate " + r.Name, Old: r.OldSerial, New: r.Reason})
 	}

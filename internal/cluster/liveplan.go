@@ -9,6 +9,7 @@ import (
 	"github.com/haplane/haplane/internal/change"
 	"github.com/haplane/haplane/internal/fileset"
 	"github.com/haplane/haplane/internal/kubeapi"
+	"github.com/haplane/haplane/internal/render"
 	"github.com/haplane/haplane/spec"
 )
 
@@ -97,6 +98,29 @@ func (l *live) showFiles(ctx context.Context, p *Plan) error {
 		}
 		for _, path := range fileset.Unwanted(seen.Manifest, l.rendered[n.Name].Files) {
 			p.Files = append(p.Files, FileChange{Node: n.Name, Path: path, Removed: true})
+		}
+	}
+	return l.showLast(p)
+}
+
+// showLast adds the files that are written once more in the end.
+func (l *live) showLast(p *Plan) error {
+	last := l.lasts()
+	for _, n := range l.topology.Nodes {
+		before, after := l.rendered[n.Name].Files, last[n.Name].Files
+		for _, path := range after.Paths() {
+			if path == render.ManifestPath || after[path].Sum() == before[path].Sum() {
+				continue
+			}
+			one := FileChange{Node: n.Name, Path: path}
+			var err error
+			if !after[path].Secret() {
+				one.Diff, err = unified(n.Name+":"+path, "in the end", string(before[path].Data), string(after[path].Data), 3)
+			}
+			if err != nil {
+				return err
+			}
+			p.Files = append(p.Files, one)
 		}
 	}
 	return nil

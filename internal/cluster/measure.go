@@ -63,6 +63,9 @@ func (l *live) target() (*kubeprobe.Target, error) {
 	if err == nil {
 		target.ForChange()
 	}
+	if err == nil && l.entrance != nil {
+		target.Through(l.entrance.dial(l.topology))
+	}
 	return target, err
 }
 

@@ -95,7 +95,7 @@ func (l *live) interim() map[string]render.Machine {
 	for _, n := range l.topology.ControlPlane() {
 		beside[n.Name] = true
 	}
-	all := l.beside(l.topology, beside)
+	all := l.renderWith(l.topology, l.keys, beside)
 	for name := range all {
 		if !beside[name] {
 			delete(all, name)

@@ -81,7 +81,9 @@ func (c *Client) apply(ctx context.Context, object *unstructured.Unstructured, o
 	}
 	if existed {
 		one.Change = Configured
-		if same(before, after) {
+		// What is not written keeps its resource version, whatever it would become.
+		dry := len(options.DryRun) > 0
+		if !dry && before.GetResourceVersion() == after.GetResourceVersion() || same(before, after) {
 			one.Change = Unchanged
 		}
 	}
@@ -92,9 +94,6 @@ func (c *Client) apply(ctx context.Context, object *unstructured.Unstructured, o
 // all there is to it: the second apply of an object without fields, such as a bare
 // Namespace, writes managed fields only, and a controller may write status meanwhile.
 func same(before, after *unstructured.Unstructured) bool {
-	if before.GetResourceVersion() == after.GetResourceVersion() {
-		return true
-	}
 	before, after = before.DeepCopy(), after.DeepCopy()
 	for _, object := range []*unstructured.Unstructured{before, after} {
 		unstructured.RemoveNestedField(object.Object, "status")

@@ -33,6 +33,7 @@ func New(config *rest.Config) (*Client, error) {
 	config.UserAgent = FieldManager
 	// The API server has priority and fairness; a second limit here only delays.
 	config.QPS = -1
+	config.WarningHandlerWithContext = rest.NoWarnings{} // standard error is the view's
 	typed, err := kubernetes.NewForConfig(config)
 	if err != nil {
 		return nil, fmt.Errorf("make a client of %s: %w", config.Host, err)

@@ -4,9 +4,11 @@
 package kubeprobe
 
 import (
+	"context"
 	"crypto/rand"
 	"fmt"
 	"maps"
+	"net"
 	"slices"
 	"strings"
 
@@ -71,6 +73,12 @@ func ForConfig(config *rest.Config, servers map[string]string) *Target {
 	return &Target{config: config, run: strings.ToLower(rand.Text()[:8]), Servers: servers}
 }
 
+// Through has the lanes through the load balancer connect by dial: to one that moves. What is
+// served there is verified under the name that any API server has.
+func (t *Target) Through(dial func(ctx context.Context, network, address string) (net.Conn, error)) {
+	t.config.Dial, t.config.ServerName = dial, ServerName
+}
+
 // Lanes returns the lanes of the kinds. InCluster and Worker take some seconds to start.
 func (t *Target) Lanes(kinds ...string) ([]probe.Lane, error) {
 	var out []probe.Lane
@@ -119,7 +127,7 @@ func one(lane probe.Lane, err error) ([]probe.Lane, error) { return []probe.Lane
 // Direct is the lane straight to the API server of a node.
 func (t *Target) Direct(node, server string) (probe.Lane, error) {
 	straight := rest.CopyConfig(t.config)
-	straight.Host, straight.ServerName = server, ServerName
+	straight.Host, straight.ServerName, straight.Dial = server, ServerName, nil
 	d := &Target{config: straight}
 	return d.reads(DirectPrefix+node, watchedConnection)
 }

@@ -31,7 +31,7 @@ func Check(row Row, pair Pair, ca []byte, now time.Time) error {
 		return errors.New("key usage differs")
 	case !slices.Equal(cert.DNSNames, row.DNSNames):
 		return fmt.Errorf("DNS names are %v", cert.DNSNames)
-	case !slices.Equal(addresses(cert), row.Addresses):
+	case !slices.Equal(Addresses(cert), row.Addresses):
 		return fmt.Errorf("IP addresses are %v", cert.IPAddresses)
 	}
 	if row.CA == "" {
@@ -53,7 +53,8 @@ func (p Pair) parse() (*x509.Certificate, crypto.Signer, error) {
 	return cert, key, err
 }
 
-func addresses(cert *x509.Certificate) []netip.Addr {
+// Addresses are the IP addresses in a certificate.
+func Addresses(cert *x509.Certificate) []netip.Addr {
 	var out []netip.Addr
 	for _, ip := range cert.IPAddresses {
 		a, _ := netip.AddrFromSlice(ip)

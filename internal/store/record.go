@@ -81,6 +81,8 @@ type Change struct {
 	TextAfter []byte `json:"textAfter,omitempty"`
 	// Replace are the nodes that are made anew under their names.
 	Replace []string `json:"replace,omitempty"`
+	// Through is what changes that were cut off before led to, the cluster may still be in parts.
+	Through []*spec.Cluster `json:"through,omitempty"`
 	// Renew are certificates that are made anew, by name with the serial that each had.
 	Renew map[string]string `json:"renew,omitempty"`
 	// Task is what is done to etcd; nil where the change is about nodes and files alone.

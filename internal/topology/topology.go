@@ -6,6 +6,7 @@ package topology
 import (
 	"fmt"
 	"net/netip"
+	"slices"
 	"strings"
 
 	"github.com/haplane/haplane/spec"
@@ -69,6 +70,10 @@ func New(c *spec.Cluster) *Topology {
 	t.LoadBalancer = netip.AddrPortFrom(t.LBAddresses[0], t.LBPorts[0])
 	for _, port := range s.LoadBalancer.AdditionalPorts {
 		t.LBPorts = append(t.LBPorts, uint16(port))
+	}
+	// API servers that write the load balancer's address as an endpoint write their own port with it.
+	if s.Identity == spec.Shared && s.EndpointReconciler == spec.ReconcilerLease && !slices.Contains(t.LBPorts, APIServerPort) {
+		t.LBPorts = append(t.LBPorts, APIServerPort)
 	}
 	for _, n := range s.Nodes {
 		t.Nodes = append(t.Nodes, NewNode(n.Name, n.Role, n.Address))

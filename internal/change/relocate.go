@@ -1,0 +1,47 @@
+package change
+
+import (
+	"slices"
+
+	"github.com/haplane/haplane/internal/topology"
+	"github.com/haplane/haplane/spec"
+)
+
+// relocate has the load balancer serve its new place beside the old one, under a certificate that has
+// both, before any client of it is told of the new one.
+func (p *planner) relocate() {
+	if p.Relocates == nil {
+		return
+	}
+	var done []string
+	for _, n := range p.stay {
+		switch {
+		case p.sick(n) || p.diff(n).none():
+		case n.Role == spec.RoleLoadBalancer:
+			before := len(p.steps)
+			p.setBackends("both", p.tail, p.Relocates...)
+			for _, s := range p.steps[before:] {
+				done = append(done, s.ID)
+			}
+		case n.Role == spec.RoleControlPlane && p.Readdressed && slices.Contains(p.diff(n).files, servingCertificate):
+			written := p.add(Step{ID: id(WriteFiles, n.Name, "certificate"), Verb: WriteFiles, Node: n.Name, Why: p.Relocates,
+				Files: []string{servingCertificate, topology.PKIDir + "/apiserver.key"}})
+			done = append(done, p.add(Step{ID: id(ServeCertificate, n.Name, "certificate"), Verb: ServeCertificate, Node: n.Name, Units: []string{"kube-apiserver"}, Why: p.Relocates, Needs: []string{written}}))
+		}
+	}
+	p.first = append(p.first, done...)
+}
+
+// moveClients has the user's kubeconfig follow, when all others have, and takes a load balancer away
+// that another one has come for.
+func (p *planner) moveClients() {
+	if p.Relocates != nil {
+		moved := p.add(Step{ID: ClientsMoved, Verb: ClientsMoved, Why: p.Relocates, Needs: p.ends()})
+		p.add(Step{ID: MoveKubeconfig, Verb: MoveKubeconfig, Why: p.Relocates, Needs: []string{moved}})
+	}
+	for _, n := range p.late {
+		if n.Role == spec.RoleLoadBalancer && len(p.joined(n.Role)) > 0 {
+			p.leaveNode(n)
+		}
+	}
+}
