@@ -119,9 +119,9 @@ func TestDiff(t *testing.T) {
 		"load balancer":  {"", "  loadBalancer: {address: 10.10.10.4, port: 443}\n", []string{`+spec.loadBalancer.address: "10.10.10.3" to "10.10.10.4"`, `+spec.loadBalancer.port: "6443" to "443"`, `spec.nodes[lb-1].address: "10.10.10.3" to "10.10.10.4"`}},
 		"another one":    {"", "  loadBalancer: {address: 10.10.10.4}\n  nodes: [{role: control-plane}, {role: control-plane}, {role: control-plane}, {role: worker}, {role: load-balancer, name: lb-2}]\n", []string{`+spec.loadBalancer.address: "10.10.10.3" to "10.10.10.4"`, `+spec.nodes[lb-1]: removed "load-balancer 10.10.10.3"`, `+spec.nodes[lb-2]: added "load-balancer 10.10.10.4"`}},
 		"its name":       {"", "  nodes: [{role: control-plane}, {role: control-plane}, {role: control-plane}, {role: worker}, {role: load-balancer, name: front}]\n", []string{`spec.nodes[lb-1]: removed "load-balancer 10.10.10.3"`, `spec.nodes[front]: added "load-balancer 10.10.10.3"`}},
-		"the first etcd": {"  nodes: [{role: control-plane}]\n", "  nodes: [{role: control-plane}, {role: etcd}, {role: etcd}]\n", []string{`spec.nodes[etcd-1]: added "etcd 10.10.10.31"`, `spec.nodes[etcd-2]: added "etcd 10.10.10.32"`}},
+		"the first etcd": {"  nodes: [{role: control-plane}]\n", "  nodes: [{role: control-plane}, {role: etcd}, {role: etcd}]\n", []string{`+spec.nodes[etcd-1]: added "etcd 10.10.10.31"`, `+spec.nodes[etcd-2]: added "etcd 10.10.10.32"`}},
 		"another etcd":   {"  nodes: [{role: control-plane}, {role: etcd}]\n", "  nodes: [{role: control-plane}, {role: etcd}, {role: etcd}]\n", []string{`+spec.nodes[etcd-2]: added "etcd 10.10.10.32"`}},
-		"the last etcd":  {"  nodes: [{role: control-plane}, {role: etcd}]\n", "  nodes: [{role: control-plane}]\n", []string{`spec.nodes[etcd-1]: removed "etcd 10.10.10.31"`}},
+		"the last etcd":  {"  nodes: [{role: control-plane}, {role: etcd}]\n", "  nodes: [{role: control-plane}]\n", []string{`+spec.nodes[etcd-1]: removed "etcd 10.10.10.31"`}},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -174,7 +174,7 @@ func TestCheckRemoval(t *testing.T) {
 		"the load balancer":   {"", []string{"lb-1"}, []string{"spec.nodes[lb-1]: removed"}},
 		"one worker":          {noKubelet, []string{"worker-2"}, nil},
 		"the last worker":     {noKubelet, []string{"worker-1", "worker-2"}, []string{"spec.nodes[worker-1]", "spec.controlPlane.kubelet is false"}},
-		"etcd, one and all":   {noKubelet, []string{"etcd-2", "etcd-1"}, []string{"spec.nodes[etcd-1]", "all data, would move"}},
+		"etcd, one and all":   {noKubelet, []string{"etcd-2", "etcd-1"}, nil},
 		"one of etcd":         {noKubelet, []string{"etcd-1"}, nil},
 		"nobody and one more": {"", []string{"cp-9", "cp-1", "cp-1", "cp-1", "x"}, []string{"there is no node cp-9; there are cp-1, cp-2, cp-3, worker-1, lb-1", "node cp-1 is named more than once", "no node x"}},
 	}

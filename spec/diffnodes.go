@@ -76,8 +76,6 @@ func whyNotRemove(n Node, new *Spec) reason {
 		return reason{why: "clients reach the API servers through it", instead: "keep it under its name; `haplane node replace` makes it anew"}
 	case n.Role == RoleControlPlane && left == 0:
 		return reason{"no control-plane node would be left", "keep one, or end the cluster with `haplane down`", true}
-	case n.Role == RoleEtcd && left == 0:
-		return reason{"etcd, and with it all data, would move to the control-plane nodes", "keep one, or " + anew, true}
 	case n.Role == RoleWorker && left == 0 && new.ControlPlane.Kubelet != nil && !*new.ControlPlane.Kubelet:
 		return reason{why: "no node would be left for pods, as spec.controlPlane.kubelet is false", instead: "keep one, or add another worker"}
 	}
@@ -92,8 +90,6 @@ func whyNotAdd(n Node, old *Spec) reason {
 		return reason{why: "clients go through a load balancer that is none of the cluster's", instead: anew}
 	case n.Role == RoleLoadBalancer:
 		return reason{why: "a cluster has one load balancer, which it keeps", instead: "use its name: " + old.nodesOf(RoleLoadBalancer)[0].Name}
-	case n.Role == RoleEtcd && len(old.nodesOf(RoleEtcd)) == 0:
-		return reason{"etcd, and with it all data, would move from the control-plane nodes", anew, true}
 	}
 	return reason{}
 }

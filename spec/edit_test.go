@@ -135,7 +135,6 @@ func TestEditRefuses(t *testing.T) {
 		"names that are not there": {remove("a", "cp-1", "b", "cp-1"),
 			[]string{"there is no node a; there are cp-1, worker-1, lb-1", "there is no node b", "node cp-1 is named more than once"}, false},
 		"the last control-plane node": {remove("cp-1"), []string{"no control-plane node would be left"}, true},
-		"the first etcd":              {add(Node{"e", RoleEtcd, ""}), []string{"would move from the control-plane nodes"}, true},
 		"a bad name":                  {add(Node{"A", RoleWorker, ""}), []string{"cluster file: spec.nodes[3].name: Invalid value: \"A\""}, false},
 		"an address in use":           {add(Node{"a", RoleWorker, "10.10.10.11"}), []string{"node cp-1 has this address"}, false},
 		"an unknown role":             {add(Node{"a", "master", ""}), []string{`spec.nodes[3].role: Invalid value: "master"`}, false},

@@ -41,6 +41,8 @@ const (
 	removeTwo = "remove two"
 	replace   = "replace one, alive"
 	flags     = "a flag of all API servers"
+	moveOut   = "etcd to three machines of its own"
+	moveBack  = "etcd back to the control-plane nodes"
 	rollOut   = "perNode: add one, certificate rolled out"
 	rollBack  = "perNode: remove one"
 )
@@ -62,6 +64,7 @@ func sharedChanges(round int) [][]planned {
 		{{addTwo, []string{"node", "add", "--role", "control-plane", "cp-4", "cp-5"}}, {removeTwo, []string{"node", "remove", "cp-4", "cp-5"}}},
 		{{replace, []string{"node", "replace", "cp-" + strconv.Itoa((round-1)%3+1)}}},
 		{{flags, []string{"apply"}}},
+		{{moveOut, []string{"node", "add", "--role", "etcd", "etcd-1", "etcd-2", "etcd-3"}}, {moveBack, []string{"node", "remove", "etcd-1", "etcd-2", "etcd-3"}}},
 	}
 }
 

@@ -108,7 +108,7 @@ func TestWanting(t *testing.T) {
 		return lanes.Measured{Lanes: map[string]lanes.Figures{"lb-new": {Requests: n}, "watch": {Requests: 2 * n}}}
 	}
 	samples := []lanes.Sample{{What: addOne, Measured: figures(60)}, {What: addOne, Measured: figures(40)}, {What: removeOne, Measured: figures(90)}, {What: replace, Measured: figures(100)}}
-	if d := cmp.Diff([]string{addOne, removeOne, addTwo, removeTwo, flags}, namesOf(wanting(samples, sharedChanges(1), 100))); d != "" {
+	if d := cmp.Diff([]string{addOne, removeOne, addTwo, removeTwo, flags, moveOut, moveBack}, namesOf(wanting(samples, sharedChanges(1), 100))); d != "" {
 		t.Error(d)
 	}
 	if left := wanting(samples, sharedChanges(1)[2:3], 100); len(left) != 0 {
@@ -118,7 +118,7 @@ func TestWanting(t *testing.T) {
 
 func TestChosen(t *testing.T) {
 	for match, want := range map[string][]string{
-		"":         {addOne, removeOne, addTwo, removeTwo, replace, flags},
+		"":         {addOne, removeOne, addTwo, removeTwo, replace, flags, moveOut, moveBack},
 		"two":      {addTwo, removeTwo},
 		"replace":  {replace},
 		"^perNode": nil,

@@ -17,6 +17,7 @@ import (
 	"github.com/haplane/haplane/internal/pki"
 	"github.com/haplane/haplane/internal/render"
 	"github.com/haplane/haplane/internal/topology"
+	"github.com/haplane/haplane/spec"
 )
 
 // An etcdWorld is the membership that all members of the world have.
@@ -45,7 +46,7 @@ func (e *etcdWorld) begin(w *world, members []topology.Node) {
 	}
 	e.leader, e.next = 1, uint64(len(members)+1)
 	for _, n := range w.all {
-		if strings.HasPrefix(n.Name, "cp-") {
+		if n.Role == spec.RoleControlPlane || n.Role == spec.RoleEtcd {
 			(&fakeMember{world: w, node: n}).serve()
 		}
 	}
@@ -78,6 +79,10 @@ func (f *fakeMember) lock() (*pb.Member, func(), error) {
 	me := w.etcd.members[i]
 	if me.Name == "" && joins(w.hosts[f.node.Name].Files(), f.node) {
 		me.Name, me.ClientURLs = f.node.Name, []string{f.node.EtcdClientURL()}
+		if w.data[f.node.Name] {
+			w.t.Errorf("the new member of %s finds data of an earlier one", f.node.Name)
+		}
+		w.data[f.node.Name] = true
 	}
 	if me.Name == "" {
 		w.mu.Unlock()

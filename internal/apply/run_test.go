@@ -77,7 +77,10 @@ func (w *world) arrived(wanted *topology.Topology) {
 
 // Whatever the step at which a run is cut off, the next one plans what is left, and arrives.
 func TestRunGoesOnWhereItWasCutOff(t *testing.T) {
+	two := []string{"cp-1", "cp-2", "worker-1", "lb-1"}
+	external := append(slices.Clone(two), "etcd-1")
 	tests := map[string]struct {
+		from    []string // three where it is nil
 		to      []string
 		replace []string
 		old     string // unit that runs with another configuration on all control-plane nodes
@@ -87,13 +90,19 @@ func TestRunGoesOnWhereItWasCutOff(t *testing.T) {
 		"one is made anew":                    {to: three, replace: []string{"cp-2"}},
 		"etcd restarts":                       {to: three, old: "etcd"},
 		"a worker for another":                {to: []string{"cp-1", "cp-2", "cp-3", "worker-2", "lb-1"}},
+		"etcd gets machines of its own":       {from: two, to: external},
+		"etcd comes back from its machines":   {from: external, to: two},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
 			wanted := of(test.to...)
 			var steps []string
 			run := func(t *testing.T, cut string) {
-				w := newWorld(t, of(three...), "cp-4", "worker-2")
+				from := test.from
+				if from == nil {
+					from = three
+				}
+				w := newWorld(t, of(from...), without(from, "cp-4", "worker-2", "etcd-1", "etcd-2")...)
 				if test.old != "" {
 					for _, n := range of(three...).ControlPlane() {
 						w.hosts[n.Name].Running[test.old] = systemd.State{Active: true, Config: "old"}
@@ -518,3 +527,8 @@ func TestAMachineThatDoesNotBoot(t *testing.T) {
 type mute struct{ *world }
 
 func (mute) Ready(context.Context, topology.Node) error { return errors.New("no greeting") }
+
+// without are the names that a list does not have.
+func without(list []string, names ...string) []string {
+	return slices.DeleteFunc(names, func(n string) bool { return slices.Contains(list, n) })
+}

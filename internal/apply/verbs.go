@@ -21,6 +21,7 @@ func init() {
 		change.PromoteMember:     {Done: memberVotes, Do: promoteMember},
 		change.MoveLeader:        {Done: leadsNot, Do: moveLeader},
 		change.RemoveMember:      {Done: memberGone, Do: removeMember, Final: true},
+		change.RemoveData:        {Done: dataGone, Do: removeData, Final: true},
 		change.DrainBackend:      {Do: drainBackend},
 		change.RestoreBackend:    {Do: restoreBackend},
 		change.SetBackends:       {Do: setBackends},

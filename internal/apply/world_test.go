@@ -41,6 +41,7 @@ type world struct {
 	etcd    etcdWorld
 	api     apiWorld
 	drained map[string]bool // by the load balancer: BACKEND/SERVER
+	data    map[string]bool // nodes with data of etcd's
 	loaded  []string        // servers that it has
 	record  []change.Node
 	notes   []string // of the journal
@@ -54,6 +55,7 @@ var roles = map[string]struct {
 }{
 	"cp":     {spec.RoleControlPlane, 11, []string{"etcd", "kube-apiserver", "kube-scheduler"}},
 	"worker": {spec.RoleWorker, 61, []string{"kubelet"}},
+	"etcd":   {spec.RoleEtcd, 31, []string{"etcd"}},
 	"lb":     {spec.RoleLoadBalancer, 3, []string{"haproxy"}},
 }
 
@@ -86,15 +88,21 @@ func desired(t *topology.Topology, backends []string) map[string]render.Machine 
 		}
 		config := fileset.File{Path: configPath, Mode: 0o644, Data: []byte(text)}
 		m := render.Machine{Files: fileset.New(config)}
-		m.Files.AddManifest(render.ManifestPath)
 		prefix, _, _ := strings.Cut(n.Name, "-")
 		for _, u := range roles[prefix].units {
+			if u == "etcd" && prefix == "cp" && t.ExternalEtcd() {
+				continue
+			}
 			unit := render.Unit{Name: u, Config: "new"}
+			if u == "etcd" {
+				m.Files.Add(fileset.File{Path: topology.UnitDir + "/etcd.service", Mode: 0o644, Data: []byte("etcd")})
+			}
 			if u == "haproxy" {
 				unit.Load = config.Sum()
 			}
 			m.Units = append(m.Units, unit)
 		}
+		m.Files.AddManifest(render.ManifestPath)
 		out[n.Name] = m
 	}
 	return out
@@ -113,19 +121,28 @@ func backends(t *topology.Topology) []string {
 // newWorld is a healthy cluster of a topology, in which those of others may come to be.
 func newWorld(t *testing.T, now *topology.Topology, others ...string) *world {
 	t.Helper()
-	w := &world{t: t, all: slices.Clone(now.Nodes), hosts: map[string]*systemdtest.Host{}, drained: map[string]bool{}}
+	w := &world{t: t, all: slices.Clone(now.Nodes), hosts: map[string]*systemdtest.Host{}, drained: map[string]bool{}, data: map[string]bool{}}
 	for _, name := range others {
 		w.all = append(w.all, nodeOf(name))
 	}
 	whole := *now
 	whole.Nodes = w.all
 	rows := pki.Catalogue(&whole)
+	whole.Nodes = slices.DeleteFunc(slices.Clone(w.all), func(n topology.Node) bool { return n.Role == spec.RoleEtcd })
+	for _, row := range pki.Catalogue(&whole) { // etcd may have members on either kind of node
+		if !slices.ContainsFunc(rows, func(r pki.Row) bool { return r.Name == row.Name }) {
+			rows = append(rows, row)
+		}
+	}
 	plan, _ := pki.Plan(rows, pki.Bundle{}, time.Now(), false)
 	var err error
 	if w.keys, err = pki.Issue(rows, pki.Bundle{}, plan, time.Now(), rand.Reader); err != nil {
 		t.Fatal(err)
 	}
 	want := desired(now, backends(now))
+	for _, n := range now.EtcdMembers() {
+		w.data[n.Name] = true
+	}
 	for _, n := range now.Nodes {
 		w.make(n.Name)
 		if err := w.hosts[n.Name].Upload(t.Context(), want[n.Name].Files); err != nil {
@@ -147,8 +164,13 @@ func (w *world) make(name string) {
 	h.Next.Config = "new"
 	answer := h.Answer
 	h.Answer = func(argv []string) (string, error) {
-		if argv[0] == "sh" && len(argv) == 5 && argv[4] == render.ManifestPath {
+		switch {
+		case argv[0] == "sh" && len(argv) == 5 && argv[4] == render.ManifestPath:
 			return string(h.Files()[render.ManifestPath].Data), nil
+		case argv[0] == "sh" && len(argv) == 5 && argv[4] == topology.EtcdDataDir && w.data[name]:
+			return "member\n", nil
+		case argv[0] == "find" && argv[1] == topology.EtcdDataDir:
+			delete(w.data, name)
 		}
 		return answer(argv)
 	}
@@ -291,6 +313,7 @@ func (w *world) Remove(ctx context.Context, n topology.Node) error {
 	defer w.mu.Unlock()
 	if ctx.Err() == nil {
 		delete(w.hosts, n.Name)
+		delete(w.data, n.Name)
 	}
 	return ctx.Err()
 }
@@ -353,7 +376,7 @@ func (w *world) nodes(wanted *topology.Topology) []topology.Node {
 }
 
 func (w *world) members(wanted *topology.Topology) []topology.Node {
-	return slices.DeleteFunc(w.nodes(wanted), func(n topology.Node) bool { return n.Role != spec.RoleControlPlane })
+	return slices.DeleteFunc(w.nodes(wanted), func(n topology.Node) bool { return n.Role != spec.RoleControlPlane && n.Role != spec.RoleEtcd })
 }
 
 func (w *world) access(wanted *topology.Topology) *access.Cluster {
@@ -401,13 +424,15 @@ func (w *world) input(wanted *topology.Topology) change.Input {
 		}}
 	want := desired(wanted, backends(wanted))
 	for name, m := range want {
-		looker.Wanted[name] = WantOf(m)
+		want := WantOf(m)
+		want.EtcdData = wanted.ExternalEtcd()
+		looker.Wanted[name] = want
 	}
 	seen, err := looker.State(w.t.Context())
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	return change.Input{Wanted: wanted, Record: slices.Clone(w.record), Desired: want, Observed: seen}
+	return change.Input{Wanted: wanted, Record: slices.Clone(w.record), Desired: want, Observed: seen, Moving: wanted.ExternalEtcd()}
 }
 
 // begin writes down which nodes leave, as whoever applies a change does first.

@@ -25,6 +25,13 @@ func (p *planner) missing(n topology.Node) string {
 	return ""
 }
 
+// halfJoined reports whether a node was to leave before its etcd member voted: it is made anew
+// where it is wanted again.
+func (p *planner) halfJoined(n topology.Node) bool {
+	m, there := p.member(n)
+	return isEtcdRole(p.Wanted, n) && there && (m.Learner || m.Name == "") && !p.Back
+}
+
 // gone are the nodes that are to come back and cannot.
 func (p *planner) gone() *GoneError {
 	out := &GoneError{}

@@ -30,6 +30,7 @@ const (
 	PromoteMember     = "member-promote"
 	MoveLeader        = "move-leader"
 	RemoveMember      = "member-remove"
+	RemoveData        = "etcd-data-remove" // of a node that is no member
 	DrainBackend      = "lb-drain"
 	RestoreBackend    = "lb-restore"
 	SetBackends       = "lb-backends"
@@ -186,6 +187,7 @@ type Input struct {
 	Observed observed.State
 	Replace  []string  // nodes to be made anew
 	Back     bool      // nodes that leave and are wanted come back as they are, or there is no plan
+	Moving   bool      // control-plane nodes may have members although etcd is to have machines of its own
 	OneByOne bool      // all nodes take turns, also those without etcd and API server
 	Rotate   *Rotation // the phase of a rotation that is carried out
 	Task     *Task     // what is done to etcd, after all else

@@ -51,8 +51,14 @@ func desired(t *topology.Topology) map[string]render.Machine {
 			if u == "etcd" && !isEtcdRole(t, n) {
 				continue
 			}
-			m.Units = append(m.Units, render.Unit{Name: u, Config: "new"})
+			config := "new"
+			if u == "kube-apiserver" && t.ExternalEtcd() {
+				config = "asks machines of etcd's own"
+			}
+			m.Units = append(m.Units, render.Unit{Name: u, Config: config})
+			m.Files.Add(fileset.File{Path: "/etc/systemd/system/" + u + ".service", Mode: 0o644, Data: []byte(config)})
 		}
+		m.Files.AddManifest("/etc/manifest")
 		out[n.Name] = m
 	}
 	return out
@@ -72,6 +78,7 @@ func healthy(t *topology.Topology) Input {
 		for _, u := range in.Desired[n.Name].Units {
 			m.Units[u.Name] = observed.Unit{Active: true, Config: u.Config}
 		}
+		m.Manifest = string(in.Desired[n.Name].Files["/etc/manifest"].Data)
 		in.Observed.Machines[n.Name] = m
 		if n.Role == spec.RoleControlPlane {
 			in.Observed.APIServers[n.Name] = observed.APIServer{Ready: true}

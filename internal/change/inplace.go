@@ -82,7 +82,7 @@ func (p *planner) renewAll(nodes []topology.Node, atOnce int) {
 			p.tail = before
 			p.renew(n)
 		}
-		p.endTurn(first, before, names)
+		p.closeTurn(first, before, names)
 	}
 }
 

@@ -11,8 +11,12 @@ import (
 // learner until it has caught up; API servers get traffic once they are ready.
 func (p *planner) join() {
 	var ready []string
-	for _, n := range p.joins {
-		ready = append(ready, p.joinNode(n)...)
+	for _, ofEtcd := range []bool{true, false} { // API servers may ask those that are of etcd alone
+		for _, n := range p.joins {
+			if (n.Role == spec.RoleEtcd) == ofEtcd {
+				ready = append(ready, p.joinNode(n)...)
+			}
+		}
 	}
 	p.addBackends(ready)
 	for _, n := range p.joins {
@@ -31,6 +35,8 @@ func (p *planner) joinNode(n topology.Node) (ready []string) {
 	written := []string{p.add(Step{ID: id(WriteFiles, n.Name), Verb: WriteFiles, Node: n.Name, Why: why, Needs: made})}
 	if isEtcdRole(p.Wanted, n) {
 		written = p.joinEtcd(n, why, written)
+	} else if n.Role == spec.RoleControlPlane {
+		written = append(written, p.ownMembers()...)
 	}
 	if n.Role != spec.RoleControlPlane {
 		return nil

@@ -2,6 +2,7 @@ package change
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -36,7 +37,7 @@ func Plan(in Input) (*Change, error) {
 	if lost := p.lost(); len(lost.Nodes) > 0 {
 		return nil, lost
 	}
-	if err := p.refuseAway(); err != nil {
+	if err := errors.Join(p.refuseAway(), p.unknown()); err != nil {
 		return nil, err
 	}
 	p.certificates()
@@ -56,6 +57,7 @@ func Plan(in Input) (*Change, error) {
 	if p.Relocates != nil {
 		p.first = append(p.first, p.joined(spec.RoleLoadBalancer)...)
 	}
+	p.moveEtcd()
 	p.roll()
 	p.turnsAfter()
 	p.comeBack()
@@ -99,7 +101,7 @@ func newPlanner(in Input) *planner {
 		w, _ := in.Wanted.Node(n.Name)
 		n.Rejoin = wanted && (n.Rejoin || slices.Contains(in.Replace, n.Name) || p.lostWhileJoining(n))
 		switch {
-		case n.State == Leaving && wanted && !n.Rejoin && p.missing(w) == "":
+		case n.State == Leaving && wanted && !n.Rejoin && p.missing(w) == "" && !p.halfJoined(w):
 			p.stay, p.back = append(p.stay, w), append(p.back, w)
 		case n.Rejoin, n.State == Leaving, !wanted:
 			if n.State == Leaving && wanted {
@@ -107,7 +109,7 @@ func newPlanner(in Input) *planner {
 			}
 			if in.Upgrade != nil && n.Rejoin && p.rolls(n.Node) {
 				p.turns = append(p.turns, n)
-			} else if n.Rejoin || p.dead(n.Node) {
+			} else if n.Rejoin || p.dead(n.Node) || p.learns(n.Node) {
 				p.early = append(p.early, n)
 			} else {
 				p.late = append(p.late, n)
@@ -115,10 +117,12 @@ func newPlanner(in Input) *planner {
 		case n.State == Active:
 			p.stay = append(p.stay, w)
 		}
-		if n.Role == spec.RoleControlPlane && n.State != Joining {
+		gone := n.State == Leaving && !wanted && !in.Observed.APIServers[n.Name].Ready // or it never served
+		if n.Role == spec.RoleControlPlane && n.State != Joining && !gone {
 			p.backends = append(p.backends, n.Node)
 		}
 	}
+	slices.SortStableFunc(p.late, etcdLast)
 	for _, n := range in.Wanted.Nodes {
 		named := func(t Node) bool { return t.Name == n.Name }
 		if !slices.ContainsFunc(p.stay, func(s topology.Node) bool { return s.Name == n.Name }) && !slices.ContainsFunc(p.turns, named) {
@@ -142,11 +146,15 @@ func (p *planner) dead(n topology.Node) bool {
 	if !m.Running || !m.Reachable {
 		return true
 	}
-	if !isEtcdRole(p.Wanted, n) || !p.Observed.Etcd.Seen {
-		return false
-	}
-	member, ok := p.Observed.Etcd.Member(n.Name, n.EtcdPeerURL())
-	return ok && !member.Healthy && !member.Learner
+	member, ok := p.member(n)
+	return p.Observed.Etcd.Seen && ok && !member.Healthy && !member.Learner
+}
+
+// learns reports whether a machine for etcd alone has a member that votes not yet: it
+// keeps others from learning, and nobody misses it.
+func (p *planner) learns(n topology.Node) bool {
+	member, ok := p.member(n)
+	return n.Role == spec.RoleEtcd && ok && member.Learner
 }
 
 // alive reports whether the machine takes commands.
@@ -173,7 +181,7 @@ func (p *planner) lost() *LostError {
 		why := ""
 		if !p.Observed.Machines[n.Name].Made {
 			why = fmt.Sprintf("the machine of %s is gone%s", n.Name, p.lostWith(n))
-		} else if _, ok := p.Observed.Etcd.Member(n.Name, n.EtcdPeerURL()); !ok && p.Observed.Etcd.Seen && isEtcdRole(p.Wanted, n) {
+		} else if _, ok := p.Observed.Etcd.Member(n.Name, n.EtcdPeerURL()); !ok && p.Observed.Etcd.Seen && isEtcdRole(p.Wanted, n) && !p.takes(n) {
 			why = fmt.Sprintf("%s is no member of etcd any more: somebody removed it", n.Name)
 		}
 		if why != "" {
@@ -189,7 +197,7 @@ func (p *planner) lostWith(n topology.Node) string {
 	if n.Role == spec.RoleControlPlane {
 		with = append(with, "its API server")
 	}
-	if isEtcdRole(p.Wanted, n) {
+	if _, member := p.member(n); member || isEtcdRole(p.Wanted, n) {
 		with = append(with, "its etcd member with its data")
 	}
 	if n.Role == spec.RoleLoadBalancer {

@@ -38,7 +38,7 @@ func (p *planner) project(c *Change) error {
 		}
 		if s.Verb == Start && (all(s.Units) || slices.Contains(s.Units, "etcd")) {
 			hoped = started(hoped, n)
-			if slices.ContainsFunc(p.joins, func(j topology.Node) bool { return j.Name == n.Name }) {
+			if p.takes(n) || slices.ContainsFunc(p.joins, func(j topology.Node) bool { return j.Name == n.Name }) {
 				seen = started(seen, n)
 			}
 		}

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
 
 	"pgregory.net/rapid"
@@ -18,6 +19,7 @@ import (
 type world struct {
 	in   Input
 	next uint64
+	own  map[string]bool // API servers that ask machines of etcd's own; others ask the member beside them
 }
 
 func (w *world) member(name string) *observed.Member {
@@ -37,7 +39,23 @@ func (w *world) member(name string) *observed.Member {
 func (w *world) do(s Step) {
 	n, _ := w.in.Wanted.Node(s.Node)
 	e := &w.in.Observed.Etcd
+	if (s.Verb == Start || s.Verb == Restart) && actsOnAPIServer(s, n) {
+		w.own[s.Node] = w.in.Wanted.ExternalEtcd()
+	}
 	switch s.Verb {
+	case Serve:
+		w.in.Observed.APIServers[s.Node] = observed.APIServer{Ready: true}
+		if member := w.member(s.Node); member != nil {
+			member.Healthy, member.Error = true, ""
+		}
+	case Stop:
+		if _, there := w.in.Observed.APIServers[s.Node]; there && (all(s.Units) || slices.Contains(s.Units, "kube-apiserver")) {
+			w.in.Observed.APIServers[s.Node] = observed.APIServer{Error: "stopped"}
+		}
+	case RemoveData:
+		m := w.in.Observed.Machines[s.Node]
+		m.EtcdData = false
+		w.in.Observed.Machines[s.Node] = m
 	case CreateMachine, StartMachine:
 		made := healthy(w.in.Wanted).Observed.Machines[s.Node]
 		if s.Verb == CreateMachine {
@@ -54,7 +72,7 @@ func (w *world) do(s Step) {
 		m := w.in.Observed.Machines[s.Node]
 		whole := healthy(w.in.Wanted).Observed.Machines[s.Node]
 		if s.Verb == WriteFiles {
-			m.Files = whole.Files
+			m.Files, m.Manifest = whole.Files, whole.Manifest
 		} else {
 			if m.Units == nil {
 				m.Units = map[string]observed.Unit{}
@@ -64,6 +82,7 @@ func (w *world) do(s Step) {
 					m.Units[name] = u
 				}
 			}
+			m.EtcdData = m.EtcdData || slices.Contains(s.Units, "etcd")
 			if member := w.member(s.Node); member != nil && (all(s.Units) || slices.Contains(s.Units, "etcd")) {
 				member.Name, member.Healthy, member.Error = s.Node, true, ""
 			}
@@ -82,8 +101,11 @@ func (w *world) do(s Step) {
 	case RemoveMember:
 		old := w.member(s.Node)
 		if old != nil {
-			id := old.ID
+			id, led := old.ID, old.Leader
 			e.Members = slices.DeleteFunc(e.Members, func(m observed.Member) bool { return m.ID == id })
+			if led && len(e.Members) > 0 {
+				e.Members[0].Leader = true
+			}
 		}
 	case Activate:
 		w.set(s.Node, Active)
@@ -111,9 +133,11 @@ func (w *world) set(name string, state State) {
 func TestNoPlanLosesQuorum(t *testing.T) {
 	outer := t
 	rapid.Check(t, func(t *rapid.T) {
-		external := rapid.Bool().Draw(t, "external etcd")
-		from, to := drawNodes(t, external, "from"), drawNodes(t, external, "to")
+		was := rapid.Bool().Draw(t, "external etcd")
+		external := was != rapid.SampledFrom([]bool{false, false, true}).Draw(t, "etcd moves")
+		from, to := drawNodes(t, was, "from"), drawNodes(t, external, "to")
 		in := become(outer, from, to)
+		in.Moving = external && !was
 		well := true
 		for _, name := range from {
 			kind := rapid.SampledFrom([]string{"well", "well", "well", "off", "gone", "unready", "learner", "nameless", "other flags"}).Draw(t, name)
@@ -145,7 +169,15 @@ func TestNoPlanLosesQuorum(t *testing.T) {
 			in.Replace = append(in.Replace, rapid.SampledFrom(from).Draw(t, "replaced"))
 			well = false
 		}
-		w := &world{in: in}
+		w := &world{in: in, own: map[string]bool{}}
+		for _, name := range from {
+			w.own[name] = was
+			if m := w.member(name); m != nil && strings.HasPrefix(name, "cp-") {
+				machine := w.in.Observed.Machines[name]
+				machine.EtcdData = true
+				w.in.Observed.Machines[name] = machine
+			}
+		}
 		began := in.Observed.Etcd.Voting().HasQuorum()
 		w.in.Observed.Etcd.Quorum = began
 		for range 5 { // each round is cut off somewhere, but the last
@@ -167,18 +199,37 @@ func TestNoPlanLosesQuorum(t *testing.T) {
 			if c.Nothing() {
 				return
 			}
-			w.in.Replace = nil
+			w.begin()
 			stop := rapid.IntRange(1, 2*len(c.Steps)).Draw(t, "cut off")
-			w.walk(t, c, stop, began)
+			w.walk(t, c, stop, began, well)
+			if rapid.IntRange(0, 3).Draw(t, "something else is wanted then") == 0 {
+				from, to = to, from
+				w.in.Wanted = wanted(outer, to...)
+				w.in.Desired, w.in.Moving = desired(w.in.Wanted), w.in.Wanted.ExternalEtcd()
+			}
 		}
 		c, err := Plan(w.in)
 		if err == nil {
-			w.walk(t, c, len(c.Steps), began)
+			w.walk(t, c, len(c.Steps), began, well)
 		}
 		if err == nil && began {
 			w.arrived(t)
 		}
 	})
+}
+
+// begin writes down who leaves, as whoever carries a change out does first.
+func (w *world) begin() {
+	for i := range w.in.Record {
+		n := &w.in.Record[i]
+		if _, ok := w.in.Wanted.Node(n.Name); !ok {
+			n.State = Leaving
+		}
+		if slices.Contains(w.in.Replace, n.Name) {
+			n.State, n.Rejoin = Leaving, true
+		}
+	}
+	w.in.Replace = nil
 }
 
 func drawNodes(t *rapid.T, external bool, label string) []string {
@@ -198,7 +249,7 @@ func drawNodes(t *rapid.T, external bool, label string) []string {
 
 // walk does steps of a plan, each only where its guard allows it, in an order that apply may do
 // them in: it begins whatever has all that it needs, side by side.
-func (w *world) walk(t *rapid.T, c *Change, steps int, began bool) {
+func (w *world) walk(t *rapid.T, c *Change, steps int, began, well bool) {
 	done := map[string]bool{}
 	for _, s := range c.Steps {
 		for _, need := range s.Needs {
@@ -228,6 +279,9 @@ func (w *world) walk(t *rapid.T, c *Change, steps int, began bool) {
 		}
 		s := rapid.SampledFrom(ready).Draw(t, "next")
 		w.step(t, s, began)
+		if well {
+			w.asked(t, s)
+		}
 		done[s.ID] = true
 	}
 }
@@ -252,6 +306,31 @@ func (w *world) step(t *rapid.T, s Step, began bool) {
 	}
 }
 
+// asked fails the test where an API server that serves asks nobody who votes, or where none serves.
+func (w *world) asked(t *rapid.T, after Step) {
+	serving, all := 0, 0
+	for node, a := range w.in.Observed.APIServers {
+		if !w.in.Observed.Machines[node].Running {
+			continue
+		}
+		all++
+		if !a.Ready {
+			continue
+		}
+		serving++
+		if m := w.member(node); !w.own[node] && (m == nil || m.Learner || !m.Healthy) {
+			t.Fatalf("after %s the API server of %s asks the member beside it: %+v", after.ID, node, m)
+		}
+		votes := func(m observed.Member) bool { return strings.HasPrefix(m.Name, "etcd-") && !m.Learner && m.Healthy }
+		if w.own[node] && !slices.ContainsFunc(w.in.Observed.Etcd.Members, votes) {
+			t.Fatalf("after %s the API server of %s asks machines of etcd's own, and none has a voter", after.ID, node)
+		}
+	}
+	if serving == 0 && all > 1 {
+		t.Fatalf("after %s no API server serves", after.ID)
+	}
+}
+
 func nodeIn(record []Node, name string) (out topology.Node) {
 	for _, n := range record {
 		if n.Name == name {
@@ -265,6 +344,9 @@ func nodeIn(record []Node, name string) (out topology.Node) {
 func (w *world) arrived(t *rapid.T) {
 	var have, members []string
 	for _, n := range w.in.Record {
+		if n.Role == spec.RoleControlPlane && w.in.Wanted.ExternalEtcd() && w.in.Observed.Machines[n.Name].EtcdData {
+			t.Fatalf("data of etcd's is left on %s", n.Name)
+		}
 		if n.State != Active {
 			t.Fatalf("%s is %s at the end", n.Name, n.State)
 		}

@@ -85,6 +85,10 @@ func (p *planner) sick(n topology.Node) bool {
 func (p *planner) mend() {
 	var mended, restarts []string
 	for _, n := range p.stay {
+		if p.moves(n) {
+			mended = append(mended, p.mendMoving(n)...)
+			continue
+		}
 		if !p.sick(n) {
 			continue
 		}
@@ -140,7 +144,7 @@ func (p *planner) takesMember(n topology.Node, d difference) bool {
 func (p *planner) promote() {
 	for _, n := range p.stay {
 		m, ok := p.Observed.Etcd.Member(n.Name, n.EtcdPeerURL())
-		if !ok || !m.Learner || !isEtcdRole(p.Wanted, n) || !p.Observed.Etcd.Quorum {
+		if !ok || !m.Learner || !isEtcdRole(p.Wanted, n) || !p.Observed.Etcd.Quorum || p.takes(n) {
 			continue
 		}
 		p.tail = []string{p.add(Step{ID: id(PromoteMember, n.Name), Verb: PromoteMember, Node: n.Name, Needs: p.tail,
@@ -160,7 +164,7 @@ func (p *planner) sickness(n topology.Node) []Reason {
 func (p *planner) roll() {
 	for _, n := range p.stay {
 		d := p.diff(n)
-		if p.sick(n) || p.hasTurn(n) || d.none() && !p.losesKubelet(n, d) {
+		if p.sick(n) || p.hasTurn(n) || p.moves(n) || d.none() && !p.losesKubelet(n, d) {
 			continue
 		}
 		switch n.Role {

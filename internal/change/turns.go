@@ -102,12 +102,12 @@ func plain(nodes []Node) []topology.Node {
 
 func (p *planner) takeTurns(nodes []Node, atOnce int) {
 	for batch := range slices.Chunk(nodes, max(atOnce, 1)) {
-		p.turn(batch)
+		p.makeAnew(batch)
 	}
 }
 
-// turn makes nodes anew at once, and ends with a look at the whole cluster.
-func (p *planner) turn(nodes []Node) {
+// makeAnew makes nodes anew at once, and ends with a look at the whole cluster.
+func (p *planner) makeAnew(nodes []Node) {
 	first, before := len(p.steps), p.tail
 	var names, ready []string
 	for _, n := range nodes {
@@ -130,11 +130,11 @@ func (p *planner) turn(nodes []Node) {
 	for _, n := range nodes {
 		p.finishJoin(p.node(n.Name))
 	}
-	p.endTurn(first, before, names)
+	p.closeTurn(first, before, names)
 }
 
-// endTurn has all steps from the first on come after what was before, and before the look.
-func (p *planner) endTurn(first int, before, names []string) {
+// closeTurn has all steps from the first on come after what was before, and before the look.
+func (p *planner) closeTurn(first int, before, names []string) {
 	var mine []string
 	for _, s := range p.steps[first:] {
 		mine = append(mine, s.ID)

@@ -14,7 +14,7 @@ func (c *Change) Warnings() []string { return c.warnings }
 
 // warn finds what the steps take away for a time: the way to the API, and all API servers but one.
 func (p *planner) warn(steps []Step) []string {
-	var out []string
+	out := p.warnMove()
 	serving := map[string]bool{}
 	for name, a := range p.Observed.APIServers {
 		if a.Ready {

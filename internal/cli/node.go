@@ -34,10 +34,11 @@ func (a *app) nodeAdd() *cobra.Command {
 		Short: "Add nodes: machines side by side, etcd members one after another",
 		Long: `Adds nodes to the cluster's file, whose comments stay, and to the cluster. Without a name
 it adds one, and names it. In the identities shared and sharedCertificate nothing changes on
-other nodes but the backends of the load balancer.`,
+other nodes but the backends of the load balancer. The first nodes of role etcd take etcd, with
+its data, over from the control-plane nodes: the plan says so.`,
 		Example: `  haplane node add                                # a worker
   haplane node add --role control-plane cp-4 cp-5
-  haplane node add --role etcd --yes`,
+  haplane node add --role etcd etcd-1 etcd-2 etcd-3`,
 		RunE: func(cmd *cobra.Command, names []string) error {
 			if !slices.Contains(roles, role) {
 				return usageError{fmt.Errorf("--role %q: must be one of %s", role, strings.Join(roles, ", "))}
@@ -60,6 +61,8 @@ func (a *app) nodeRemove() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "remove NAME...",
 		Short: "Remove nodes, any of them: drained, taken out of etcd, and their machines with them",
+		Long: `Removes nodes from the cluster's file and from the cluster. Without the last nodes of role etcd,
+etcd moves, with its data, to the control-plane nodes: the plan says so.`,
 		Example: `  haplane node remove cp-1
   haplane node remove worker-2 worker-3 --drain-timeout 10m --yes`,
 		Args:              usage(cobra.MinimumNArgs(1)),

@@ -550,7 +550,7 @@ func (l *live) forgetGone() error {
 			return err
 		}
 	}
-	return nil
+	return l.forgetMembers()
 }
 
 func (l *live) failed(err error) error {

@@ -252,6 +252,11 @@ func (l *live) look(ctx context.Context) error {
 	for name, m := range l.rendered {
 		looker.Wanted[name] = apply.WantOf(m)
 	}
+	for _, n := range l.dataFrom() {
+		want := looker.Wanted[n.Name]
+		want.EtcdData = true
+		looker.Wanted[n.Name] = want
+	}
 	var err error
 	if l.seen, err = looker.State(ctx); err != nil {
 		return err
@@ -264,17 +269,6 @@ func (l *live) look(ctx context.Context) error {
 		l.seen.Unseen, err = append(l.seen.Unseen, "objects: "+err.Error()), nil
 	}
 	return err
-}
-
-// members are the nodes that run an etcd member, did, or will.
-func (l *live) members() []topology.Node {
-	out := slices.Clone(l.topology.EtcdMembers())
-	for _, n := range l.leaving {
-		if n.Role == spec.RoleEtcd || n.Role == spec.RoleControlPlane && !l.topology.ExternalEtcd() {
-			out = append(out, n)
-		}
-	}
-	return out
 }
 
 // ours is an error where the cluster answers and none of its machines is one of ours: what this
@@ -356,7 +350,7 @@ func (l *live) plan(ctx context.Context) error {
 	if err := l.blocked(ctx); err != nil {
 		return err
 	}
-	in := change.Input{Wanted: l.topology, Record: l.nodes, Desired: l.rendered, Observed: l.seen, Replace: l.Replace, Back: l.Abort,
+	in := change.Input{Wanted: l.topology, Record: l.nodes, Desired: l.rendered, Observed: l.seen, Replace: l.Replace, Back: l.Abort, Moving: l.etcdMoves(),
 		OneByOne: len(l.renew) > 0, Rotate: l.step(), Upgrade: l.upgrade(), Task: l.Task, Done: l.doneBefore()}
 	if !l.fresh() {
 		in.Relocates, in.Readdressed = l.relocation(), l.readdressed()

@@ -21,6 +21,7 @@ type Power func() (made map[string]bool, err error)
 type Want struct {
 	Files, Programs []string
 	Manifest        string
+	EtcdData        bool // whether there is any
 }
 
 // A Looker is what is looked at.

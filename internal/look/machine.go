@@ -41,8 +41,20 @@ func Machine(ctx context.Context, m machine.Machine, want Want, seen *observed.M
 	if seen.Manifest, err = Manifest(ctx, m, want.Manifest); err != nil {
 		return err
 	}
-	seen.Units, err = Programs(ctx, m, want.Programs)
+	if seen.Units, err = Programs(ctx, m, want.Programs); err != nil || !want.EtcdData {
+		return err
+	}
+	seen.EtcdData, err = EtcdData(ctx, m)
 	return err
+}
+
+// EtcdData reports whether a machine has data of an etcd member.
+func EtcdData(ctx context.Context, m machine.Machine) (bool, error) {
+	result, err := m.Run(ctx, machine.Cmd("sh", "-c", `[ ! -e "$1" ] || exec ls -A -- "$1"`, "sh", topology.EtcdDataDir))
+	if err != nil {
+		return false, fmt.Errorf("look for etcd's data: %w", err)
+	}
+	return result.Stdout != "", nil
 }
 
 // Manifest reads the list of the files that haplane put there; "" where there is none.

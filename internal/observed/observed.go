@@ -33,6 +33,7 @@ type Machine struct {
 	Files    map[string]fileset.State
 	Manifest string
 	Units    map[string]Unit // by name without .service
+	EtcdData bool            // there is data of etcd's, where somebody asked for that
 }
 
 // A Unit is a program that a machine runs.

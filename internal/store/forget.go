@@ -34,6 +34,15 @@ func (s Store) ForgetNode(name string) error {
 	return nil
 }
 
+// ForgetMember removes the keys and certificates of the etcd member that a node had which stays.
+func (s Store) ForgetMember(node string) error {
+	var errs []error
+	for _, row := range []string{pki.EtcdServer(node), pki.EtcdPeer(node)} {
+		errs = append(errs, s.remove("pki/"+row+".crt"), s.remove("pki/"+row+".key"))
+	}
+	return errors.Join(errs...)
+}
+
 // rewrite drops from a file the parts, between separators, that begin with a text.
 func (s Store) rewrite(name, separator, begin string) error {
 	data, err := s.load(name)
