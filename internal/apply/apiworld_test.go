@@ -161,6 +161,8 @@ func (w *world) answer(out http.ResponseWriter, r *http.Request) {
 	case r.Method == http.MethodDelete && parts[len(parts)-2] == "leases":
 		w.api.leases = append(w.api.leases, last)
 		send(metav1.Status{TypeMeta: metav1.TypeMeta{Kind: "Status", APIVersion: "v1"}, Status: metav1.StatusSuccess})
+	case strings.Contains(r.URL.Path, "/configmaps"): // that are written to see whether it can be done
+		send(corev1.ConfigMap{TypeMeta: metav1.TypeMeta{Kind: "ConfigMap", APIVersion: "v1"}, ObjectMeta: metav1.ObjectMeta{Name: "written"}})
 	default:
 		w.t.Errorf("the API is asked for %s %s", r.Method, r.URL)
 		http.NotFound(out, r)

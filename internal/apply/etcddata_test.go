@@ -41,6 +41,66 @@ func TestDefragmentAll(t *testing.T) {
 	}
 }
 
+// Cut off in whatever step, a restore goes on, and back where nobody has written yet.
+func TestRestoreGoesOnWhereItWasCutOff(t *testing.T) {
+	now := of(three...)
+	snapshot := filepath.Join(t.TempDir(), "db")
+	if err := os.WriteFile(snapshot, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	begin := func(t *testing.T) (*world, func(back bool) *change.Change) {
+		w := newWorld(t, now)
+		task := &change.Task{ID: "x", Kind: change.RestoreData, Members: []string{"cp-1", "cp-2", "cp-3"}}
+		plan := func(back bool) *change.Change {
+			in := w.input(now)
+			in.Task, in.Done = task, w.noted("done")
+			if back {
+				return change.RestoreBack(in)
+			}
+			c, err := change.Restore(in)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return c
+		}
+		w.task, w.snapshot = task, snapshot
+		return w, plan
+	}
+	ended := func(t *testing.T, w *world, restored bool) {
+		t.Helper()
+		for _, n := range now.EtcdMembers() {
+			if w.etcd.restored[n.Name] != restored {
+				t.Errorf("%s has restored data: %v", n.Name, !restored)
+			}
+		}
+		w.arrived(now)
+	}
+	var c *change.Change
+	t.Run("not cut off", func(t *testing.T) {
+		w, plan := begin(t)
+		c = plan(false)
+		if err := w.runner(now).Run(t.Context(), c); err != nil {
+			t.Fatal(err)
+		}
+		ended(t, w, true)
+	})
+	for _, cut := range ids(c) {
+		for name, back := range map[string]bool{"on": false, "back": true} {
+			t.Run(strings.ReplaceAll(cut, "/", "-")+" and "+name, func(t *testing.T) {
+				w, plan := begin(t)
+				w.runUntil(t, now, plan(false), cut)
+				if back && slices.Contains(w.noted("done"), change.WriteObject) {
+					t.Skip("that is refused before")
+				}
+				if err := w.runner(now).Run(t.Context(), plan(back)); err != nil {
+					t.Fatal(err)
+				}
+				ended(t, w, !back)
+			})
+		}
+	}
+}
+
 // A leader is moved to who is named, and not to one that cannot lead.
 func TestMoveLeaderTo(t *testing.T) {
 	now := of(three...)

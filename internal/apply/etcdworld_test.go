@@ -29,6 +29,38 @@ type etcdWorld struct {
 	unsettled bool // a voter has just joined: the next member is refused once
 
 	defragmented []string // nodes, and how each was then
+
+	restored map[string]bool // nodes whose members have the data of a snapshot
+}
+
+// exchange is what becomes of a member's data by a command. Nobody may read or write any data meanwhile, and all have the same
+// when etcd runs. The lock is held.
+func (w *world) exchange(node string, argv []string) {
+	running := func(unit string) (out []string) {
+		for name := range w.hosts {
+			if w.runs(name, unit) {
+				out = append(out, name)
+			}
+		}
+		return out
+	}
+	switch {
+	case len(argv) < 3:
+	case argv[2] == swapScript || argv[2] == swapBackScript:
+		if busy := slices.Concat(running("etcd"), running("kube-apiserver")); len(busy) > 0 {
+			w.t.Errorf("the data of %s is exchanged while %v run", node, busy)
+		}
+		if w.etcd.restored == nil {
+			w.etcd.restored = map[string]bool{}
+		}
+		w.etcd.restored[node] = argv[2] == swapScript
+	case len(argv) > 4 && argv[3] == "start" && argv[4] == "etcd.service":
+		for _, m := range w.etcd.members {
+			if w.etcd.restored[m.Name] != w.etcd.restored[node] {
+				w.t.Errorf("etcd starts on %s, and %s has other data", node, m.Name)
+			}
+		}
+	}
 }
 
 // A fakeMember answers on the address of a node, while etcd runs there.

@@ -11,8 +11,10 @@ import (
 
 	"github.com/haplane/haplane/internal/change"
 	"github.com/haplane/haplane/internal/look"
+	"github.com/haplane/haplane/internal/machine"
 	"github.com/haplane/haplane/internal/observed"
 	"github.com/haplane/haplane/internal/pki"
+	"github.com/haplane/haplane/internal/runtime/systemd"
 	"github.com/haplane/haplane/internal/topology"
 )
 
@@ -169,11 +171,28 @@ func (r *Runner) noOldCertificates(ctx context.Context) error {
 			return []string{err.Error()}
 		}
 		var what []string
+		kubelets := false
 		for _, c := range list {
 			if c.Issuer == subject && c.Subject != subject {
 				what = append(what, fmt.Sprintf("%s: %s %s (%s) is signed by the old authority", n.Name, c.Path, c.Part, c.Subject))
+				kubelets = kubelets || look.KubeletsOwn(c.Path)
+			}
+		}
+		if kubelets {
+			if err := r.askAnew(ctx, n); err != nil {
+				what = append(what, err.Error())
 			}
 		}
 		return what
 	})
+}
+
+// askAnew has a kubelet drop the certificates that it asked for itself, and begin with that of its kubeconfig: in
+// its turn a controller manager may have signed the next one that had not been restarted yet.
+func (r *Runner) askAnew(ctx context.Context, n topology.Node) error {
+	m := r.Cluster.Machine(n.Name)
+	if _, err := m.Run(ctx, machine.Cmd("sh", "-c", "rm -f "+look.KubeletsOwnFiles)); err != nil {
+		return fmt.Errorf("%s: drop the certificates that kubelet asked for: %w", n.Name, err)
+	}
+	return systemd.Restart(ctx, m, "kubelet")
 }

@@ -46,6 +46,9 @@ type world struct {
 	record  []change.Node
 	notes   []string // of the journal
 	doing   func(id string)
+
+	task     *change.Task // of its runners
+	snapshot string
 }
 
 var roles = map[string]struct {
@@ -211,6 +214,7 @@ func (r reach) Run(ctx context.Context, cmd machine.Command) (machine.Result, er
 	if cmd.Argv[0] == "socat" {
 		return r.world.haproxy(cmd)
 	}
+	r.world.exchange(r.name, cmd.Argv)
 	if config, ok := h.Files()[configPath]; ok {
 		h.Next.Loaded = config.Sum()
 	}
@@ -389,7 +393,7 @@ func (w *world) runner(wanted *topology.Topology) *Runner {
 		Join: func(members string) fileset.Set {
 			return fileset.New(fileset.File{Path: render.EtcdJoinPath, Mode: 0o644, Data: []byte(members)})
 		},
-		DrainTimeout: time.Second, Report: func(phase.Event) {}, Waiting: func(string, string) {}, Detail: func(string, string) {}, Log: slog.New(slog.DiscardHandler)}
+		Task: w.task, Snapshot: w.snapshot, DrainTimeout: time.Second, Report: func(phase.Event) {}, Waiting: func(string, string) {}, Detail: func(string, string) {}, Log: slog.New(slog.DiscardHandler)}
 	for _, n := range w.nodes(wanted) {
 		r.Nodes[n.Name] = n
 		prefix, _, _ := strings.Cut(n.Name, "-")

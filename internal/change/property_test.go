@@ -138,6 +138,7 @@ func TestNoPlanLosesQuorum(t *testing.T) {
 		from, to := drawNodes(t, was, "from"), drawNodes(t, external, "to")
 		in := become(outer, from, to)
 		in.Moving = external && !was
+		in.OneByOne = rapid.Bool().Draw(t, "one by one")
 		well := true
 		for _, name := range from {
 			kind := rapid.SampledFrom([]string{"well", "well", "well", "off", "gone", "unready", "learner", "nameless", "other flags"}).Draw(t, name)

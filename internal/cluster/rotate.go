@@ -179,6 +179,9 @@ func (l *live) settleRotation(r *store.Record) {
 	switch {
 	case r.Rotation == nil:
 	case l.rotation == nil, l.rotation.Phase == pki.Drop:
+		if l.rotation != nil && l.rotation.Name == pki.RotateEncryption {
+			r.EncryptionName = l.keys.EncryptionName
+		}
 		r.Rotation = nil
 	default:
 		r.Rotation.Proved = true

@@ -3,6 +3,8 @@ package cluster
 import (
 	"crypto/rand"
 	"errors"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -92,8 +94,11 @@ func TestRotationGoesOnWhereItWasCutOff(t *testing.T) {
 					t.Errorf("after %s the record has %+v", phase, got)
 				}
 			}
-			if got := must[pki.Bundle](t)(s.Keys(opened(t).env.rows)).Generation(row); string(got.Key) != string(next.Key) {
-				t.Error("after it the old one signs")
+			if err := os.Remove(filepath.Join(s.Dir, "pki", "encryption.name")); err != nil && name == pki.RotateEncryption {
+				t.Error(err)
+			}
+			if got := must[pki.Bundle](t)(s.Keys(opened(t).env.rows)).Generation(row); string(got.Key) != string(next.Key) || string(got.Cert) != string(next.Cert) {
+				t.Error("after it the old one signs, or the name of what it encrypts is lost")
 			}
 		})
 	}

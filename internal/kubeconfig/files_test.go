@@ -2,6 +2,7 @@ package kubeconfig
 
 import (
 	"context"
+	"encoding/pem"
 	"os"
 	"path/filepath"
 	"strings"
@@ -163,6 +164,28 @@ func TestRefresh(t *testing.T) {
 	}
 	if got.Clusters["haplane-demo"].Server != demo.Server || got.CurrentContext != "mine" {
 		t.Errorf("more has changed than the user: %+v", got)
+	}
+}
+
+// While the CA is rotated, what clients trust changes from the old one to both, and from both to the next one.
+func TestRefreshFollowsTheCA(t *testing.T) {
+	ca := func(text string) string {
+		return string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: []byte(text)}))
+	}
+	dir, files := list(t, nil, "config")
+	path := filepath.Join(dir, "config")
+	first := demo
+	first.CA = []byte(ca("old"))
+	merge(t, files, first, path)
+	for _, step := range []struct{ ca, want string }{{ca("old") + ca("next"), path}, {ca("old") + ca("next"), ""}, {ca("next"), path}, {ca("foreign"), ""}} {
+		now := first
+		now.CA = []byte(step.ca)
+		if got, err := files.Refresh(t.Context(), now); err != nil || got != step.want {
+			t.Errorf("to %s: %q, %v", step.ca, got, err)
+		}
+	}
+	if got := string(load(t, path).Clusters["haplane-demo"].CertificateAuthorityData); got != ca("next") {
+		t.Errorf("it trusts %s", got)
 	}
 }
 

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"cmp"
 	"fmt"
 	"strings"
 
@@ -40,7 +41,7 @@ func (s Store) LostKeys(lost []pki.Lost, hosts []Host) []Lost {
 	var out []Lost
 	for _, l := range lost {
 		known := keyUses[l.File]
-		one := Lost{File: "pki/" + l.File, Reason: l.Reason, Depends: known.depends}
+		one := Lost{File: "pki/" + l.File, Reason: l.Reason, Depends: cmp.Or(known.depends, "the rotation that is under way")}
 		switch from := controlPlaneOf(hosts); {
 		case l.Ended:
 			one.Way = "all that it signed has ended too, and haplane does not renew authorities: haplane down and up make the cluster anew"

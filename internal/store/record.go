@@ -33,6 +33,9 @@ type Record struct {
 	Change *Change `json:"change,omitempty"`
 	// Rotation is of an authority or a key, from its begin until the old one is gone.
 	Rotation *Rotation `json:"rotation,omitempty"`
+	// EncryptionName is that of the encryption key since it was rotated, beside the file that has it: with another name
+	// nobody could read what the key has encrypted.
+	EncryptionName string `json:"encryptionName,omitempty"`
 }
 
 // Versions are what the cluster runs until it is upgraded.

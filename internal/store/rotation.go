@@ -45,8 +45,18 @@ func (s Store) SaveNext(name string, next pki.Pair) error {
 // KeysDuring reads the keys as they are in a phase of a rotation; nil is none.
 func (s Store) KeysDuring(rows []pki.Row, r *Rotation) (pki.Bundle, error) {
 	b, err := s.first(rows)
-	if err != nil || r == nil {
+	if err != nil {
 		return b, err
+	}
+	record, err := s.readRecord()
+	if err != nil {
+		return b, err
+	}
+	if record != nil && b.EncryptionName == "" { // the file is lost
+		b.EncryptionName = record.EncryptionName
+	}
+	if r == nil {
+		return b, nil
 	}
 	next, err := s.next(*r)
 	if err != nil {
