@@ -46,7 +46,7 @@ unit: ready-go
 image: ready-build build
 	$(SUDO) bin/haplane image build
 
-# Tests named TestLong are those of e2e-all, TestLive those of e2e-live but for TestLiveUpgrade of e2e-upgrade, TestHost those of e2e-host.
+# Tests named TestLong are those of e2e-all, TestLive those of e2e-live but for TestUpgrade of e2e-upgrade, TestHost those of e2e-host.
 e2e: ready-test image
 	$(SUDO) go test -tags e2e -count=1 -timeout 45m -p 1 -v -skip '^Test(Long|Live|Host)' ./internal/agent ./internal/image ./internal/provider/nspawn ./e2e
 
@@ -54,11 +54,11 @@ e2e-all: ready-test image
 	$(SUDO) go test -tags e2e -count=1 -timeout 50m -v -run '^TestLong' ./e2e
 
 e2e-live: ready-test image
-	$(SUDO) go test -tags e2e -count=1 -timeout 60m -v -run '^TestLive' -skip '^TestLiveUpgrade' ./e2e
+	$(SUDO) go test -tags e2e -count=1 -timeout 60m -v -run '^TestLive' -skip '^TestUpgrade' ./e2e
 
 e2e-upgrade: ready-test image
 	$(SUDO) bin/haplane image build --kubernetes v1.36
-	$(SUDO) go test -tags e2e -count=1 -timeout 20m -v -run '^TestLiveUpgrade' ./e2e
+	$(SUDO) go test -tags e2e -count=1 -timeout 20m -v -run '^TestUpgrade' ./e2e
 
 e2e-host: ready-host image
 	$(SUDO) go test -tags e2e -count=1 -timeout 40m -v -run '^TestHost' ./e2e

@@ -25,9 +25,9 @@ type etcdMember struct {
 	Alarms, PeerURLs []string
 }
 
-// TestLiveEtcd looks after etcd while requests of all kinds run: another leader, room given back, a
+// TestChangeEtcd looks after etcd while requests of all kinds run: another leader, room given back, a
 // snapshot, no room at all, the whole control plane back to a snapshot, and a quorum that is lost for good.
-func TestLiveEtcd(t *testing.T) {
+func TestChangeEtcd(t *testing.T) {
 	r := newRig(t)
 	c := newCluster(t, r, "e2e-etcd", 44)
 	c.append(t, "  extraArgs: {etcd: {quota-backend-bytes: \"33554432\"}}\n")

@@ -32,9 +32,9 @@ type certificate struct {
 	NotAfter                                                    time.Time
 }
 
-// TestLiveCerts renews all certificates of a cluster that serves, is killed at it, and repairs
+// TestChangeCerts renews all certificates of a cluster that serves, is killed at it, and repairs
 // one in which every certificate has ended: while its machines run, and after they were off.
-func TestLiveCerts(t *testing.T) {
+func TestChangeCerts(t *testing.T) {
 	r := newRig(t)
 	c := newCluster(t, r, "e2e-certs", 24)
 	must(t, 0, c.Up(background(t)))

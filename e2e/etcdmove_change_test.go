@@ -14,10 +14,10 @@ import (
 	"time"
 )
 
-// TestLiveExternalEtcd moves etcd, with its data, from the control-plane nodes to machines of its own
+// TestChangeExternalEtcd moves etcd, with its data, from the control-plane nodes to machines of its own
 // while clients go on, takes it there from three members to five, one and three, and back. Nobody notices, and
 // nothing is left where a member was.
-func TestLiveExternalEtcd(t *testing.T) {
+func TestChangeExternalEtcd(t *testing.T) {
 	r := newRig(t)
 	c := newCluster(t, r, "e2e-move", 24)
 	before := lookAtHost(r)
@@ -58,9 +58,9 @@ func TestLiveExternalEtcd(t *testing.T) {
 	before.left(t, lookAtHost(r))
 }
 
-// TestLiveExternalEtcdKilled kills haplane in the middle of the move, goes back from there and is killed again, and is
+// TestChangeExternalEtcdKilled kills haplane in the middle of the move, goes back from there and is killed again, and is
 // killed on the way home. Each time the next run goes on, and clients notice next to nothing.
-func TestLiveExternalEtcdKilled(t *testing.T) {
+func TestChangeExternalEtcdKilled(t *testing.T) {
 	r := newRig(t)
 	c := newCluster(t, r, "e2e-moved", 25)
 	must(t, 0, c.Up(background(t)))

@@ -19,9 +19,9 @@ const (
 // upgradeLimit is how long an upgrade of three control-plane nodes and a worker may take.
 const upgradeLimit = 150 * time.Second
 
-// TestLiveUpgrade upgrades a cluster of the older minor under all lanes, by machines that are made anew from the
+// TestUpgrade upgrades a cluster of the older minor under all lanes, by machines that are made anew from the
 // new image, goes back, and upgrades it again in place. It needs programs of both minors: make e2e-upgrade builds them.
-func TestLiveUpgrade(t *testing.T) {
+func TestUpgrade(t *testing.T) {
 	r := newRig(t)
 	c := newCluster(t, r, "e2e-upgrade", 27)
 	c.append(t, "  kubernetesVersion: v1.36 # the older one\n")

@@ -48,9 +48,9 @@ func (c *cluster) rotate(t *testing.T, name string, phases ...string) rotated {
 	return out
 }
 
-// TestLiveRotateKeys rotates the key that encrypts Secrets and that of service accounts. Secrets can be read, are in etcd
+// TestChangeRotateKeys rotates the key that encrypts Secrets and that of service accounts. Secrets can be read, are in etcd
 // in what the new key has written, and a pod's token that the old key has signed is never refused.
-func TestLiveRotateKeys(t *testing.T) {
+func TestChangeRotateKeys(t *testing.T) {
 	c := newCluster(t, newRig(t), "e2e-rotkeys", 62)
 	must(t, 0, c.Up(background(t)))
 	d := &day{cluster: c, controlPlane: slices.Clone(controlPlane), workers: []string{"worker-1"}}
@@ -80,8 +80,8 @@ func TestLiveRotateKeys(t *testing.T) {
 	d.wellAgain(t)
 }
 
-// TestLiveRotateCA rotates the CA of Kubernetes. It is killed between two phases; the same command goes on.
-func TestLiveRotateCA(t *testing.T) {
+// TestChangeRotateCA rotates the CA of Kubernetes. It is killed between two phases; the same command goes on.
+func TestChangeRotateCA(t *testing.T) {
 	c := newCluster(t, newRig(t), "e2e-rotca", 63)
 	must(t, 0, c.Up(background(t)))
 	d := &day{cluster: c, controlPlane: slices.Clone(controlPlane), workers: []string{"worker-1"}}
@@ -108,8 +108,8 @@ func TestLiveRotateCA(t *testing.T) {
 	d.wellAgain(t)
 }
 
-// TestLiveRotateOthers rotates the CAs of etcd and of the aggregation layer, not while a node is away.
-func TestLiveRotateOthers(t *testing.T) {
+// TestChangeRotateOthers rotates the CAs of etcd and of the aggregation layer, not while a node is away.
+func TestChangeRotateOthers(t *testing.T) {
 	c := newCluster(t, newRig(t), "e2e-rotothers", 64)
 	must(t, 0, c.Up(background(t)))
 	d := &day{cluster: c, controlPlane: slices.Clone(controlPlane), workers: []string{"worker-1"}}

@@ -14,9 +14,9 @@ import (
 	"github.com/haplane/haplane/e2e/rig"
 )
 
-// TestLiveIdentity takes one cluster through all three identities and back, by all six ways between two of
+// TestChangeIdentity takes one cluster through all three identities and back, by all six ways between two of
 // them. No request of any lane fails.
-func TestLiveIdentity(t *testing.T) {
+func TestChangeIdentity(t *testing.T) {
 	r := newRig(t)
 	c := newCluster(t, r, "e2e-identity", 18)
 	must(t, 0, c.Up(background(t)))
@@ -28,9 +28,9 @@ func TestLiveIdentity(t *testing.T) {
 	}
 }
 
-// TestLiveShape takes the kubelets off the control-plane nodes of a cluster and puts them there again, moves its load
+// TestChangeShape takes the kubelets off the control-plane nodes of a cluster and puts them there again, moves its load
 // balancer to another port, and to another machine with another address. No request of any lane fails.
-func TestLiveShape(t *testing.T) {
+func TestChangeShape(t *testing.T) {
 	r := newRig(t)
 	c := newCluster(t, r, "e2e-shape", 20)
 	must(t, 0, c.Up(background(t)))
@@ -183,9 +183,9 @@ func (d *day) moved(t *testing.T, old, place string) {
 	want(t, "the old place", served, "")
 }
 
-// TestLiveIdentityKilled kills haplane at every step on the way from one identity to another, and goes back
+// TestChangeIdentityKilled kills haplane at every step on the way from one identity to another, and goes back
 // from the middle of the way. Clients notice none of it.
-func TestLiveIdentityKilled(t *testing.T) {
+func TestChangeIdentityKilled(t *testing.T) {
 	r := newRig(t)
 	c := newCluster(t, r, "e2e-idkill", 19)
 	must(t, 0, c.Up(background(t)))
