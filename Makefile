@@ -3,6 +3,7 @@
 # make test     lint, unit tests, end-to-end tests on real machines (root)
 # make e2e-all  the end-to-end tests that take longer: larger clusters, stops in any order (root)
 # make e2e-live a day in the life of a cluster that changes: nodes come and go, haplane is killed (root)
+# make e2e-change keys, certificates, identity and etcd of a cluster that runs, one after another (root)
 # make e2e-upgrade an upgrade from the older minor of Kubernetes, which is built first where it is not yet: up to an hour (root)
 # make e2e-host a virtual machine with systemd and cgroup v2 as the host of a cluster (root)
 # make bench    print how fast it is on this machine (root)
@@ -16,7 +17,7 @@ SUDO    := $(shell [ "$$(id -u)" = 0 ] || echo sudo --preserve-env=HOME,CI,KUBEC
 export CGO_ENABLED = 0
 export PATH := $(PATH):/usr/local/go/bin
 
-.PHONY: build up down test lint unit image e2e e2e-all e2e-live e2e-upgrade e2e-host bench ready-go ready-build ready-test ready-host
+.PHONY: build up down test lint unit image e2e e2e-all e2e-live e2e-change e2e-upgrade e2e-host bench ready-go ready-build ready-test ready-host
 ready-go ready-build ready-test ready-host: ready-%:
 	@tools/prerequisites $(patsubst host,build test host,$(patsubst test,build test,$*))
 
@@ -46,15 +47,19 @@ unit: ready-go
 image: ready-build build
 	$(SUDO) bin/haplane image build
 
-# Tests named TestLong are those of e2e-all, TestLive those of e2e-live but for TestUpgrade of e2e-upgrade, TestHost those of e2e-host.
+# Tests named TestLong are those of e2e-all, TestLive those of e2e-live, TestChange those of e2e-change, TestUpgrade those
+# of e2e-upgrade, TestHost those of e2e-host.
 e2e: ready-test image
-	$(SUDO) go test -tags e2e -count=1 -timeout 45m -p 1 -v -skip '^Test(Long|Live|Host)' ./internal/agent ./internal/image ./internal/provider/nspawn ./e2e
+	$(SUDO) go test -tags e2e -count=1 -timeout 45m -p 1 -v -skip '^Test(Long|Live|Change|Upgrade|Host)' ./internal/agent ./internal/image ./internal/provider/nspawn ./e2e
 
 e2e-all: ready-test image
 	$(SUDO) go test -tags e2e -count=1 -timeout 50m -v -run '^TestLong' ./e2e
 
 e2e-live: ready-test image
-	$(SUDO) go test -tags e2e -count=1 -timeout 60m -v -run '^TestLive' -skip '^TestUpgrade' ./e2e
+	$(SUDO) go test -tags e2e -count=1 -timeout 60m -v -run '^TestLive' ./e2e
+
+e2e-change: ready-test image
+	$(SUDO) go test -tags e2e -count=1 -timeout 60m -v -run '^TestChange' ./e2e
 
 e2e-upgrade: ready-test image
 	$(SUDO) bin/haplane image build --kubernetes v1.36
