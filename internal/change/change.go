@@ -194,6 +194,8 @@ type Input struct {
 	Done     []string  // steps of the task that an earlier run has done
 	Upgrade  *Upgrade  // those of Replace take turns, to another version of Kubernetes
 	Handover *Handover // of the endpoints of default/kubernetes; nil where they stay whose they are
+	// KubeletsBack says that control-plane nodes were to lose their kubelets, and keep or get them.
+	KubeletsBack bool
 	// Relocates is why clients reach the load balancer elsewhere; nil where they do not.
 	Relocates []Reason
 	// Readdressed says that they verify another address there.

@@ -167,6 +167,19 @@ func TestKubeletsGo(t *testing.T) {
 	}
 }
 
+// A change that was to take the kubelets off was cut off after a drain, and goes back.
+func TestKubeletsStay(t *testing.T) {
+	in := healthy(wanted(t, three...))
+	in.Observed.Nodes["cp-1"] = observed.Node{Ready: true, Unschedulable: true}
+	if c := plan(t, in); !c.Nothing() {
+		t.Errorf("a node that somebody cordoned: %v", ids(c))
+	}
+	in.KubeletsBack = true
+	if got := ids(plan(t, in)); !slices.Equal(got, []string{"node-uncordon@cp-1"}) {
+		t.Errorf("steps %v", got)
+	}
+}
+
 func TestKubeletsCome(t *testing.T) {
 	in := healthy(wanted(t, three...))
 	for _, node := range three[:3] {

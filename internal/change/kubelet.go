@@ -47,3 +47,13 @@ func (p *planner) gainsKubelet(n topology.Node, d difference, needs []string) {
 		p.add(Step{ID: id(NodeReady, n.Name), Verb: NodeReady, Node: n.Name, Why: d.why(), Needs: needs})
 	}
 }
+
+// uncordonKubelets lets pods come to nodes that were drained to lose their kubelet, and keep it.
+func (p *planner) uncordonKubelets() {
+	for _, n := range p.stay {
+		if p.KubeletsBack && n.Role == spec.RoleControlPlane && p.Wanted.RunsKubelet(n) && p.Observed.Nodes[n.Name].Unschedulable {
+			p.add(Step{ID: id(UncordonNode, n.Name), Verb: UncordonNode, Node: n.Name, Needs: p.has(id(NodeReady, n.Name)),
+				Why: []Reason{{What: n.Name + " was to lose its kubelet, and keeps it"}}})
+		}
+	}
+}

@@ -60,6 +60,7 @@ func Plan(in Input) (*Change, error) {
 	p.moveEtcd()
 	p.roll()
 	p.turnsAfter()
+	p.uncordonKubelets()
 	p.comeBack()
 	p.leave(p.late)
 	p.manifests()

@@ -130,7 +130,21 @@ func (p *planner) makeAnew(nodes []Node) {
 	for _, n := range nodes {
 		p.finishJoin(p.node(n.Name))
 	}
+	if p.Upgrade.Down {
+		p.drainFirst(first)
+	}
 	p.closeTurn(first, before, names)
+}
+
+// drainFirst has API servers stop after the drain of their node, not beside it: its kubelet asks the API server beside
+// it, and could not tell any more that pods have ended.
+func (p *planner) drainFirst(first int) {
+	for i := range p.steps[first:] {
+		s := &p.steps[first+i]
+		if s.ID == id(Stop, s.Node, "kube-apiserver") {
+			s.Needs = compact(append(s.Needs, p.has(id(DrainNode, s.Node))...))
+		}
+	}
 }
 
 // closeTurn has all steps from the first on come after what was before, and before the look.

@@ -353,6 +353,7 @@ func (l *live) plan(ctx context.Context) error {
 	in := change.Input{Wanted: l.topology, Record: l.nodes, Desired: l.rendered, Observed: l.seen, Replace: l.Replace, Back: l.Abort, Moving: l.etcdMoves(),
 		OneByOne: len(l.renew) > 0, Rotate: l.step(), Upgrade: l.upgrade(), Task: l.Task, Done: l.doneBefore()}
 	if !l.fresh() {
+		in.KubeletsBack = l.topology.KubeletOnCP && slices.ContainsFunc(l.was, func(t *topology.Topology) bool { return !t.KubeletOnCP })
 		in.Relocates, in.Readdressed = l.relocation(), l.readdressed()
 		in.Handover, in.Last, in.Narrowed = l.handover(), l.lasts(), l.narrowed
 	}

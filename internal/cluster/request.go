@@ -247,7 +247,7 @@ func AbortRequest(name string) (Request, error) {
 	}
 	if c := record.Change; c != nil && c.Upgrade != nil {
 		u := c.Upgrade
-		return Request{}, withHint(fmt.Errorf("an upgrade from %s to %s was cut off, and machines may have either version", u.From, u.To), "haplane upgrade --back --cluster "+name+" goes back, node by node")
+		return Request{}, withHint(fmt.Errorf("an upgrade from %s to %s was cut off, and machines may have either version", u.From, u.To), (&Upgrade{From: u.From, Down: u.Down}).wayOn(name))
 	}
 	q := Request{Wanted: record.Applied, Abort: true, Serial: h.serial}
 	if record.Change != nil && record.Change.TextBefore != nil {
