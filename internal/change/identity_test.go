@@ -149,6 +149,7 @@ func TestKubeletsGo(t *testing.T) {
 		in.Observed.Machines[node] = m
 		d := in.Desired[node]
 		d.Units = slices.DeleteFunc(slices.Clone(d.Units), func(u render.Unit) bool { return u.Name == "kubelet" })
+		delete(d.Files, kubeletUnit)
 		in.Desired[node] = d
 	}
 	in.Objects = []Reason{{What: "Deployment coredns"}} // of which fewer run, when those that are there have moved

@@ -40,6 +40,9 @@ func (w *world) do(s Step) {
 	n, _ := w.in.Wanted.Node(s.Node)
 	e := &w.in.Observed.Etcd
 	if (s.Verb == Start || s.Verb == Restart) && actsOnAPIServer(s, n) {
+		if w.own == nil {
+			w.own = map[string]bool{}
+		}
 		w.own[s.Node] = w.in.Wanted.ExternalEtcd()
 	}
 	switch s.Verb {
