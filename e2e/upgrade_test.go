@@ -60,7 +60,7 @@ func TestUpgrade(t *testing.T) {
 		t.Fatal(err)
 	}
 	contains(t, "the cluster file", string(text), "kubernetesVersion: "+newerKubernetes+" # the older one")
-	if found, err := filepath.Glob(filepath.Join(c.Store(), "snapshots", "*-"+olderKubernetes+".db")); err != nil || len(found) != 1 {
+	if found, err := filepath.Glob(filepath.Join(c.Store(), "snapshots", "*.tar")); err != nil || len(found) != 1 {
 		t.Errorf("snapshots %v, %v", found, err)
 	}
 	d.wellAgain(t)

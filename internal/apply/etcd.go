@@ -167,6 +167,9 @@ func leadsNot(ctx context.Context, r *Runner, s change.Step) (bool, error) {
 	n := r.node(s)
 	seen := r.etcd(ctx)
 	m, ok := seen.Member(n.Name, n.EtcdPeerURL())
+	if to, named := seen.Member(s.To, r.Nodes[s.To].EtcdPeerURL()); s.To != "" {
+		return seen.Seen && named && to.Leader, nil
+	}
 	return seen.Seen && (!ok || !m.Leader), nil
 }
 

@@ -140,7 +140,10 @@ func (r *Runner) wantedNodes() []topology.Node {
 // with what is wanted.
 func (r *Runner) everyNode(ctx context.Context) error {
 	return each(r.wantedNodes(), func(n topology.Node) []string {
-		want := r.Desired[n.Name]
+		want, last := r.Last[n.Name] // the proofs come after it
+		if !last {
+			want = r.Desired[n.Name]
+		}
 		var seen observed.Machine
 		if err := look.Machine(ctx, r.Cluster.Machine(n.Name), WantOf(want), &seen); err != nil {
 			return []string{fmt.Sprintf("%s: %v", n.Name, err)}

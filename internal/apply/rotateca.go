@@ -27,12 +27,9 @@ func apiServersOf(r *Runner) map[tlsServer][]topology.Node {
 	return map[tlsServer][]topology.Node{{"API server", topology.KubernetesName, topology.APIServerPort}: r.Cluster.Topology.ControlPlane()}
 }
 
-// kubeletPort is where kubelets serve.
-const kubeletPort = 10250
-
 func kubernetesServers(r *Runner) map[tlsServer][]topology.Node {
 	out := apiServersOf(r)
-	out[tlsServer{"kubelet", "", kubeletPort}] = r.Cluster.Topology.KubeletNodes()
+	out[tlsServer{"kubelet", "", topology.KubeletPort}] = r.Cluster.Topology.KubeletNodes()
 	return out
 }
 

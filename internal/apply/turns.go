@@ -59,7 +59,7 @@ func (r *Runner) whole(ctx context.Context) error {
 func (r *Runner) wholeEtcd(ctx context.Context) error {
 	seen := r.etcd(ctx)
 	var errs []error
-	for _, n := range r.Members {
+	for _, n := range r.Cluster.Topology.EtcdMembers() {
 		m, ok := seen.Member(n.Name, n.EtcdPeerURL())
 		switch {
 		case !ok || m.Learner:

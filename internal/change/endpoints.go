@@ -40,7 +40,7 @@ func (p *planner) touchesAPIServers() bool {
 			return true
 		}
 	}
-	return slices.ContainsFunc(slices.Concat(p.early, p.late), func(n Node) bool { return control(n.Role) })
+	return slices.ContainsFunc(slices.Concat(p.early, p.late, p.turns), func(n Node) bool { return control(n.Role) })
 }
 
 // serving reports whether some API server is ready.

@@ -158,4 +158,4 @@ func (p *planner) corrupt(alarms []observed.Alarm) []string {
 	return out
 }
 
-var errNoMembers = errors.New("none of the machines that are to have an etcd member answers")
+var errNoMembers = errors.New("none of the machines that are to have an etcd member answers: start those that are off; data for machines that are all gone cannot be restored yet")

@@ -217,3 +217,18 @@ func TestLoadBalancerIsReplacedBeforeItLeaves(t *testing.T) {
 		t.Errorf("warnings %v", c.Warnings())
 	}
 }
+
+// The new load balancer is active already, of a run that was cut off: the old one still waits for its clients.
+func TestLoadBalancerStaysUntilItsClientsMovedAlsoWhenResumed(t *testing.T) {
+	in := become(t, three, []string{"cp-1", "cp-2", "cp-3", "worker-1", "lb-2"})
+	in.Relocates = []Reason{{What: "spec.loadBalancer"}}
+	lb, _ := in.Wanted.Node("lb-2")
+	in.Record = append(in.Record, Node{Node: lb, State: Active})
+	in.Observed.Machines["lb-2"] = healthy(in.Wanted).Observed.Machines["lb-2"]
+	runsOld(&in, "worker-1", "kubelet")
+	c := plan(t, in)
+	before(t, c, "restart@worker-1", ClientsMoved, MoveKubeconfig, "stop@lb-1", "remove-machine@lb-1")
+	if len(c.Warnings()) > 0 {
+		t.Errorf("warnings %v", c.Warnings())
+	}
+}

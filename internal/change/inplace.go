@@ -24,7 +24,8 @@ func (p *planner) target(n topology.Node) render.Machine {
 func (p *planner) renews(roles ...spec.Role) []topology.Node {
 	var out, last []topology.Node
 	for _, n := range p.stay {
-		if !slices.Contains(roles, n.Role) || p.sick(n) || len(p.diffTo(n, p.target(n)).restart) == 0 || len(p.diff(n).restart) == 0 {
+		same := len(p.diffTo(n, p.target(n)).restart) == 0 || len(p.diff(n).restart) == 0
+		if !slices.Contains(roles, n.Role) || p.sick(n) || same && !slices.Contains(p.Upgrade.Left, n.Name) {
 			continue
 		}
 		if m, _ := p.Observed.Etcd.Member(n.Name, n.EtcdPeerURL()); m.Leader {
@@ -45,8 +46,8 @@ func (p *planner) hasTurn(n topology.Node) bool {
 // control plane.
 func (p *planner) renewBefore() {
 	shared, workers := p.renews(spec.RoleEtcd, spec.RoleControlPlane), p.renews(spec.RoleWorker)
-	all := slices.Concat(shared, workers)
-	if len(all) == 0 {
+	all, anew := slices.Concat(shared, workers), p.inTurn(spec.RoleEtcd, spec.RoleControlPlane) // whose machines are gone
+	if len(all)+len(p.turns) == 0 {
 		return
 	}
 	brought := p.tail
@@ -55,14 +56,15 @@ func (p *planner) renewBefore() {
 		p.renewed = append(p.renewed, n.Name)
 	}
 	p.tail = []string{p.add(Step{ID: Snapshot, Verb: Snapshot, Needs: compact(brought), Why: p.upgradeWhy("", "")})}
-	if len(shared) == 0 {
+	if len(shared)+len(anew) == 0 {
 		return
 	}
+	p.takeTurns(anew, 1)
 	p.renewAll(shared, 1)
 	for i, s := range p.steps {
 		_, p.steps[i].Interim = p.Upgrade.Interim[s.Node]
 	}
-	p.throughBalancers(shared)
+	p.throughBalancers(slices.Concat(shared, p.joins, p.mendedControlPlane()))
 }
 
 func (p *planner) bring(n topology.Node, needs []string) []string {

@@ -11,11 +11,18 @@ import (
 // another, the others side by side.
 func (p *planner) leave(nodes []Node) {
 	for _, n := range nodes {
-		if n.Role == spec.RoleLoadBalancer && len(p.joined(n.Role)) > 0 {
+		if p.clientsFirst(n) {
 			continue // its clients move first
 		}
 		p.leaveNode(n)
 	}
+}
+
+// clientsFirst reports whether a load balancer leaves when its clients have moved to another one, be it one that
+// an earlier run had join.
+func (p *planner) clientsFirst(n Node) bool {
+	late := slices.ContainsFunc(p.late, func(l Node) bool { return l.Name == n.Name })
+	return n.Role == spec.RoleLoadBalancer && late && (p.Relocates != nil || len(p.joined(n.Role)) > 0)
 }
 
 func (p *planner) leaveNode(n Node) {
@@ -33,7 +40,7 @@ func (p *planner) leaveNode(n Node) {
 	} else {
 		needs = p.joined(n.Role) // who comes for it is there first
 	}
-	if n.Role == spec.RoleLoadBalancer && len(needs) > 0 {
+	if p.clientsFirst(n) {
 		needs = p.ends() // and its clients have moved
 	}
 	then := func(s Step) {

@@ -16,7 +16,7 @@ func (p *planner) relocate() {
 	var done []string
 	for _, n := range p.stay {
 		switch {
-		case p.sick(n) || p.diff(n).none():
+		case p.sick(n) && !p.servesWhileEtcdMoves(n) || p.diff(n).none():
 		case n.Role == spec.RoleLoadBalancer:
 			before := len(p.steps)
 			p.setBackends("both", p.tail, p.Relocates...)
@@ -32,6 +32,12 @@ func (p *planner) relocate() {
 	p.first = append(p.first, done...)
 }
 
+// servesWhileEtcdMoves reports whether a node counts as sick for want of the member that it is to have, and its API
+// server serves with the others.
+func (p *planner) servesWhileEtcdMoves(n topology.Node) bool {
+	return p.takes(n) && p.alive(n.Name) && p.Observed.APIServers[n.Name].Ready
+}
+
 // moveClients has the user's kubeconfig follow, when all others have, and takes a load balancer away
 // that another one has come for.
 func (p *planner) moveClients() {
@@ -40,7 +46,7 @@ func (p *planner) moveClients() {
 		p.add(Step{ID: MoveKubeconfig, Verb: MoveKubeconfig, Why: p.Relocates, Needs: []string{moved}})
 	}
 	for _, n := range p.late {
-		if n.Role == spec.RoleLoadBalancer && len(p.joined(n.Role)) > 0 {
+		if p.clientsFirst(n) {
 			p.leaveNode(n)
 		}
 	}

@@ -1,7 +1,9 @@
 package change
 
 import (
+	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/haplane/haplane/internal/topology"
 	"github.com/haplane/haplane/spec"
@@ -15,6 +17,9 @@ func Restore(in Input) (*Change, error) {
 	members, why := p.restored(), []Reason{{What: "etcd's data", New: "the snapshot"}}
 	if len(members) == 0 {
 		return nil, &Refused{Step: StageData, Err: errNoMembers}
+	}
+	if silent := p.silent(); len(silent) > 0 {
+		return nil, &Refused{Step: StageData, Err: fmt.Errorf("off, or not answering: %s; a member would keep other data than the rest", strings.Join(silent, ", "))}
 	}
 	var swapped []string
 	if slices.ContainsFunc(members, func(n topology.Node) bool { return !slices.Contains(in.Done, id(SwapData, n.Name)) }) {
@@ -46,6 +51,17 @@ func RestoreBack(in Input) *Change {
 	}
 	p.startAll(members, why, swapped)
 	return &Change{Steps: p.steps}
+}
+
+// silent are the nodes that are to have the data, whose machines are there and take no commands.
+func (p *planner) silent() []string {
+	var out []string
+	for _, name := range p.Task.Members {
+		if p.Observed.Machines[name].Made && !p.alive(name) {
+			out = append(out, name)
+		}
+	}
+	return out
 }
 
 // restored are the nodes whose members have the data afterwards.

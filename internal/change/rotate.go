@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/haplane/haplane/internal/pki"
+	"github.com/haplane/haplane/internal/topology"
 )
 
 // A Rotation is the phase of a rotation that is carried out: what is wanted of all machines is that phase
@@ -50,9 +51,16 @@ func (p *planner) refuseAway() error {
 // unused is the first step of all where the old generation is dropped: nothing may be in use that
 // comes from it.
 func (p *planner) unused() {
-	if p.Rotate != nil && p.Rotate.Phase == pki.Drop {
+	// One that goes on was seen before its first machine was touched; who is away now could not answer.
+	if p.Rotate != nil && p.Rotate.Phase == pki.Drop && (p.Rotate.Start || !p.somebodyAway()) {
 		p.issued = append(p.issued, p.add(Step{ID: ProveUnused, Verb: ProveUnused, Needs: p.issued, Why: p.Rotate.why()}))
 	}
+}
+
+func (p *planner) somebodyAway() bool {
+	return len(p.joins)+len(p.early)+len(p.turns) > 0 || slices.ContainsFunc(p.stay, func(n topology.Node) bool {
+		return p.sick(n) || len(p.diff(n).start) > 0
+	})
 }
 
 // prove plans what is seen to at last, before a phase counts as carried out.

@@ -80,3 +80,16 @@ func TestNobodyIsLeftOutOfARotation(t *testing.T) {
 		})
 	}
 }
+
+// Who dies while the old generation is dropped could not be asked whether it still uses that, and is made anew.
+func TestALostNodeDoesNotHoldUpADrop(t *testing.T) {
+	in := rotating(t, pki.RotateCA, pki.Drop)
+	in.Rotate.Start = false
+	dies(&in, "cp-2", true)
+	in.Replace = []string{"cp-2"}
+	c := plan(t, in)
+	before(t, c, "remove-machine@cp-2", "create-machine@cp-2", ProveDrop)
+	if _, asked := c.Step(ProveUnused); asked {
+		t.Errorf("steps %v", ids(c))
+	}
+}

@@ -23,6 +23,8 @@ type Upgrade struct {
 	// kube-proxies ask the API server beside them, which is as old or as new as they are. Empty where
 	// these nodes have none.
 	Interim map[string]render.Machine
+	// Left are the nodes whose turn has not come to its end, of an upgrade in place.
+	Left []string
 }
 
 // rolls reports whether an upgrade makes the machines of a role anew: a load balancer has no program of another version.
@@ -55,12 +57,13 @@ func (p *planner) turnsBefore() {
 	for i, s := range p.steps {
 		_, p.steps[i].Interim = p.Upgrade.Interim[s.Node]
 	}
-	p.throughBalancers(p.joins) // those that an earlier run had begun with, too
+	p.throughBalancers(slices.Concat(p.joins, p.mendedControlPlane())) // those that an earlier run had begun with, too
 }
 
 // turnsAfter plans the turns of workers that go to a newer version: all API servers have it by then.
 func (p *planner) turnsAfter() {
 	if p.Upgrade != nil && p.Upgrade.InPlace {
+		p.takeTurns(p.inTurn(spec.RoleWorker), p.Upgrade.AtOnce)
 		p.renewAll(p.renews(spec.RoleWorker), p.Upgrade.AtOnce)
 		return
 	}
@@ -174,6 +177,11 @@ func (p *planner) upgradeWhy(old, new string) []Reason {
 // besideAPIServers has kubelets that are newer than the next API servers ask those beside them.
 func (p *planner) besideAPIServers(nodes []topology.Node) {
 	p.move(nodes, p.Desired, p.Upgrade.Interim, "beside", true)
+}
+
+// mendedControlPlane are the nodes of it that were sick before: what they got in between was for between, too.
+func (p *planner) mendedControlPlane() []topology.Node {
+	return slices.DeleteFunc(slices.Clone(p.stay), func(n topology.Node) bool { return n.Role != spec.RoleControlPlane || !p.sick(n) })
 }
 
 // throughBalancers ends that: all API servers are as new as the kubelets.

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"slices"
 
-	"github.com/haplane/haplane/internal/topology"
 	"github.com/haplane/haplane/spec"
 )
 
@@ -27,7 +26,7 @@ func (p *planner) warn(steps []Step) []string {
 		api := actsOnAPIServer(s, n)
 		stops, starts := s.Verb == Stop || s.Verb == Restart, s.Verb == Start || s.Verb == Restart
 		switch {
-		case n.Role == spec.RoleLoadBalancer && len(p.joined(n.Role)) > 0 && !slices.ContainsFunc(p.joins, func(j topology.Node) bool { return j.Name == n.Name }):
+		case slices.ContainsFunc(p.late, func(l Node) bool { return l.Name == n.Name && p.clientsFirst(l) }):
 		case n.Role == spec.RoleLoadBalancer && (s.Verb == RemoveMachine || s.Verb == Restart || s.Verb == SetBackends && len(s.Units) > 0):
 			out = append(out, fmt.Sprintf("while %s is away, the API cannot be reached through it, and there is no other load balancer", n.Name))
 		case api && stops:

@@ -472,11 +472,15 @@ func (l *live) putBack() error {
 			return err
 		}
 	}
-	return l.Store.Update(func(r *store.Record) error {
+	err = l.Store.Update(func(r *store.Record) error {
 		r.Wanted, r.Change, r.Nodes, r.Versions = l.record.Wanted, nil, slices.Clone(l.record.Nodes), l.record.Versions
 		r.Rotation, r.Previous = l.record.Rotation, l.record.Previous
 		return nil
 	})
+	if err == nil && l.next != nil && l.record.Rotation == nil {
+		err = l.Store.ForgetNext(l.rotation.Name)
+	}
+	return err
 }
 
 // through is what changes that were cut off led to, where this one leads elsewhere.
@@ -513,8 +517,10 @@ func (l *live) settle() error {
 	if err := l.forgetGone(); err != nil {
 		return err
 	}
-	if err := l.promote(); err != nil {
-		return err
+	if !l.restores() { // which carries out no phase of a rotation
+		if err := l.promote(); err != nil {
+			return err
+		}
 	}
 	err := l.Store.Update(func(r *store.Record) error {
 		if l.restores() && !l.Abort {
@@ -522,19 +528,24 @@ func (l *live) settle() error {
 		}
 		if l.restores() && !l.Abort && r.Change != nil && l.unfinished(r) { // the rest comes next
 			r.Change.Task, r.Change.Steps = nil, nil
+			l.unprove(r)
 			return nil
 		}
 		r.Applied, r.Wanted, r.Change = l.Wanted, nil, nil
-		l.settleRotation(r)
+		if l.restores() {
+			l.unprove(r)
+		} else {
+			l.settleRotation(r)
+		}
 		return nil
 	})
 	if l.settled = err == nil; !l.settled {
 		return err
 	}
 	if l.restores() {
-		err = l.Store.DropRestored(l.Task.Snapshot)
+		return l.Store.DropRestored(l.Task.Snapshot)
 	}
-	return errors.Join(err, l.forgetNext())
+	return l.forgetNext()
 }
 
 // forgetGone drops the keys of nodes that are gone: a change that was cut off may have left some.

@@ -95,6 +95,12 @@ func (h *Handle) ImportCertificates(files map[string][]byte) (Request, error) {
 	return q, nil
 }
 
+// fits reports whether a pair is what the row of a name wants.
+func (e *env) fits(name string, p pki.Pair) bool {
+	i := slices.IndexFunc(e.rows, func(r pki.Row) bool { return r.Name == name })
+	return i >= 0 && pki.Check(e.rows[i], p, e.keys.Pairs[e.rows[i].CA].Cert, time.Now()) == nil
+}
+
 // signedElsewhere are the certificates that are renewed and that somebody else has signed.
 func (e *env) signedElsewhere() (map[string]pki.Pair, error) {
 	if len(e.renew) == 0 {
@@ -103,7 +109,7 @@ func (e *env) signedElsewhere() (map[string]pki.Pair, error) {
 	pending, err := e.Store.Pending(e.rows)
 	maps.DeleteFunc(pending, func(name string, p pki.Pair) bool {
 		_, asked := e.renew[name]
-		return !asked || len(p.Cert) == 0
+		return !asked || len(p.Cert) == 0 || !e.fits(name, p) // what was declined, and is of another time
 	})
 	return pending, err
 }

@@ -13,7 +13,7 @@ func (l *live) etcdMoves() bool {
 	if l.fresh() || !l.topology.ExternalEtcd() {
 		return false
 	}
-	return l.record.Change != nil || !topology.New(l.record.Applied).ExternalEtcd()
+	return slices.ContainsFunc(l.was, func(t *topology.Topology) bool { return !t.ExternalEtcd() })
 }
 
 // members are the nodes that run an etcd member, did, or will.

@@ -2,6 +2,7 @@ package cluster
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -10,6 +11,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -20,6 +22,7 @@ import (
 	"github.com/haplane/haplane/internal/durable"
 	"github.com/haplane/haplane/internal/etcdapi"
 	"github.com/haplane/haplane/internal/machine"
+	"github.com/haplane/haplane/internal/pki"
 	"github.com/haplane/haplane/internal/snapshot"
 	"github.com/haplane/haplane/internal/store"
 	"github.com/haplane/haplane/internal/topology"
@@ -35,6 +38,9 @@ func (h *Handle) RestoreSnapshot(ctx context.Context, file string, identities []
 	e, q := h.env, h.Request()
 	record, err := e.Store.Record()
 	if err != nil {
+		return q, err
+	}
+	if err := h.noOther(record.Change); err != nil {
 		return q, err
 	}
 	dir, done, err := e.work()
@@ -68,16 +74,19 @@ func (h *Handle) RestoreSnapshot(ctx context.Context, file string, identities []
 
 // sameEncryption is an error where the Secrets of a snapshot could not be read with the keys that the cluster has.
 func (e *env) sameEncryption(files map[string][]byte) error {
-	for _, name := range []string{"pki/encryption.key", "pki/sa.key"} {
-		have, err := os.ReadFile(filepath.Join(e.Store.Dir, name))
-		if err != nil {
-			return err
-		}
-		if then, ok := files[name]; ok && !bytes.Equal(have, then) {
-			return fmt.Errorf("the cluster had another %s then, without which its data cannot be read: the snapshot has it beside the data (tar), put it back first", name)
-		}
+	then, ok := files["pki/encryption.key"]
+	if !ok {
+		return nil
 	}
-	return nil
+	if err := e.loadKeys(); err != nil {
+		return err
+	}
+	name := cmp.Or(strings.TrimSpace(string(files["pki/encryption.name"])), "key1")
+	same := func(k pki.NamedKey) bool { return k.Name == name && bytes.Equal(k.Key, then) }
+	if slices.ContainsFunc(e.keys.EncryptionKeys(), same) {
+		return nil
+	}
+	return fmt.Errorf("its Secrets are encrypted with the key %s of then, which the cluster does not have any more: it was rotated since, or exchanged", name)
 }
 
 // newest is the last revision that any member has; 0 where none answers.
@@ -146,6 +155,9 @@ func (h *Handle) Recover(ctx context.Context) (Request, error) {
 	if restoring(record.Change) { // cut off; go on
 		return q, nil
 	}
+	if err := h.noOther(record.Change); err != nil {
+		return q, err
+	}
 	if err := e.connect(); err != nil {
 		return q, err
 	}
@@ -185,6 +197,16 @@ func (h *Handle) Recover(ctx context.Context) (Request, error) {
 	q.Task.Note = fmt.Sprintf("etcd goes on with the data of %s, revision %d, of which the last entry was written %s: what %s acknowledged after that, and without it, is lost, and nobody knows how much that is",
 		best.Name, revision, e.lastEntry(ctx, best), strings.Join(gone, " and "))
 	return q, e.restoreTask(&q, filepath.Join(dir, best.Name))
+}
+
+// noOther is an error where another change was cut off: some nodes may be members that others do not know of, and some
+// programs have other keys or other members than the file says.
+func (h *Handle) noOther(c *store.Change) error {
+	if c == nil || restoring(c) {
+		return nil
+	}
+	return withHint(fmt.Errorf("a change was cut off: %s; etcd's data is exchanged where all nodes are as the cluster file says", c.Command),
+		"haplane apply --cluster "+h.env.topology.Name+" goes on with it, and with --abort it goes back")
 }
 
 // restoring reports whether a change that was cut off restores etcd's data.

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"filippo.io/age"
+	"golang.org/x/sys/unix"
 
 	"github.com/haplane/haplane/internal/durable"
 	"github.com/haplane/haplane/internal/etcdapi"
@@ -92,6 +93,13 @@ func (e *env) work() (dir string, done func(), err error) {
 	parent := filepath.Join(e.Store.Dir, "tmp")
 	if err := durable.MkdirAll(parent, 0o700); err != nil {
 		return "", nil, err
+	}
+	old, _ := filepath.Glob(filepath.Join(parent, "etcd-*-*"))
+	for _, left := range old {
+		var pid int
+		if _, err := fmt.Sscanf(filepath.Base(left), "etcd-%d-", &pid); err == nil && errors.Is(unix.Kill(pid, 0), unix.ESRCH) {
+			_ = os.RemoveAll(left)
+		}
 	}
 	if dir, err = os.MkdirTemp(parent, fmt.Sprintf("etcd-%d-", os.Getpid())); err != nil {
 		return "", nil, err

@@ -147,12 +147,34 @@ func newLive(q Request, o Options) (*live, error) {
 func checkRequest(r *store.Record, q Request) error {
 	var errs []error
 	errs = append(errs, spec.CheckLive(q.upgraded(r.Applied), q.Wanted))
+	errs = append(errs, q.oneAfterTheOther(r))
 	for _, name := range q.Replace {
 		if !slices.ContainsFunc(r.Nodes, func(n store.Node) bool { return n.Name == name }) {
 			errs = append(errs, fmt.Errorf("cluster %s has no node %q", q.Wanted.Metadata.Name, name))
 		}
 	}
 	return errors.Join(errs...)
+}
+
+// oneAfterTheOther is an error of changes that do not go together.
+func (q Request) oneAfterTheOther(r *store.Record) error {
+	if q.Abort {
+		return nil
+	}
+	was, wanted := topology.New(r.Applied), topology.New(q.Wanted)
+	if was.ExternalEtcd() != wanted.ExternalEtcd() && was.KubeletOnCP != wanted.KubeletOnCP {
+		return errors.New("spec.nodes, spec.controlPlane.kubelet: etcd moves between machines, or kubelets come or go: one after the other")
+	}
+	if r.Change == nil || r.Change.Upgrade == nil {
+		return nil
+	}
+	for _, n := range wanted.Nodes {
+		if !slices.ContainsFunc(r.Nodes, func(o store.Node) bool { return o.Name == n.Name }) {
+			return withHint(fmt.Errorf("%s cannot join while an upgrade is under way: no kubelet may be newer than the API servers that it asks", n.Name),
+				"haplane upgrade --resume --cluster "+wanted.Name+" first")
+		}
+	}
+	return nil
 }
 
 // sortNodes reads the record's nodes, and which of them are not wanted any more.

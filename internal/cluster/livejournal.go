@@ -30,6 +30,9 @@ func (j *journal) Note(s change.Step, state string) error {
 		j.live.touched.Store(true)
 	}
 	return j.update(func(r *store.Record) {
+		if n := r.Node(s.Node); n != nil && s.Verb == change.UsePrograms && state == store.Doing {
+			n.Image = "" // neither the one nor the other, until its turn has ended
+		}
 		if r.Change == nil {
 			return
 		}

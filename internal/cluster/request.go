@@ -236,8 +236,10 @@ func AbortRequest(name string) (Request, error) {
 	if err != nil {
 		return Request{}, err
 	}
-	if err := abortable(record.Rotation); err != nil {
-		return Request{}, err
+	if r := record.Rotation; record.Change == nil || r != nil && !r.Proved { // else the change is another one
+		if err := abortable(r); err != nil {
+			return Request{}, err
+		}
 	}
 	if record.Change == nil && record.Rotation == nil || record.Applied == nil {
 		return Request{}, withHint(errors.New("no change was cut off: there is nothing to go back from"), "haplane status --cluster "+name)

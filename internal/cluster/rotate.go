@@ -35,7 +35,7 @@ func (l *live) rotate() error {
 		return err
 	}
 	switch {
-	case l.Abort && now != nil: // nobody has used the next one
+	case l.Abort && now != nil && (!now.Proved || l.record.Change == nil): // nobody has used the next one
 	case l.Rotate == "" && now == nil:
 		return nil
 	case now == nil:
@@ -73,7 +73,7 @@ func (l *live) mayRotate(now *store.Rotation) error {
 	for _, flag := range rotatedFlags[l.Rotate] {
 		for program, extra := range l.Wanted.Spec.ExtraArgs {
 			if _, ok := extra[flag]; ok {
-				return fmt.Errorf("spec.extraArgs.%s.%s: the cluster file has its own file there, which haplane does not rotate", program, flag)
+				return fmt.Errorf("spec.extraArgs.%s.%s: the cluster file has its own value there, by which haplane can neither rotate %s nor prove who uses the old one", program, flag, l.Rotate)
 			}
 		}
 	}
@@ -82,11 +82,12 @@ func (l *live) mayRotate(now *store.Rotation) error {
 
 // rotatedFlags name the files of what is rotated: with others in their place haplane would prove nothing.
 var rotatedFlags = map[string][]string{
-	pki.RotateCA:             {"client-ca-file", "kubelet-certificate-authority", "cluster-signing-cert-file", "cluster-signing-key-file", "root-ca-file", "tls-cert-file", "peer-ca-file"},
-	pki.RotateEtcdCA:         {"etcd-cafile", "etcd-certfile", "etcd-keyfile", "trusted-ca-file", "peer-trusted-ca-file", "cert-file", "peer-cert-file"},
-	pki.RotateFrontProxyCA:   {"requestheader-client-ca-file", "proxy-client-cert-file", "proxy-client-key-file"},
-	pki.RotateServiceAccount: {"service-account-key-file", "service-account-signing-key-file", "service-account-private-key-file"},
-	pki.RotateEncryption:     {"encryption-provider-config"},
+	pki.RotateCA:           {"client-ca-file", "kubelet-certificate-authority", "cluster-signing-cert-file", "cluster-signing-key-file", "root-ca-file", "tls-cert-file", "peer-ca-file", "audit-log-path", "audit-log-format", "audit-policy-file"},
+	pki.RotateEtcdCA:       {"etcd-cafile", "etcd-certfile", "etcd-keyfile", "trusted-ca-file", "peer-trusted-ca-file", "cert-file", "peer-cert-file"},
+	pki.RotateFrontProxyCA: {"requestheader-client-ca-file", "proxy-client-cert-file", "proxy-client-key-file"},
+	pki.RotateServiceAccount: {"service-account-key-file", "service-account-signing-key-file", "service-account-private-key-file",
+		"service-account-extend-token-expiration", "audit-log-path", "audit-log-format", "audit-policy-file"},
+	pki.RotateEncryption: {"encryption-provider-config"},
 }
 
 // keysDuring reads the keys as they are in the phase that the change leads to. The next generation of a rotation
@@ -172,6 +173,13 @@ func (l *live) forgetNext() error {
 		return nil
 	}
 	return l.Store.ForgetNext(l.record.Rotation.Name)
+}
+
+// unprove has a phase proved again after a restore: bundles, tokens and Secrets are those of the snapshot.
+func (l *live) unprove(r *store.Record) {
+	if r.Rotation != nil && !l.Abort {
+		r.Rotation.Proved = false
+	}
 }
 
 // settleRotation writes down that the phase was carried out and proved.

@@ -180,3 +180,50 @@ func TestRotationIsRefused(t *testing.T) {
 		t.Errorf("with a file of the user's: %v", err)
 	}
 }
+
+// A change that was cut off between two phases goes back by itself: the rotation stays where it is.
+func TestAbortOfAnotherChangeLeavesARotation(t *testing.T) {
+	for _, phases := range []int{1, 2} {
+		s := keyed(t)
+		for range phases {
+			l := rotates(t, s, opened(t).RotateRequest("etcd-ca"))
+			if err := errors.Join(l.begin(), l.settle()); err != nil {
+				t.Fatal(err)
+			}
+		}
+		want := must[*store.Record](t)(s.Record()).Rotation.Phase
+		if err := rotates(t, s, opened(t).Request()).begin(); err != nil {
+			t.Fatal(err)
+		}
+		back := rotates(t, s, must[Request](t)(AbortRequest("demo")))
+		if err := errors.Join(back.begin(), back.settle()); err != nil {
+			t.Fatal(err)
+		}
+		if r := must[*store.Record](t)(s.Record()).Rotation; r == nil || r.Phase != want || !r.Proved {
+			t.Errorf("rotation %+v, want %s", r, want)
+		}
+	}
+}
+
+// A restore carries out no phase: what was proved is of the data that is gone, and no key is dropped.
+func TestARestoreProvesNoPhase(t *testing.T) {
+	s := keyed(t)
+	for range 2 {
+		l := rotates(t, s, opened(t).RotateRequest("encryption"))
+		if err := errors.Join(l.begin(), l.settle()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	q := opened(t).Request()
+	q.Task = newTask(change.RestoreData)
+	l := rotates(t, s, q)
+	if err := errors.Join(l.begin(), l.settle()); err != nil {
+		t.Fatal(err)
+	}
+	if r := must[*store.Record](t)(s.Record()).Rotation; r == nil || r.Phase != pki.Switch || r.Proved {
+		t.Errorf("rotation %+v", r)
+	}
+	if keys := must[pki.Bundle](t)(s.Keys(l.rows)).EncryptionKeys(); len(keys) != 2 {
+		t.Errorf("%d keys", len(keys))
+	}
+}

@@ -83,7 +83,13 @@ func (l *live) upgrade() *change.Upgrade {
 	if l.Upgrade == nil {
 		return nil
 	}
-	return &change.Upgrade{From: l.Upgrade.From, To: l.Upgrade.To, AtOnce: l.Upgrade.AtOnce, Down: l.Upgrade.Down, InPlace: l.Upgrade.InPlace, Interim: l.interim()}
+	var left []string
+	for _, n := range l.record.Nodes {
+		if l.Upgrade.InPlace && n.Role != spec.RoleLoadBalancer && n.Image != l.image.Root {
+			left = append(left, n.Name)
+		}
+	}
+	return &change.Upgrade{Left: left, From: l.Upgrade.From, To: l.Upgrade.To, AtOnce: l.Upgrade.AtOnce, Down: l.Upgrade.Down, InPlace: l.Upgrade.InPlace, Interim: l.interim()}
 }
 
 // interim is what control-plane nodes have while API servers of two versions serve.

@@ -2,7 +2,6 @@ package cluster
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -177,7 +176,7 @@ func (l *live) checkAPIs(ctx context.Context) []string {
 		out = append(out, list...)
 	}
 	if err != nil {
-		out = append(out, fmt.Sprintf("which APIs clients ask for is not known: %v", errors.Unwrap(err)))
+		out = append(out, fmt.Sprintf("which APIs clients ask for is not known: %v", err))
 	}
 	return out
 }

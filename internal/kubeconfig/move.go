@@ -1,7 +1,6 @@
 package kubeconfig
 
 import (
-	"bytes"
 	"context"
 	"slices"
 )
@@ -20,7 +19,7 @@ func (f Files) Move(ctx context.Context, c Config, before []string) (string, err
 		return "", nil
 	}
 	cluster := target.config.Clusters[name]
-	ours := cluster != nil && bytes.Equal(cluster.CertificateAuthorityData, c.CA) && slices.Contains(before, cluster.Server)
+	ours := cluster != nil && sharesAuthority(cluster.CertificateAuthorityData, c.CA) && slices.Contains(before, cluster.Server)
 	if !ours || cluster.Server == c.Server {
 		return "", nil
 	}

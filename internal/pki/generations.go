@@ -110,6 +110,9 @@ func (b Bundle) all(name string) []Pair {
 func (b Bundle) Trusted(name string) []byte {
 	var out []byte
 	for _, p := range b.all(name) {
+		if n := len(out); n > 0 && out[n-1] != '\n' {
+			out = append(out, '\n')
+		}
 		out = append(out, p.Cert...)
 	}
 	return out

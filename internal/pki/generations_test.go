@@ -79,6 +79,22 @@ func TestARotationThatLostItsKeyIsAnError(t *testing.T) {
 			if _, lost := Plan(rows, before.During(phase, row, Pair{Cert: next.Cert}), now, true); len(lost) == 0 {
 				t.Errorf("%s at %s without its next key: nothing is lost", row, phase)
 			}
+			during := before.During(phase, row, next)
+			if during.Beside != nil && during.Beside.Older {
+				during.Beside = &Beside{Name: row, Older: true}
+				if _, lost := Plan(rows, during, now, true); len(lost) == 0 {
+					t.Errorf("%s at %s without the old one: nothing is lost", row, phase)
+				}
+			}
 		}
+	}
+}
+
+// A certificate of one's own may end without a line feed; the next one begins on a line all the same.
+func TestTrustedReadsWithoutALineFeed(t *testing.T) {
+	one, two := []byte("-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----"), []byte("-----BEGIN CERTIFICATE-----\nBBBB\n-----END CERTIFICATE-----\n")
+	b := Bundle{Pairs: map[string]Pair{CA: {Cert: one}}, Beside: &Beside{Name: CA, Pair: Pair{Cert: two}}}
+	if got := Blocks(b.Trusted(CA)); len(got) != 2 {
+		t.Errorf("%d certificates in %s", len(got), b.Trusted(CA))
 	}
 }

@@ -162,12 +162,38 @@ func (p *planner) encryption() {
 	p.again(Encryption, reason)
 }
 
+// older checks that what signed before is there: its certificate or public key, and the key that reads.
+func (p *planner) older(b Beside) {
+	file, err := b.Name+".crt", error(nil)
+	data := b.Pair.Cert
+	switch b.Name {
+	case ServiceAccount:
+		if file = "sa.pub"; KeyID(data) == "" {
+			err = errors.New("it is no public key")
+		}
+	case Encryption:
+		file, data = "encryption.key", b.Pair.Key
+		if len(data) != encryptionKeyLength {
+			err = fmt.Errorf("it has %d bytes, not %d", len(data), encryptionKeyLength)
+		}
+	default:
+		_, err = ParseCertificate(data)
+	}
+	if err != nil {
+		p.lost = append(p.lost, Lost{File: file, Reason: missingOr(data, err)})
+	}
+}
+
 // beside checks that what is trusted beside an authority or key is there: of one that will sign,
 // its key too.
 func (p *planner) beside() {
 	b := p.have.Beside
-	if b == nil || b.Older {
-		return // what signed before is needed for its certificate alone, and that was the one that was switched from
+	if b == nil {
+		return
+	}
+	if b.Older {
+		p.older(*b)
+		return
 	}
 	var lost []Lost
 	switch b.Name {

@@ -1,6 +1,7 @@
 package snapshot
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"strings"
@@ -12,6 +13,9 @@ import (
 func Recipients(list []string) ([]age.Recipient, error) {
 	var out []age.Recipient
 	for _, one := range list {
+		if isPrivate(one) {
+			return nil, errors.New("a private key of age was given as a recipient: what encrypts is its public key (age1...), and the private one is nobody's to read in a command line")
+		}
 		text := one
 		if !strings.HasPrefix(one, "age1") {
 			data, err := os.ReadFile(one)
@@ -29,10 +33,15 @@ func Recipients(list []string) ([]age.Recipient, error) {
 	return out, nil
 }
 
+func isPrivate(text string) bool { return strings.HasPrefix(strings.ToUpper(text), "AGE-SECRET-KEY-") }
+
 // Identities reads private keys of age from files. What they have is in no error.
 func Identities(files []string) ([]age.Identity, error) {
 	var out []age.Identity
 	for _, file := range files {
+		if isPrivate(file) {
+			return nil, errors.New("a private key of age was given where its file is wanted: others can read it in a command line")
+		}
 		f, err := os.Open(file)
 		if err != nil {
 			return nil, fmt.Errorf("read identity: %w", err)
