@@ -1,11 +1,9 @@
 package cli
 
 import (
-	"bufio"
 	"errors"
 	"fmt"
 	"os"
-	"strings"
 
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
@@ -105,9 +103,7 @@ func (a *app) agreeToPlain(file string, yes bool) error {
 	if !term.IsTerminal(int(a.In.Fd())) {
 		return usageError{errors.New("nothing was written: --recipient KEY encrypts the file, --yes writes it as it is")}
 	}
-	fmt.Fprint(a.Err, "\nwrite it like that? [y/N] ")
-	answer, _ := bufio.NewReader(a.In).ReadString('\n')
-	if answer = strings.ToLower(strings.TrimSpace(answer)); answer == "y" || answer == "yes" {
+	if a.confirm("\nwrite it like that?") {
 		return nil
 	}
 	return errors.New("declined; nothing was written")

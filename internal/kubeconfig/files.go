@@ -57,6 +57,20 @@ func (f Files) Merge(ctx context.Context, c Config) (string, error) {
 // where none has it, or nothing is new. All else stays what it is, and so does an entry of that name for
 // another cluster, which has none of c's authorities, or one that the user has made his own.
 func (f Files) Refresh(ctx context.Context, c Config) (string, error) {
+	return f.change(ctx, c, func(cluster *api.Cluster, user *api.AuthInfo) bool {
+		ours := user != nil && len(user.ClientCertificateData) > 0 && cluster != nil && sharesAuthority(cluster.CertificateAuthorityData, c.CA)
+		if !ours || bytes.Equal(user.ClientCertificateData, c.Cert) && bytes.Equal(cluster.CertificateAuthorityData, c.CA) {
+			return false
+		}
+		cluster.CertificateAuthorityData = c.CA
+		user.ClientCertificateData, user.ClientKeyData = c.Cert, c.Key
+		return true
+	})
+}
+
+// change has edit change the entries of c's cluster in the file that has them, either of which may be nil, and returns
+// its path; empty where none has them, or edit changed nothing.
+func (f Files) change(ctx context.Context, c Config, edit func(*api.Cluster, *api.AuthInfo) bool) (string, error) {
 	open, err := f.open(ctx)
 	if err != nil {
 		return "", err
@@ -64,16 +78,9 @@ func (f Files) Refresh(ctx context.Context, c Config) (string, error) {
 	defer open.unlock()
 	name := Entry(c.Cluster)
 	target := open.first(func(f *file) bool { return has(f.config, name) })
-	if target == nil {
+	if target == nil || !edit(target.config.Clusters[name], target.config.AuthInfos[name]) {
 		return "", nil
 	}
-	user, cluster := target.config.AuthInfos[name], target.config.Clusters[name]
-	ours := user != nil && len(user.ClientCertificateData) > 0 && cluster != nil && sharesAuthority(cluster.CertificateAuthorityData, c.CA)
-	if !ours || bytes.Equal(user.ClientCertificateData, c.Cert) && bytes.Equal(cluster.CertificateAuthorityData, c.CA) {
-		return "", nil
-	}
-	cluster.CertificateAuthorityData = c.CA
-	user.ClientCertificateData, user.ClientKeyData = c.Cert, c.Key
 	target.changed = true
 	return target.path, open.write()
 }

@@ -14,9 +14,6 @@ const (
 	kubeletCurrent = kubeletClient + "current.pem"
 )
 
-// KubeletsOwnFiles are all of them, as a pattern of the shell.
-const KubeletsOwnFiles = topology.KubeletPKIDir + "/" + kubeletClient + "*.pem"
-
 // KubeletsOwn reports whether a file is a client certificate that a kubelet keeps and renews itself.
 func KubeletsOwn(file string) bool {
 	return path.Dir(file) == topology.KubeletPKIDir && strings.HasPrefix(path.Base(file), kubeletClient)

@@ -93,7 +93,7 @@ func (b *builder) kubelet() {
 // takes its own as long as that has not ended, whoever signed it. It begins with the kubeconfig's
 // then, and asks for its next one.
 const adoptKubeconfig = `sha256sum /etc/kubernetes/kubelet.conf | cmp -s - /var/lib/kubelet/pki/kubelet-client.from || ` +
-	`{ rm -f /var/lib/kubelet/pki/kubelet-client-*.pem && sha256sum /etc/kubernetes/kubelet.conf >/var/lib/kubelet/pki/kubelet-client.from; }`
+	`{ rm -f ` + topology.KubeletClients + ` && sha256sum /etc/kubernetes/kubelet.conf >/var/lib/kubelet/pki/kubelet-client.from; }`
 
 // nodeServer is what a kubelet and a kube-proxy ask, neither of which may be newer than that.
 func (b *builder) nodeServer() string {

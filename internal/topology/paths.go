@@ -4,17 +4,19 @@ package topology
 const (
 	KubernetesDir = "/etc/kubernetes"
 	PKIDir        = KubernetesDir + "/pki"
-	KubeletPKIDir = "/var/lib/kubelet/pki"     // kubelet's own, and the pair that it serves
-	KubeletPair   = KubeletPKIDir + "/kubelet" // with .crt and .key
-	BinDir        = "/usr/local/bin"
-	ImageDir      = "/usr/share/haplane/images" // container images, one archive each
-	ContainerdDir = "/var/lib/containerd"       // its store
-	CNIBinDir     = "/opt/cni/bin"
-	CNIConfigDir  = "/etc/cni/net.d"
-	UnitDir       = "/etc/systemd/system"
-	EtcdDataDir   = "/var/lib/etcd"
-	AuditLog      = "/var/log/kubernetes/audit.log"
-	HAProxySocket = "/run/haproxy/admin.sock"
+	KubeletPKIDir = "/var/lib/kubelet/pki" // kubelet's own, and the pair that it serves
+	// KubeletClients are, as a pattern of the shell, the client certificates that a kubelet got by itself.
+	KubeletClients = KubeletPKIDir + "/kubelet-client-*.pem"
+	KubeletPair    = KubeletPKIDir + "/kubelet" // with .crt and .key
+	BinDir         = "/usr/local/bin"
+	ImageDir       = "/usr/share/haplane/images" // container images, one archive each
+	ContainerdDir  = "/var/lib/containerd"       // its store
+	CNIBinDir      = "/opt/cni/bin"
+	CNIConfigDir   = "/etc/cni/net.d"
+	UnitDir        = "/etc/systemd/system"
+	EtcdDataDir    = "/var/lib/etcd"
+	AuditLog       = "/var/log/kubernetes/audit.log"
+	HAProxySocket  = "/run/haproxy/admin.sock"
 )
 
 // HAProxy's backends: of the API servers that are well, and of last resort. Each has a
