@@ -41,6 +41,7 @@ func TestHostWithSystemd(t *testing.T) {
 	t.Logf("up took %s", took)
 	g.checkMachines(t)
 	g.sh(t, kubectlSmall+"create configmap kept --from-literal=by=haplane")
+	g.sh(t, kubectlSmall+"taint nodes cp-1 node-role.kubernetes.io/control-plane-") // there is no worker
 	g.sh(t, kubectlSmall+"run ask --image=haplane.local/web:v0.1.0 --image-pull-policy=Never")
 	g.waitWhole(t, "")
 	g.checkComesBack(t, "reboot", g.Reboot)

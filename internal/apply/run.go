@@ -104,7 +104,7 @@ var errStopped = errors.New("another step failed")
 
 // Waits are bounded: what takes longer than this on a loaded machine is broken.
 const (
-	bootTimeout   = time.Minute
+	bootTimeout   = 3 * time.Minute
 	readyTimeout  = 3 * time.Minute
 	memberTimeout = 2 * time.Minute
 	guardTimeout  = 20 * time.Second

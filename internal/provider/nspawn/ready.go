@@ -33,16 +33,19 @@ func (p *Provider) Ready(ctx context.Context, names ...string) error {
 	})
 }
 
+// greetTimeout is for an sshd that has taken the connection: on a loaded host it needs its time to greet.
+const greetTimeout = 10 * time.Second
+
 func greets(ctx context.Context, address netip.Addr) error {
-	ctx, cancel := context.WithTimeout(ctx, time.Second)
-	defer cancel()
-	conn, err := new(net.Dialer).DialContext(ctx, "tcp", netip.AddrPortFrom(address, 22).String())
+	dialer := net.Dialer{Timeout: time.Second}
+	conn, err := dialer.DialContext(ctx, "tcp", netip.AddrPortFrom(address, 22).String())
 	if err != nil {
 		return err
 	}
 	defer conn.Close()
-	deadline, _ := ctx.Deadline()
-	_ = conn.SetDeadline(deadline)
+	stop := context.AfterFunc(ctx, func() { _ = conn.SetDeadline(time.Now()) })
+	defer stop()
+	_ = conn.SetDeadline(time.Now().Add(greetTimeout))
 	line, err := bufio.NewReader(conn).ReadString('\n')
 	if err == nil && !strings.HasPrefix(line, "SSH-2.0-") {
 		err = fmt.Errorf("greeting is %q", line)

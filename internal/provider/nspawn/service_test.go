@@ -51,11 +51,15 @@ Description=Machines of the haplane cluster demo
 After=network.target
 RequiresMountsFor="/my 50%%"
 ConditionPathIsDirectory=/my 50%%
+StartLimitIntervalSec=1h
+StartLimitBurst=5
 
 [Service]
 Type=oneshot
 RemainAfterExit=yes
 TimeoutStartSec=10min
+Restart=on-failure
+RestartSec=5s
 Environment="HAPLANE_HOME=/root/my 100%%"
 ExecStart="/bin/true" "start" "--cluster" "demo" "$$HOME \"a\\b\""
 

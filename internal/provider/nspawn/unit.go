@@ -15,11 +15,15 @@ func (p *Provider) serviceText() string {
 	line("After=network.target")
 	line("RequiresMountsFor=%s", unitWord(p.StateDir))
 	line(folderLine+"%s", strings.ReplaceAll(p.StateDir, "%", "%%"))
+	line("StartLimitIntervalSec=1h")
+	line("StartLimitBurst=5")
 	line("")
 	line("[Service]")
 	line("Type=oneshot")
 	line("RemainAfterExit=yes")
 	line("TimeoutStartSec=10min")
+	line("Restart=on-failure") // a host that has just booted can be too busy for what is waited for
+	line("RestartSec=5s")
 	for _, e := range p.StartEnvironment {
 		line("Environment=%s", unitWord(e))
 	}
