@@ -133,8 +133,14 @@ ls /etc/kubernetes/kubelet.conf /etc/kubernetes/flannel.conf /etc/kubernetes/kub
 
 func (d *day) withKubelets(t *testing.T) {
 	d.applies(t, "")
-	taints := must(t, 0, d.Kubectl(background(t), "get", "nodes", "-l", "node-role.kubernetes.io/control-plane", "-o", "jsonpath={.items[*].spec.taints[*].key}")).Stdout
-	want(t, "taints of control-plane nodes", taints, strings.TrimSpace(strings.Repeat("node-role.kubernetes.io/control-plane ", 3)))
+	tainted := strings.TrimSpace(strings.Repeat("node-role.kubernetes.io/control-plane ", 3))
+	wait(t, 20*time.Second, "the taints of control-plane nodes, and no others", func(ctx context.Context) error { // not-ready is taken away later
+		got := d.Kubectl(ctx, "get", "nodes", "-l", "node-role.kubernetes.io/control-plane", "-o", "jsonpath={.items[*].spec.taints[*].key}")
+		if got.Stdout != tainted {
+			return fmt.Errorf("they are %s", got)
+		}
+		return nil
+	})
 	d.wellAgain(t)
 }
 

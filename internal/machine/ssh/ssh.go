@@ -196,6 +196,10 @@ func (m *Machine) Name() string { return m.name }
 // connectionLost is the exit status with which ssh tells of its own trouble.
 const connectionLost = 255
 
+// outputDelay is how long what ssh has written may take to be read after ssh has ended. On a host that has too much
+// to do, a second was not enough.
+const outputDelay = 10 * time.Second
+
 // Run runs a command on the machine.
 func (m *Machine) Run(ctx context.Context, cmd machine.Command) (machine.Result, error) {
 	socket := "none"
@@ -206,7 +210,7 @@ func (m *Machine) Run(ctx context.Context, cmd machine.Command) (machine.Result,
 		}
 	}
 	c := exec.CommandContext(ctx, "ssh", m.client.args(socket, "-o", "ControlMaster=no", "-T", "--", m.destination, m.client.line(cmd.Argv))...)
-	c.WaitDelay = time.Second
+	c.WaitDelay = outputDelay
 	var stdout, stderr bytes.Buffer
 	c.Stdin, c.Stdout, c.Stderr = cmd.Stdin, &stdout, &stderr
 	if cmd.Stdout != nil {
