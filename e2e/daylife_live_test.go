@@ -28,16 +28,18 @@ type outcome struct {
 	}
 	Certificates []struct{ Node, Path string }
 	Report       *struct {
-		Lanes []struct {
-			Name             string
-			Requests, Failed int
-			LongestGapMs     float64
-			Outages          []any
-		}
+		Lanes  []lane
 		Writes *struct{ Acknowledged, Lost int }
 		Watch  *struct{ Events int }
 		Errors []string
 	}
+}
+
+type lane struct {
+	Name             string
+	Requests, Failed int
+	LongestGapMs     float64
+	Outages          []any
 }
 
 // TestLiveDayInTheLife takes one cluster through what happens to clusters: it grows,
@@ -95,6 +97,9 @@ func (c *cluster) change(t *testing.T, args ...string) outcome {
 		t.Fatalf("%v:\n%s", err, result)
 	}
 	t.Logf("%s: %.1f s", strings.Join(args, " "), time.Since(began).Seconds())
+	if out.Report != nil && slices.ContainsFunc(out.Report.Lanes, func(l lane) bool { return l.Failed > 0 }) {
+		t.Logf("requests failed: %v\n%s", out.Report.Lanes, result.Stderr)
+	}
 	return out
 }
 
