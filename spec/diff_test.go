@@ -88,7 +88,7 @@ func fill(path string, m reflect.Value) string {
 
 func parse(t *testing.T, spec string) *Cluster {
 	t.Helper()
-	c, err := Parse("f.yaml", []byte(head+"spec:\n"+spec))
+	c, err := Parse("f.yaml", []byte(head+"spec:\n"+orNone(spec)))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -101,6 +101,17 @@ func TestEmptyFields(t *testing.T) {
 			}
 		})
 	}
+	for field, text := range map[string]string{
+		"spec": "spec:", "metadata": "metadata: null", "spec.nodes": "spec: {nodes: }", "spec.network": "spec: {network: ~}", "spec.network.machineCIDR": "spec: {network: {machineCIDR: null}}",
+		"spec.controlPlane.kubelet": "spec: {controlPlane: {kubelet: }}", "spec.loadBalancer.port": "spec: {loadBalancer: {port: }}", "spec.nodes[0].address": "spec: {nodes: [{role: control-plane, address: }]}",
+	} {
+		t.Run(field+" is null", func(t *testing.T) {
+			expect(t, problems(t, head+text), field+": Invalid value: has no value; write one, or leave the field out for its default")
+			if _, err := ParseKept("f.yaml", []byte(head+text), nil); err != nil {
+				t.Errorf("in the file of a cluster that is there: %v", err)
+			}
+		})
+	}
 	if _, err := ParseKept("f.yaml", []byte(head+"spec: {extraArgs: {etcd: {quota: }}}\n---\nother: 1\n"), nil); err != nil {
 		t.Errorf("a flag without a value, and a further document, of a cluster that is there: %v", err)
 	}

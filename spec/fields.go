@@ -80,10 +80,21 @@ func (d *decoder) fields(n *yaml.Node, into, def reflect.Value, at *field.Path) 
 		case i < 0:
 			d.line(path, m.key)
 			d.wrongly(field.Invalid(path, field.OmitValueType{}, unknown(m.key.Value, slices.Sorted(slices.Values(names)))))
-		case !null(target(m.value)): // an empty field has its default
+		default:
 			d.line(path, m.key)
-			d.value(m.value, into.Field(i), inner(def, func() reflect.Value { return def.Field(i) }), path)
+			d.fieldOf(m.value, into.Field(i), inner(def, func() reflect.Value { return def.Field(i) }), path)
 		}
+	}
+}
+
+// fieldOf fills in a field. One without a value, be it that what was there is commented out or that a template had nothing to put there, is
+// not silently its default.
+func (d *decoder) fieldOf(n *yaml.Node, into, def reflect.Value, at *field.Path) {
+	switch isNull := null(target(n)); {
+	case isNull && hasDefault(def) && !d.kept:
+		d.wrongly(field.Invalid(at, field.OmitValueType{}, "has no value; write one, or leave the field out for its default"))
+	case !isNull:
+		d.value(n, into, def, at)
 	}
 }
 

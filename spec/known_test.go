@@ -16,6 +16,14 @@ var (
 	lb1 = Node{"lb-1", RoleLoadBalancer, "10.10.10.3"}
 )
 
+// orNone are fields, or that there are none: what has no value is a mistake.
+func orNone(fields string) string {
+	if fields == "" {
+		return " {}\n"
+	}
+	return fields
+}
+
 func TestParseForKeepsNamesAndAddresses(t *testing.T) {
 	tests := map[string]struct {
 		spec  string
@@ -64,7 +72,7 @@ func TestParseForKeepsNamesAndAddresses(t *testing.T) {
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
-			c, err := ParseFor("f.yaml", []byte(head+"spec:\n  "+test.spec+"\n"), test.known)
+			c, err := ParseFor("f.yaml", []byte(head+"spec:\n  "+orNone(test.spec)+"\n"), test.known)
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -41,12 +41,19 @@ func checkComponents(spec *field.Path, s *Spec, r *reading) field.ErrorList {
 		errs = append(errs, field.Required(at, "url and sha256 go together: sha256 names the programs to fetch from url"))
 	}
 	for _, name := range slices.Sorted(maps.Keys(c.SHA256)) {
+		if !slices.Contains(Programs, name) {
+			errs = append(errs, field.NotSupported(at.Child("sha256").Key(name), name, Programs))
+		}
 		if sum, err := hex.DecodeString(c.SHA256[name]); err != nil || len(sum) != 32 {
 			errs = append(errs, field.Invalid(at.Child("sha256").Key(name), c.SHA256[name], "must be 64 hexadecimal digits"))
 		}
 	}
 	return errs
 }
+
+// Programs are those that spec.components can bring.
+var Programs = []string{"bridge", "containerd", "containerd-shim-runc-v2", "coredns", "ctr", "etcd", "etcdctl", "etcdutl", "flanneld", "host-local",
+	"kube", "kube-apiserver", "kube-controller-manager", "kube-proxy", "kube-scheduler", "kubeadm", "kubectl", "kubelet", "loopback", "pause", "portmap", "runc", "web"}
 
 // fixedArgs are flags that no cluster file may set, by program: they say who an
 // API server is and where things are, and other files and machines rely on them.

@@ -116,6 +116,7 @@ func TestErrorsAreWhereTheyWereWritten(t *testing.T) {
 				"spec.nodes[1].role: Invalid value: 1: must be a string", "spec.network.podCIDR", "spec.loadBalancer.address"}},
 		"two networks of one family": {"network: {machineCIDR: '10.9.0.0/24,10.9.1.0/24'}", []string{"spec.network.machineCIDR: Invalid value: \"10.9.0.0/24,10.9.1.0/24\": must be one network, or one of each family"}},
 		"a URL of another type":      {"components: {url: 5, sha256: {kubelet: " + sum + "}}", []string{"spec.components.url: Invalid value: 5: must be a string"}},
+		"sums of unknown programs":   {"components: {url: 'https://a.example', sha256: {kubelt: " + sum + "}}", []string{`spec.components.sha256[kubelt]: Unsupported value: "kubelt": supported values: "bridge", `}},
 		"sums of another type":       {"components: {url: 'https://a.example', sha256: 5}", []string{"spec.components.sha256: Invalid value: 5: must be a mapping"}},
 		"sums without a URL":         {"components: {dir: /a, sha256: {kubelet: " + sum + "}}", []string{"spec.components: Required value: url and sha256 go together"}},
 		"a folder and a URL":         {"components: {dir: /a, url: 'https://a.example'}", []string{"spec.components: Invalid value: has dir and url; use one of them"}},
@@ -187,5 +188,5 @@ func TestNamesPortsAndFlagsThatAreRefused(t *testing.T) {
 	}
 	expect(t, problems(t, head+"metadata: {name: localhost}"), "metadata.name: Invalid value: \"localhost\"")
 	expect(t, problems(t, head+"metadata: {name: yes}"), `metadata.name: Invalid value: yes: must be a string, and YAML reads it as true or false: write "yes" (line 3)`)
-	expect(t, problems(t, head+"spec: {network: {nat: no}, controlPlane: {kubelet: null}, loadBalancer: {additionalPorts: [], dnsNames: []}, extraArgs: {}, components: {}, kubernetesVersion: '', nodes: null}"))
+	expect(t, problems(t, head+"spec: {network: {nat: no}, loadBalancer: {additionalPorts: [], dnsNames: null}, extraArgs: null, components: {}, kubernetesVersion: ''}"))
 }

@@ -49,6 +49,7 @@ func Run(ctx context.Context, args []string, s Streams) int {
 	root.SetArgs(args)
 	root.SetOut(s.Out)
 	root.SetErr(s.Err)
+	strict(root)
 	cmd, err := root.ExecuteContextC(ctx)
 	if err == nil {
 		return exitOK
@@ -158,11 +159,16 @@ func emptyFlags(flags *pflag.FlagSet, but ...string) []error {
 		list, isList := f.Value.(pflag.SliceValue)
 		switch {
 		case slices.Contains(but, f.Name):
-		case isList && len(list.GetSlice()) == 0, f.Value.Type() == "string" && f.Value.String() == "":
+		case isList && blank(list.GetSlice()), f.Value.Type() == "string" && f.Value.String() == "":
 			errs = append(errs, fmt.Errorf("--%s must not be empty", f.Name))
 		}
 	})
 	return errs
+}
+
+// blank reports whether nothing is in a list but commas.
+func blank(list []string) bool {
+	return !slices.ContainsFunc(list, func(s string) bool { return s != "" })
 }
 
 // usage makes what cobra says of arguments an error of usage.

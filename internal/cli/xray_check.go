@@ -19,7 +19,12 @@ import (
 // It reads the cluster file.
 func (x *xrayRun) check(ctx context.Context, flags *pflag.FlagSet) error {
 	given := flags.Changed
-	var errs []error
+	errs := emptyFlags(flags, "kubeconfig", "ssh-config", "dir", "output", "color", "fail-on", "expect", "explain", "cluster", "to")
+	for _, list := range []*[]string{&x.only, &x.skip, &x.machines} {
+		if blank(*list) { // which is said
+			*list = nil
+		}
+	}
 	wrong := func(format string, args ...any) { errs = append(errs, fmt.Errorf(format, args...)) }
 	x.own = given("cluster") || !given("file") && !given("machines") && !given("kubeconfig") && !given("dir")
 	oneOf := func(flag, value string, values []string) {
@@ -39,8 +44,7 @@ func (x *xrayRun) check(ctx context.Context, flags *pflag.FlagSet) error {
 	errs = append(errs, x.checkIDs(given)...)
 	errs = append(errs, x.checkWays(given)...)
 	errs = append(errs, x.checkPaths(ctx, given)...)
-	errs = append(errs, emptyFlags(flags, "kubeconfig", "ssh-config", "dir", "output", "color", "fail-on", "expect", "explain", "cluster", "to")...)
-	if given("file") {
+	if given("file") && x.file != "" {
 		errs = append(errs, x.readExpected(ctx, given("cluster")))
 	}
 	return errors.Join(errs...)

@@ -11,6 +11,8 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/haplane/haplane/spec"
 )
 
 // serve has the programs below /release/bin/amd64/, and counts what is asked for.
@@ -33,6 +35,20 @@ func serve(t *testing.T, programs map[string][]byte) (r Ready, asked *atomic.Int
 		r.SHA256[name] = strings.ToUpper(hex.EncodeToString(sum[:]))
 	}
 	return r, asked
+}
+
+// The cluster file may name just the programs that components have.
+func TestProgramsOfTheClusterFile(t *testing.T) {
+	var all []string
+	for _, row := range table() {
+		for _, p := range slices.Concat(row.separate(), row.programs) {
+			all = append(all, p.name)
+		}
+	}
+	slices.Sort(all)
+	if d := cmp.Diff(slices.Compact(all), spec.Programs); d != "" {
+		t.Error(d)
+	}
 }
 
 // two is a component of two programs.
