@@ -47,7 +47,8 @@ func (a *app) imagePrune() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "prune",
 		Short: "Remove images and components that nothing needs",
-		Long: `Removes the images that no machine is made from, and what neither an image that is left
+		Long: `Removes the images that no machine is made from and no cluster names, as that of its next
+machine or the one that haplane upgrade --back returns to, and what neither an image that is left
 nor the next build needs: bases (the distribution without the components), components that
 were built from other sources than the present, ready-made programs that were fetched, and
 what interrupted builds left behind. What the present sources are built into stays, because

@@ -8,15 +8,17 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+
+	"github.com/haplane/haplane/internal/durable"
 )
 
 // ErrUnknown means that the record of a machine cannot be read, so that any image may be its.
 var ErrUnknown = errors.New("not known which image")
 
-// A UsersFunc tells which clusters have machines made from which image: names of clusters by digest.
+// A UsersFunc tells which clusters have machines made from which image, or name it in their record: names of clusters by digest.
 type UsersFunc func() (map[string][]string, error)
 
-// Users tells which clusters have machines made from which image of the cache:
+// Users tells which clusters have machines made from which image of the cache, or may make some from it:
 // those of home, the folder of the clusters' stores, by name, others with the folder
 // that theirs is in. Beside an error for records that cannot be read it tells of all others;
 // nothing may be removed then.
@@ -33,7 +35,7 @@ func Users(cache, home string) (map[string][]string, error) {
 			out.add(digest, owner(record, home))
 		}
 	}
-	unread := out.addHome(home, known)
+	unread := errors.Join(out.addHome(home, known), out.addRecords(home, known))
 	mounts, err := os.ReadFile("/proc/self/mountinfo")
 	out.addMounts(string(mounts), imagesDir(cache))
 	for _, names := range out {
@@ -83,6 +85,45 @@ func (u users) addHome(home string, known map[string]bool) error {
 			case !known[record] && !errors.Is(err, fs.ErrNotExist):
 				errs = append(errs, fmt.Errorf("%w machine %s of cluster %s is made from: %w", ErrUnknown, machine, cluster, err))
 			}
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// addRecords adds the images that clusters' records name: new machines are made from it, or it is the one that an upgrade
+// can go back to. Records are those of home, and those beside the machines that are known.
+func (u users) addRecords(home string, known map[string]bool) error {
+	clusters, err := folders(home)
+	if err != nil {
+		return err
+	}
+	stores := map[string]string{}
+	for _, cluster := range clusters {
+		stores[filepath.Join(home, cluster)] = cluster
+	}
+	for machine := range known {
+		if machines := filepath.Dir(filepath.Dir(machine)); filepath.Base(machines) == machinesFolder {
+			stores[filepath.Dir(machines)] = owner(machine, home)
+		}
+	}
+	var errs []error
+	for store, cluster := range stores {
+		var r struct {
+			Versions struct{ Image string }
+			Previous *struct{ Image string }
+		}
+		switch err := durable.ReadJSON(filepath.Join(store, "record.json"), &r); {
+		case errors.Is(err, fs.ErrNotExist):
+			continue
+		case err != nil:
+			errs = append(errs, fmt.Errorf("%w cluster %s is made from: %w", ErrUnknown, cluster, err))
+			continue
+		}
+		if r.Versions.Image != "" {
+			u.add(r.Versions.Image, cluster)
+		}
+		if r.Previous != nil && r.Previous.Image != "" {
+			u.add(r.Previous.Image, cluster)
 		}
 	}
 	return errors.Join(errs...)

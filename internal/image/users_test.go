@@ -50,6 +50,27 @@ func TestUsers(t *testing.T) {
 	if d := cmp.Diff(want, got); d != "" || err != nil {
 		t.Errorf("%v\n%s", err, d)
 	}
+	if err := os.MkdirAll(filepath.Join(home, "named"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	named := filepath.Join(home, "named", "record.json") // its machines are gone, or of another image
+	if err := os.WriteFile(named, fmt.Appendf(nil, `{"versions": {"image": %q}, "previous": {"image": %q}}`, newDigest, oldDigest), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	want = map[string][]string{newDigest: {"blue", "demo", "named"}, oldDigest: {"named", "old"}}
+	if got, err = Users(cache, home); cmp.Diff(want, got) != "" || err != nil {
+		t.Errorf("%v\n%s", err, cmp.Diff(want, got))
+	}
+	if err := os.WriteFile(named, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err = Users(cache, home); err == nil || !strings.Contains(err.Error(), named) {
+		t.Errorf("an empty record of a cluster: %v", err)
+	}
+	if err := os.Remove(named); err != nil {
+		t.Fatal(err)
+	}
+	want = map[string][]string{newDigest: {"blue", "demo"}, oldDigest: {"old"}}
 	damaged := machineOf(t, cache, home, "red/machines/cp-1", "")
 	got, err = Users(cache, home)
 	if err == nil || !strings.Contains(err.Error(), damaged) || cmp.Diff(want, got) != "" {
