@@ -176,32 +176,34 @@ func leadsNot(ctx context.Context, r *Runner, s change.Step) (bool, error) {
 // moveLeader hands leadership to the healthy voter that is first by name, and waits
 // until all that are healthy follow one other.
 func moveLeader(ctx context.Context, r *Runner, s change.Step) error {
+	return r.withEtcd(ctx, s.Node, func(client *etcdapi.Client, seen observed.Etcd) error { return r.handOverFrom(ctx, s, client, seen) })
+}
+
+func (r *Runner) handOverFrom(ctx context.Context, s change.Step, client *etcdapi.Client, seen observed.Etcd) error {
 	n := r.node(s)
-	return r.withEtcd(ctx, n.Name, func(client *etcdapi.Client, seen observed.Etcd) error {
-		from, _ := seen.Member(n.Name, n.EtcdPeerURL())
-		var to uint64
-		var all []etcdapi.Member
-		for _, other := range r.Members {
-			m, ok := seen.Member(other.Name, other.EtcdPeerURL())
-			if !ok || !m.Healthy {
-				continue
-			}
-			all = append(all, member(m, other))
-			if to == 0 && m.ID != from.ID && !m.Learner && (s.To == "" || s.To == other.Name) {
-				to = m.ID
-			}
+	from, _ := seen.Member(n.Name, n.EtcdPeerURL())
+	var to uint64
+	var all []etcdapi.Member
+	for _, other := range r.Members {
+		m, ok := seen.Member(other.Name, other.EtcdPeerURL())
+		if !ok || !m.Healthy {
+			continue
 		}
-		if to == 0 && s.To != "" {
-			return fmt.Errorf("%s is no voter that is healthy", s.To)
+		all = append(all, member(m, other))
+		if to == 0 && m.ID != from.ID && !m.Learner && (s.To == "" || s.To == other.Name) {
+			to = m.ID
 		}
-		if to == 0 {
-			return nil // it is the only one
-		}
-		if err := client.MoveLeader(ctx, member(from, n), to); err != nil {
-			return err
-		}
-		return r.until(ctx, n.Name, memberTimeout, func(ctx context.Context) error { return client.LeaderIsNot(ctx, from.ID, all) })
-	})
+	}
+	if to == 0 && s.To != "" {
+		return fmt.Errorf("%s is no voter that is healthy", s.To)
+	}
+	if to == 0 {
+		return nil // it is the only one
+	}
+	if err := client.MoveLeader(ctx, member(from, n), to); err != nil {
+		return err
+	}
+	return r.until(ctx, n.Name, memberTimeout, func(ctx context.Context) error { return client.LeaderIsNot(ctx, from.ID, all) })
 }
 
 func memberGone(ctx context.Context, r *Runner, s change.Step) (bool, error) {

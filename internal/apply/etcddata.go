@@ -36,6 +36,9 @@ func defragment(ctx context.Context, r *Runner, s change.Step) error {
 		if !ok {
 			return fmt.Errorf("%s is no member of etcd", n.Name)
 		}
+		if err := r.handOver(ctx, s, client, seen, m); err != nil {
+			return err
+		}
 		before, after, err := client.Defragment(ctx, member(m, n))
 		if err == nil {
 			r.detail(s, "%s -> %s", mebibytes(before), mebibytes(after))
@@ -46,6 +49,15 @@ func defragment(ctx context.Context, r *Runner, s change.Step) error {
 		return err
 	}
 	return r.until(ctx, n.Name, memberTimeout, func(ctx context.Context) error { return r.memberAnswers(ctx, n) })
+}
+
+// handOver has another member lead before one copies its data: who leads may be another one than when the change was planned.
+func (r *Runner) handOver(ctx context.Context, s change.Step, client *etcdapi.Client, seen observed.Etcd, m observed.Member) error {
+	if !m.Leader || len(seen.Voting()) < 2 {
+		return nil
+	}
+	r.detail(s, "leads by now, and hands over first")
+	return r.handOverFrom(ctx, s, client, seen)
 }
 
 func mebibytes(n int64) string { return fmt.Sprintf("%.1f MiB", float64(n)/(1<<20)) }
@@ -84,10 +96,19 @@ const (
 	keptFolder  = topology.EtcdDataDir + "/before-"
 )
 
+// alone keeps a script from what one does still that was begun by a haplane which was killed: it goes on without that.
+const alone = `exec 9<"$data"; flock --timeout 120 9 || { echo "a haplane that was killed is at etcd's data still" >&2; exit 1; }
+`
+
+const onDataAlone = `set -e; data=$1
+` + alone + `cd -- "$data"
+`
+
 // stageScript makes the data of a member out of the snapshot that comes in. The arguments are the folder, the
 // snapshot's digest, the folder of etcd's data, and what etcdutl is told.
 const stageScript = `set -e; umask 077
 stage=$1 sum=$2 data=$3; shift 3
+` + alone + `[ ! -e "$stage/ready" ] || { cat >/dev/null; exit 0; }
 rm -rf -- "$stage"; mkdir -p -- "$stage"
 trap '[ -e "$stage/ready" ] || rm -rf -- "$stage"' EXIT
 cat >"$stage/snapshot.db"
@@ -165,8 +186,7 @@ func (r *Runner) noteRevision(ctx context.Context, n topology.Node) {
 func (r *Runner) LastRevision() int64 { return r.last.Load() }
 
 // swapScript can be cut off anywhere and run again. Where the machine booted in between, etcd may have begun with nothing.
-const swapScript = `set -e
-cd -- "$1"; stage=$2 kept=$3
+const swapScript = onDataAlone + `stage=$2 kept=$3
 ! systemctl is-active --quiet etcd.service || { echo "etcd runs" >&2; exit 1; }
 if [ -e "$stage/data/member" ]; then
   mkdir -p -- "$kept"; chown --reference=. -- "$kept"; chmod 0700 -- "$kept"
@@ -181,9 +201,7 @@ func swapData(ctx context.Context, r *Runner, s change.Step) error {
 	return r.onData(ctx, s, swapScript)
 }
 
-const swapBackScript = `set -e
-cd -- "$1"
-! systemctl is-active --quiet etcd.service || { echo "etcd runs" >&2; exit 1; }
+const swapBackScript = onDataAlone + `! systemctl is-active --quiet etcd.service || { echo "etcd runs" >&2; exit 1; }
 if [ -e "$3/member" ]; then rm -rf member; mv "$3/member" member; sync; fi
 rm -rf -- "$2" "$3"`
 
@@ -192,7 +210,7 @@ func swapDataBack(ctx context.Context, r *Runner, s change.Step) error {
 }
 
 func dropData(ctx context.Context, r *Runner, s change.Step) error {
-	return r.onData(ctx, s, `cd -- "$1" && rm -rf -- "$2" "$3"`)
+	return r.onData(ctx, s, onDataAlone+`rm -rf -- "$2" "$3"`)
 }
 
 func (r *Runner) onData(ctx context.Context, s change.Step, script string) error {

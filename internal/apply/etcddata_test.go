@@ -41,6 +41,25 @@ func TestDefragmentAll(t *testing.T) {
 	}
 }
 
+// Who leads by now is asked: whoever led when it was planned may not any more.
+func TestDefragmentWhoLeadsByNow(t *testing.T) {
+	now := of(three...)
+	w := newWorld(t, now)
+	in := w.input(now)
+	in.Task = &change.Task{Kind: change.DefragmentAll}
+	c, err := change.Plan(in)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.etcd.leader = 2 // cp-2, which comes first
+	if err := w.runner(now).Run(t.Context(), c); err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff([]string{"cp-2 drained", "cp-3 drained", "cp-1 drained"}, w.etcd.defragmented); diff != "" {
+		t.Error(diff)
+	}
+}
+
 // Cut off in whatever step, a restore goes on, and back where nobody has written yet.
 func TestRestoreGoesOnWhereItWasCutOff(t *testing.T) {
 	now := of(three...)

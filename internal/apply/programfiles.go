@@ -25,8 +25,12 @@ func (f ProgramFile) broughtTo() string {
 
 const isThere = `printf '%s  %s\n' "$1" "$2" | sha256sum --check --status 2>/dev/null`
 
+// inTurn waits for what a haplane that was killed has begun in the same folder.
+const inTurn = `set -e; mkdir -p "${2%/*}"; exec 9<"${2%/*}"; flock --timeout 120 9 || { echo "a haplane that was killed is at it still" >&2; exit 1; }
+`
+
 // take writes what comes in beside its place, and gives it its name once it is all there and right.
-const take = `set -e; mkdir -p "${2%/*}"; cat >"$2.part"; printf '%s  %s\n' "$1" "$2.part" | sha256sum --check --status; chmod 755 "$2.part"; sync -d "$2.part"; mv -f "$2.part" "$2"`
+const take = inTurn + `cat >"$2.part"; printf '%s  %s\n' "$1" "$2.part" | sha256sum --check --status; chmod 755 "$2.part"; sync -d "$2.part"; mv -f "$2.part" "$2"`
 
 // bringPrograms copies the programs to a machine, beside those that run there: nothing uses them yet.
 func bringPrograms(ctx context.Context, r *Runner, s change.Step) error {
@@ -59,7 +63,7 @@ func bring(ctx context.Context, m machine.Machine, f ProgramFile) error {
 }
 
 // use puts a copy in the place of a program; what runs goes on with the old one until it is restarted.
-const use = `set -e; cp "$1" "$2.part"; mv -f "$2.part" "$2"`
+const use = inTurn + `cp "$1" "$2.part"; sync -d "$2.part"; mv -f "$2.part" "$2"`
 
 func usePrograms(ctx context.Context, r *Runner, s change.Step) error {
 	m := r.Cluster.Machine(s.Node)

@@ -22,8 +22,10 @@ const incoming = ".haplane-new"
 const (
 	// The arguments are the incoming folders. New folders get 0755; under umask 077 tar makes
 	// files that only root can read, and sets their mode last. Then each is renamed into its
-	// place, by one mv for each folder.
-	receiveScript = `umask 022; rm -rf -- "$@" && mkdir -p -- "$@" && umask 077 &&
+	// place, by one mv for each folder. One upload comes after the other, also after that of a haplane
+	// which was killed: both use the same folders.
+	receiveScript = `exec 9</ && flock --timeout 120 9 || { echo "another upload has not ended" >&2; exit 1; }
+umask 022; rm -rf -- "$@" && mkdir -p -- "$@" && umask 077 &&
 tar --extract --preserve-permissions --same-owner --no-overwrite-dir --directory=/ --file=- || exit
 for new; do
   (set --; for f in "$new"/* "$new"/.[!.]*; do [ ! -e "$f" ] || set -- "$@" "$f"; done
