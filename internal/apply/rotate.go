@@ -26,6 +26,8 @@ type Rotation struct {
 	Switched time.Time
 	// Until is when the last token ends that the old key has signed, once proveSwitch has looked.
 	Until time.Time
+	// Gone are nodes whose audit log went with their machine since the rotation began, with when that was.
+	Gone map[string]time.Time
 }
 
 // proofTimeout is how long what follows by itself may take: kubelet brings a bundle into pods within two minutes,

@@ -63,3 +63,25 @@ func TestOutsiders(t *testing.T) {
 		t.Errorf("found %q", got)
 	}
 }
+
+// What an audit log told that went with its machine is not forgotten.
+func TestUntoldTokens(t *testing.T) {
+	switched, gone := time.Date(2026, 11, 28, 13, 0, 0, 0, time.UTC), time.Date(2026, 11, 28, 12, 30, 0, 0, time.UTC)
+	for name, test := range map[string]struct {
+		r    Rotation
+		want time.Time // zero: nothing
+	}{
+		"no machine went":                   {Rotation{Switched: switched, Until: switched.Add(time.Hour)}, time.Time{}},
+		"before the switch":                 {Rotation{Switched: switched, Gone: map[string]time.Time{"cp-2": gone}}, gone.Add(time.Hour)},
+		"before, and there was none yet":    {Rotation{Gone: map[string]time.Time{"cp-2": gone}}, gone.Add(time.Hour)},
+		"after it, with what was seen then": {Rotation{Switched: switched, Until: switched.Add(24 * time.Hour), Gone: map[string]time.Time{"cp-2": switched.Add(time.Minute)}}, switched.Add(24 * time.Hour)},
+		"after it, with nothing seen then":  {Rotation{Switched: switched, Gone: map[string]time.Time{"cp-2": switched.Add(time.Minute)}}, time.Time{}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			got := test.r.untold()
+			if test.want.IsZero() != (len(got) == 0) || len(got) > 0 && (!got[0].until.Equal(test.want) || !strings.Contains(got[0].what, "given by cp-2 before its machine went at 2026-11-28T")) {
+				t.Errorf("%+v, want until %s", got, test.want)
+			}
+		})
+	}
+}

@@ -66,7 +66,7 @@ func keySigns(ctx context.Context, r *Runner) error {
 		r.Rotation.Switched = began
 	}
 	tokens, err := r.oldTokens(ctx)
-	for _, t := range tokens {
+	for _, t := range append(tokens, r.Rotation.untold()...) {
 		if t.until.After(r.Rotation.Until) {
 			r.Rotation.Until = t.until
 		}
@@ -80,6 +80,7 @@ func noOldTokens(ctx context.Context, r *Runner) error {
 	if err != nil {
 		return err
 	}
+	tokens = append(tokens, r.Rotation.untold()...)
 	var what []string
 	var last time.Time
 	forever := false
@@ -103,6 +104,24 @@ func noOldTokens(ctx context.Context, r *Runner) error {
 		last = time.Time{}
 	}
 	return &BlockedError{What: slices.Compact(what), Until: last}
+}
+
+// untold are the tokens of which an audit log told that went with its machine: those that were seen at the switch end by Until. Of what
+// was given on a machine that went before that nobody knows; it ends as tokens do for which no other time was asked.
+func (r *Rotation) untold() []oldToken {
+	var out []oldToken
+	for node, at := range r.Gone {
+		what := "what was given by " + node + " before its machine went at " + at.UTC().Format(time.RFC3339) + ", and its audit log with it,"
+		until := at.Add(defaultLifetime)
+		if r.Switched.Before(at) && !r.Switched.IsZero() {
+			until = r.Until
+		}
+		if until.IsZero() { // there was none
+			continue
+		}
+		out = append(out, oldToken{what: what, until: until})
+	}
+	return out
 }
 
 // An oldToken is one that the old key has signed.

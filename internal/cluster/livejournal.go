@@ -8,6 +8,7 @@ import (
 	"github.com/haplane/haplane/internal/change"
 	"github.com/haplane/haplane/internal/store"
 	"github.com/haplane/haplane/internal/topology"
+	"github.com/haplane/haplane/spec"
 )
 
 // A journal writes down in the store's record how far a change is.
@@ -32,6 +33,9 @@ func (j *journal) Note(s change.Step, state string) error {
 	return j.update(func(r *store.Record) {
 		if n := r.Node(s.Node); n != nil && s.Verb == change.UsePrograms && state == store.Doing {
 			n.Image = "" // neither the one nor the other, until its turn has ended
+		}
+		if n := r.Node(s.Node); n != nil && n.Role == spec.RoleControlPlane && s.Verb == change.RemoveMachine && state == store.Done {
+			r.Rotation.Lose(n.Name, time.Now().UTC())
 		}
 		if r.Change == nil {
 			return

@@ -111,7 +111,7 @@ func (l *live) keysDuring(rows []pki.Row) (pki.Bundle, error) {
 		return before, err
 	}
 	if !l.rotation.Proved {
-		l.proofs = &apply.Rotation{Name: l.rotation.Name, Old: before.Generation(row), Next: during.Generation(row), Switched: l.rotation.Switched}
+		l.proofs = &apply.Rotation{Name: l.rotation.Name, Old: before.Generation(row), Next: during.Generation(row), Switched: l.rotation.Switched, Until: l.rotation.Until, Gone: l.rotation.Gone}
 		if l.rotation.Phase == pki.Trust {
 			l.proofs.Next = during.Beside.Pair
 		}

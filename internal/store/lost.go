@@ -39,6 +39,7 @@ func (e *LostError) Error() string {
 // LostKeys says of keys that are lost what depends on them and how they come back.
 func (s Store) LostKeys(lost []pki.Lost, hosts []Host) []Lost {
 	var out []Lost
+	rotated := s.rotated()
 	for _, l := range lost {
 		known := keyUses[l.File]
 		one := Lost{File: "pki/" + l.File, Reason: l.Reason, Depends: cmp.Or(known.depends, "the rotation that is under way")}
@@ -47,6 +48,8 @@ func (s Store) LostKeys(lost []pki.Lost, hosts []Host) []Lost {
 			one.Way = "all that it signed has ended too, and haplane does not renew authorities: haplane down and up make the cluster anew"
 		case known.command == "":
 			one.Way = "no machine has it: restore " + s.path("pki", l.File) + " from a backup"
+		case rotated != "" && strings.HasPrefix(l.File, pki.Rotatable[rotated]+"."):
+			one.Way = "restore " + s.path("pki", l.File) + " from a backup: while the rotation of " + rotated + " is under way, machines have both generations, and a copy from there could be the other one"
 		case from == "":
 			one.Way = "restore " + s.path("pki", l.File) + " from a backup"
 		default:
@@ -55,6 +58,15 @@ func (s Store) LostKeys(lost []pki.Lost, hosts []Host) []Lost {
 		out = append(out, one)
 	}
 	return out
+}
+
+// rotated is the authority or key that is being rotated; "" for none.
+func (s Store) rotated() string {
+	record, err := s.readRecord()
+	if err != nil || record == nil || record.Rotation == nil {
+		return ""
+	}
+	return record.Rotation.Name
 }
 
 // copyFrom is the command that writes to a file of the store what a command prints on a node.

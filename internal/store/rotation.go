@@ -21,6 +21,19 @@ type Rotation struct {
 	Switched time.Time `json:"switched,omitempty,omitzero"`
 	// Until is when the last token ends that the old key of service accounts has signed, as far as was seen.
 	Until time.Time `json:"until,omitempty,omitzero"`
+	// Gone are control-plane nodes whose machine was removed meanwhile, and with it the audit log that told of tokens; with when that was.
+	Gone map[string]time.Time `json:"gone,omitempty"`
+}
+
+// Lose notes that a control-plane machine was removed. What an earlier machine of the node told is gone as well.
+func (r *Rotation) Lose(node string, at time.Time) {
+	if r == nil || r.Name != pki.RotateServiceAccount {
+		return
+	}
+	if r.Gone == nil {
+		r.Gone = map[string]time.Time{}
+	}
+	r.Gone[node] = at
 }
 
 // nextFiles are where the next generation is until it is the only one, and the files whose place it takes.

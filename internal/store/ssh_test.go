@@ -219,6 +219,18 @@ func TestLostKeysSayWhatDependsAndHowTheyComeBack(t *testing.T) {
 			t.Errorf("no %q in\n%s", want, got)
 		}
 	}
+	if err := s.Update(func(r *Record) error {
+		r.Rotation = &Rotation{Name: pki.RotateCA, Phase: pki.Trust}
+		return nil
+	}); err != nil {
+		t.Fatal(err)
+	}
+	for _, l := range s.LostKeys(lost, hosts(t, s)) {
+		rotated := l.File == "pki/ca.key" || l.File == "pki/ca.crt"
+		if rotated != strings.Contains(l.Way, "machines have both generations") || rotated && strings.Contains(l.Way, "haplane ssh") {
+			t.Errorf("while ca is rotated, of %s: %s", l.File, l.Way)
+		}
+	}
 	ended := s.LostKeys([]pki.Lost{{File: "ca.crt", Reason: "it ended", Ended: true}}, hosts(t, s))[0].Way
 	if !strings.Contains(ended, "haplane down and up") || strings.Contains(ended, "backup") {
 		t.Error(ended)
