@@ -31,17 +31,18 @@ func readAll(cmd machine.Command) string {
 
 // An apiWorld is what the API servers of the world tell.
 type apiWorld struct {
-	cordoned map[string]bool
-	deleted  map[string]bool // Nodes whose kubelet was not started again since
-	pods     []corev1.Pod
-	budget   *policyv1.PodDisruptionBudget // allows no eviction, where there is one
-	leases   []string                      // that were deleted
+	cordoned  map[string]bool
+	annotated map[string]bool // those that haplane cordoned
+	deleted   map[string]bool // Nodes whose kubelet was not started again since
+	pods      []corev1.Pod
+	budget    *policyv1.PodDisruptionBudget // allows no eviction, where there is one
+	leases    []string                      // that were deleted
 }
 
 // begin serves the API behind the load balancer, and on each control-plane node.
 func (a *apiWorld) begin(w *world, now *topology.Topology) {
 	w.t.Helper()
-	a.cordoned, a.deleted = map[string]bool{}, map[string]bool{}
+	a.cordoned, a.annotated, a.deleted = map[string]bool{}, map[string]bool{}, map[string]bool{}
 	for _, n := range w.all {
 		if n.Role == spec.RoleControlPlane || n.Role == spec.RoleLoadBalancer {
 			w.serve(n)
@@ -120,13 +121,15 @@ func (w *world) answer(out http.ResponseWriter, r *http.Request) {
 			fail(apierrors.NewNotFound(schema.GroupResource{Resource: "nodes"}, last))
 			return
 		}
-		if r.Method == http.MethodDelete {
-			w.api.deleted[last] = true
-		} else {
+		switch r.Method {
+		case http.MethodDelete:
+			w.api.deleted[last], w.api.cordoned[last], w.api.annotated[last] = true, false, false
+		case http.MethodPatch:
 			body, _ := io.ReadAll(r.Body)
-			w.api.cordoned[last] = strings.Contains(string(body), "true")
+			w.api.cordoned[last] = strings.Contains(string(body), `"unschedulable":true`)
+			w.api.annotated[last] = strings.Contains(string(body), `"haplane.local/drained":"true"`)
 		}
-		send(corev1.Node{TypeMeta: metav1.TypeMeta{Kind: "Node", APIVersion: "v1"}})
+		send(w.kubernetesNode(last))
 	case last == "pods":
 		node := strings.TrimPrefix(r.URL.Query().Get("fieldSelector"), "spec.nodeName=")
 		list := corev1.PodList{TypeMeta: metav1.TypeMeta{Kind: "PodList", APIVersion: "v1"}}
@@ -180,10 +183,19 @@ func (w *world) kubernetesNodes() corev1.NodeList {
 		if w.runs(n.Name, "kubelet") {
 			ready = corev1.ConditionTrue
 		}
-		list.Items = append(list.Items, corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: n.Name},
-			Status: corev1.NodeStatus{Conditions: []corev1.NodeCondition{{Type: corev1.NodeReady, Status: ready}}}})
+		node := w.kubernetesNode(n.Name)
+		node.Status.Conditions = []corev1.NodeCondition{{Type: corev1.NodeReady, Status: ready}}
+		list.Items = append(list.Items, node)
 	}
 	return list
+}
+
+func (w *world) kubernetesNode(name string) corev1.Node {
+	n := corev1.Node{TypeMeta: metav1.TypeMeta{Kind: "Node", APIVersion: "v1"}, ObjectMeta: metav1.ObjectMeta{Name: name}, Spec: corev1.NodeSpec{Unschedulable: w.api.cordoned[name]}}
+	if w.api.annotated[name] {
+		n.Annotations = map[string]string{"haplane.local/drained": "true"}
+	}
+	return n
 }
 
 // pod is one of a Deployment on a node.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"slices"
 	"sync"
 	"time"
 
@@ -40,7 +41,11 @@ func uncordonNode(ctx context.Context, r *Runner, s change.Step) error {
 	if err != nil {
 		return err
 	}
-	return client.Uncordon(ctx, s.Node)
+	kept, err := client.Uncordon(ctx, s.Node)
+	if kept {
+		r.detail(s, "stays cordoned, as it was before haplane drained it")
+	}
+	return err
 }
 
 // deleteNode deletes the Node, and the Leases by which it and its API server said that
@@ -75,12 +80,26 @@ func nodeReady(ctx context.Context, r *Runner, s change.Step) error {
 		if err != nil {
 			return err
 		}
+		if err := r.keepCordon(ctx, client, s, nodes); err != nil {
+			return err
+		}
 		return r.ready(nodes, n.Name)
 	})
 	if err != nil || n.Role != spec.RoleControlPlane {
 		return err
 	}
 	return r.apply(ctx, client, []byte(render.NodeLabels(n)))
+}
+
+// keepCordon cordons a Node that is registered anew, if the one before it was cordoned by somebody else than haplane: before it
+// is Ready, and a pod can come.
+func (r *Runner) keepCordon(ctx context.Context, client *kubeapi.Client, s change.Step, nodes []kubeapi.Node) error {
+	i := slices.IndexFunc(nodes, func(n kubeapi.Node) bool { return n.Name == s.Node })
+	if i < 0 || nodes[i].Unschedulable || !slices.Contains(r.Cordoned, s.Node) {
+		return nil
+	}
+	r.detail(s, "is cordoned, as it was before it was made anew")
+	return client.Cordon(ctx, s.Node)
 }
 
 // A nodeList is what the API said of all nodes last: who waits for one of many does not ask

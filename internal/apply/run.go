@@ -81,6 +81,7 @@ type Runner struct {
 	// Between is called between the turns of an upgrade, once the cluster is whole; an error ends it there.
 	Between func(context.Context, change.Step) error
 
+	Cordoned     []string // nodes that somebody else than haplane cordoned
 	DrainTimeout time.Duration
 	Force        bool   // let pods go that nothing makes anew
 	Expendable   string // a label of pods that go without Force

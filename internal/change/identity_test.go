@@ -176,6 +176,10 @@ func TestKubeletsStay(t *testing.T) {
 		t.Errorf("a node that somebody cordoned: %v", ids(c))
 	}
 	in.KubeletsBack = true
+	if c := plan(t, in); !c.Nothing() {
+		t.Errorf("somebody's cordon is taken away: %v", ids(c))
+	}
+	in.Observed.Nodes["cp-1"] = observed.Node{Ready: true, Unschedulable: true, Drained: true}
 	if got := ids(plan(t, in)); !slices.Equal(got, []string{"node-uncordon@cp-1"}) {
 		t.Errorf("steps %v", got)
 	}

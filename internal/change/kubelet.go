@@ -51,7 +51,7 @@ func (p *planner) gainsKubelet(n topology.Node, d difference, needs []string) {
 // uncordonKubelets lets pods come to nodes that were drained to lose their kubelet, and keep it.
 func (p *planner) uncordonKubelets() {
 	for _, n := range p.stay {
-		if p.KubeletsBack && n.Role == spec.RoleControlPlane && p.Wanted.RunsKubelet(n) && p.Observed.Nodes[n.Name].Unschedulable {
+		if p.KubeletsBack && n.Role == spec.RoleControlPlane && p.Wanted.RunsKubelet(n) && p.Observed.Nodes[n.Name].Drained {
 			p.add(Step{ID: id(UncordonNode, n.Name), Verb: UncordonNode, Node: n.Name, Needs: p.has(id(NodeReady, n.Name)),
 				Why: []Reason{{What: n.Name + " was to lose its kubelet, and keeps it"}}})
 		}

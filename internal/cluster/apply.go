@@ -433,6 +433,7 @@ func (l *live) begin() error {
 			Task: (*store.Task)(l.Task), Steps: l.stepsOf(r.Change)}
 		for i := range r.Nodes {
 			n := &r.Nodes[i]
+			n.Cordoned = slices.Contains(l.cordoned(), n.Name)
 			_, wanted := l.topology.Node(n.Name)
 			switch {
 			case slices.Contains(l.Replace, n.Name):
@@ -532,6 +533,9 @@ func (l *live) settle() error {
 			return nil
 		}
 		r.Applied, r.Wanted, r.Change = l.Wanted, nil, nil
+		for i := range r.Nodes {
+			r.Nodes[i].Cordoned = false
+		}
 		if l.restores() {
 			l.unprove(r)
 		} else {
@@ -583,7 +587,7 @@ func (l *live) runner() *apply.Runner {
 		Last: l.lasts(), RenderLast: l.withLastBackends, IssueLast: l.issueLast, LastKeys: l.last, MoveKubeconfig: l.moveKubeconfig,
 		Interim: l.interim(), Changed: l.changedPrograms(), SaveSnapshot: l.snapshotFirst, Between: l.between,
 		Task: l.Task, Snapshot: l.snapshotFile(), Programs: l.programsOf(), Manifests: l.manifests(), Provider: &machines{Provider: l.provider(), of: l.nspawnMachine}, Journal: &journal{live: l}, Held: l.held,
-		DrainTimeout: cmp.Or(l.DrainTimeout, drainTimeout), Force: l.Force, Expendable: kubeprobe.Label, Report: l.report, Waiting: l.waiting,
+		Cordoned: l.cordoned(), DrainTimeout: cmp.Or(l.DrainTimeout, drainTimeout), Force: l.Force, Expendable: kubeprobe.Label, Report: l.report, Waiting: l.waiting,
 		Detail: func(step, text string) { l.detail(step, "%s", text) }, Log: l.Log, Rotation: l.proofs,
 	}
 	if l.fresh() { // all nodes do the same
@@ -604,6 +608,18 @@ func (l *live) grouped() func(phase.Event) {
 		ev.Group, ev.Of = kinds[ev.ID], of[kinds[ev.ID]]
 		l.report(ev)
 	}
+}
+
+// cordoned are the nodes that somebody else than haplane has cordoned, or had when a change began that was cut off.
+func (l *live) cordoned() []string {
+	var out []string
+	for _, n := range l.record.Nodes {
+		seen := l.seen.Nodes[n.Name]
+		if n.Cordoned || seen.Unschedulable && !seen.Drained {
+			out = append(out, n.Name)
+		}
+	}
+	return out
 }
 
 // joinFile tells a new etcd member whom to join.

@@ -47,7 +47,7 @@ func (c *Client) Drain(ctx context.Context, node string, options DrainOptions) e
 		ctx, cancel = context.WithTimeout(ctx, options.Timeout)
 		defer cancel()
 	}
-	if err := c.Cordon(ctx, node); err != nil {
+	if err := c.cordonToDrain(ctx, node); err != nil {
 		return err
 	}
 	d := &drain{client: c, node: node, options: options, evicted: map[string]bool{}}

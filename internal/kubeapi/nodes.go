@@ -21,7 +21,9 @@ type Node struct {
 	// Reported is when the node's kubelet last said so, by its own clock, in whole seconds.
 	Reported      time.Time `json:"reported,omitzero"`
 	Unschedulable bool      `json:"unschedulable"` // cordoned
-	UID           string    `json:"uid"`
+	// Drained says that a drain of haplane's cordoned it: else somebody else did, who wants it so.
+	Drained bool   `json:"drained,omitempty"`
+	UID     string `json:"uid"`
 	// MachineID is /etc/machine-id where the kubelet ran that reported last. A new machine
 	// under an old name takes the Node object over, and then this changes and the UID does not.
 	MachineID string `json:"machineID,omitempty"`
@@ -46,7 +48,7 @@ func (c *Client) Nodes(ctx context.Context) ([]Node, error) {
 
 func nodeOf(item corev1.Node) Node {
 	node := Node{
-		Name: item.Name, Reason: "no Ready condition", Unschedulable: item.Spec.Unschedulable, UID: string(item.UID),
+		Name: item.Name, Reason: "no Ready condition", Unschedulable: item.Spec.Unschedulable, Drained: byDrain(item), UID: string(item.UID),
 		MachineID: item.Status.NodeInfo.MachineID, BootID: item.Status.NodeInfo.BootID,
 	}
 	for _, condition := range item.Status.Conditions {
@@ -65,17 +67,43 @@ func nodeOf(item corev1.Node) Node {
 
 // Cordon keeps new pods away from a node. One that is cordoned is left so.
 func (c *Client) Cordon(ctx context.Context, node string) error {
-	return c.setUnschedulable(ctx, "cordon", node, true)
+	return c.patchNode(ctx, "cordon", node, `{"spec":{"unschedulable":true}}`)
 }
 
-// Uncordon lets pods come to a node again.
-func (c *Client) Uncordon(ctx context.Context, node string) error {
-	return c.setUnschedulable(ctx, "uncordon", node, false)
+// drainedBy is the annotation of nodes that a drain has cordoned.
+const drainedBy = "haplane.local/drained"
+
+func byDrain(n corev1.Node) bool {
+	_, by := n.Annotations[drainedBy]
+	return n.Spec.Unschedulable && by
 }
 
-func (c *Client) setUnschedulable(ctx context.Context, verb, node string, to bool) error {
-	patch := fmt.Appendf(nil, `{"spec":{"unschedulable":%t}}`, to)
-	_, err := c.typed.CoreV1().Nodes().Patch(ctx, node, types.StrategicMergePatchType, patch, metav1.PatchOptions{FieldManager: FieldManager})
+// cordonToDrain keeps new pods away from a node, and notes on it that nobody else did before.
+func (c *Client) cordonToDrain(ctx context.Context, node string) error {
+	n, err := c.typed.CoreV1().Nodes().Get(ctx, node, metav1.GetOptions{})
+	switch {
+	case err != nil:
+		return c.errorf("cordon node "+node, err)
+	case n.Spec.Unschedulable:
+		return nil
+	}
+	return c.patchNode(ctx, "cordon", node, fmt.Sprintf(`{"metadata":{"annotations":{%q:"true"}},"spec":{"unschedulable":true}}`, drainedBy))
+}
+
+// Uncordon lets pods come to a node again that a drain has cordoned. One that somebody else cordoned is left so.
+func (c *Client) Uncordon(ctx context.Context, node string) (kept bool, err error) {
+	n, err := c.typed.CoreV1().Nodes().Get(ctx, node, metav1.GetOptions{})
+	switch {
+	case err != nil:
+		return false, c.errorf("uncordon node "+node, err)
+	case n.Spec.Unschedulable && !byDrain(*n):
+		return true, nil
+	}
+	return false, c.patchNode(ctx, "uncordon", node, fmt.Sprintf(`{"metadata":{"annotations":{%q:null}},"spec":{"unschedulable":false}}`, drainedBy))
+}
+
+func (c *Client) patchNode(ctx context.Context, verb, node, patch string) error {
+	_, err := c.typed.CoreV1().Nodes().Patch(ctx, node, types.StrategicMergePatchType, []byte(patch), metav1.PatchOptions{FieldManager: FieldManager})
 	if err != nil {
 		return c.errorf(verb+" node "+node, err)
 	}

@@ -46,8 +46,16 @@ func TestCordon(t *testing.T) {
 	}{
 		{func(n string) error { return client.Cordon(t.Context(), n) }, true},
 		{func(n string) error { return client.Cordon(t.Context(), n) }, true},
-		{func(n string) error { return client.Uncordon(t.Context(), n) }, false},
-		{func(n string) error { return client.Uncordon(t.Context(), n) }, false},
+		{func(n string) error { _, err := client.Uncordon(t.Context(), n); return err }, true}, // somebody else's
+		{func(n string) error { return client.Drain(t.Context(), n, DrainOptions{}) }, true},
+		{func(n string) error { _, err := client.Uncordon(t.Context(), n); return err }, true},
+		{func(n string) error {
+			return client.patchNode(t.Context(), "uncordon", n, `{"spec":{"unschedulable":false}}`)
+		}, false},
+		{func(n string) error { return client.Drain(t.Context(), n, DrainOptions{}) }, true},
+		{func(n string) error { return client.Drain(t.Context(), n, DrainOptions{}) }, true}, // run again
+		{func(n string) error { _, err := client.Uncordon(t.Context(), n); return err }, false},
+		{func(n string) error { _, err := client.Uncordon(t.Context(), n); return err }, false},
 	} {
 		if err := step.do("w-1"); err != nil {
 			t.Fatal(err)

@@ -105,6 +105,6 @@ func (c *collector) nodes(ctx context.Context) {
 	}
 	c.state.APISeen = true
 	for _, n := range nodes {
-		put(c, c.state.Nodes, n.Name, observed.Node{Ready: n.Ready, Reason: n.Reason, Reported: n.Reported, Unschedulable: n.Unschedulable})
+		put(c, c.state.Nodes, n.Name, observed.Node{Ready: n.Ready, Reason: n.Reason, Reported: n.Reported, Unschedulable: n.Unschedulable, Drained: n.Drained})
 	}
 }

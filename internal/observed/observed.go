@@ -120,5 +120,6 @@ type Node struct {
 	Reason        string
 	Reported      time.Time
 	Unschedulable bool
+	Drained       bool // by haplane, which is why it is that
 	ControlPlane  bool // has the label of control-plane nodes
 }

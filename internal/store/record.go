@@ -66,8 +66,10 @@ type Node struct {
 	Address string    `json:"address"`
 	State   NodeState `json:"state"`
 	// Rejoin says of a node that leaves that it is made anew under the same name.
-	Rejoin bool   `json:"rejoin,omitempty"`
-	Image  string `json:"image,omitempty"` // root folder of the image that its machine was made from
+	Rejoin bool `json:"rejoin,omitempty"`
+	// Cordoned says, while a change is under way, that somebody else than haplane had cordoned it before.
+	Cordoned bool   `json:"cordoned,omitempty"`
+	Image    string `json:"image,omitempty"` // root folder of the image that its machine was made from
 }
 
 // A Change is the journal of one run that changes the cluster.

@@ -1,0 +1,31 @@
+package cluster
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/haplane/haplane/internal/change"
+	"github.com/haplane/haplane/internal/observed"
+)
+
+// Who was cordoned by somebody else is in the record while a change is under way: a Node that is deleted does not tell.
+func TestCordonedNodesAreRemembered(t *testing.T) {
+	s := applied(t, commented)
+	l := asked(t, s, opened(t).Request())
+	l.seen.Nodes = map[string]observed.Node{"cp-1": {Unschedulable: true}, "cp-2": {Unschedulable: true, Drained: true}, "worker-1": {}}
+	if err := l.begin(); err != nil {
+		t.Fatal(err)
+	}
+	again := asked(t, s, opened(t).Request())
+	again.seen.Nodes = map[string]observed.Node{"worker-1": {}} // the others are being made anew
+	if got := strings.Join(again.cordoned(), " "); got != "cp-1" {
+		t.Errorf("after a cut cordoned are %s", got)
+	}
+	again.change = &change.Change{}
+	if err := again.settle(); err != nil {
+		t.Fatal(err)
+	}
+	if got := asked(t, s, opened(t).Request()).cordoned(); got != nil {
+		t.Errorf("afterwards the record has %v", got)
+	}
+}
