@@ -132,6 +132,9 @@ func writeFiles(ctx context.Context, r *Runner, s change.Step) error {
 		delete(files, render.AgentBinary)
 		return upload(ctx, r.Cluster.Machine(s.Node), files)
 	}
+	if err := r.keepForeign(ctx, s); err != nil {
+		return err
+	}
 	seen, _ := r.looked.Load(s.ID)
 	if len(s.Files) > 0 {
 		return upload(ctx, r.Cluster.Machine(s.Node), r.desired(s).Files.Under(s.Files...).Stale(seen.(observed.Machine).Files))

@@ -81,7 +81,8 @@ type Runner struct {
 	// Between is called between the turns of an upgrade, once the cluster is whole; an error ends it there.
 	Between func(context.Context, change.Step) error
 
-	Cordoned     []string // nodes that somebody else than haplane cordoned
+	Cordoned     []string            // nodes that somebody else than haplane cordoned
+	Foreign      map[string][]string // files of nodes with somebody else's certificates, to be kept beside
 	DrainTimeout time.Duration
 	Force        bool   // let pods go that nothing makes anew
 	Expendable   string // a label of pods that go without Force

@@ -185,6 +185,8 @@ type Input struct {
 	Issued   []Reason
 	Objects  []Reason // of Kubernetes that its manifests would change
 	Observed observed.State
+	// Foreign are files of nodes with certificates that the cluster's authorities have not signed, in places of its own.
+	Foreign  map[string][]string
 	Replace  []string  // nodes to be made anew
 	Back     bool      // nodes that leave and are wanted come back as they are, or there is no plan
 	Moving   bool      // control-plane nodes may have members although etcd is to have machines of its own

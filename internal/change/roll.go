@@ -17,6 +17,7 @@ type difference struct {
 	files                  []string // to write
 	unwanted               []string // to remove
 	start, restart, reload []string // programs
+	foreign                []string // of the files, those with somebody else's certificate
 	unseen                 bool     // nobody could look: the machine is off
 }
 
@@ -32,7 +33,7 @@ func (p *planner) diffTo(n topology.Node, want render.Machine) difference {
 	if !p.alive(n.Name) {
 		return difference{unseen: true}
 	}
-	d := difference{files: want.Files.Stale(seen.Files).Paths(), unwanted: fileset.Unwanted(seen.Manifest, want.Files)}
+	d := difference{files: want.Files.Stale(seen.Files).Paths(), unwanted: fileset.Unwanted(seen.Manifest, want.Files), foreign: p.Foreign[n.Name]}
 	for _, u := range want.Units {
 		switch s := seen.Units[u.Name]; {
 		case !s.Active:
@@ -54,7 +55,7 @@ func (d difference) why() []Reason {
 	for _, part := range []struct {
 		what  string
 		names []string
-	}{{"other files", d.files}, {"files that are no longer wanted", d.unwanted}, {"does not run", d.start},
+	}{{"somebody else's certificates, kept beside", d.foreign}, {"other files", d.files}, {"files that are no longer wanted", d.unwanted}, {"does not run", d.start},
 		{"runs with another configuration", d.restart}, {"has another configuration loaded", d.reload}} {
 		if len(part.names) > 0 {
 			out = append(out, Reason{What: part.what, New: strings.Join(part.names, ", ")})

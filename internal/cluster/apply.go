@@ -587,7 +587,7 @@ func (l *live) runner() *apply.Runner {
 		Last: l.lasts(), RenderLast: l.withLastBackends, IssueLast: l.issueLast, LastKeys: l.last, MoveKubeconfig: l.moveKubeconfig,
 		Interim: l.interim(), Changed: l.changedPrograms(), SaveSnapshot: l.snapshotFirst, Between: l.between,
 		Task: l.Task, Snapshot: l.snapshotFile(), Programs: l.programsOf(), Manifests: l.manifests(), Provider: &machines{Provider: l.provider(), of: l.nspawnMachine}, Journal: &journal{live: l}, Held: l.held,
-		Cordoned: l.cordoned(), DrainTimeout: cmp.Or(l.DrainTimeout, drainTimeout), Force: l.Force, Expendable: kubeprobe.Label, Report: l.report, Waiting: l.waiting,
+		Cordoned: l.cordoned(), Foreign: l.foreignPaths(), DrainTimeout: cmp.Or(l.DrainTimeout, drainTimeout), Force: l.Force, Expendable: kubeprobe.Label, Report: l.report, Waiting: l.waiting,
 		Detail: func(step, text string) { l.detail(step, "%s", text) }, Log: l.Log, Rotation: l.proofs,
 	}
 	if l.fresh() { // all nodes do the same

@@ -22,7 +22,7 @@ func (h *Handle) RenewCertificates(names []string) (Request, error) {
 		return q, err
 	}
 	if foreign := pki.Foreign(h.env.rows, h.env.keys); len(foreign) > 0 {
-		return q, h.foreign(foreign)
+		return q, h.env.foreignKeys(foreign)
 	}
 	record, err := h.env.Store.Record()
 	if err != nil {
@@ -40,14 +40,14 @@ func (h *Handle) RenewCertificates(names []string) (Request, error) {
 	return q, nil
 }
 
-// foreign tells of certificates that somebody else has signed: to write over them would lose them.
-func (h *Handle) foreign(names []string) error {
+// foreignKeys tells of certificates in the store that somebody else has signed: to write over them would lose them.
+func (e *env) foreignKeys(names []string) error {
 	var files []string
 	for _, name := range names {
 		files = append(files, "pki/"+name+".crt")
 	}
-	return withHint(fmt.Errorf("none of this cluster's authorities has signed %s in %s: it is not replaced", strings.Join(files, ", "), h.env.Store.Dir),
-		"move the certificate and its key away; then haplane certs renew makes one of this cluster's")
+	return withHint(fmt.Errorf("none of this cluster's authorities has signed %s in %s: it is not replaced", strings.Join(files, ", "), e.Store.Dir),
+		"move the certificate and its key away; then haplane up makes one of this cluster's")
 }
 
 // renewed are the certificates that this change makes anew, and those of one that was cut off.

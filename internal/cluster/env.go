@@ -75,6 +75,7 @@ type env struct {
 	keys       pki.Bundle
 	renew      map[string]string                   // certificates to be made anew, with the serials that they had when that was asked for
 	keysOf     func([]pki.Row) (pki.Bundle, error) // in another phase of a rotation than the record has; nil: in that
+	drops      bool                                // the old generation goes: what it has signed is ours, and nobody can tell any more
 	ssh        store.SSHKeys
 	rendered   map[string]render.Machine
 	agent      fileset.Set // this program, for the control-plane nodes

@@ -73,6 +73,7 @@ type live struct {
 	issues   []pki.Reissue
 	objects  []kubeapi.Applied
 	seen     observed.State
+	foreign  map[string][]look.Certificate // by node, where ones of ours belong
 	change   *change.Change
 	measured *measurement
 	held     func(context.Context) error // whether the lock on the machines is still ours
@@ -375,6 +376,8 @@ func (l *live) plan(ctx context.Context) error {
 	in := change.Input{Wanted: l.topology, Record: l.nodes, Desired: l.rendered, Observed: l.seen, Replace: l.Replace, Back: l.Abort, Moving: l.etcdMoves(),
 		OneByOne: len(l.renew) > 0, Rotate: l.step(), Upgrade: l.upgrade(), Task: l.Task, Done: l.doneBefore()}
 	if !l.fresh() {
+		l.foreign = l.foreigners(ctx)
+		in.Foreign = l.foreignPaths()
 		in.KubeletsBack = l.topology.KubeletOnCP && slices.ContainsFunc(l.was, func(t *topology.Topology) bool { return !t.KubeletOnCP })
 		in.Relocates, in.Readdressed = l.relocation(), l.readdressed()
 		in.Handover, in.Last, in.Narrowed = l.handover(), l.lasts(), l.narrowed

@@ -55,7 +55,7 @@ func (l *live) rotate() error {
 		r.Phase, r.Proved = map[pki.Phase]pki.Phase{pki.Trust: pki.Switch, pki.Switch: pki.Drop}[now.Phase], false
 		l.rotation, l.starts = &r, true
 	}
-	l.keysOf = l.keysDuring
+	l.keysOf, l.drops = l.keysDuring, l.rotation != nil && l.rotation.Phase == pki.Drop
 	return nil
 }
 

@@ -83,7 +83,7 @@ func TestRotationGoesOnWhereItWasCutOff(t *testing.T) {
 						t.Errorf("%s at %s: it would prove something else", what, phase)
 					}
 				}
-				if err := again.settle(); err != nil {
+				if err := errors.Join((&journal{live: again}).Issue(), again.settle()); err != nil {
 					t.Fatal(err)
 				}
 				between := rotates(t, s, opened(t).Request())

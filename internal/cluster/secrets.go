@@ -31,6 +31,9 @@ func (e *env) completeKeys(now time.Time) ([]pki.Reissue, error) {
 	if err != nil {
 		return nil, err
 	}
+	if foreign := slices.DeleteFunc(pki.Foreign(e.rows, e.keys), func(name string) bool { _, is := signed[name]; return is }); exists && !e.drops && len(foreign) > 0 {
+		return nil, e.foreignKeys(foreign)
+	}
 	lost = e.spared(lost, signed)
 	lostSSH, err := e.Store.LostSSH(hosts)
 	if err != nil {

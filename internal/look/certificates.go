@@ -35,6 +35,8 @@ type Certificate struct {
 	Subject     string    `json:"subject"`
 	Issuer      string    `json:"issuer"`
 	NotAfter    time.Time `json:"notAfter"`
+	// Authority is the identifier of the key that signed it, in hexadecimal; empty where it does not tell.
+	Authority string `json:"-"`
 }
 
 // Certificates returns every certificate on a node that Kubernetes, etcd or HAProxy
@@ -132,5 +134,5 @@ func number(name string, bundle []byte, before int) ([]Certificate, error) {
 func describe(cert *x509.Certificate) Certificate {
 	sum := sha256.Sum256(cert.Raw)
 	return Certificate{Fingerprint: hex.EncodeToString(sum[:]), Serial: cert.SerialNumber.Text(16),
-		Subject: cert.Subject.String(), Issuer: cert.Issuer.String(), NotAfter: cert.NotAfter}
+		Subject: cert.Subject.String(), Issuer: cert.Issuer.String(), NotAfter: cert.NotAfter, Authority: hex.EncodeToString(cert.AuthorityKeyId)}
 }
