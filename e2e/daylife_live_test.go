@@ -398,10 +398,6 @@ func (d *day) killed(t *testing.T) {
 // is none left to kill it at.
 func (c *cluster) killedAt(t *testing.T, args ...string) {
 	t.Helper()
-	verb := args[0] // node add, but apply
-	if !strings.HasPrefix(args[1], "-") {
-		verb += " " + args[1]
-	}
 	seen := map[string]bool{}
 	for {
 		cmd, stderr := c.start(t, append(args, "--cluster", c.Name, "--yes", "--no-probe")...)
@@ -414,8 +410,8 @@ func (c *cluster) killedAt(t *testing.T, args ...string) {
 		}
 		_ = cmd.Process.Kill()
 		<-done
-		t.Logf("%s: killed at %s", verb, step)
-		contains(t, "status after that", c.Run(background(t), "status", "--cluster", c.Name).Stdout, "cut off", verb)
+		t.Logf("%s: killed at %s", args[1], step)
+		contains(t, "status after that", c.Run(background(t), "status", "--cluster", c.Name).Stdout, "cut off", strings.Join(args[:2], " "))
 	}
 	if len(seen) < 5 {
 		t.Errorf("killed at %d steps only", len(seen))

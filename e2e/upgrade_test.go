@@ -65,7 +65,10 @@ func TestUpgrade(t *testing.T) {
 	}
 	d.wellAgain(t)
 
+	must(t, 0, c.Kubectl(background(t), "cordon", "worker-1")) // which keeps new pods away from its new machine, too
 	d.killedInUpgrade(t)
+	want(t, "whether worker-1 is cordoned still", c.cordoned(t), "worker-1")
+	must(t, 0, c.Kubectl(background(t), "uncordon", "worker-1"))
 	want(t, "versions of the kubelets after the way back", c.kubelets(t), strings.Repeat(olderKubernetes+" ", len(kubeNodes)))
 	want(t, "serials of all certificates after the way back", c.serials(t), serials)
 	d.wellAgain(t)
@@ -106,6 +109,12 @@ func (d *day) killedInUpgrade(t *testing.T) {
 func (c *cluster) kubelets(t *testing.T) string {
 	t.Helper()
 	return must(t, 0, c.Kubectl(background(t), "get", "nodes", "-o", "jsonpath={range .items[*]}{.status.nodeInfo.kubeletVersion}{' '}{end}")).Stdout
+}
+
+// cordoned are the nodes that take no new pods.
+func (c *cluster) cordoned(t *testing.T) string {
+	t.Helper()
+	return must(t, 0, c.Kubectl(background(t), "get", "nodes", "-o", "jsonpath={.items[?(@.spec.unschedulable)].metadata.name}")).Stdout
 }
 
 // serials are those of every certificate on every node, by its path.

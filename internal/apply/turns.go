@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/haplane/haplane/internal/access"
@@ -33,35 +34,36 @@ func snapshot(ctx context.Context, r *Runner, s change.Step) error {
 
 // checkCluster waits until the cluster is whole after a turn, and asks whether the next may begin.
 func checkCluster(ctx context.Context, r *Runner, s change.Step) error {
-	err := r.until(ctx, s.Node, readyTimeout, r.whole)
+	err := r.until(ctx, s.Node, readyTimeout, func(ctx context.Context) error { return r.whole(ctx, s.Spared) })
 	if err != nil || r.Between == nil {
 		return err
 	}
 	return r.unlessStopped(ctx, func(ctx context.Context) error { return r.Between(ctx, s) })
 }
 
-// whole says what of the cluster does not do its part: API servers, etcd members, nodes.
-func (r *Runner) whole(ctx context.Context) error {
+// whole says what of the cluster but the spared nodes does not do its part: API servers, etcd members, nodes.
+func (r *Runner) whole(ctx context.Context, spared []string) error {
 	ctx, cancel := context.WithTimeout(ctx, access.RequestTimeout)
 	defer cancel()
 	var errs []error
 	for _, n := range r.Nodes {
-		if n.Role != spec.RoleControlPlane {
+		if n.Role != spec.RoleControlPlane || slices.Contains(spared, n.Name) {
 			continue
 		}
 		if err := r.Cluster.Ready(ctx, n); err != nil {
 			errs = append(errs, fmt.Errorf("%s: %w", n.Name, err))
 		}
 	}
-	return errors.Join(append(errs, r.wholeEtcd(ctx), r.wholeNodes(ctx))...)
+	return errors.Join(append(errs, r.wholeEtcd(ctx, spared), r.wholeNodes(ctx, spared))...)
 }
 
-func (r *Runner) wholeEtcd(ctx context.Context) error {
+func (r *Runner) wholeEtcd(ctx context.Context, spared []string) error {
 	seen := r.etcd(ctx)
 	var errs []error
 	for _, n := range r.Cluster.Topology.EtcdMembers() {
 		m, ok := seen.Member(n.Name, n.EtcdPeerURL())
 		switch {
+		case slices.Contains(spared, n.Name):
 		case !ok || m.Learner:
 			errs = append(errs, fmt.Errorf("%s is no voting member of etcd", n.Name))
 		case !m.Healthy:
@@ -73,7 +75,7 @@ func (r *Runner) wholeEtcd(ctx context.Context) error {
 	return errors.Join(errs...)
 }
 
-func (r *Runner) wholeNodes(ctx context.Context) error {
+func (r *Runner) wholeNodes(ctx context.Context, spared []string) error {
 	client, err := r.Cluster.API()
 	if err != nil {
 		return err
@@ -84,7 +86,7 @@ func (r *Runner) wholeNodes(ctx context.Context) error {
 	}
 	var errs []error
 	for name, n := range r.Nodes {
-		if !r.Cluster.Topology.RunsKubelet(n) {
+		if !r.Cluster.Topology.RunsKubelet(n) || slices.Contains(spared, name) {
 			continue
 		}
 		if err := r.ready(nodes, name); err != nil {

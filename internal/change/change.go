@@ -100,6 +100,8 @@ type Step struct {
 	To string `json:"to,omitempty"`
 	// Interim says that the node has what it has between two versions, see Upgrade.
 	Interim bool `json:"interim,omitempty"`
+	// Spared are nodes that a look at the whole cluster leaves out: they were hurt before, and their own turn is to come.
+	Spared []string `json:"spared,omitempty"`
 }
 
 // Kind is what the step has in common with those that do the same on other nodes: its ID

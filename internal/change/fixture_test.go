@@ -80,6 +80,9 @@ func healthy(t *topology.Topology) Input {
 		}
 		m.Manifest = string(in.Desired[n.Name].Files["/etc/manifest"].Data)
 		in.Observed.Machines[n.Name] = m
+		if t.RunsKubelet(n) {
+			in.Observed.Nodes[n.Name] = observed.Node{Ready: true}
+		}
 		if n.Role == spec.RoleControlPlane {
 			in.Observed.APIServers[n.Name] = observed.APIServer{Ready: true}
 		}

@@ -19,22 +19,25 @@ func (p *planner) target(n topology.Node) render.Machine {
 	return p.Desired[n.Name]
 }
 
-// renews are the healthy nodes of some roles whose programs run as others than they should after their turn,
-// etcd's leader last. One whose kubelet asks beside it still, or through the load balancer again, had its turn.
+// renews are the nodes of some roles whose programs run as others than they should after their turn, in its order: healthy
+// ones, and workers that wait for it. One whose kubelet asks beside it still, or through the load balancer again, had its turn.
 func (p *planner) renews(roles ...spec.Role) []topology.Node {
-	var out, last []topology.Node
+	var out []topology.Node
 	for _, n := range p.stay {
 		same := len(p.diffTo(n, p.target(n)).restart) == 0 || len(p.diff(n).restart) == 0
-		if !slices.Contains(roles, n.Role) || p.sick(n) || same && !slices.Contains(p.Upgrade.Left, n.Name) {
-			continue
-		}
-		if m, _ := p.Observed.Etcd.Member(n.Name, n.EtcdPeerURL()); m.Leader {
-			last = append(last, n)
-		} else {
+		well := !p.sick(n) && !(same && !slices.Contains(p.Upgrade.Left, n.Name))
+		if slices.Contains(roles, n.Role) && (well || p.waits(n)) {
 			out = append(out, n)
 		}
 	}
-	return append(out, last...)
+	slices.SortStableFunc(out, func(a, b topology.Node) int { return p.rank(a) - p.rank(b) })
+	return out
+}
+
+// waits reports whether a worker whose machine is off starts as it is, and has its turn after the API servers had theirs: no
+// kubelet may be newer than these.
+func (p *planner) waits(n topology.Node) bool {
+	return p.rewrites() && n.Role == spec.RoleWorker && p.sick(n) && slices.Contains(p.Upgrade.Left, n.Name)
 }
 
 // hasTurn reports whether a node's programs become others in a turn of its own.
@@ -52,7 +55,7 @@ func (p *planner) renewBefore() {
 	}
 	brought := p.tail
 	for _, n := range all {
-		brought = append(brought, p.bring(n, p.tail)...)
+		brought = append(brought, p.bring(n, append(slices.Clone(p.tail), p.has(id(StartMachine, n.Name))...))...)
 		p.renewed = append(p.renewed, n.Name)
 	}
 	p.tail = []string{p.add(Step{ID: Snapshot, Verb: Snapshot, Needs: compact(brought), Why: p.upgradeWhy("", "")})}
@@ -92,13 +95,15 @@ func (p *planner) renewAll(nodes []topology.Node, atOnce int) {
 func (p *planner) renew(n topology.Node) {
 	d, needs, why := p.diffTo(n, p.target(n)), p.tail, p.upgradeWhy("", "")
 	kubelet := p.Wanted.RunsKubelet(n)
-	if kubelet {
+	if kubelet && !p.mute(n) {
 		needs = []string{p.add(Step{ID: id(DrainNode, n.Name), Verb: DrainNode, Node: n.Name, Why: why, Needs: needs})}
 	}
 	p.tail = p.use(n, needs)
 	if n.Role == spec.RoleWorker {
 		needs = []string{p.add(Step{ID: id(WriteFiles, n.Name), Verb: WriteFiles, Node: n.Name, Why: why, Needs: p.tail})}
-		p.tail = p.programs(n, d, needs, nil)
+		if p.tail = p.programs(n, d, needs, nil); d.unseen {
+			p.tail = []string{p.add(Step{ID: id(Start, n.Name), Verb: Start, Node: n.Name, Why: why, Units: allUnits, Needs: needs})}
+		}
 	} else {
 		p.rollShared(n, d)
 	}

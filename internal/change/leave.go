@@ -48,7 +48,7 @@ func (p *planner) leaveNode(n Node) {
 		needs = []string{p.add(s)}
 	}
 	var drained []string
-	if alive && p.Wanted.RunsKubelet(n.Node) {
+	if alive && p.Wanted.RunsKubelet(n.Node) && !p.mute(n.Node) {
 		s := step(DrainNode)
 		s.Needs = needs
 		drained = []string{p.add(s)}

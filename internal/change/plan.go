@@ -60,6 +60,7 @@ func Plan(in Input) (*Change, error) {
 	p.moveEtcd()
 	p.roll()
 	p.turnsAfter()
+	p.spareHurt()
 	p.uncordonKubelets()
 	p.comeBack()
 	p.leave(p.late)
@@ -80,13 +81,14 @@ type planner struct {
 	Input
 	steps []Step
 
-	stay    []topology.Node // wanted, and there
-	joins   []topology.Node // wanted, and not there yet or not wholly
-	early   []Node          // leave before others join: to be made anew, or dead
-	late    []Node          // leave at last
-	turns   []Node          // made anew one after another, by an upgrade
-	renewed []string        // nodes that have their turn in place
-	back    []topology.Node // of those that stay: were to leave
+	stay    []topology.Node     // wanted, and there
+	joins   []topology.Node     // wanted, and not there yet or not wholly
+	early   []Node              // leave before others join: to be made anew, or dead
+	late    []Node              // leave at last
+	turns   []Node              // made anew one after another, by an upgrade
+	renewed []string            // nodes that have their turn in place
+	looks   map[string][]string // the nodes whose turn ends with a step
+	back    []topology.Node     // of those that stay: were to leave
 
 	backends []topology.Node // API servers behind the load balancers, as the steps so far have it
 	tail     []string        // steps that whatever changes etcd or an API server next comes after
@@ -96,7 +98,7 @@ type planner struct {
 }
 
 func newPlanner(in Input) *planner {
-	p := &planner{Input: in}
+	p := &planner{Input: in, looks: map[string][]string{}}
 	for _, n := range in.Record {
 		_, wanted := in.Wanted.Node(n.Name)
 		w, _ := in.Wanted.Node(n.Name)

@@ -98,6 +98,9 @@ func (p *planner) mend() {
 		if d.unseen {
 			needs = []string{p.add(Step{ID: id(StartMachine, n.Name), Verb: StartMachine, Node: n.Name, Why: d.why()})}
 		}
+		if p.waits(n) {
+			continue
+		}
 		if p.rewrites() && p.rolls(n) {
 			needs = p.bring(n, needs)
 			needs = p.use(n, needs)

@@ -72,26 +72,15 @@ func (p *planner) turnsAfter() {
 	}
 }
 
-// inTurn are the nodes of some roles in the order of their turns: who is hurt already, then followers, then
-// etcd's leader, so that it hands over once.
+// inTurn are the nodes of some roles in the order of their turns.
 func (p *planner) inTurn(roles ...spec.Role) []Node {
-	rank := func(n Node) int {
-		m, _ := p.Observed.Etcd.Member(n.Name, n.EtcdPeerURL())
-		switch {
-		case p.sick(n.Node):
-			return 0
-		case m.Leader:
-			return 2
-		}
-		return 1
-	}
 	var out []Node
 	for _, n := range p.turns {
 		if slices.Contains(roles, n.Role) {
 			out = append(out, n)
 		}
 	}
-	slices.SortStableFunc(out, func(a, b Node) int { return rank(a) - rank(b) })
+	slices.SortStableFunc(out, func(a, b Node) int { return p.rank(a.Node) - p.rank(b.Node) })
 	return out
 }
 
@@ -163,8 +152,9 @@ func (p *planner) closeTurn(first int, before, names []string) {
 		}
 		s.Why = p.upgradeWhy("", "")
 	}
-	p.tail = []string{p.add(Step{ID: id(CheckCluster, names[0]), Verb: CheckCluster, Node: names[0], Needs: mine,
-		Why: []Reason{{What: "the cluster is whole", New: "before anything else is touched"}}})}
+	look := p.add(Step{ID: id(CheckCluster, names[0]), Verb: CheckCluster, Node: names[0], Needs: mine,
+		Why: []Reason{{What: "the cluster is whole", New: "before anything else is touched"}}})
+	p.tail, p.looks[look] = []string{look}, names
 }
 
 func (p *planner) upgradeWhy(old, new string) []Reason {

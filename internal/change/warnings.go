@@ -13,7 +13,7 @@ func (c *Change) Warnings() []string { return c.warnings }
 
 // warn finds what the steps take away for a time: the way to the API, and all API servers but one.
 func (p *planner) warn(steps []Step) []string {
-	out := p.warnMove()
+	out := append(p.warnMove(), p.warnHurt()...)
 	serving := map[string]bool{}
 	for name, a := range p.Observed.APIServers {
 		if a.Ready {

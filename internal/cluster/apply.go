@@ -195,7 +195,7 @@ func (l *live) wayOn(err error) error {
 	hint := fmt.Sprintf("haplane apply --cluster %s goes on from there, and with --abort it goes back", name)
 	switch {
 	case l.Upgrade != nil:
-		hint = l.Upgrade.wayOn(name)
+		hint = l.Upgrade.wayOn(l.Wanted)
 	case l.rotation != nil && !l.rotation.Proved:
 		hint = fmt.Sprintf("haplane certs rotate %s --cluster %s goes on from there", l.rotation.Name, name)
 	case len(l.renew) > 0:

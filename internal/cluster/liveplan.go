@@ -147,7 +147,7 @@ func (l *live) warnings() []string {
 	}
 	out = append(out, l.taskWarnings()...)
 	if l.Upgrade != nil {
-		out = append(out, l.Upgrade.warnings()...)
+		out = append(out, l.Upgrade.warnings(l.Wanted)...)
 	} else if there := newer(l.topology.Name, l.kubernetes); there != "" {
 		out = append(out, there)
 	}

@@ -249,7 +249,7 @@ func AbortRequest(name string) (Request, error) {
 	}
 	if c := record.Change; c != nil && c.Upgrade != nil {
 		u := c.Upgrade
-		return Request{}, withHint(fmt.Errorf("an upgrade from %s to %s was cut off, and machines may have either version", u.From, u.To), (&Upgrade{From: u.From, Down: u.Down}).wayOn(name))
+		return Request{}, withHint(fmt.Errorf("an upgrade from %s to %s was cut off, and machines may have either version", u.From, u.To), (&Upgrade{From: u.From, Down: u.Down}).wayOn(record.Applied))
 	}
 	q := Request{Wanted: record.Applied, Abort: true, Serial: h.serial}
 	if record.Change != nil && record.Change.TextBefore != nil {

@@ -51,8 +51,11 @@ func (q *Request) upgraded(c *spec.Cluster) *spec.Cluster {
 
 // prepareUpgrade builds the programs and the image, before anything of the cluster is touched.
 func (q *Request) prepareUpgrade(ctx context.Context, o Options) error {
-	if q.Upgrade == nil || q.Upgrade.Versions.Image != "" {
+	if q.Upgrade == nil {
 		return nil
+	}
+	if err := q.Upgrade.checkAlone(q.Wanted); err != nil || q.Upgrade.Versions.Image != "" {
+		return err
 	}
 	e := newEnv(q.Wanted, o)
 	e.kubernetes = q.Upgrade.To
@@ -131,9 +134,11 @@ func (u *Upgrade) record() *store.Upgrade {
 	return &store.Upgrade{From: u.From, To: u.To, Down: u.Down, AtOnce: u.AtOnce, InPlace: u.InPlace}
 }
 
-func (u *Upgrade) wayOn(name string) string {
+// wayOn names what can be done about an upgrade of a cluster that stopped in the middle.
+func (u *Upgrade) wayOn(c *spec.Cluster) string {
+	name := c.Metadata.Name
 	on := fmt.Sprintf("haplane upgrade --resume --cluster %s goes on from there", name)
-	if u.Down {
+	if u.Down || alone(c) != "" {
 		return on
 	}
 	return on + fmt.Sprintf(", haplane upgrade --back --cluster %s returns to %s", name, u.From)

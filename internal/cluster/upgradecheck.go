@@ -3,6 +3,8 @@ package cluster
 import (
 	"context"
 	"fmt"
+	"maps"
+	"os"
 	"slices"
 	"strings"
 	"sync"
@@ -12,7 +14,9 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/haplane/haplane/internal/etcdapi"
+	"github.com/haplane/haplane/internal/machine"
 	"github.com/haplane/haplane/internal/topology"
+	"github.com/haplane/haplane/spec"
 )
 
 // checkUpgrade finds all that stands in the way of an upgrade, before anything of the cluster is touched. One
@@ -24,7 +28,7 @@ func (l *live) checkUpgrade(ctx context.Context) error {
 	var problems []string
 	var mu sync.Mutex
 	var group sync.WaitGroup
-	for _, check := range []func(context.Context) []string{l.checkParts, l.checkCertificates, l.checkEtcd, l.checkKubelets, l.checkAPIs} {
+	for _, check := range []func(context.Context) []string{l.checkRotation, l.checkParts, l.checkCertificates, l.checkEtcd, l.checkKubelets, l.checkAPIs, l.checkRoom} {
 		group.Go(func() {
 			found := check(ctx)
 			mu.Lock()
@@ -38,11 +42,24 @@ func (l *live) checkUpgrade(ctx context.Context) error {
 	}
 	slices.Sort(problems)
 	return withHint(fmt.Errorf("cluster %s cannot go from %s to %s as it is:\n  %s", l.topology.Name, l.Upgrade.From, l.Upgrade.To, strings.Join(problems, "\n  ")),
-		"nothing was touched; haplane status --cluster "+l.topology.Name+" shows how it is, haplane up mends what it can")
+		fmt.Sprintf("nothing was touched; haplane status --cluster %[1]s shows how it is, haplane up --cluster %[1]s mends what it can, haplane node replace makes a node anew", l.topology.Name))
 }
 
-// checkParts wants everything to do its part.
+// checkRotation wants no rotation to be under way: what it proves it reads on the machines.
+func (l *live) checkRotation(context.Context) []string {
+	r := l.record.Rotation
+	if r == nil {
+		return nil
+	}
+	return []string{fmt.Sprintf("the rotation of %s is under way, at %s; haplane certs rotate %s --cluster %s goes on with it first", r.Name, r.Phase, r.Name, l.topology.Name)}
+}
+
+// checkParts wants everything to do its part. On the way back it may be the newer version that does not: who is hurt goes first
+// then, as far as that takes no quorum.
 func (l *live) checkParts(context.Context) []string {
+	if l.Upgrade.Down {
+		return nil
+	}
 	var out []string
 	for _, n := range l.topology.Nodes {
 		m := l.seen.Machines[n.Name]
@@ -82,7 +99,7 @@ func (l *live) checkEtcd(ctx context.Context) []string {
 	}
 	var out []string
 	for _, s := range client.Survey(ctx, endpoints).Members {
-		out = append(out, memberProblems(s)...)
+		out = append(out, memberProblems(s, l.Upgrade.Down)...)
 		if free := freeBytes(l.Store.Dir); s.Leader && free < 2*s.DBSize {
 			out = append(out, fmt.Sprintf("%s has room for %d MiB, and a snapshot of etcd takes up to %d", l.Store.Dir, free>>20, 2*s.DBSize>>20))
 		}
@@ -93,9 +110,11 @@ func (l *live) checkEtcd(ctx context.Context) []string {
 // fullEtcd is the part of its quota from which on a member has too little room for an upgrade, in percent.
 const fullEtcd = 80
 
-func memberProblems(s etcdapi.Status) []string {
+// memberProblems are those of a member; that it is hurt is none on the way back.
+func memberProblems(s etcdapi.Status, back bool) []string {
 	var out []string
 	switch {
+	case back:
 	case s.Member.Learner:
 		out = append(out, fmt.Sprintf("etcd member %s is a learner", s.Member.Name))
 	case !s.Healthy:
@@ -108,6 +127,46 @@ func memberProblems(s etcdapi.Status) []string {
 		out = append(out, fmt.Sprintf("etcd member %s has used %d of %d MiB", s.Member.Name, s.DBSize>>20, s.DBQuota>>20))
 	}
 	return out
+}
+
+// checkRoom wants room on each machine for the programs that are brought there: each lies there twice, once as what is used.
+func (l *live) checkRoom(ctx context.Context) []string {
+	var need int64
+	for _, p := range l.changedPrograms() {
+		if info, err := os.Stat(p.From); err == nil {
+			need += 2 * info.Size()
+		}
+	}
+	if need == 0 {
+		return nil
+	}
+	var nodes []topology.Node
+	for _, n := range l.topology.Nodes {
+		if m := l.seen.Machines[n.Name]; n.Role != spec.RoleLoadBalancer && m.Running && m.Reachable {
+			nodes = append(nodes, n)
+		}
+	}
+	found, err := gather(ctx, nodes, func(ctx context.Context, n topology.Node) (string, error) {
+		result, err := l.reach(n.Name).Run(ctx, machine.Cmd("stat", "--file-system", "--format=%a %S", "/usr/local"))
+		return tooFull(result.Stdout, n.Name, need), err
+	})
+	out := slices.DeleteFunc(slices.Collect(maps.Values(found)), func(text string) bool { return text == "" })
+	if err != nil {
+		out = append(out, fmt.Sprintf("how much room machines have is not known: %v", err))
+	}
+	return out
+}
+
+// tooFull reads what stat says of a file system: its free blocks, and the size of one.
+func tooFull(text, node string, need int64) string {
+	var blocks, size int64
+	if _, err := fmt.Sscan(text, &blocks, &size); err != nil {
+		return fmt.Sprintf("how much room %s has is not known: %q", node, strings.TrimSpace(text))
+	}
+	if free := blocks * size; free < need {
+		return fmt.Sprintf("%s has room for %d MiB, and the programs take %d", node, free>>20, need>>20)
+	}
+	return ""
 }
 
 func freeBytes(dir string) int64 {

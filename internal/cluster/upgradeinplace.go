@@ -21,7 +21,7 @@ func (u *Upgrade) keepMachines(o Options) error {
 	}
 	old := record.Versions
 	if old.Pause != u.Versions.Pause || old.CoreDNS != u.Versions.CoreDNS {
-		return withHint(errors.New("pods' own images are others too, which an upgrade in place does not bring"), "leave out --in-place: machines are made anew then")
+		return withHint(errors.New("pods' own images are others too, which an upgrade in place does not bring"), byReplacing)
 	}
 	u.Versions.Programs, err = programsBetween(o.Cache, old, u.Versions)
 	return err
@@ -32,10 +32,13 @@ func (u *Upgrade) keepMachines(o Options) error {
 func programsBetween(cache string, old, new store.Versions) (map[string]string, error) {
 	before, err := image.Open(cache, old.Image)
 	if err != nil {
-		return nil, fmt.Errorf("what the machines have is not known: %w", err)
+		return nil, withHint(fmt.Errorf("what the machines have is not known: %w", err), byReplacing)
 	}
 	after, err := image.Open(cache, new.Image)
 	if err != nil {
+		return nil, err
+	}
+	if err := onlyPrograms(before.Manifest, after.Manifest); err != nil {
 		return nil, err
 	}
 	out := map[string]string{}

@@ -39,7 +39,7 @@ func (h *Handle) UpgradeTo(asked string) (Request, error) {
 		return h.ResumeUpgrade()
 	} else if c != nil {
 		return Request{}, withHint(fmt.Errorf("an upgrade from %s to %s was cut off", c.Upgrade.From, c.Upgrade.To),
-			fmt.Sprintf("haplane upgrade --resume --cluster %[1]s goes on with it, haplane upgrade --back --cluster %[1]s goes back", h.env.Store.Name()))
+			(&Upgrade{From: c.Upgrade.From, Down: c.Upgrade.Down}).wayOn(h.env.cluster))
 	}
 	return h.upgradeRequest(asked, &Upgrade{From: from, To: to})
 }
@@ -144,8 +144,12 @@ func (e *env) tellVersion(s *Status) error {
 // warnings say before it starts how an upgrade can be taken back. Kubernetes v1.37 writes what v1.36 can read:
 // an API server stores objects in versions that its minimum compatibility version has, the minor before it
 // (apiserver/pkg/server/storage/resource_encoding_config.go, component-base/compatibility).
-func (u *Upgrade) warnings() []string {
-	if u.Down {
+func (u *Upgrade) warnings(c *spec.Cluster) []string {
+	why := alone(c)
+	switch {
+	case !u.Down && why != "":
+		return []string{fmt.Sprintf("there is no way back to %s: haplane upgrade --back makes machines anew, and %s", u.From, why)}
+	case u.Down:
 		return []string{fmt.Sprintf("what only %s knows of objects, such as fields that are new in it, is lost where %s writes them", u.From, u.To)}
 	}
 	return []string{fmt.Sprintf("until the next upgrade, and from each step of this one, haplane upgrade --back returns to %s: %s stores objects in versions that both read; fields that only %s knows would be lost then",

@@ -1,0 +1,81 @@
+package change
+
+import (
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/haplane/haplane/internal/observed"
+)
+
+// Two nodes that are hurt are made anew one after the other, both ways: whose turn is to come is not waited for. A dead
+// etcd member goes before one that is well, which could not be spared.
+func TestUpgradeOfTwoThatAreHurt(t *testing.T) {
+	for name, down := range map[string]bool{"forward": false, "back": true} {
+		t.Run(name, func(t *testing.T) {
+			in := upgrading(wanted(t, "cp-1", "cp-2", "cp-3", "worker-1", "worker-2", "lb-1"), down)
+			in.Observed.APIServers["cp-2"] = observed.APIServer{Error: "refused"}
+			dies(&in, "cp-3", false)
+			in.Observed.Nodes["worker-2"] = observed.Node{Reason: "NodeStatusUnknown"}
+			c := planned(t, in)
+			before(t, c, "etcd-snapshot", "create-machine@cp-3", "check-cluster@cp-3", "create-machine@cp-2", "check-cluster@cp-2", "create-machine@cp-1", "check-cluster@cp-1")
+			spared := map[string]string{"cp-3": "cp-2 worker-2", "cp-2": "worker-2", "cp-1": "worker-2", "worker-2": "", "worker-1": ""}
+			if down {
+				spared["cp-1"] = ""
+			}
+			for node, want := range spared {
+				if s, _ := c.Step("check-cluster@" + node); strings.Join(s.Spared, " ") != want {
+					t.Errorf("after the turn of %s are spared %v, want %s", node, s.Spared, want)
+				}
+			}
+			if _, drains := c.Step("node-drain@worker-2"); drains {
+				t.Error("it waits for pods that never end")
+			}
+			before(t, c, "check-cluster@worker-2", "node-drain@worker-1")
+			warned := strings.Join(c.Warnings(), "\n")
+			for _, says := range []string{"cp-2 is hurt already (its API server is not ready: refused): its turn comes before the others",
+				"cp-3 is hurt already (its machine is off or does not answer)", "worker-2 is hurt already (its node is not Ready: NodeStatusUnknown): its turn comes with those of the workers"} {
+				if !strings.Contains(warned, says) {
+					t.Errorf("no %q in\n%s", says, warned)
+				}
+			}
+		})
+	}
+}
+
+// Where quorum would go, nothing is begun.
+func TestUpgradeOfTwoDeadMembers(t *testing.T) {
+	in := upgrading(wanted(t, "cp-1", "cp-2", "cp-3", "worker-1", "lb-1"), false)
+	dies(&in, "cp-2", false)
+	dies(&in, "cp-3", false)
+	in.Observed.Etcd.Quorum = false
+	if _, err := Plan(in); err == nil || !strings.Contains(err.Error(), "refused: etcd has no quorum") {
+		t.Errorf("error %v", err)
+	}
+}
+
+// A worker that is off starts with what it has, and gets the newer kubelet after the API servers.
+func TestUpgradeInPlaceOfAWorkerThatIsOff(t *testing.T) {
+	in := upgrading(wanted(t, "cp-1", "cp-2", "cp-3", "worker-1", "worker-2", "lb-1"), false)
+	in.Upgrade.Left, in.Replace, in.Upgrade.InPlace = in.Replace, nil, true
+	for name, m := range in.Observed.Machines {
+		for unit := range m.Units {
+			if name != "lb-1" {
+				m.Units[unit] = observed.Unit{Active: true, Config: "old"}
+			}
+		}
+	}
+	in.Observed.Machines["worker-2"], in.Observed.Nodes["worker-2"] = observed.Machine{Made: true}, observed.Node{Reason: "NodeStatusUnknown"}
+	c := planned(t, in)
+	before(t, c, "start-machine@worker-2", "bring-programs@worker-2", "etcd-snapshot", "check-cluster@cp-1", "restart@cp-1/through", "use-programs@worker-2", "write-files@worker-2", "start@worker-2",
+		"node-ready@worker-2", "node-uncordon@worker-2", "activate@worker-2", "check-cluster@worker-2")
+	if s, _ := c.Step("check-cluster@cp-2"); !slices.Equal(s.Spared, []string{"worker-2"}) {
+		t.Errorf("after the turn of cp-2 are spared %v", s.Spared)
+	}
+	in.Upgrade.Left = []string{"worker-1"} // it had its turn before it went off
+	c = planned(t, in)
+	before(t, c, "start-machine@worker-2", "start@worker-2", "node-ready@worker-2")
+	if _, turn := c.Step("check-cluster@worker-2"); turn {
+		t.Error("it has a second turn")
+	}
+}
