@@ -37,6 +37,7 @@ type apiWorld struct {
 	pods      []corev1.Pod
 	budget    *policyv1.PodDisruptionBudget // allows no eviction, where there is one
 	leases    []string                      // that were deleted
+	held      bool                          // by the policy that keeps API servers off the endpoints
 }
 
 // begin serves the API behind the load balancer, and on each control-plane node.
@@ -163,6 +164,9 @@ func (w *world) answer(out http.ResponseWriter, r *http.Request) {
 		send(map[string]any{"kind": "LeaseList", "apiVersion": "coordination.k8s.io/v1", "items": []any{}})
 	case r.Method == http.MethodDelete && parts[len(parts)-2] == "leases":
 		w.api.leases = append(w.api.leases, last)
+		send(metav1.Status{TypeMeta: metav1.TypeMeta{Kind: "Status", APIVersion: "v1"}, Status: metav1.StatusSuccess})
+	case r.Method == http.MethodDelete && strings.Contains(r.URL.Path, "/validatingadmissionpolic"):
+		w.api.held = false
 		send(metav1.Status{TypeMeta: metav1.TypeMeta{Kind: "Status", APIVersion: "v1"}, Status: metav1.StatusSuccess})
 	case strings.Contains(r.URL.Path, "/configmaps"): // that are written to see whether it can be done
 		send(corev1.ConfigMap{TypeMeta: metav1.TypeMeta{Kind: "ConfigMap", APIVersion: "v1"}, ObjectMeta: metav1.ObjectMeta{Name: "written"}})

@@ -185,25 +185,34 @@ func (r *Runner) noteRevision(ctx context.Context, n topology.Node) {
 // LastRevision is the last that etcd had before its data was exchanged; 0 where nobody told.
 func (r *Runner) LastRevision() int64 { return r.last.Load() }
 
-// swapScript can be cut off anywhere and run again. Where the machine booted in between, etcd may have begun with nothing.
-const swapScript = onDataAlone + `stage=$2 kept=$3
+// guardFunctions keep etcd from starting with its machine while its data is between two places: it would begin with
+// nothing. It is a drop-in that systemd reads when it boots; etcd, which does not run now, may start when the data is there.
+const guardFunctions = onDataAlone + `guard=$4/etcd.service.d/haplane-restore.conf
+hold() { mkdir -p -- "${guard%/*}"; printf '[Unit]\nConditionPathExists=%s/member\n' "$PWD" >"$guard"; sync; }
+release() { [ -e "$guard" ] || return 0; rm -f -- "$guard"; rmdir -- "${guard%/*}" 2>/dev/null || :; systemctl daemon-reload; }
+stage=$2 kept=$3
 ! systemctl is-active --quiet etcd.service || { echo "etcd runs" >&2; exit 1; }
-if [ -e "$stage/data/member" ]; then
+`
+
+// swapScript can be cut off anywhere and run again. Where a machine of an older haplane booted in between, etcd may have begun with nothing.
+const swapScript = guardFunctions + `if [ -e "$stage/data/member" ]; then
+  hold
   mkdir -p -- "$kept"; chown --reference=. -- "$kept"; chmod 0700 -- "$kept"
   if [ -e "$kept/member" ]; then rm -rf member; elif [ -e member ]; then mv member "$kept/member"; fi
   sync
   mv "$stage/data/member" member
   sync
 fi
-[ -e member ]`
+[ -e member ]
+release`
 
 func swapData(ctx context.Context, r *Runner, s change.Step) error {
 	return r.onData(ctx, s, swapScript)
 }
 
-const swapBackScript = onDataAlone + `! systemctl is-active --quiet etcd.service || { echo "etcd runs" >&2; exit 1; }
-if [ -e "$3/member" ]; then rm -rf member; mv "$3/member" member; sync; fi
-rm -rf -- "$2" "$3"`
+const swapBackScript = guardFunctions + `if [ -e "$kept/member" ]; then hold; rm -rf member; mv "$kept/member" member; sync; fi
+release
+rm -rf -- "$stage" "$kept"`
 
 func swapDataBack(ctx context.Context, r *Runner, s change.Step) error {
 	return r.onData(ctx, s, swapBackScript)
@@ -214,7 +223,7 @@ func dropData(ctx context.Context, r *Runner, s change.Step) error {
 }
 
 func (r *Runner) onData(ctx context.Context, s change.Step, script string) error {
-	_, err := r.Cluster.Machine(s.Node).Run(ctx, machine.Cmd("sh", "-c", script, "sh", topology.EtcdDataDir, stageFolder+r.Task.ID, keptFolder+r.Task.ID))
+	_, err := r.Cluster.Machine(s.Node).Run(ctx, machine.Cmd("sh", "-c", script, "sh", topology.EtcdDataDir, stageFolder+r.Task.ID, keptFolder+r.Task.ID, topology.UnitDir))
 	return err
 }
 

@@ -73,10 +73,11 @@ func TestRestoreGoesOnWhereItWasCutOff(t *testing.T) {
 		plan := func(back bool) *change.Change {
 			in := w.input(now)
 			in.Task, in.Done = task, w.noted("done")
-			if back {
-				return change.RestoreBack(in)
-			}
+			in.Begun = w.noted("doing")
 			c, err := change.Restore(in)
+			if back {
+				c, err = change.RestoreBack(in)
+			}
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -117,6 +118,70 @@ func TestRestoreGoesOnWhereItWasCutOff(t *testing.T) {
 				ended(t, w, !back)
 			})
 		}
+	}
+}
+
+// A control plane of which no machine is left, cut off in whatever step: it is made anew, with the data of the snapshot, and what
+// held the endpoints when that was taken is gone.
+func TestRestoreOnNewMachines(t *testing.T) {
+	now := of(three...)
+	file := filepath.Join(t.TempDir(), "db")
+	if err := os.WriteFile(file, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	begin := func(t *testing.T) (*world, func() *change.Change) {
+		w := newWorld(t, now)
+		gone := []string{"cp-1", "cp-2", "cp-3"}
+		for _, name := range gone {
+			delete(w.hosts, name)
+			delete(w.data, name)
+		}
+		w.task, w.snapshot, w.api.held = &change.Task{ID: "x", Kind: change.RestoreData, Members: gone, Made: gone}, file, true
+		return w, func() *change.Change {
+			in := w.input(now)
+			in.Task, in.Done, in.Begun = w.task, w.noted("done"), w.noted("doing")
+			c, err := change.Restore(in)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return c
+		}
+	}
+	ended := func(t *testing.T, w *world) {
+		t.Helper()
+		for _, n := range now.EtcdMembers() {
+			if !w.etcd.restored[n.Name] {
+				t.Errorf("%s has no data", n.Name)
+			}
+		}
+		if w.api.held {
+			t.Error("the endpoints are held still")
+		}
+		for _, n := range w.record {
+			if n.State != change.Active {
+				t.Errorf("%s is %s", n.Name, n.State)
+			}
+		}
+		w.arrived(now)
+	}
+	var c *change.Change
+	t.Run("not cut off", func(t *testing.T) {
+		w, plan := begin(t)
+		c = plan()
+		if err := w.runner(now).Run(t.Context(), c); err != nil {
+			t.Fatal(err)
+		}
+		ended(t, w)
+	})
+	for _, cut := range ids(c) {
+		t.Run(strings.ReplaceAll(cut, "/", "-"), func(t *testing.T) {
+			w, plan := begin(t)
+			w.runUntil(t, now, plan(), cut)
+			if err := w.runner(now).Run(t.Context(), plan()); err != nil {
+				t.Fatal(err)
+			}
+			ended(t, w)
+		})
 	}
 }
 
@@ -179,7 +244,7 @@ func newDataWorld(t *testing.T, systemctl string, paths ...string) *dataWorld {
 }
 
 func (w *dataWorld) run(script string) error {
-	cmd := exec.CommandContext(w.t.Context(), "sh", "-c", script, "sh", w.dir, w.dir+"/restore-x", w.dir+"/before-x")
+	cmd := exec.CommandContext(w.t.Context(), "sh", "-c", script, "sh", w.dir, w.dir+"/restore-x", w.dir+"/before-x", w.bin)
 	cmd.Env = []string{"PATH=" + w.bin + ":" + os.Getenv("PATH")}
 	return cmd.Run()
 }
@@ -198,7 +263,7 @@ func (w *dataWorld) has() string {
 // Wherever the exchange of data was cut off, the same again ends with the new data in place and the old
 // beside it; and going back, with the old.
 func TestSwapDataFromEverywhere(t *testing.T) {
-	const stopped = "exit 3"
+	const stopped = `[ "$1" != is-active ] || exit 3`
 	for name, paths := range map[string][]string{
 		"nothing is done yet":   {"member/old", "restore-x/data/member/new", "restore-x/ready"},
 		"the old data is aside": {"before-x/member/old", "restore-x/data/member/new", "restore-x/ready"},
@@ -231,6 +296,36 @@ func TestSwapDataFromEverywhere(t *testing.T) {
 	w = newDataWorld(t, "exit 0", "member/old", "restore-x/data/member/new")
 	if w.run(swapScript) == nil || w.run(swapBackScript) == nil || !strings.HasPrefix(w.has(), "member/old") {
 		t.Errorf("under an etcd that runs: %s", w.has())
+	}
+}
+
+// While the data of a member is between two places, and only then, etcd does not start with its machine.
+func TestEtcdDoesNotBeginWithNothing(t *testing.T) {
+	for name, test := range map[string]struct{ script, cut string }{
+		"there": {swapScript, "mv \"$stage/data/member\" member"}, "back": {swapBackScript, "mv \"$kept/member\" member"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			paths := []string{"member/old", "restore-x/data/member/new", "restore-x/ready"}
+			if name == "back" {
+				paths = []string{"before-x/member/old", "member/new", "restore-x/ready"}
+			}
+			w := newDataWorld(t, `[ "$1" != is-active ] || exit 3`, paths...)
+			guard := filepath.Join(w.bin, "etcd.service.d", "haplane-restore.conf")
+			head, _, found := strings.Cut(test.script, test.cut)
+			if head = strings.TrimSuffix(head, "rm -rf member; "); !found || w.run(head+map[bool]string{true: " rm -rf member; fi", false: " fi"}[name == "back"]) != nil {
+				t.Fatalf("the script has no %s", test.cut)
+			}
+			text, err := os.ReadFile(guard)
+			if _, gone := os.Stat(filepath.Join(w.dir, "member")); err != nil || gone == nil || string(text) != "[Unit]\nConditionPathExists="+w.dir+"/member\n" {
+				t.Errorf("in the middle: %v, %q", err, text)
+			}
+			if err := w.run(test.script); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := os.Stat(filepath.Dir(guard)); !os.IsNotExist(err) {
+				t.Errorf("it is held afterwards: %v", err)
+			}
+		})
 	}
 }
 

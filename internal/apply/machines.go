@@ -34,7 +34,7 @@ func createMachine(ctx context.Context, r *Runner, s change.Step) error {
 	if err != nil {
 		return err
 	}
-	if made && !running { // by a run that was cut off; this starts it
+	if !running { // where a run that was cut off has made it, this starts it; its Node may be of an earlier machine
 		r.started.Store(s.Node, time.Now())
 	}
 	if err := r.Provider.Create(ctx, r.node(s)); err != nil {

@@ -196,6 +196,7 @@ type Input struct {
 	Rotate   *Rotation // the phase of a rotation that is carried out
 	Task     *Task     // what is done to etcd, after all else
 	Done     []string  // steps of the task that an earlier run has done
+	Begun    []string  // steps of it that an earlier run has begun
 	Upgrade  *Upgrade  // those of Replace take turns, to another version of Kubernetes
 	Handover *Handover // of the endpoints of default/kubernetes; nil where they stay whose they are
 	// KubeletsBack says that control-plane nodes were to lose their kubelets, and keep or get them.

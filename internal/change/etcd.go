@@ -24,6 +24,10 @@ type Task struct {
 	Newest        int64  // revision that the cluster had; 0 where nobody could tell
 	Leapt         int64  // how many revisions between the two never were
 	Note          string // what else is lost, in words
+	// Made are the nodes whose machines a restore makes anew first: nothing of the control plane is left.
+	Made []string
+	// Interrupts is the command of a change that was cut off before the quorum was lost: it goes on afterwards.
+	Interrupts string
 }
 
 // The kinds of tasks.
@@ -158,4 +162,4 @@ func (p *planner) corrupt(alarms []observed.Alarm) []string {
 	return out
 }
 
-var errNoMembers = errors.New("none of the machines that are to have an etcd member answers: start those that are off; data for machines that are all gone cannot be restored yet")
+var errNoMembers = errors.New("none of the machines that are to have an etcd member answers: start those that are off")

@@ -170,7 +170,11 @@ func TestRestore(t *testing.T) {
 	if c, _ = Restore(in); slices.ContainsFunc(c.Steps, func(s Step) bool { return s.Verb == Halt || s.Verb == SwapData }) {
 		t.Errorf("all have the new data, and something stops: %v", ids(c))
 	}
-	back := RestoreBack(in)
+	in.Begun = in.Done
+	back, err := RestoreBack(in)
+	if err != nil {
+		t.Fatal(err)
+	}
 	before(t, back, "halt@cp-1/kube-apiserver", "halt@cp-2/etcd", "etcd-swap-back@cp-3", "start@cp-1/etcd", "start@cp-2/kube-apiserver")
 	before(t, back, "start@cp-3/etcd", "write-object")
 }

@@ -21,58 +21,100 @@ func Restore(in Input) (*Change, error) {
 	if silent := p.silent(); len(silent) > 0 {
 		return nil, &Refused{Step: StageData, Err: fmt.Errorf("off, or not answering: %s; a member would keep other data than the rest", strings.Join(silent, ", "))}
 	}
+	made := p.remake()
 	var swapped []string
-	if slices.ContainsFunc(members, func(n topology.Node) bool { return !slices.Contains(in.Done, id(SwapData, n.Name)) }) {
-		var staged []string
+	if slices.ContainsFunc(members, func(n topology.Node) bool { return !p.swapped(n) }) {
+		staged := p.ready(made)
 		for _, n := range members {
-			staged = append(staged, p.add(Step{ID: id(StageData, n.Name), Verb: StageData, Node: n.Name, Why: why}))
+			staged = append(staged, p.add(Step{ID: id(StageData, n.Name), Verb: StageData, Node: n.Name, Why: why, Needs: made[n.Name]}))
 		}
-		down := p.haltAll(members, why, staged)
+		down := p.rewrite(p.haltAll(members, why, staged))
 		for _, n := range members {
 			swapped = append(swapped, p.add(Step{ID: id(SwapData, n.Name), Verb: SwapData, Node: n.Name, Why: why, Needs: down}))
 		}
+	} else {
+		swapped = p.ready(made)
 	}
 	ends := p.nodesRegister(p.startAll(members, why, swapped))
+	ends = append(ends, p.add(Step{ID: ReleaseEndpoints, Verb: ReleaseEndpoints, Needs: []string{WriteObject},
+		Why: []Reason{{What: "a hold of endpoints that the snapshot may have, of a change that was under way then"}}}))
 	for _, n := range members {
 		p.add(Step{ID: id(DropData, n.Name), Verb: DropData, Node: n.Name, Why: why, Needs: ends})
 	}
+	p.finishRemade(ends)
 	return &Change{Steps: p.steps}, nil
 }
 
-// RestoreBack returns the steps that give the members back the data that they had before a
-// restore that was cut off.
-func RestoreBack(in Input) *Change {
+// swapped reports whether an earlier run has put the data in place, on a machine that is there still.
+func (p *planner) swapped(n topology.Node) bool {
+	return slices.Contains(p.Done, id(SwapData, n.Name)) && p.Observed.Machines[n.Name].Made
+}
+
+// RestoreBack returns the steps that give the members back the data that they had before a restore that was cut off. Where
+// nobody has other data yet, nothing is stopped for that: what was is started, and what was made beside the data goes.
+func RestoreBack(in Input) (*Change, error) {
 	p := &planner{Input: in}
 	members, why := p.restored(), []Reason{{What: "etcd's data", New: "what it was before"}}
+	silent := p.silent()
+	if !p.begun(SwapData) && !p.begun(SwapDataBack) {
+		return p.unstage(members, why, silent), nil
+	}
+	if len(silent) > 0 {
+		return nil, &Refused{Step: SwapDataBack, Err: fmt.Errorf("off, or not answering: %s; a member would keep the restored data", strings.Join(silent, ", "))}
+	}
 	down := p.haltAll(members, why, nil)
 	var swapped []string
 	for _, n := range members {
 		swapped = append(swapped, p.add(Step{ID: id(SwapDataBack, n.Name), Verb: SwapDataBack, Node: n.Name, Why: why, Needs: down}))
 	}
 	p.startAll(members, why, swapped)
-	return &Change{Steps: p.steps}
+	return &Change{Steps: p.steps}, nil
+}
+
+// unstage goes back from a restore that has not touched anybody's data.
+func (p *planner) unstage(members []topology.Node, why []Reason, silent []string) *Change {
+	var needs []string
+	if p.begun(Halt) {
+		needs = p.startAll(members, why, nil)
+	}
+	for _, n := range members {
+		p.add(Step{ID: id(DropData, n.Name), Verb: DropData, Node: n.Name, Why: why, Needs: needs})
+	}
+	c := &Change{Steps: p.steps}
+	if len(silent) > 0 {
+		c.warnings = append(c.warnings, fmt.Sprintf("%s cannot be reached: a folder restore-%s may stay beside etcd's data there, which nobody reads", strings.Join(silent, ", "), p.Task.ID))
+	}
+	return c
+}
+
+// begun reports whether an earlier run has begun with a step of a verb.
+func (p *planner) begun(verb string) bool {
+	return slices.ContainsFunc(p.Begun, func(step string) bool { return strings.HasPrefix(step, verb+"@") })
 }
 
 // silent are the nodes that are to have the data, whose machines are there and take no commands.
 func (p *planner) silent() []string {
 	var out []string
 	for _, name := range p.Task.Members {
-		if p.Observed.Machines[name].Made && !p.alive(name) {
+		if p.Observed.Machines[name].Made && !p.comes(name) {
 			out = append(out, name)
 		}
 	}
 	return out
 }
 
+// comes reports whether a machine takes commands, or will when it was made.
+func (p *planner) comes(name string) bool { return p.alive(name) || slices.Contains(p.Task.Made, name) }
+
 // restored are the nodes whose members have the data afterwards.
 func (p *planner) restored() []topology.Node {
 	return slices.DeleteFunc(slices.Clone(p.Wanted.EtcdMembers()), func(n topology.Node) bool {
-		return !slices.Contains(p.Task.Members, n.Name) || !p.alive(n.Name)
+		return !slices.Contains(p.Task.Members, n.Name) || !p.comes(n.Name)
 	})
 }
 
 // haltAll ends all that reads or writes etcd, and then etcd. Nobody waits for requests under way:
-// what they would write is not in the data that comes.
+// what they would write is not in the data that comes. On machines that are made only now, nothing runs.
 func (p *planner) haltAll(members []topology.Node, why []Reason, needs []string) []string {
 	var halted, down []string
 	for _, n := range p.Record { // those that leave too
@@ -85,7 +127,12 @@ func (p *planner) haltAll(members []topology.Node, why []Reason, needs []string)
 		halted = needs
 	}
 	for _, n := range members {
-		down = append(down, p.add(Step{ID: id(Halt, n.Name, "etcd"), Verb: Halt, Node: n.Name, Why: why, Needs: halted, Units: []string{"etcd"}}))
+		if p.alive(n.Name) {
+			down = append(down, p.add(Step{ID: id(Halt, n.Name, "etcd"), Verb: Halt, Node: n.Name, Why: why, Needs: halted, Units: []string{"etcd"}}))
+		}
+	}
+	if down == nil {
+		down = halted
 	}
 	return down
 }
@@ -106,22 +153,32 @@ func (p *planner) of(n topology.Node, units []string) []string {
 // startAll starts etcd, then the API servers, and returns the steps after which all serve and a write was acknowledged. The
 // data has the Leases of controllers that are dead: others would wait until they end.
 func (p *planner) startAll(members []topology.Node, why []Reason, needs []string) []string {
-	var etcd, serving []string
+	var etcd, apis, balancers, serving []string
 	for _, n := range members {
 		etcd = append(etcd, p.add(Step{ID: id(Start, n.Name, "etcd"), Verb: Start, Node: n.Name, Why: why, Needs: needs, Units: []string{"etcd"}}))
 	}
-	wrote := p.add(Step{ID: WriteObject, Verb: WriteObject, Why: []Reason{{What: "a write through the API is acknowledged"}}, Needs: etcd})
+	hasMember := func(n topology.Node) bool {
+		return slices.ContainsFunc(members, func(m topology.Node) bool { return m.Name == n.Name })
+	}
+	var on []topology.Node
+	for _, n := range p.Wanted.ControlPlane() {
+		if p.comes(n.Name) && (p.Wanted.ExternalEtcd() || hasMember(n)) {
+			on = append(on, n)
+			apis = append(apis, p.add(Step{ID: id(Start, n.Name, "kube-apiserver"), Verb: Start, Node: n.Name, Why: why, Needs: etcd, Units: []string{"kube-apiserver"}}))
+		}
+	}
+	for _, n := range p.Wanted.LoadBalancers() {
+		if slices.Contains(p.Task.Made, n.Name) { // others found their API servers again by themselves
+			balancers = append(balancers, p.add(Step{ID: id(Start, n.Name, "node"), Verb: Start, Node: n.Name, Why: madeAnew(n.Name), Units: p.rest(n), Needs: apis}))
+		}
+	}
+	wrote := p.add(Step{ID: WriteObject, Verb: WriteObject, Why: []Reason{{What: "a write through the API is acknowledged"}}, Needs: slices.Concat(etcd, balancers)})
 	released := []string{wrote}
 	if !slices.Contains(p.Done, ReleaseLeases) {
 		released = []string{p.add(Step{ID: ReleaseLeases, Verb: ReleaseLeases, Why: []Reason{{What: "their holders were stopped"}}, Needs: released})}
 	}
-	for _, n := range p.Wanted.ControlPlane() {
-		beside := func(m topology.Node) bool { return m.Name == n.Name }
-		if !p.alive(n.Name) || !p.Wanted.ExternalEtcd() && !slices.ContainsFunc(members, beside) {
-			continue
-		}
-		api := p.add(Step{ID: id(Start, n.Name, "kube-apiserver"), Verb: Start, Node: n.Name, Why: why, Needs: etcd, Units: []string{"kube-apiserver"}})
-		serving = append(serving, p.add(Step{ID: id(Start, n.Name, "controllers"), Verb: Start, Node: n.Name, Why: why, Needs: slices.Concat(released, []string{api}), Units: p.of(n, besideAPIServer)}))
+	for i, n := range on {
+		serving = append(serving, p.add(Step{ID: id(Start, n.Name, "controllers"), Verb: Start, Node: n.Name, Why: why, Needs: append(slices.Clone(released), apis[i]), Units: p.of(n, besideAPIServer)}))
 	}
 	return append(serving, released...)
 }
@@ -130,10 +187,13 @@ func (p *planner) startAll(members []topology.Node, why []Reason, needs []string
 func (p *planner) nodesRegister(needs []string) []string {
 	ends := slices.Clone(needs)
 	for _, n := range p.Wanted.Nodes {
-		if p.alive(n.Name) && p.Wanted.RunsKubelet(n) {
-			ends = append(ends, p.add(Step{ID: id(RegisterNode, n.Name), Verb: RegisterNode, Node: n.Name,
-				Why: []Reason{{What: "a Node that the snapshot may not have"}}, Needs: needs}))
+		rest := p.startRest(n)
+		if !p.comes(n.Name) || !p.Wanted.RunsKubelet(n) {
+			ends = append(ends, rest...)
+			continue
 		}
+		ends = append(ends, p.add(Step{ID: id(RegisterNode, n.Name), Verb: RegisterNode, Node: n.Name,
+			Why: []Reason{{What: "a Node that the snapshot may not have"}}, Needs: append(slices.Clone(needs), rest...)}))
 	}
 	return ends
 }

@@ -1,10 +1,15 @@
 package cli
 
 import (
+	"errors"
+	"fmt"
+
+	"filippo.io/age"
 	"github.com/spf13/cobra"
 
 	"github.com/haplane/haplane/internal/cluster"
 	"github.com/haplane/haplane/internal/snapshot"
+	"github.com/haplane/haplane/internal/store"
 )
 
 func (a *app) etcdRestore() *cobra.Command {
@@ -22,24 +27,63 @@ haplane apply --abort goes back to it.
 
 A snapshot of another cluster, or one that is damaged, is refused, and so is one that is
 older than the cluster's data, unless --discard-newer is given. The plan says which revisions
-are lost before it asks. Control-plane nodes whose machines are gone are made anew afterwards.`,
+are lost before it asks. Control-plane nodes whose machines are gone are made anew afterwards;
+where no etcd member or no API server is left, they are made anew first, with the names, the
+keys and the authorities that they had. Where the cluster is not on record here, because the
+record was lost or this is another host, record and keys come out of the snapshot too.`,
 		Example: `  haplane etcd restore ~/.haplane/demo/snapshots/20261128T131502Z.tar --discard-newer
-  haplane etcd restore /backup/demo.tar.age --identity key.txt --discard-newer --yes`,
+  haplane etcd restore /backup/demo.tar.age --identity key.txt --discard-newer --yes
+  haplane etcd restore /backup/demo.tar.age --identity key.txt   # on another host: all is made anew`,
 		Args: usage(cobra.ExactArgs(1)),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			keys, err := snapshot.Identities(identities)
 			if err != nil {
 				return usageError{err}
 			}
-			return badSnapshot(a.editNodes(cmd, "etcd-restore", f, func(h *cluster.Handle) (cluster.Request, error) {
+			if err := f.check(); err != nil {
+				return err
+			}
+			imported, undo, err := a.recordFrom(cmd, args[0], keys)
+			if err != nil {
+				return badSnapshot(err)
+			}
+			err = badSnapshot(a.editNodes(cmd, "etcd-restore", f, func(h *cluster.Handle) (cluster.Request, error) {
 				return h.RestoreSnapshot(cmd.Context(), args[0], keys, older)
 			}))
+			switch {
+			case imported && err != nil:
+				return errors.Join(err, undo())
+			case imported:
+				return a.mergeKubeconfig(cmd.Context(), a.cluster)
+			}
+			return err
 		},
 	}
 	f = a.addChangeFlags(cmd)
 	addIdentities(cmd, &identities)
 	cmd.Flags().BoolVar(&older, "discard-newer", false, "restore a snapshot that is older than the cluster's data; what is newer is lost")
 	return cmd
+}
+
+// recordFrom takes the record and the keys of a cluster that is not on record here out of a snapshot. undo removes them
+// again, unless anything was begun with them.
+func (a *app) recordFrom(cmd *cobra.Command, file string, keys []age.Identity) (imported bool, undo func() error, err error) {
+	if _, err := cluster.Open(a.cluster); !errors.Is(err, store.ErrNoCluster) {
+		return false, nil, nil // what is wrong with it is found next
+	}
+	name := ""
+	if cmd.Flags().Changed("cluster") {
+		name = a.cluster
+	}
+	h, undo, err := cluster.ImportSnapshot(file, name, keys)
+	if err != nil {
+		return false, nil, err
+	}
+	a.cluster = h.Request().Wanted.Metadata.Name
+	if !a.quiet {
+		fmt.Fprintf(a.Err, "cluster %s is not on record here: its record and its keys come from the snapshot\n", a.cluster)
+	}
+	return true, undo, nil
 }
 
 func (a *app) etcdRecover() *cobra.Command {

@@ -194,6 +194,8 @@ func (l *live) wayOn(err error) error {
 	name := l.topology.Name
 	hint := fmt.Sprintf("haplane apply --cluster %s goes on from there, and with --abort it goes back", name)
 	switch {
+	case l.restores() && (len(l.Task.Made) > 0 || l.Task.Interrupts != ""):
+		hint = fmt.Sprintf("haplane apply --cluster %s goes on from there", name)
 	case l.Upgrade != nil:
 		hint = l.Upgrade.wayOn(l.Wanted)
 	case l.rotation != nil && !l.rotation.Proved:
@@ -527,8 +529,9 @@ func (l *live) settle() error {
 		if l.restores() && !l.Abort {
 			r.Leaps = append(r.Leaps, store.Leap{After: l.Task.Revision, By: int64(l.Task.Bump)})
 		}
-		if l.restores() && !l.Abort && r.Change != nil && l.unfinished(r) { // the rest comes next
+		if l.restores() && !l.Abort && r.Change != nil && (l.unfinished(r) || l.Task.Interrupts != "") { // the rest comes next
 			r.Change.Task, r.Change.Steps = nil, nil
+			r.Change.Command = cmp.Or(l.Task.Interrupts, r.Change.Command)
 			l.unprove(r)
 			return nil
 		}

@@ -62,6 +62,7 @@ func TestSnapshotThatIsNotRestored(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := withKeys(t)
+			opened(t).env.whole(t, "cp-1") // of no machine, nothing could be newer
 			file := snapshotOf(t, s, test.edit)
 			if test.cut {
 				info, err := os.Stat(file)
@@ -106,28 +107,43 @@ func TestSecretsOfASnapshot(t *testing.T) {
 	}
 }
 
-// Etcd's data is not exchanged in the middle of something else.
+// Etcd's data is not exchanged in the middle of something else, which goes on first where it can: not where the machines
+// of most members are gone.
 func TestARestoreWaitsForAChangeThatWasCutOff(t *testing.T) {
-	s := withKeys(t)
-	file := snapshotOf(t, s, func(*snapshot.Manifest, map[string][]byte) {})
-	if err := s.Update(func(r *store.Record) error { r.Change = &store.Change{Command: "node add"}; return nil }); err != nil {
-		t.Fatal(err)
-	}
-	_, err := opened(t).RestoreSnapshot(t.Context(), file, nil, true)
-	_, also := opened(t).Recover(t.Context())
-	for _, err := range []error{err, also} {
-		if err == nil || !strings.Contains(err.Error(), "a change was cut off: node add") {
-			t.Errorf("error %v", err)
-		}
+	for name, test := range map[string]struct {
+		there  []string
+		refuse bool
+	}{"most are there": {[]string{"cp-1", "cp-2"}, true}, "half are gone": {[]string{"cp-1"}, false}, "all are gone": {nil, false}} {
+		t.Run(name, func(t *testing.T) {
+			s := keyed(t)
+			file := snapshotOf(t, s, func(*snapshot.Manifest, map[string][]byte) {})
+			for _, node := range test.there {
+				opened(t).env.whole(t, node)
+			}
+			if err := s.Update(func(r *store.Record) error { r.Change = &store.Change{Command: "node add"}; return nil }); err != nil {
+				t.Fatal(err)
+			}
+			interrupts, err := opened(t).interrupted(t.Context(), must[*store.Record](t)(s.Record()))
+			if refused := err != nil && strings.Contains(err.Error(), "a change was cut off: node add"); refused != test.refuse || !refused && (err != nil || interrupts != "node add") {
+				t.Errorf("%q, %v", interrupts, err)
+			}
+			_, err = opened(t).RestoreSnapshot(t.Context(), file, nil, true)
+			_, also := opened(t).Recover(t.Context())
+			for _, err := range []error{err, also} {
+				if refused := err != nil && strings.Contains(err.Error(), "a change was cut off"); refused != test.refuse {
+					t.Errorf("error %v", err)
+				}
+			}
+		})
 	}
 }
 
-// The whole of a cluster of which no machine is left: all its members are made anew, and the database waits in the store.
+// The whole of a cluster of which no machine is left: all are made anew, nothing newer is discarded, and the database waits in the store.
 func TestRestoreRequest(t *testing.T) {
 	s := withKeys(t)
 	file := snapshotOf(t, s, func(*snapshot.Manifest, map[string][]byte) {})
-	q := must[Request](t)(opened(t).RestoreSnapshot(t.Context(), file, nil, true))
-	if !slices.Equal(q.Replace, []string{"cp-1", "cp-2"}) || q.Task.Revision != 7 || q.Task.Bump != leap || len(q.Task.Members) != 0 {
+	q := must[Request](t)(opened(t).RestoreSnapshot(t.Context(), file, nil, false))
+	if len(q.Replace) > 0 || !slices.Equal(q.Task.Made, []string{"cp-1", "cp-2", "worker-1", "lb-1"}) || q.Task.Revision != 7 || q.Task.Bump != leap || !slices.Equal(q.Task.Members, []string{"cp-1", "cp-2"}) {
 		t.Errorf("request %+v, task %+v", q, q.Task)
 	}
 	if info, err := os.Stat(s.Restored(q.Task.Snapshot)); err != nil || info.Mode().Perm() != 0o600 || info.Size() != 1024+32 {
@@ -154,6 +170,7 @@ func TestARestoreThatWasCutOff(t *testing.T) {
 		"back":                     {func(q Request) Request { q.Abort = true; return q }, nil, nil, true, ""},
 		"back, after it was used":  {func(q Request) Request { q.Abort = true; return q }, []store.StepRecord{wrote}, nil, false, "would lose these writes"},
 		"back to no quorum at all": {func(q Request) Request { q.Abort = true; return q }, nil, []string{"cp-2"}, false, "nothing to go back to"},
+		"back, after a way back":   {func(q Request) Request { q.Abort = true; return q }, []store.StepRecord{wrote, {ID: "etcd-swap-back@cp-1", Verb: change.SwapDataBack, Node: "cp-1", At: time.Unix(9, 0)}}, nil, true, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := applied(t, commented)

@@ -62,19 +62,20 @@ func (e *env) survey(ctx context.Context) (etcdapi.Survey, error) {
 }
 
 func (e *env) askMembers(ctx context.Context) (etcdapi.Survey, error) {
-	client, err := e.access().Etcd(e.topology.EtcdMembers())
+	nodes := e.etcdNodes()
+	client, err := e.access().Etcd(nodes)
 	if err != nil {
 		return etcdapi.Survey{}, err
 	}
 	defer client.Close()
 	endpoints := map[string]string{}
-	for _, n := range e.topology.EtcdMembers() {
+	for _, n := range nodes {
 		endpoints[n.Name] = n.EtcdClientURL()
 	}
 	survey := client.Survey(ctx, endpoints)
 	if len(survey.Members) == 0 {
 		var why []string
-		for _, n := range e.topology.EtcdMembers() {
+		for _, n := range nodes {
 			why = append(why, survey.Unanswered[n.Name])
 		}
 		return survey, withHint(fmt.Errorf("no etcd member answers: %s", strings.Join(why, "; ")), "haplane status --cluster "+e.topology.Name)

@@ -31,6 +31,23 @@ func (l *live) members() []topology.Node {
 	return out
 }
 
+// etcdNodes are the nodes that have an etcd member, had one, or will: while etcd moves between machines, those of before
+// and those of afterwards.
+func (e *env) etcdNodes() []topology.Node {
+	record, err := e.Store.Record()
+	if err != nil {
+		return e.topology.EtcdMembers()
+	}
+	shapes := []*spec.Cluster{e.cluster, record.Applied, record.Wanted}
+	if record.Change != nil {
+		shapes = append(shapes, record.Change.Through...)
+	}
+	stacked := slices.ContainsFunc(shapes, func(c *spec.Cluster) bool { return c != nil && !topology.New(c).ExternalEtcd() })
+	return slices.DeleteFunc(slices.Clone(e.topology.Nodes), func(n topology.Node) bool {
+		return n.Role != spec.RoleEtcd && (n.Role != spec.RoleControlPlane || !stacked)
+	})
+}
+
 // dataFrom are the nodes on which data of etcd's may be left.
 func (l *live) dataFrom() []topology.Node {
 	if !l.etcdMoves() {

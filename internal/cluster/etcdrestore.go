@@ -40,7 +40,8 @@ func (h *Handle) RestoreSnapshot(ctx context.Context, file string, identities []
 	if err != nil {
 		return q, err
 	}
-	if err := h.noOther(record.Change); err != nil {
+	interrupts, err := h.interrupted(ctx, record)
+	if err != nil {
 		return q, err
 	}
 	dir, done, err := e.work()
@@ -60,16 +61,23 @@ func (h *Handle) RestoreSnapshot(ctx context.Context, file string, identities []
 		return q, &SnapshotError{file, err}
 	}
 	q.Task = newTask(change.RestoreData)
-	q.Task.Revision, q.Task.Newest = m.Revision, e.newest(ctx)
+	q.Task.Interrupts = interrupts
+	here, err := e.hasMachines()
+	if err != nil {
+		return q, err
+	}
+	if q.Task.Revision = m.Revision; here {
+		q.Task.Newest = e.newest(ctx)
+	}
 	q.Task.Leapt = record.Leapt(q.Task.Revision, q.Task.Newest)
-	if lost := q.Task.Lost(); (lost > 0 || q.Task.Newest == 0) && !older && !restoring(record.Change) {
+	if lost := q.Task.Lost(); (lost > 0 || q.Task.Newest == 0 && here) && !older && !restoring(record.Change) {
 		what := fmt.Sprintf("it has %d revisions less than the cluster: %d, taken %s; the cluster is at %d", lost, m.Revision, m.Taken.Format("2006-01-02 15:04:05 MST"), q.Task.Newest)
 		if q.Task.Newest == 0 {
 			what = "no etcd member answers, so nobody knows how much newer the data of the cluster is"
 		}
 		return q, withHint(&change.Refused{Step: "restore of " + file, Err: errors.New(what)}, "--discard-newer restores it all the same, and what is newer is lost")
 	}
-	return q, e.restoreTask(&q, database)
+	return q, e.restoreTask(&q, record, database)
 }
 
 // sameEncryption is an error where the Secrets of a snapshot could not be read with the keys that the cluster has.
@@ -95,7 +103,7 @@ func (e *env) newest(ctx context.Context) int64 {
 	if err != nil {
 		return 0
 	}
-	client, err := e.access().Etcd(e.topology.EtcdMembers())
+	client, err := e.access().Etcd(e.etcdNodes())
 	if err != nil {
 		return 0
 	}
@@ -110,22 +118,7 @@ func (e *env) newest(ctx context.Context) int64 {
 }
 
 // restoreTask fills in who gets the data, and keeps the database where a run that was cut off finds it again.
-func (e *env) restoreTask(q *Request, database string) error {
-	made, err := e.power()
-	if err != nil {
-		return err
-	}
-	for _, n := range e.topology.EtcdMembers() {
-		switch running, there := made[n.Name]; {
-		case !there:
-			q.Replace = append(q.Replace, n.Name)
-		case !running:
-			return withHint(fmt.Errorf("the machine of %s is off: its member would keep the old data", n.Name), "haplane start --cluster "+e.topology.Name)
-		default:
-			q.Task.Members = append(q.Task.Members, n.Name)
-		}
-	}
-	q.Task.Bump = uint64(leap + max(q.Task.Newest-q.Task.Revision, 0))
+func (e *env) restoreTask(q *Request, record *store.Record, database string) error {
 	from, err := os.Open(database)
 	if err != nil {
 		return err
@@ -137,6 +130,16 @@ func (e *env) restoreTask(q *Request, database string) error {
 	}
 	q.Task.Sum = hex.EncodeToString(sum.Sum(nil))
 	q.Task.Snapshot = q.Task.Sum[:16] + ".db"
+	q.Task.Bump = uint64(leap + max(q.Task.Newest-q.Task.Revision, 0))
+	if c := record.Change; !restoring(c) || c.Task.Sum != q.Task.Sum { // else that goes on
+		made, err := e.power()
+		if err == nil {
+			err = q.target(record, made)
+		}
+		if err != nil {
+			return err
+		}
+	}
 	keep := e.Store.Restored(q.Task.Snapshot)
 	if err := durable.MkdirAll(filepath.Dir(keep), 0o700); err != nil {
 		return err
@@ -155,14 +158,15 @@ func (h *Handle) Recover(ctx context.Context) (Request, error) {
 	if restoring(record.Change) { // cut off; go on
 		return q, nil
 	}
-	if err := h.noOther(record.Change); err != nil {
+	interrupts, err := h.interrupted(ctx, record)
+	if err != nil {
 		return q, err
 	}
 	if err := e.connect(); err != nil {
 		return q, err
 	}
 	defer e.close()
-	left, gone, err := e.survivors(ctx)
+	left, gone, err := e.survivors(ctx, record)
 	if err != nil {
 		return q, err
 	}
@@ -193,61 +197,15 @@ func (h *Handle) Recover(ctx context.Context) (Request, error) {
 		return q, withHint(fmt.Errorf("no member that is left has data that could be used: %w", errors.Join(why...)), "haplane etcd restore FILE takes a snapshot instead")
 	}
 	q.Task = newTask(change.RestoreData)
-	q.Task.Revision, q.Task.Newest = revision, revision
+	q.Task.Revision, q.Task.Newest, q.Task.Interrupts = revision, revision, interrupts
 	q.Task.Note = fmt.Sprintf("etcd goes on with the data of %s, revision %d, of which the last entry was written %s: what %s acknowledged after that, and without it, is lost, and nobody knows how much that is",
 		best.Name, revision, e.lastEntry(ctx, best), strings.Join(gone, " and "))
-	return q, e.restoreTask(&q, filepath.Join(dir, best.Name))
-}
-
-// noOther is an error where another change was cut off: some nodes may be members that others do not know of, and some
-// programs have other keys or other members than the file says.
-func (h *Handle) noOther(c *store.Change) error {
-	if c == nil || restoring(c) {
-		return nil
-	}
-	return withHint(fmt.Errorf("a change was cut off: %s; etcd's data is exchanged where all nodes are as the cluster file says", c.Command),
-		"haplane apply --cluster "+h.env.topology.Name+" goes on with it, and with --abort it goes back")
+	return q, e.restoreTask(&q, record, filepath.Join(dir, best.Name))
 }
 
 // restoring reports whether a change that was cut off restores etcd's data.
 func restoring(c *store.Change) bool {
 	return c != nil && c.Task != nil && c.Task.Kind == change.RestoreData
-}
-
-// survivors are the nodes whose members are left, and the names of those whose machines are gone. It is an error where
-// the ones that are left are a quorum, or may become one again.
-func (e *env) survivors(ctx context.Context) (left []topology.Node, gone []string, err error) {
-	made, err := e.power()
-	if err != nil {
-		return nil, nil, err
-	}
-	var off []string
-	for _, n := range e.topology.EtcdMembers() {
-		switch running, there := made[n.Name]; {
-		case !there:
-			gone = append(gone, n.Name)
-		case !running:
-			off = append(off, n.Name)
-		default:
-			left = append(left, n)
-		}
-	}
-	all, name := len(e.topology.EtcdMembers()), e.topology.Name
-	refuse := func(hint, format string, args ...any) error {
-		return withHint(&change.Refused{Step: "recover", Err: fmt.Errorf(format, args...)}, hint)
-	}
-	switch {
-	case len(off) > 0:
-		return nil, nil, withHint(fmt.Errorf("the machines of %s are off, and their data is not lost", strings.Join(off, ", ")), "haplane start --cluster "+name)
-	case len(left) == 0:
-		return nil, nil, errors.New("no machine with an etcd member is left: there is no data to go on with")
-	case len(left) > all/2:
-		return nil, nil, refuse("haplane status --cluster "+name+" shows what is missing", "the machines of %d of %d members are there, and quorum is %d: it is not lost for good", len(left), all, all/2+1)
-	}
-	if survey, err := e.survey(ctx); err == nil && survey.HasQuorum {
-		return nil, nil, refuse("haplane node replace "+strings.Join(gone, " ")+" --cluster "+name, "etcd has a quorum: nothing is lost")
-	}
-	return left, gone, nil
 }
 
 // salvage copies the data of a member without quorum: from etcd, where it answers, or else from its folder. There an etcd that

@@ -180,7 +180,7 @@ func source(s etcdapi.Survey) (etcdapi.Status, error) {
 
 // download takes a snapshot of a member into a file.
 func (e *env) download(ctx context.Context, from etcdapi.Member, file string) error {
-	client, err := e.access().Etcd(e.topology.EtcdMembers())
+	client, err := e.access().Etcd(e.etcdNodes())
 	if err != nil {
 		return err
 	}

@@ -22,6 +22,8 @@ type Restored struct {
 	LostKnown bool `json:"lostKnown"`
 	// SecondsToFirstWrite is from when the first API server was stopped until a write through the API was acknowledged.
 	SecondsToFirstWrite float64 `json:"secondsToFirstWrite"`
+	// Made are the nodes whose machines were made anew for it; the seconds are from the first of these steps then.
+	Made []string `json:"made,omitempty"`
 }
 
 func newTask(kind string) *change.Task {
@@ -42,9 +44,9 @@ func (l *live) takeTask() error {
 	same := l.Task != nil && l.Task.Kind == cut.Kind && l.Task.To == cut.To && l.Task.Sum == cut.Sum
 	plain := l.Task == nil && len(l.Replace) == 0 && (l.Text == nil || bytes.Equal(l.Text, c.TextAfter))
 	switch {
-	case l.Abort && restores && slices.ContainsFunc(c.Steps, func(s store.StepRecord) bool { return s.ID == change.WriteObject && s.State == store.Done }):
+	case l.Abort && restores && !wentBack(c.Steps) && slices.ContainsFunc(c.Steps, func(s store.StepRecord) bool { return s.ID == change.WriteObject && s.State == store.Done }):
 		return withHint(errors.New("the cluster has the restored data already, and was written to: going back would lose these writes"), "haplane apply --cluster "+l.topology.Name+" goes on")
-	case l.Abort && restores && len(c.Replace) > 0:
+	case l.Abort && restores && (len(c.Replace) > 0 || len(c.Task.Made) > 0 || c.Task.Interrupts != ""):
 		return withHint(errors.New("before it etcd had no quorum: there is nothing to go back to"), "haplane apply --cluster "+l.topology.Name+" goes on")
 	case l.Abort && !restores:
 	case l.Abort, same, plain:
@@ -59,21 +61,53 @@ func (l *live) takeTask() error {
 	return nil
 }
 
-// stepsOf are the steps that were done of the same task before.
+// stepsOf are the steps of the same task that earlier runs began. On the way back, and after one, what is left of them is whose
+// programs and data were touched: what was done after that has to be done again.
 func (l *live) stepsOf(before *store.Change) []store.StepRecord {
-	if before == nil || before.Task == nil || l.Task == nil || before.Task.ID != l.Task.ID || l.Abort {
+	if before == nil || before.Task == nil || l.Task == nil || before.Task.ID != l.Task.ID {
 		return nil
 	}
-	return before.Steps
+	if !l.Abort && !wentBack(before.Steps) {
+		return before.Steps
+	}
+	return slices.DeleteFunc(slices.Clone(before.Steps), func(s store.StepRecord) bool {
+		return !slices.Contains([]string{change.Halt, change.SwapData, change.SwapDataBack}, s.Verb)
+	})
 }
 
-// doneBefore are the IDs of stepsOf.
+// wentBack reports whether the data that was touched last was given back what it had.
+func wentBack(steps []store.StepRecord) bool {
+	var last store.StepRecord
+	for _, s := range steps {
+		if (s.Verb == change.SwapData || s.Verb == change.SwapDataBack) && s.At.After(last.At) {
+			last = s
+		}
+	}
+	return last.Verb == change.SwapDataBack
+}
+
+// doneBefore are the IDs of stepsOf that need not be done again, begunBefore those of all.
 func (l *live) doneBefore() []string {
 	var out []string
-	for _, s := range l.stepsOf(l.record.Change) {
-		if s.State == store.Done {
+	if l.Abort || l.record.Change != nil && wentBack(l.record.Change.Steps) {
+		return nil
+	}
+	steps := l.stepsOf(l.record.Change)
+	for _, s := range steps {
+		undone := func(o store.StepRecord) bool {
+			return s.Verb == change.SwapData && o.Verb == change.SwapDataBack && o.Node == s.Node && o.At.After(s.At)
+		}
+		if s.State == store.Done && !slices.ContainsFunc(steps, undone) {
 			out = append(out, s.ID)
 		}
+	}
+	return out
+}
+
+func (l *live) begunBefore() []string {
+	var out []string
+	for _, s := range l.stepsOf(l.record.Change) {
+		out = append(out, s.ID)
 	}
 	return out
 }
@@ -93,6 +127,9 @@ func (l *live) taskWarnings() []string {
 	}
 	t := l.Task
 	out := []string{"the API answers nobody from the first halt on until write-object is done"}
+	if len(t.Made) > 0 {
+		out = []string{fmt.Sprintf("%s are made anew, under their names and with the keys that they had: without them there is no etcd, no API server, or no way to one", strings.Join(t.Made, ", "))}
+	}
 	switch {
 	case t.Note != "":
 		out = append(out, t.Note)
@@ -104,6 +141,9 @@ func (l *live) taskWarnings() []string {
 	if len(l.Replace) > 0 {
 		out = append(out, fmt.Sprintf("afterwards %s are made anew, one change after this one", strings.Join(l.Replace, ", ")))
 	}
+	if t.Interrupts != "" {
+		out = append(out, fmt.Sprintf("the change that was cut off before (%s) goes on afterwards, one change after this one: it cannot go back", t.Interrupts))
+	}
 	return out
 }
 
@@ -114,7 +154,7 @@ func (l *live) restored() *Restored {
 	}
 	now := *l.Task // writes went on after the plan was made
 	now.Newest = max(now.Newest, l.lastRevision)
-	out := &Restored{Revision: now.Revision, LostRevisions: now.Lost(), LostKnown: l.Task.Newest > 0 && l.Task.Note == ""}
+	out := &Restored{Revision: now.Revision, LostRevisions: now.Lost(), LostKnown: l.Task.Newest > 0 && l.Task.Note == "", Made: l.Task.Made}
 	if !l.halted.IsZero() {
 		out.SecondsToFirstWrite = l.wrote.Sub(l.halted).Seconds()
 	}
@@ -129,17 +169,20 @@ func (l *live) timed(s change.Step, state string) {
 	l.times.Lock()
 	defer l.times.Unlock()
 	for _, before := range l.stepsOf(l.record.Change) {
-		if before.Verb == change.Halt && (l.halted.IsZero() || before.At.Before(l.halted)) {
+		if l.stops(before.Verb) && (l.halted.IsZero() || before.At.Before(l.halted)) {
 			l.halted = before.At
 		}
 	}
 	switch {
-	case s.Verb == change.Halt && state == store.Doing && l.halted.IsZero():
+	case l.stops(s.Verb) && state == store.Doing && l.halted.IsZero():
 		l.halted = time.Now()
 	case s.Verb == change.WriteObject && state == store.Done:
 		l.wrote = time.Now()
 	}
 }
+
+// stops reports whether the time without an API begins with a step of a verb; where nothing of it was left, with any.
+func (l *live) stops(verb string) bool { return verb == change.Halt || len(l.Task.Made) > 0 }
 
 // unfinished reports whether there are nodes that join or leave still.
 func (l *live) unfinished(r *store.Record) bool {

@@ -374,7 +374,7 @@ func (l *live) plan(ctx context.Context) error {
 		return err
 	}
 	in := change.Input{Wanted: l.topology, Record: l.nodes, Desired: l.rendered, Observed: l.seen, Replace: l.Replace, Back: l.Abort, Moving: l.etcdMoves(),
-		OneByOne: len(l.renew) > 0, Rotate: l.step(), Upgrade: l.upgrade(), Task: l.Task, Done: l.doneBefore()}
+		OneByOne: len(l.renew) > 0, Rotate: l.step(), Upgrade: l.upgrade(), Task: l.Task, Done: l.doneBefore(), Begun: l.begunBefore()}
 	if !l.fresh() {
 		l.foreign = l.foreigners(ctx)
 		in.Foreign = l.foreignPaths()
@@ -395,7 +395,7 @@ func (l *live) plan(ctx context.Context) error {
 	var err error
 	switch {
 	case l.restores() && l.Abort:
-		l.change = change.RestoreBack(in)
+		l.change, err = change.RestoreBack(in)
 	case l.restores():
 		l.change, err = change.Restore(in)
 	default:

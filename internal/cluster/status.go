@@ -195,7 +195,7 @@ func (c *collector) apiServers(ctx context.Context) error {
 
 func (c *collector) etcd(ctx context.Context) error {
 	c.status.Etcd.Members = []MemberStatus{}
-	seen := look.Etcd(ctx, c.env.access(), c.env.topology.EtcdMembers())
+	seen := look.Etcd(ctx, c.env.access(), c.env.etcdNodes())
 	for _, m := range seen.Members {
 		c.status.Etcd.Members = append(c.status.Etcd.Members, MemberStatus{Name: m.Name, Leader: m.Leader,
 			Learner: m.Learner, Healthy: m.Healthy, Error: m.Error})

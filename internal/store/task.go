@@ -14,6 +14,9 @@ type Task struct {
 	Newest   int64    `json:"newest,omitempty"`
 	Leapt    int64    `json:"leapt,omitempty"`
 	Note     string   `json:"note,omitempty"`
+
+	Made       []string `json:"made,omitempty"`
+	Interrupts string   `json:"interrupts,omitempty"`
 }
 
 // A Leap are revisions that etcd never had, because a restore leapt over them.

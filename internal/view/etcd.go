@@ -67,7 +67,7 @@ func restored(w io.Writer, r *cluster.Restored) {
 		return
 	}
 	if r.SecondsToFirstWrite > 0 {
-		fmt.Fprintf(w, "first write acknowledged %.1f s after the API was stopped\n", r.SecondsToFirstWrite)
+		fmt.Fprintf(w, "first write acknowledged %.1f s after %s\n", r.SecondsToFirstWrite, word(len(r.Made) > 0, "the first machine was begun", "the API was stopped"))
 	}
 	fmt.Fprintf(w, "restored is revision %d; lost revisions: %s\n", r.Revision, word(r.LostKnown, fmt.Sprint(r.LostRevisions), "nobody can know"))
 }

@@ -37,7 +37,9 @@ func TestEtcdTables(t *testing.T) {
 	w.Reset()
 	restored(&w, &cluster.Restored{Revision: 7, LostRevisions: 3, LostKnown: true, SecondsToFirstWrite: 6.25})
 	restored(&w, &cluster.Restored{Revision: 7})
-	want := "first write acknowledged 6.2 s after the API was stopped\nrestored is revision 7; lost revisions: 3\nrestored is revision 7; lost revisions: nobody can know\n"
+	restored(&w, &cluster.Restored{Revision: 7, SecondsToFirstWrite: 21, Made: []string{"cp-1"}})
+	want := "first write acknowledged 6.2 s after the API was stopped\nrestored is revision 7; lost revisions: 3\nrestored is revision 7; lost revisions: nobody can know\n" +
+		"first write acknowledged 21.0 s after the first machine was begun\nrestored is revision 7; lost revisions: nobody can know\n"
 	if w.String() != want {
 		t.Errorf("%s", w.String())
 	}

@@ -1,0 +1,198 @@
+package cluster
+
+import (
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/haplane/haplane/internal/change"
+	"github.com/haplane/haplane/internal/store"
+	"github.com/haplane/haplane/spec"
+)
+
+// whole makes what there is of a machine that is off and has its disk.
+func (e *env) whole(t *testing.T, node string) {
+	t.Helper()
+	e.off(t, node)
+	for _, f := range []string{"upper", "data/etcd", "data/containerd", "data/kubelet"} {
+		if err := os.MkdirAll(filepath.Join(e.Store.Machines(), node, f), 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// parsed is a cluster of nodes by their names.
+func parsed(t *testing.T, names ...string) *spec.Cluster {
+	t.Helper()
+	text := "apiVersion: haplane/v1alpha1\nkind: Cluster\nmetadata: {name: demo}\nspec:\n  nodes:\n"
+	for _, name := range names {
+		prefix, _, _ := strings.Cut(name, "-")
+		text += "  - {name: " + name + ", role: " + map[string]string{"cp": "control-plane", "worker": "worker", "etcd": "etcd", "lb": "load-balancer"}[prefix] + "}\n"
+	}
+	return must[*spec.Cluster](t)(spec.Parse("test", []byte(text)))
+}
+
+// Those that are left get the data; those that are gone are made anew, at once where nothing would serve without them.
+func TestWhoGetsTheData(t *testing.T) {
+	stacked := []string{"cp-1", "cp-2", "cp-3", "worker-1", "lb-1"}
+	external := []string{"cp-1", "cp-2", "etcd-1", "etcd-2", "etcd-3", "worker-1", "lb-1"}
+	for name, test := range map[string]struct {
+		nodes, gone, off       []string
+		states                 map[string]store.NodeState
+		members, made, replace string
+		says                   string
+	}{
+		"all are there":             {nodes: stacked, members: "cp-1 cp-2 cp-3"},
+		"two are gone":              {nodes: stacked, gone: []string{"cp-2", "cp-3"}, members: "cp-1", replace: "cp-2 cp-3"},
+		"a worker beside":           {nodes: stacked, gone: []string{"cp-2", "cp-3", "worker-1"}, members: "cp-1", replace: "cp-2 cp-3 worker-1"},
+		"a worker alone":            {nodes: stacked, gone: []string{"worker-1"}, members: "cp-1 cp-2 cp-3"},
+		"the control plane is gone": {nodes: stacked, gone: []string{"cp-1", "cp-2", "cp-3"}, members: "cp-1 cp-2 cp-3", made: "cp-1 cp-2 cp-3"},
+		"all is gone":               {nodes: stacked, gone: stacked, members: "cp-1 cp-2 cp-3", made: "cp-1 cp-2 cp-3 worker-1 lb-1"},
+		"no way to the API":         {nodes: stacked, gone: []string{"cp-3", "lb-1"}, members: "cp-1 cp-2", made: "lb-1", replace: "cp-3"},
+		"etcd is gone":              {nodes: external, gone: []string{"etcd-1", "etcd-2", "etcd-3"}, members: "etcd-1 etcd-2 etcd-3", made: "etcd-1 etcd-2 etcd-3"},
+		"the API servers are gone":  {nodes: external, gone: []string{"cp-1", "cp-2"}, members: "etcd-1 etcd-2 etcd-3", made: "cp-1 cp-2"},
+		"one is off":                {nodes: stacked, gone: []string{"cp-1"}, off: []string{"cp-2"}, says: "the machine of cp-2 is off"},
+		"all API servers are off":   {nodes: external, off: []string{"cp-1", "cp-2"}, says: "there is no other API server"},
+		"one joined, and is gone":   {nodes: stacked, gone: []string{"cp-2", "cp-3"}, states: map[string]store.NodeState{"cp-3": store.Joining}, members: "cp-1", replace: "cp-2"},
+		"one joins":                 {nodes: stacked, gone: []string{"cp-2"}, states: map[string]store.NodeState{"cp-3": store.Joining}, members: "cp-1", replace: "cp-2 cp-3"},
+		"one has yet to take its turn in an upgrade": {nodes: stacked, gone: []string{"cp-1", "cp-2"}, states: map[string]store.NodeState{"cp-2": store.Leaving, "cp-3": store.Leaving}, members: "cp-3", replace: "cp-1"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			q := Request{Wanted: parsed(t, test.nodes...), Task: newTask(change.RestoreData)}
+			r, made := &store.Record{}, map[string]bool{}
+			for _, n := range q.Wanted.Spec.Nodes {
+				one := store.Node{Name: n.Name, Role: n.Role, State: store.Active}
+				if state, ok := test.states[n.Name]; ok {
+					one.State, one.Rejoin = state, state == store.Leaving
+				}
+				r.Nodes = append(r.Nodes, one)
+				if !slices.Contains(test.gone, n.Name) {
+					made[n.Name] = !slices.Contains(test.off, n.Name)
+				}
+			}
+			err := q.target(r, made)
+			if test.says != "" {
+				if err == nil || !strings.Contains(err.Error(), test.says) {
+					t.Errorf("error %v", err)
+				}
+				return
+			}
+			got := []string{strings.Join(q.Task.Members, " "), strings.Join(q.Task.Made, " "), strings.Join(q.Replace, " ")}
+			if diff := cmp.Diff([]string{test.members, test.made, test.replace}, got); diff != "" || err != nil {
+				t.Errorf("%v\n%s", err, diff)
+			}
+		})
+	}
+}
+
+// While etcd moves, members of before and of afterwards are asked; else only those that there are.
+func TestMembersThatAreAsked(t *testing.T) {
+	stacked, external := parsed(t, "cp-1", "cp-2", "cp-3", "lb-1"), parsed(t, "cp-1", "cp-2", "cp-3", "etcd-1", "etcd-2", "etcd-3", "lb-1")
+	for name, test := range map[string]struct {
+		applied, wanted *spec.Cluster
+		want            string
+	}{
+		"to machines of its own": {stacked, external, "cp-1 cp-2 cp-3 etcd-1 etcd-2 etcd-3"},
+		"back from these":        {external, stacked, "cp-1 cp-2 cp-3 etcd-1 etcd-2 etcd-3"},
+		"on machines of its own": {external, nil, "etcd-1 etcd-2 etcd-3"},
+		"on control-plane nodes": {stacked, nil, "cp-1 cp-2 cp-3"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := applied(t, commented)
+			err := s.Update(func(r *store.Record) error {
+				r.Applied, r.Wanted, r.Nodes = test.applied, test.wanted, nil
+				for _, n := range external.Spec.Nodes {
+					if test.wanted != nil || slices.Contains(nodeNames(test.applied), n.Name) {
+						r.Nodes = append(r.Nodes, store.Node{Name: n.Name, Role: n.Role, Address: n.Address, State: store.Active})
+					}
+				}
+				if test.wanted != nil {
+					r.Change = &store.Change{Command: "haplane apply"}
+				}
+				return nil
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			var got []string
+			for _, n := range opened(t).env.etcdNodes() {
+				got = append(got, n.Name)
+			}
+			slices.Sort(got)
+			if strings.Join(got, " ") != test.want {
+				t.Errorf("asked are %v", got)
+			}
+		})
+	}
+}
+
+// What was touched is known through ways there and back again, and what has to be done again is not taken for done.
+func TestStepsOfARestore(t *testing.T) {
+	at := int64(0)
+	step := func(verb, node string) store.StepRecord {
+		at++
+		s := store.StepRecord{ID: verb + "@" + node, Verb: verb, Node: node, State: store.Done, At: time.Unix(at, 0)}
+		if node == "" {
+			s.ID = verb
+		}
+		return s
+	}
+	there := []store.StepRecord{step(change.Halt, "cp-1"), step(change.SwapData, "cp-1"), step(change.SwapData, "cp-2"), step(change.WriteObject, "")}
+	back := append(slices.Clone(there), step(change.SwapDataBack, "cp-1"), step(change.SwapDataBack, "cp-2"))
+	again := append(slices.Clone(back), step(change.SwapData, "cp-1"))
+	again = slices.Delete(again, 1, 2) // the same step, noted anew
+	for name, test := range map[string]struct {
+		steps       []store.StepRecord
+		abort       bool
+		done, begun string
+	}{
+		"there":            {there, false, "halt@cp-1 etcd-swap@cp-1 etcd-swap@cp-2 write-object", "halt@cp-1 etcd-swap@cp-1 etcd-swap@cp-2 write-object"},
+		"there, and back":  {there, true, "", "halt@cp-1 etcd-swap@cp-1 etcd-swap@cp-2"},
+		"back, and back":   {back, true, "", "halt@cp-1 etcd-swap@cp-1 etcd-swap@cp-2 etcd-swap-back@cp-1 etcd-swap-back@cp-2"},
+		"back, and there":  {back, false, "", "halt@cp-1 etcd-swap@cp-1 etcd-swap@cp-2 etcd-swap-back@cp-1 etcd-swap-back@cp-2"},
+		"half there again": {again, false, "halt@cp-1 write-object etcd-swap-back@cp-1 etcd-swap-back@cp-2 etcd-swap@cp-1", "halt@cp-1 etcd-swap@cp-2 write-object etcd-swap-back@cp-1 etcd-swap-back@cp-2 etcd-swap@cp-1"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			task := store.Task{ID: "a", Kind: change.RestoreData}
+			l := &live{Request: Request{Abort: test.abort, Task: (*change.Task)(&task)}, record: &store.Record{Change: &store.Change{Task: &task, Steps: test.steps}}}
+			if done, begun := strings.Join(l.doneBefore(), " "), strings.Join(l.begunBefore(), " "); done != test.done || begun != test.begun {
+				t.Errorf("done %s\nbegun %s", done, begun)
+			}
+		})
+	}
+}
+
+// A change that was cut off before the quorum was lost goes on when etcd has its data, and is not taken for the end of the restore.
+func TestWhatARestoreInterruptsGoesOn(t *testing.T) {
+	s := applied(t, commented)
+	task := change.Task{ID: "a", Kind: change.RestoreData, Interrupts: "haplane upgrade", Made: []string{"cp-1"}}
+	if err := s.Update(func(r *store.Record) error {
+		r.Change = &store.Change{ID: "1", Command: "haplane etcd recover", Task: (*store.Task)(&task)}
+		return nil
+	}); err != nil {
+		t.Fatal(err)
+	}
+	l := asked(t, s, opened(t).Request())
+	l.Task, l.change = &task, &change.Change{}
+	if err := l.settle(); err != nil {
+		t.Fatal(err)
+	}
+	c := must[*store.Record](t)(s.Record()).Change
+	if c == nil || c.Task != nil || c.Command != "haplane upgrade" || !l.settled {
+		t.Errorf("change %+v", c)
+	}
+	if text := strings.Join(l.taskWarnings(), "\n"); !strings.Contains(text, "(haplane upgrade) goes on afterwards") || !strings.Contains(text, "cp-1 are made anew") {
+		t.Errorf("warnings %s", text)
+	}
+	l.Abort = true
+	l.record = must[*store.Record](t)(s.Record())
+	l.record.Change.Task = (*store.Task)(&task)
+	if err := l.takeTask(); err == nil || !strings.Contains(err.Error(), "nothing to go back to") {
+		t.Errorf("error %v", err)
+	}
+}
