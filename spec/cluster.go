@@ -31,6 +31,7 @@ type Spec struct {
 	KubernetesVersion string       `json:"kubernetesVersion,omitempty"`
 	Components        Components   `json:"components,omitzero"`
 	ControlPlane      ControlPlane `json:"controlPlane"`
+	Etcd              Etcd         `json:"etcd,omitzero"`
 	LoadBalancer      LoadBalancer `json:"loadBalancer"`
 	Network           Network      `json:"network"`
 	// ExtraArgs are flags of the cluster's programs beside, or instead of, those
@@ -53,6 +54,22 @@ type ControlPlane struct {
 	// Kubelet makes control-plane nodes Kubernetes nodes. Default true. Without,
 	// API servers do not reach pods, so webhooks and aggregated APIs do not work.
 	Kubelet *bool `json:"kubelet"`
+}
+
+// Etcd is about the storage.
+type Etcd struct {
+	Snapshots EtcdSnapshots `json:"snapshots,omitzero"`
+}
+
+// EtcdSnapshots are snapshots that each machine with an etcd member takes and keeps by itself.
+type EtcdSnapshots struct {
+	// Schedule is when, in UTC: five fields of cron, or such as @daily or @every 6h. Empty is never.
+	Schedule string `json:"schedule,omitempty"`
+	// Retain is how many each machine keeps. Default 5.
+	Retain *int `json:"retain,omitempty" jsonschema:"minimum=1"`
+	// Recipients are public keys of age (age1...). With them a snapshot is encrypted, and has the
+	// cluster's keys too; without, it is etcd's data alone.
+	Recipients []string `json:"recipients,omitempty" jsonschema:"uniqueItems=true"`
 }
 
 // Identity says who an API server claims to be: it decides the serving

@@ -53,6 +53,7 @@ func SetDefaultsFor(c *Cluster, known []Node) {
 	if s.ControlPlane.Kubelet == nil {
 		s.ControlPlane.Kubelet = new(true)
 	}
+	setSnapshotDefaults(&s.Etcd.Snapshots)
 	setDefault(&s.LoadBalancer.Port, DefaultPort)
 	setNodeDefaults(s, known)
 }

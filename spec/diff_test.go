@@ -15,7 +15,8 @@ import (
 func TestEveryFieldHasARule(t *testing.T) {
 	live := map[string]bool{"spec.loadBalancer.additionalPorts": true, "spec.loadBalancer.dnsNames": true,
 		"spec.extraArgs[x][x]": true, "spec.nodes[x]": true, "spec.identity": true, "spec.endpointReconciler": true,
-		"spec.controlPlane.kubelet": true, "spec.loadBalancer.port": true, "spec.loadBalancer.address": true}
+		"spec.controlPlane.kubelet": true, "spec.loadBalancer.port": true, "spec.loadBalancer.address": true,
+		"spec.etcd.snapshots.schedule": true, "spec.etcd.snapshots.retain": true, "spec.etcd.snapshots.recipients": true}
 	fields := 0
 	var walk func(path string, v reflect.Value, top *Cluster)
 	check := func(path string, top *Cluster) {
@@ -47,7 +48,12 @@ func TestEveryFieldHasARule(t *testing.T) {
 		case reflect.Int:
 			v.SetInt(7)
 		case reflect.Pointer:
-			v.Set(reflect.ValueOf(new(true)))
+			v.Set(reflect.New(v.Type().Elem()))
+			if v.Elem().Kind() == reflect.Bool {
+				v.Elem().SetBool(true)
+			} else {
+				v.Elem().SetInt(7)
+			}
 		case reflect.Map:
 			path = fill(path, v)
 		case reflect.Slice:

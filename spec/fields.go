@@ -60,6 +60,7 @@ func (d *decoder) line(at *field.Path, key *yaml.Node) {
 var lists = map[string]string{
 	"additionalPorts": "write [443], or a line with a dash for each",
 	"dnsNames":        "write [api.example.com], or a line with a dash for each",
+	"recipients":      "write [age1...], or a line with a dash for each",
 	"nodes":           "write [{role: control-plane}], or a line with a dash for each",
 }
 

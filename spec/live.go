@@ -34,6 +34,9 @@ var rules = []rule{
 	{"spec.components.url", one(func(c *Cluster) string { return c.Spec.Components.URL }), nil, otherPrograms, keepPrograms},
 	{"spec.components.sha256", func(c *Cluster) map[string]string { return keyed("", c.Spec.Components.SHA256) }, nil, otherPrograms, keepPrograms},
 	{"spec.controlPlane.kubelet", one(func(c *Cluster) string { return flag(c.Spec.ControlPlane.Kubelet) }), always, "", ""},
+	{"spec.etcd.snapshots.schedule", one(func(c *Cluster) string { return c.Spec.Etcd.Snapshots.Schedule }), always, "", ""},
+	{"spec.etcd.snapshots.retain", one(func(c *Cluster) string { return number(c.Spec.Etcd.Snapshots.Retain) }), always, "", ""},
+	{"spec.etcd.snapshots.recipients", one(func(c *Cluster) string { return list(c.Spec.Etcd.Snapshots.Recipients) }), always, "", ""},
 	// Of a load balancer of the cluster's own, diffNodes says whether its machine can.
 	{"spec.loadBalancer.address", one(func(c *Cluster) string { return c.Spec.LoadBalancer.Address }), always, "", ""},
 	{"spec.loadBalancer.port", one(func(c *Cluster) string { return strconv.Itoa(c.Spec.LoadBalancer.Port) }), always, "", ""},
@@ -85,6 +88,13 @@ func flag(b *bool) string {
 		return ""
 	}
 	return strconv.FormatBool(*b)
+}
+
+func number(n *int) string {
+	if n == nil {
+		return ""
+	}
+	return strconv.Itoa(*n)
 }
 
 func list[T any](values []T) string {

@@ -27,6 +27,7 @@ func validate(c *Cluster, r *reading) field.ErrorList {
 		checkComponents(spec, &c.Spec, r),
 		checkNetwork(spec.Child("network"), c.Spec.Network, r),
 		checkPodCIDR(spec.Child("network", "podCIDR"), &c.Spec, r),
+		checkSnapshots(spec.Child("etcd", "snapshots"), c.Spec.Etcd.Snapshots),
 		checkLoadBalancer(spec.Child("loadBalancer"), &c.Spec),
 		checkExtraArgs(spec.Child("extraArgs"), &c.Spec),
 		checkNodes(spec, &c.Spec, r),

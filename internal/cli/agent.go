@@ -39,5 +39,37 @@ right: the load balancer and nothing else.`,
 	f.StringVar(&o.NodeName, "node-name", "", "name of this node (required)")
 	f.StringVar(&endpoint, "endpoint", "", "address and port of the load balancer (required)")
 	f.StringVar(&o.Listen, "listen", "127.0.0.1:10271", "address and port for /healthz and /metrics")
+	cmd.AddCommand(a.agentSnapshots())
+	return cmd
+}
+
+func (a *app) agentSnapshots() *cobra.Command {
+	var o agent.SnapshotOptions
+	cmd := &cobra.Command{
+		Use:   "snapshots",
+		Short: "Take snapshots of etcd on a schedule (runs on machines with an etcd member)",
+		Long: `Runs on every machine with an etcd member where spec.etcd.snapshots has a schedule. When one is
+due it takes etcd's data from a member that follows, one machine after another, verifies it as
+haplane etcd snapshot save does, keeps it in /var/lib/haplane/snapshots, and then removes the
+oldest beyond as many as are retained.`,
+		Example: `  haplane agent snapshots --config /etc/kubernetes/haplane-snapshots.json --endpoint https://127.0.0.1:2379 --cacert ca.crt --cert client.crt --key client.key`,
+		Args:    usage(cobra.NoArgs),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			for name, value := range map[string]string{"config": o.Config, "endpoint": o.Endpoint, "cacert": o.CA, "cert": o.Cert, "key": o.Key} {
+				if value == "" {
+					return usageError{fmt.Errorf("--%s is required", name)}
+				}
+			}
+			o.Log = slog.New(slog.NewTextHandler(a.Err, nil))
+			return agent.RunSnapshots(cmd.Context(), o)
+		},
+	}
+	f := cmd.Flags()
+	f.StringVar(&o.Config, "config", "", "schedule, how many are retained, and whose they are; read again each time (required)")
+	f.StringVar(&o.Endpoint, "endpoint", "", "URL of the etcd member on this machine (required)")
+	f.StringVar(&o.CA, "cacert", "", "certificate of etcd's CA (required)")
+	f.StringVar(&o.Cert, "cert", "", "certificate of a client of etcd (required)")
+	f.StringVar(&o.Key, "key", "", "its key (required)")
+	f.StringVar(&o.Listen, "listen", "127.0.0.1:10272", "address and port for /healthz and /metrics")
 	return cmd
 }

@@ -105,8 +105,8 @@ var (
 	otherProgram = regexp.MustCompile(`(?s)( \| | *&&| *>|"?>| *<).*`)
 	mentioned    = regexp.MustCompile("(^|[\\s(`\"':;,$])haplane ([^`\\n;()]*)")
 	// sentence has what follows haplane in sentences: what it does or did, small words, a version or a commit.
-	sentence = regexp.MustCompile(`^([a-z]+(s|ed)|and|are|at|built|can|cannot|cluster|did|file|for|from|give|in|inside|itself|just|keep|` +
-		`made|make|may|meanwhile|must|need|new|not|now|of|on|one|only|open|or|program|put|read|ran|run|that|then|to|too|went|what|where|` +
+	sentence = regexp.MustCompile(`^([a-z]+(s|ed)|and|are|at|built|can|cannot|cluster|did|file|follow|for|from|give|in|inside|itself|just|keep|` +
+		`made|make|may|meanwhile|must|need|new|not|now|of|on|one|only|open|or|own|program|put|read|ran|run|talk|that|then|to|too|went|what|where|` +
 		`whose|will|with|without|would|wrote|v[0-9].*|[0-9a-f]{7,40})$`)
 )
 

@@ -427,6 +427,9 @@ func (l *live) begin() error {
 	// The record first: it has both texts, so that whichever is in the file, the change goes on with the right one.
 	err = l.Store.Update(func(r *store.Record) error {
 		r.Wanted = l.Wanted
+		if r.Lineage == "" {
+			r.Lineage = l.record.Lineage
+		}
 		l.keepPrevious(r)
 		r.Versions = l.versions()
 		l.noteRotation(r)

@@ -78,11 +78,12 @@ type env struct {
 	drops      bool                                // the old generation goes: what it has signed is ours, and nobody can tell any more
 	ssh        store.SSHKeys
 	rendered   map[string]render.Machine
-	agent      fileset.Set // this program, for the control-plane nodes
-	agentSum   string      // its digest
-	executable string      // the file of it
-	entrance   *entrance   // of a load balancer that moves; nil of one that stays
-	changes    []string    // what stop and down did, in words for the user
+	agent      fileset.Set // this program, for the nodes where it runs
+	snapshots  render.Snapshots
+	agentSum   string    // its digest
+	executable string    // the file of it
+	entrance   *entrance // of a load balancer that moves; nil of one that stays
+	changes    []string  // what stop and down did, in words for the user
 }
 
 func newEnv(c *spec.Cluster, o Options) *env {

@@ -31,7 +31,7 @@ func snapshotOf(t *testing.T, s store.Store, edit func(*snapshot.Manifest, map[s
 	m := snapshot.Manifest{Cluster: "demo", Lineage: must[*store.Record](t)(s.Record()).Lineage, Revision: 7, Taken: time.Unix(1e9, 0)}
 	files := must[map[string][]byte](t)(s.RestoreFiles())
 	edit(&m, files)
-	if err := writeSnapshot(file, m, database, files, nil); err != nil {
+	if err := snapshot.WriteFile(file, m, database, files, nil); err != nil {
 		t.Fatal(err)
 	}
 	return file
@@ -229,7 +229,7 @@ func TestSnapshotFile(t *testing.T) {
 		t.Error("where haplane's folder ends is not known")
 	}
 	m := snapshot.Manifest{Cluster: "demo", Revision: 9}
-	if err := writeSnapshot(file, m, database, map[string][]byte{"pki/sa.key": []byte("secret")}, []age.Recipient{key.Recipient()}); err != nil {
+	if err := snapshot.WriteFile(file, m, database, map[string][]byte{"pki/sa.key": []byte("secret")}, []age.Recipient{key.Recipient()}); err != nil {
 		t.Fatal(err)
 	}
 	info, err := os.Stat(file)

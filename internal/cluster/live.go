@@ -138,7 +138,7 @@ func newLive(q Request, o Options) (*live, error) {
 	if err := l.narrow(); err != nil {
 		return nil, err
 	}
-	if err := l.addAgent(); err != nil {
+	if err := errors.Join(l.addAgent(), l.addSnapshots()); err != nil {
 		return nil, err
 	}
 	l.rendered = l.of(l.both)
@@ -215,12 +215,15 @@ func (l *live) of(t *topology.Topology) map[string]render.Machine {
 // renderWith is of with other keys, and with nodes that ask the API server of their own.
 func (l *live) renderWith(t *topology.Topology, keys pki.Bundle, beside map[string]bool) map[string]render.Machine {
 	in := l.input()
-	in.Topology, in.Keys, in.Beside = t, keys, beside
+	in.Topology, in.Keys, in.Beside, in.Snapshots = t, keys, beside, l.snapshots
 	for _, n := range t.Nodes {
 		in.Platforms[n.Name] = platform()
 	}
 	out := render.Render(in)
-	for _, n := range t.ControlPlane() {
+	for _, n := range t.Nodes {
+		if !t.RunsAgent(n) {
+			continue
+		}
 		for _, f := range l.agent {
 			out[n.Name].Files.Add(f)
 		}

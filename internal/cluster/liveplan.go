@@ -2,6 +2,7 @@ package cluster
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -48,7 +49,7 @@ func planned(q Request, o Options) (*live, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := l.pinImages(); err != nil {
+	if err := errors.Join(l.pinImages(), l.addSnapshots()); err != nil {
 		return nil, err
 	}
 	l.rendered = l.of(l.topology)

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"os"
+	"slices"
 
 	"github.com/haplane/haplane/internal/component"
 	"github.com/haplane/haplane/internal/fileset"
@@ -14,7 +15,6 @@ import (
 	"github.com/haplane/haplane/internal/provider/nspawn"
 	"github.com/haplane/haplane/internal/render"
 	"github.com/haplane/haplane/internal/topology"
-	"github.com/haplane/haplane/spec"
 )
 
 func buildComponents(ctx context.Context, e *env) error {
@@ -102,9 +102,9 @@ func (e *env) imageRef(program string) string {
 	panic("cluster: no program " + program) // the table of components lacks it
 }
 
-// addAgent puts this very program on the control-plane nodes, as haplane agent, where it runs.
+// addAgent puts this very program on the nodes where it runs, as haplane agent.
 func (e *env) addAgent() error {
-	if !e.topology.OwnsEndpoints() {
+	if !slices.ContainsFunc(e.topology.Nodes, e.topology.RunsAgent) {
 		return nil
 	}
 	file, err := os.Executable()
@@ -139,10 +139,16 @@ func (e *env) connect() error {
 	return nil
 }
 
+// disconnect closes the way to the machines; connect opens it again.
+func (e *env) disconnect() {
+	e.close()
+	e.reach, e.done = nil, nil
+}
+
 func (e *env) nspawnMachine(n topology.Node) nspawn.Machine {
 	m := nspawn.Machine{Name: n.Name, Addresses: n.Addresses,
 		HostKey: e.ssh.HostKeys[n.Name], AuthorizedKey: e.ssh.AuthorizedKey, Image: e.image.Root}
-	if n.Role == spec.RoleControlPlane && len(e.agent) > 0 {
+	if e.topology.RunsAgent(n) && len(e.agent) > 0 {
 		// It is large: to encrypt it for each machine takes longer than to boot them.
 		m.Programs = map[string]string{render.AgentBinary: e.executable}
 	}

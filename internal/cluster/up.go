@@ -86,7 +86,11 @@ func bringUp(ctx context.Context, q Request, o Options) (*Outcome, error) {
 
 // make walks through the steps of a bring-up.
 func (l *live) make(ctx context.Context) error {
-	l.rendered = l.of(l.topology)
+	renders := func() error {
+		err := l.addSnapshots()
+		l.rendered = l.of(l.topology)
+		return err
+	}
 	looks := func() error {
 		if running, err := l.running(); err != nil || len(running) == 0 {
 			return err
@@ -94,7 +98,7 @@ func (l *live) make(ctx context.Context) error {
 		return shown(ctx, l.Report, "look", l.look)
 	}
 	plans := func() error { return l.plan(ctx) }
-	for _, step := range []func() error{l.prepareSSH, l.connect, looks, plans, l.begin} {
+	for _, step := range []func() error{l.prepareSSH, renders, l.connect, looks, plans, l.begin} {
 		if err := step(); err != nil {
 			return err
 		}

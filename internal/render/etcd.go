@@ -53,4 +53,5 @@ func (b *builder) etcd() {
 		user: b.ownUser("etcd"),
 		self: etcdRereads,
 	})
+	b.snapshots()
 }

@@ -44,6 +44,8 @@ type Input struct {
 	Beside map[string]bool
 	// Programs are the digests of programs that can change under their path, by path.
 	Programs map[string]string
+	// Snapshots are those that machines with an etcd member take by themselves, where the topology has a schedule.
+	Snapshots Snapshots
 }
 
 // A Join is how an etcd member that has no data yet comes to its cluster.

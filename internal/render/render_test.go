@@ -90,6 +90,12 @@ var shapes = map[string]struct {
 		spec.SetDefaults(c)
 		return c
 	}, []string{"cp-1", "lb-1"}},
+	"snapshots": {func() *spec.Cluster {
+		c := identity(spec.PerNode)
+		c.Spec.Etcd.Snapshots = spec.EtcdSnapshots{Schedule: "0 */6 * * *", Recipients: []string{"age1..."}}
+		spec.SetDefaults(c)
+		return c
+	}, []string{"cp-1"}},
 	"other": {func() *spec.Cluster {
 		c := &spec.Cluster{}
 		c.Spec.ControlPlane.Kubelet = new(false)

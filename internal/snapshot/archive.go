@@ -15,10 +15,13 @@ import (
 	"io"
 	"maps"
 	"os"
+	"path/filepath"
 	"slices"
 	"time"
 
 	"filippo.io/age"
+
+	"github.com/haplane/haplane/internal/durable"
 )
 
 const (
@@ -40,6 +43,8 @@ type Manifest struct {
 	Revision    int64             `json:"revision"`
 	Keys        int               `json:"keys"`
 	Files       map[string]string `json:"files"` // SHA-256 of all others, by name
+	// Encryption tells the key that Secrets were encrypted with, see Fingerprint; absent where the archive has the key.
+	Encryption string `json:"encryption,omitempty"`
 }
 
 // A DamagedError is an archive that is not whole, or none.
@@ -64,6 +69,18 @@ func Write(w io.Writer, m Manifest, database string, files map[string][]byte, re
 		return sealed.Close()
 	}
 	return write(w, m, database, files)
+}
+
+// WriteFile writes an archive that is there whole or not at all, and is nobody else's to read from its first byte.
+func WriteFile(file string, m Manifest, database string, files map[string][]byte, recipients []age.Recipient) error {
+	if err := os.MkdirAll(filepath.Dir(file), 0o700); err != nil {
+		return err
+	}
+	from, to := io.Pipe()
+	go func() { to.CloseWithError(Write(to, m, database, files, recipients)) }()
+	err := durable.Replace(file, 0o600, from)
+	from.CloseWithError(errors.New("it cannot be written"))
+	return err
 }
 
 func write(w io.Writer, m Manifest, database string, files map[string][]byte) error {
@@ -161,7 +178,7 @@ func Read(r io.Reader, identities []age.Identity, db io.Writer) (m Manifest, fil
 	if len(sums) != len(m.Files) {
 		return m, nil, &DamagedError{errors.New("it has files that its manifest does not")}
 	}
-	return m, files, nil
+	return m, files, openDeposit(files, identities)
 }
 
 func cut(err error) error {
@@ -170,6 +187,9 @@ func cut(err error) error {
 	}
 	return err
 }
+
+// Fingerprint tells an encryption key from others without telling it: its name, and the begin of its SHA-256.
+func Fingerprint(name string, key []byte) string { return name + " " + digest(key)[:16] }
 
 // Head reads the manifest alone.
 func Head(r io.Reader, identities []age.Identity) (Manifest, error) {

@@ -2,6 +2,7 @@ package store
 
 import (
 	"bytes"
+	"cmp"
 	"crypto/rand"
 	"encoding/json"
 	"errors"
@@ -40,9 +41,10 @@ func (s Store) Update(fn func(*Record) error) error {
 	if serial > 0 && bytes.Equal(before, after) {
 		return nil
 	}
+	made := r.Lineage
 	r.Schema, r.Lineage, r.Serial = recordSchema, lineage, serial+1
 	if lineage == "" {
-		r.Lineage = rand.Text()
+		r.Lineage = cmp.Or(made, rand.Text())
 	}
 	return s.replace(r, lineage, serial)
 }

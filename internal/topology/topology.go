@@ -52,6 +52,7 @@ type Topology struct {
 	NAT          bool
 	KubeletOnCP  bool
 	ExtraArgs    map[string]map[string]string
+	Snapshots    spec.EtcdSnapshots
 }
 
 // New returns the topology of a cluster that spec.Parse or spec.Default made.
@@ -66,6 +67,7 @@ func New(c *spec.Cluster) *Topology {
 		Pods:      parse(s.Network.PodCIDR, netip.MustParsePrefix),
 		Services:  parse(s.Network.ServiceCIDR, netip.MustParsePrefix),
 		DNSDomain: s.Network.DNSDomain, NAT: *s.Network.NAT, KubeletOnCP: *s.ControlPlane.Kubelet, ExtraArgs: s.ExtraArgs,
+		Snapshots: s.Etcd.Snapshots,
 	}
 	t.LoadBalancer = netip.AddrPortFrom(t.LBAddresses[0], t.LBPorts[0])
 	for _, port := range s.LoadBalancer.AdditionalPorts {
@@ -156,6 +158,17 @@ func (t *Topology) EtcdMembers() []Node {
 		return t.nodesOf(spec.RoleEtcd)
 	}
 	return t.ControlPlane()
+}
+
+// RunsAgent reports whether haplane itself runs on the node: to own the endpoints of the kubernetes
+// Service, or to take snapshots of etcd.
+func (t *Topology) RunsAgent(n Node) bool {
+	return n.Role == spec.RoleControlPlane && t.OwnsEndpoints() || t.Snapshots.Scheduled() && t.HasEtcdMember(n)
+}
+
+// HasEtcdMember reports whether the node runs an etcd member.
+func (t *Topology) HasEtcdMember(n Node) bool {
+	return n.Role == spec.RoleEtcd || n.Role == spec.RoleControlPlane && !t.ExternalEtcd()
 }
 
 // EtcdServers are the URLs that an API server uses: one beside a member uses

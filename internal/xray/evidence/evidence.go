@@ -171,7 +171,8 @@ const (
 	HAProxy           = "haproxy"
 	Nginx             = "nginx"
 	HaplaneAgent      = "haplane"
-	K3s               = "k3s" // server and agent in one process
+	HaplaneSnapshots  = "haplane agent snapshots" // takes snapshots of etcd on a schedule
+	K3s               = "k3s"                     // server and agent in one process
 	K0s               = "k0s"
 )
 
@@ -280,4 +281,5 @@ const (
 	ThroughService      = "service"       // /readyz through the IP of the kubernetes Service
 	LocalAPIServer      = "local"         // /readyz of the machine's own API server
 	AgentHealth         = "agent"         // health of haplane agent
+	SnapshotHealth      = "snapshots"     // health of haplane agent snapshots
 )

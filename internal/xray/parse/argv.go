@@ -71,6 +71,9 @@ func known(argv []string) string {
 	if i < 0 || !slices.Contains(sub, argv[1+i]) {
 		return ""
 	}
+	if name == evidence.HaplaneAgent && slices.Contains(argv[2+i:], "snapshots") {
+		return evidence.HaplaneSnapshots
+	}
 	return name
 }
 

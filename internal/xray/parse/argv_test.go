@@ -27,6 +27,7 @@ func TestProcess(t *testing.T) {
 		{"k0s", []string{"k0s", "controller"}, "k0s", []string{"k0s", "controller"}},
 		{"haplane itself", []string{"haplane", "xray"}, "", nil},
 		{"haplane's agent", []string{"haplane", "agent"}, "haplane", []string{"haplane", "agent"}},
+		{"haplane's snapshots", []string{"haplane", "agent", "snapshots", "--listen=127.0.0.1:10272"}, "haplane agent snapshots", []string{"haplane", "agent", "snapshots", "--listen=127.0.0.1:10272"}},
 		{"a path with a blank", []string{"/opt/a b/kubelet", "--v=2"}, "kubelet", []string{"/opt/a b/kubelet", "--v=2"}},
 		{"a multi-call program", []string{"kube", "kube-proxy", "--v=2"}, "kube-proxy", []string{"kube-proxy", "--v=2"}},
 		{"a wrapper", []string{"/go-runner", "--log-file=/var/log/kube-apiserver", "kube-apiserver", "--v=2"}, "kube-apiserver", []string{"kube-apiserver", "--v=2"}},

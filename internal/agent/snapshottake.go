@@ -1,0 +1,149 @@
+package agent
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/haplane/haplane/internal/durable"
+	"github.com/haplane/haplane/internal/etcdapi"
+	"github.com/haplane/haplane/internal/render"
+	"github.com/haplane/haplane/internal/snapshot"
+)
+
+// A storage is etcd, as far as snapshots need it.
+type storage interface {
+	// Alone calls fn while no other machine takes a snapshot; the context ends where that is not sure any more.
+	Alone(ctx context.Context, fn func(context.Context) error) error
+	Survey(ctx context.Context) etcdapi.Survey
+	Snapshot(ctx context.Context, of etcdapi.Member, to io.Writer) error
+	Close() error
+}
+
+// workDir is where a snapshot is until it is verified; what an earlier run left there is no snapshot.
+const workDir = "work"
+
+// take takes a snapshot, verifies it, keeps it, and then removes those that are too many.
+func (k *snapshotKeeper) take(ctx context.Context, c render.SnapshotConfig) error {
+	etcd, err := k.open()
+	if err != nil {
+		return err
+	}
+	defer etcd.Close()
+	return etcd.Alone(ctx, func(ctx context.Context) error {
+		survey := etcd.Survey(ctx)
+		from, err := sourceFor(survey, c.Node)
+		if err != nil {
+			return err
+		}
+		if err := k.room(from.DBSize); err != nil {
+			return err
+		}
+		work := filepath.Join(k.dir, workDir)
+		if err := errors.Join(os.RemoveAll(work), os.MkdirAll(work, 0o700)); err != nil {
+			return err
+		}
+		defer os.RemoveAll(work)
+		database := filepath.Join(work, snapshot.Database)
+		if err := download(ctx, etcd, from.Member, database); err != nil {
+			return err
+		}
+		state, err := k.check(ctx, database)
+		if err != nil {
+			return fmt.Errorf("verify the snapshot of %s: %w", from.Member.Name, err)
+		}
+		one := snapshot.NewKept(k.now(), state.Revision, len(c.Recipients) > 0)
+		m := snapshot.Manifest{Cluster: c.Cluster, Lineage: c.Lineage, EtcdCluster: fmt.Sprintf("%x", survey.ClusterID), Member: from.Member.Name,
+			Etcd: from.Version, Taken: one.Taken, Revision: state.Revision, Keys: state.Keys, Encryption: c.Encryption}
+		if err := k.write(ctx, c, one, m, database); err != nil {
+			return err
+		}
+		removed, err := snapshot.Retain(k.dir, c.Retain, one)
+		k.kept(one, from.Member.Name, removed)
+		return err
+	})
+}
+
+// sourceFor is the member that is asked: that of the machine itself, or another one that follows where that leads.
+func sourceFor(s etcdapi.Survey, own string) (etcdapi.Status, error) {
+	rank := func(m etcdapi.Status) int {
+		switch {
+		case !m.Healthy || m.Member.Learner:
+			return 0
+		case m.Leader:
+			return 1
+		case m.Member.Name != own:
+			return 2
+		}
+		return 3
+	}
+	var best etcdapi.Status
+	for _, m := range s.Members {
+		if rank(m) > rank(best) {
+			best = m
+		}
+	}
+	if rank(best) == 0 {
+		return best, errors.New("no etcd member is healthy: what it has may be old")
+	}
+	return best, nil
+}
+
+// spare is left to whatever else is on the disk, etcd itself among it, and to the log that etcdutl makes to restore one.
+const spare = 256 << 20
+
+// room is an error where a snapshot would fill the disk: it is there as it came, restored, and as it is kept.
+func (k *snapshotKeeper) room(size int64) error {
+	if err := durable.MkdirAll(k.dir, 0o700); err != nil {
+		return err
+	}
+	free, err := k.free(k.dir)
+	if err != nil {
+		return fmt.Errorf("see how much room there is: %w", err)
+	}
+	if need := 3*uint64(max(size, 0)) + spare; free < need {
+		return fmt.Errorf("%s has %d MiB left, and a snapshot takes %d to be taken, verified and kept: those that are there stay", k.dir, free>>20, need>>20)
+	}
+	return nil
+}
+
+func freeBytes(dir string) (uint64, error) {
+	var s unix.Statfs_t
+	err := unix.Statfs(dir, &s)
+	return s.Bavail * uint64(s.Bsize), err
+}
+
+func download(ctx context.Context, etcd storage, from etcdapi.Member, file string) error {
+	to, err := os.OpenFile(file, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
+	if err != nil {
+		return err
+	}
+	defer to.Close()
+	if err := etcd.Snapshot(ctx, from, to); err != nil {
+		return err
+	}
+	return to.Sync()
+}
+
+// write gives the archive its name when all of it is on the disk.
+func (k *snapshotKeeper) write(ctx context.Context, c render.SnapshotConfig, one snapshot.Kept, m snapshot.Manifest, database string) error {
+	to, err := snapshot.Recipients(c.Recipients)
+	if err != nil {
+		return err
+	}
+	var deposit []byte
+	if c.Deposit != "" {
+		if deposit, err = os.ReadFile(c.Deposit); err != nil {
+			return fmt.Errorf("read the keys that go along, encrypted: %w", err)
+		}
+	}
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	return snapshot.WriteFile(filepath.Join(k.dir, one.Name), m, database, snapshot.WithDeposit(deposit), to)
+}
