@@ -17,7 +17,7 @@ func (a *app) etcdRestore() *cobra.Command {
 	var identities []string
 	var older bool
 	cmd := &cobra.Command{
-		Use:   "restore FILE",
+		Use:   "restore FILE|NODE:NAME",
 		Short: "Give the whole control plane the data of a snapshot",
 		Long: `Verifies the snapshot, makes the data of every member of it beside what is there, and only
 then stops the API servers and etcd, puts the new data in place, and starts them again. The
@@ -30,9 +30,13 @@ older than the cluster's data, unless --discard-newer is given. The plan says wh
 are lost before it asks. Control-plane nodes whose machines are gone are made anew afterwards;
 where no etcd member or no API server is left, they are made anew first, with the names, the
 keys and the authorities that they had. Where the cluster is not on record here, because the
-record was lost or this is another host, record and keys come out of the snapshot too.`,
+record was lost or this is another host, record and keys come out of the snapshot too.
+
+NODE:NAME is a snapshot that a machine took by itself, as haplane etcd snapshot list has it: it
+is copied into haplane's folder first, and stays there.`,
 		Example: `  haplane etcd restore ~/.haplane/demo/snapshots/20261128T131502Z.tar --discard-newer
   haplane etcd restore /backup/demo.tar.age --identity key.txt --discard-newer --yes
+  haplane etcd restore cp-1:20261128T180000Z-r683.tar --discard-newer
   haplane etcd restore /backup/demo.tar.age --identity key.txt   # on another host: all is made anew`,
 		Args: usage(cobra.ExactArgs(1)),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -48,7 +52,11 @@ record was lost or this is another host, record and keys come out of the snapsho
 				return badSnapshot(err)
 			}
 			err = badSnapshot(a.editNodes(cmd, "etcd-restore", f, func(h *cluster.Handle) (cluster.Request, error) {
-				return h.RestoreSnapshot(cmd.Context(), args[0], keys, older)
+				file, err := h.FetchSnapshot(cmd.Context(), args[0])
+				if err != nil {
+					return cluster.Request{}, err
+				}
+				return h.RestoreSnapshot(cmd.Context(), file, keys, older)
 			}))
 			switch {
 			case imported && err != nil:

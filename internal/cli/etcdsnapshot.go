@@ -22,7 +22,33 @@ func (a *app) etcdSnapshot() *cobra.Command {
 		Args: usage(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	cmd.AddCommand(a.etcdSnapshotSave(), a.etcdSnapshotList(), a.etcdSnapshotVerify())
+	cmd.AddCommand(a.etcdSnapshotSave(), a.etcdSnapshotList(), a.etcdSnapshotCopy(), a.etcdSnapshotVerify())
+	return cmd
+}
+
+func (a *app) etcdSnapshotCopy() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:     "copy NODE:NAME",
+		Short:   "Copy a snapshot that a machine keeps into haplane's folder, and print its file",
+		Example: `  haplane etcd snapshot copy cp-1:20261128T180000Z-r683.tar`,
+		Args:    usage(cobra.ExactArgs(1)),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			h, err := a.open()
+			if err != nil {
+				return err
+			}
+			file, err := h.FetchSnapshot(cmd.Context(), args[0])
+			if err != nil {
+				return badSnapshot(err)
+			}
+			if file == args[0] {
+				return usageError{fmt.Errorf("%q names no snapshot of a machine: haplane etcd snapshot list has them as NODE:NAME", args[0])}
+			}
+			_, err = fmt.Fprintln(a.Out, file)
+			return err
+		},
+	}
+	a.addClusterFlag(cmd)
 	return cmd
 }
 
@@ -113,10 +139,14 @@ func (a *app) etcdSnapshotList() *cobra.Command {
 	var identities []string
 	var output string
 	cmd := &cobra.Command{
-		Use:     "list",
-		Short:   "List the snapshots in haplane's folder of the cluster",
-		Example: `  haplane etcd snapshot list -o json`,
-		Args:    usage(cobra.NoArgs),
+		Use:   "list",
+		Short: "List the snapshots in haplane's folder of the cluster, and those that its machines keep",
+		Long: `Lists the snapshots in haplane's folder and, as NODE:NAME, those that machines with an etcd
+member took on the schedule of spec.etcd.snapshots and keep. What is listed of these is what
+their names tell; haplane etcd snapshot copy, verify and restore take them by that name.`,
+		Example: `  haplane etcd snapshot list
+  haplane etcd snapshot list -o json | jq -r 'map(select(.node)) | last.file'`,
+		Args: usage(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if err := checkOutput(output); err != nil {
 				return err
@@ -133,6 +163,11 @@ func (a *app) etcdSnapshotList() *cobra.Command {
 			if err != nil {
 				return err
 			}
+			kept, err := h.KeptSnapshots(cmd.Context())
+			if err != nil { // machines that do not answer take nothing from the others
+				fmt.Fprintln(a.Err, "warning: not all machines were seen:", err)
+			}
+			list = append(list, kept...)
 			if output == "json" {
 				return view.JSON(a.Out, list)
 			}
@@ -153,7 +188,7 @@ func (a *app) etcdSnapshotVerify() *cobra.Command {
 	var identities []string
 	var output string
 	cmd := &cobra.Command{
-		Use:   "verify FILE",
+		Use:   "verify FILE|NODE:NAME",
 		Short: "Read all of a snapshot and restore its data once, into a folder that is removed again",
 		Example: `  haplane etcd snapshot verify /backup/demo.tar
   haplane etcd snapshot verify /backup/demo.tar.age --identity key.txt`,
@@ -170,7 +205,11 @@ func (a *app) etcdSnapshotVerify() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			seen, err := h.VerifySnapshot(cmd.Context(), args[0], keys)
+			file, err := h.FetchSnapshot(cmd.Context(), args[0])
+			if err != nil {
+				return badSnapshot(err)
+			}
+			seen, err := h.VerifySnapshot(cmd.Context(), file, keys)
 			if err != nil {
 				return badSnapshot(err)
 			}

@@ -57,7 +57,7 @@ func (h *Handle) RestoreSnapshot(ctx context.Context, file string, identities []
 	if m.Lineage != record.Lineage {
 		return q, &SnapshotError{file, fmt.Errorf("it is of another cluster: %s, taken %s, of lineage %s; this one is of lineage %s", m.Cluster, m.Taken.Format("2006-01-02 15:04:05 MST"), m.Lineage, record.Lineage)}
 	}
-	if err := e.sameEncryption(files); err != nil {
+	if err := errors.Join(e.sameEncryption(files), e.sameFingerprint(m)); err != nil {
 		return q, &SnapshotError{file, err}
 	}
 	q.Task = newTask(change.RestoreData)

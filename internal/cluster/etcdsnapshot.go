@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -31,7 +30,8 @@ func (e *SnapshotError) Unwrap() error { return e.Err }
 
 // A Snapshot is one in a file. Its JSON is stable.
 type Snapshot struct {
-	File      string    `json:"file"`
+	File      string    `json:"file"`           // a path, or NODE:NAME of one on a machine
+	Node      string    `json:"node,omitempty"` // whose machine has taken and keeps it
 	Bytes     int64     `json:"bytes"`
 	Encrypted bool      `json:"encrypted"`
 	Verified  bool      `json:"verified"` // all of it was read, and its data restored once
@@ -149,7 +149,7 @@ func (e *env) saveSnapshot(ctx context.Context, survey etcdapi.Survey, file stri
 	}
 	m := snapshot.Manifest{Cluster: e.topology.Name, Lineage: record.Lineage, EtcdCluster: fmt.Sprintf("%x", survey.ClusterID), Member: from.Member.Name,
 		Etcd: from.Version, Taken: time.Now().UTC().Truncate(time.Second), Revision: state.Revision, Keys: state.Keys}
-	if err := writeSnapshot(file, m, database, files, recipients); err != nil {
+	if err := snapshot.WriteFile(file, m, database, files, recipients); err != nil {
 		return nil, err
 	}
 	out := &Snapshot{File: file, Encrypted: len(recipients) > 0, Verified: true}
@@ -194,18 +194,6 @@ func (e *env) download(ctx context.Context, from etcdapi.Member, file string) er
 		return err
 	}
 	return to.Sync()
-}
-
-// writeSnapshot writes an archive that is there whole or not at all, and is nobody else's to read from its first byte.
-func writeSnapshot(file string, m snapshot.Manifest, database string, files map[string][]byte, recipients []age.Recipient) error {
-	if err := os.MkdirAll(filepath.Dir(file), 0o700); err != nil {
-		return err
-	}
-	from, to := io.Pipe()
-	go func() { to.CloseWithError(snapshot.Write(to, m, database, files, recipients)) }()
-	err := durable.Replace(file, 0o600, from)
-	from.CloseWithError(errors.New("it cannot be written"))
-	return err
 }
 
 // Snapshots lists those in the cluster's folder, the oldest first.

@@ -121,7 +121,7 @@ func (h *Handle) Status(ctx context.Context) (*Status, error) {
 	}
 	c := &collector{env: e, status: s}
 	var group sync.WaitGroup
-	for _, look := range []func(context.Context) error{c.nodes, c.apiServers, c.etcd, c.leaders, c.endpoints, c.loadBalancers, c.lock} {
+	for _, look := range []func(context.Context) error{c.nodes, c.apiServers, c.etcd, c.leaders, c.endpoints, c.loadBalancers, c.lock, c.snapshots} {
 		group.Go(func() {
 			if err := bounded(ctx, look); err != nil {
 				c.fail(err)
@@ -237,6 +237,20 @@ func (c *collector) endpoints(ctx context.Context) error {
 	}
 	c.status.KubernetesServiceEndpoints = append(c.status.KubernetesServiceEndpoints, endpoints...)
 	return nil
+}
+
+// snapshots sees whether machines take them on the schedule.
+func (c *collector) snapshots(ctx context.Context) error {
+	t := c.env.topology
+	if !t.Snapshots.Scheduled() {
+		return nil
+	}
+	seen, err := c.env.keptOnMachines(ctx)
+	warnings := snapshotWarnings(t.Snapshots, t.EtcdMembers(), seen, time.Now())
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.status.Warnings = append(c.status.Warnings, warnings...)
+	return err
 }
 
 func (c *collector) loadBalancers(ctx context.Context) error {

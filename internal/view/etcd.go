@@ -53,7 +53,8 @@ func Snapshots(w io.Writer, list []cluster.Snapshot) error {
 	for _, s := range list {
 		switch {
 		case s.Revision > 0:
-			fmt.Fprintf(t, "%s\t%s\t%d\t%d\t%s\t%s\n", s.File, s.Taken.Format("2006-01-02 15:04:05 MST"), s.Revision, s.Keys, mebibytes(s.Bytes), word(s.Encrypted, "encrypted", "-"))
+			fmt.Fprintf(t, "%s\t%s\t%d\t%s\t%s\t%s\n", s.File, s.Taken.Format("2006-01-02 15:04:05 MST"), s.Revision, word(s.Keys > 0, fmt.Sprint(s.Keys), "-"),
+				mebibytes(s.Bytes), word(s.Encrypted, "encrypted", "-"))
 		default:
 			fmt.Fprintf(t, "%s\t-\t-\t-\t%s\t%s\n", s.File, mebibytes(s.Bytes), cmp.Or(s.Error, "encrypted: --identity FILE reads it"))
 		}
