@@ -74,6 +74,13 @@ var etcdChecks = []Check{
 		Needs:  fromMachines, Run: etcdAlarmsAndQuota,
 	},
 	{
+		ID: "etcd-snapshots-current", Subject: Etcd, Title: "Snapshots that are to be taken on a schedule are taken",
+		Why:    "A snapshot is what is left of the cluster when most members are lost with their disks. One that is taken by itself is missed by nobody until it is needed.",
+		Source: "https://etcd.io/docs/latest/op-guide/recovery/",
+		Fix:    "See the log of haplane-snapshots.service on the machine: etcd that does not answer, a disk without room, or a file that is missing.",
+		Needs:  fromMachines, Run: etcdSnapshotsCurrent,
+	},
+	{
 		ID: "etcd-disk-latency", Subject: Etcd, Title: "etcd's disks are fast enough",
 		Why:    "Every write waits for the disks of more than half of the members. etcd's documentation asks for a 99th percentile of fsync below 10 ms; its alerts are critical above 1 s, where leaders lose their elections.",
 		Source: "https://etcd.io/docs/latest/faq/#what-does-the-etcd-warning-failed-to-send-out-heartbeat-on-time-mean",

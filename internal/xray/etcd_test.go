@@ -8,7 +8,7 @@ import (
 	"github.com/haplane/haplane/spec"
 )
 
-var etcdCases = slices.Concat(etcdQuorumCases, etcdMemberCases, etcdVoterCases, etcdTLSCases, etcdConfigCases, etcdCertificateCases, etcdHealthCases, etcdEndpointCases)
+var etcdCases = slices.Concat(etcdQuorumCases, etcdMemberCases, etcdVoterCases, etcdTLSCases, etcdConfigCases, etcdCertificateCases, etcdHealthCases, etcdEndpointCases, etcdSnapshotCases)
 
 // withEtcd changes the flags of etcd on a machine.
 func withEtcd(machine string, change func(*evidence.Program)) func(*evidence.Evidence) {

@@ -40,6 +40,10 @@ func (h *host) asks(serviceIP netip.Addr) []ask {
 		url := "http://" + a.FlagOr("listen", "127.0.0.1:10271") + "/healthz"
 		out = append(out, ask{request: evidence.Request{Purpose: evidence.AgentHealth, URL: url}})
 	}
+	if p := h.program(evidence.HaplaneSnapshots); p != nil && p.Running {
+		url := "http://" + p.FlagOr("listen", "127.0.0.1:10272") + "/healthz"
+		out = append(out, ask{request: evidence.Request{Purpose: evidence.SnapshotHealth, URL: url}})
+	}
 	return out
 }
 
