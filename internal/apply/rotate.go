@@ -28,6 +28,8 @@ type Rotation struct {
 	Until time.Time
 	// Gone are nodes whose audit log went with their machine since the rotation began, with when that was.
 	Gone map[string]time.Time
+	// IgnoreOutside leaves out who comes from outside of the cluster.
+	IgnoreOutside bool
 }
 
 // proofTimeout is how long what follows by itself may take: kubelet brings a bundle into pods within two minutes,
@@ -42,7 +44,7 @@ var proofs = map[string]struct {
 	trusted, switched, unused, dropped func(context.Context, *Runner) error
 }{
 	pki.RotateCA:             {trustedCA, switchedCA, unusedCA, droppedCA},
-	pki.RotateEtcdCA:         {trustedEtcdCA, switchedEtcdCA, switchedEtcdCA, droppedEtcdCA},
+	pki.RotateEtcdCA:         {trustedEtcdCA, switchedEtcdCA, unusedEtcdCA, droppedEtcdCA},
 	pki.RotateFrontProxyCA:   {trustedFrontProxyCA, none, none, droppedFrontProxyCA},
 	pki.RotateServiceAccount: {keyServed, keySigns, noOldTokens, keyServed},
 	pki.RotateEncryption:     {none, secretsRewritten, secretsRewritten, secretsRewritten},
@@ -75,6 +77,8 @@ type BlockedError struct {
 	What []string
 	// Until is when the last of it goes by itself; zero where it does not.
 	Until time.Time
+	// Outside says that it is clients from outside of the cluster.
+	Outside bool
 }
 
 func (e *BlockedError) Error() string { return strings.Join(e.What, "\n") }

@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/haplane/haplane/internal/access"
+	"github.com/haplane/haplane/internal/change"
 	"github.com/haplane/haplane/internal/kubeapi"
 	"github.com/haplane/haplane/internal/machine"
 	"github.com/haplane/haplane/internal/pki"
@@ -109,7 +110,18 @@ func unusedCA(ctx context.Context, r *Runner) error {
 	if err := switchedCA(ctx, r); err != nil {
 		return err
 	}
-	return r.noOutsiders(ctx)
+	return r.outside(r.noOutsiders(ctx))
+}
+
+// outside marks an error of who comes from outside, or leaves it out where that is wanted.
+func (r *Runner) outside(err error) error {
+	if blocked, is := err.(*BlockedError); is {
+		if r.Rotation.IgnoreOutside {
+			return nil
+		}
+		blocked.Outside = true
+	}
+	return err
 }
 
 func droppedCA(ctx context.Context, r *Runner) error {
@@ -127,6 +139,13 @@ func trustedEtcdCA(ctx context.Context, r *Runner) error {
 }
 
 func switchedEtcdCA(ctx context.Context, r *Runner) error { return r.serve(ctx, etcdServers(r)) }
+
+func unusedEtcdCA(ctx context.Context, r *Runner) error {
+	if err := switchedEtcdCA(ctx, r); err != nil {
+		return err
+	}
+	return r.outside(r.noEtcdOutsiders(ctx))
+}
 
 func droppedEtcdCA(ctx context.Context, r *Runner) error {
 	return r.accept(ctx, etcdServers(r), r.Rotation.Old.Cert, false)
@@ -169,6 +188,23 @@ func (r *Runner) dropPublished(ctx context.Context, key string) error {
 		return err
 	}
 	return client.UnpublishAuthority(ctx, key, r.Rotation.Old.Cert)
+}
+
+// publishedKeys are where API servers publish authorities.
+var publishedKeys = map[string]string{pki.RotateCA: "client-ca-file", pki.RotateFrontProxyCA: "requestheader-client-ca-file"}
+
+// unpublish takes a next authority out of there that nobody trusts any more: the rotation was taken back.
+func unpublish(ctx context.Context, r *Runner, s change.Step) error {
+	if r.Rotation == nil {
+		return nil
+	}
+	client, err := r.Cluster.API()
+	if err != nil {
+		return err
+	}
+	return r.until(ctx, "", readyTimeout, func(ctx context.Context) error {
+		return client.UnpublishAuthority(ctx, publishedKeys[r.Rotation.Name], r.Rotation.Next.Cert)
+	})
 }
 
 // bundles wants what carries our authority in the API to have the next one too.

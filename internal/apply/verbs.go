@@ -39,6 +39,7 @@ func init() {
 		change.ProveSwitch:       {Do: proveSwitch},
 		change.ProveUnused:       {Do: proveUnused},
 		change.ProveDrop:         {Do: proveDrop},
+		change.Unpublish:         {Do: unpublish},
 		change.CompactHistory:    {Do: compactHistory},
 		change.Defragment:        {Do: defragment},
 		change.DisarmAlarms:      {Do: disarmAlarms},

@@ -48,6 +48,7 @@ const (
 	ProveSwitch       = "prove-switch"    // it alone signs, or writes
 	ProveUnused       = "prove-unused"    // nothing in use comes from the old one
 	ProveDrop         = "prove-drop"      // nobody trusts the old one
+	Unpublish         = "unpublish"       // of a next generation that is not to come: where API servers told of it
 
 	// Those of etcd's data.
 	CompactHistory   = "etcd-compact"

@@ -16,6 +16,7 @@ type Rotation struct {
 	Name  string // as the user gives it
 	Phase pki.Phase
 	Start bool // nothing of the phase has been done yet
+	Back  bool // from the first phase: no other field but Name counts
 }
 
 // refuseAway is an error where a phase is to begin and not all nodes can take part: one that is
@@ -72,6 +73,10 @@ func (p *planner) prove() {
 	for _, s := range p.steps {
 		all = append(all, s.ID)
 	}
+	if p.Rotate.Back {
+		p.takeBack(all)
+		return
+	}
 	if p.Rotate.Phase == pki.Switch && p.Rotate.Name == pki.RotateEncryption {
 		all = []string{p.add(Step{ID: RewriteSecrets, Verb: RewriteSecrets, Needs: all, Why: p.Rotate.why()})}
 	}
@@ -79,6 +84,17 @@ func (p *planner) prove() {
 	p.add(Step{ID: verb, Verb: verb, Needs: slices.Clone(all), Why: p.Rotate.why()})
 }
 
+// takeBack plans that an authority which is not to come after all is told of no more: API servers have published it for
+// aggregated ones, and take nothing away.
+func (p *planner) takeBack(all []string) {
+	if p.Rotate.Name == pki.RotateCA || p.Rotate.Name == pki.RotateFrontProxyCA {
+		p.add(Step{ID: Unpublish, Verb: Unpublish, Needs: all, Why: p.Rotate.why()})
+	}
+}
+
 func (r *Rotation) why() []Reason {
+	if r.Back {
+		return []Reason{{What: "rotation of " + r.Name, New: "taken back"}}
+	}
 	return []Reason{{What: "rotation of " + r.Name, New: string(r.Phase)}}
 }

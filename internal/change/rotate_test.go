@@ -93,3 +93,19 @@ func TestALostNodeDoesNotHoldUpADrop(t *testing.T) {
 		t.Errorf("steps %v", ids(c))
 	}
 }
+
+// A rotation that is taken back leaves nothing that API servers have published of the next authority, once all of them have the files of before.
+func TestWhatWasPublishedIsTakenBack(t *testing.T) {
+	for name, want := range map[string]bool{pki.RotateCA: true, pki.RotateFrontProxyCA: true, pki.RotateEtcdCA: false, pki.RotateServiceAccount: false} {
+		in := rotating(t, name, "")
+		in.Rotate = &Rotation{Name: name, Back: true}
+		restarts(&in)
+		c := plan(t, in)
+		if _, is := c.Step(Unpublish); is != want {
+			t.Errorf("%s: steps %v", name, ids(c))
+		}
+		if want {
+			before(t, c, "start@cp-1/kube-apiserver", "start@cp-3/kube-apiserver", Unpublish)
+		}
+	}
+}

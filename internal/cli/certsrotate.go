@@ -16,6 +16,7 @@ import (
 
 func (a *app) certsRotate() *cobra.Command {
 	var f *changeFlags
+	var noWaitForPods, ignoreOutside bool
 	cmd := &cobra.Command{
 		Use:   "rotate " + strings.Join(cluster.Rotatable(), "|"),
 		Short: "Put a new authority or key in the place of one, in three phases that are proved",
@@ -29,6 +30,10 @@ that encrypts Secrets. There are three phases, each of them a change with a plan
 Each ends with a proof: of every file and every program on every node, of what servers serve and
 accept when they are asked by TLS, of bundles in the API and in pods, of what is stored in etcd. What
 is in the way is named. Cut off, the same command goes on; between phases haplane status tells.
+
+Programs in pods read the next authority up to five minutes after kubelet has brought it to them: until then
+the switch of ca does not begin where such pods run, but those of haplane itself, and the command says which. Clients
+from outside of the cluster, of the API servers or of etcd, keep the old authority from being dropped.
 
 The old key of service accounts is needed as long as tokens that it has signed: the command
 says until when, and drops it when it is run after that.`,
@@ -44,7 +49,7 @@ says until when, and drops it when it is run after that.`,
 				return err
 			}
 			r := rotation{Name: args[0], Phases: []rotationPhase{}}
-			err := a.rotate(cmd, &r, *f)
+			err := a.rotate(cmd, &r, *f, func(q *cluster.Request) { q.NoWaitForPods, q.IgnoreOutside = noWaitForPods, ignoreOutside })
 			if f.output == "json" && len(r.Phases) > 0 {
 				return errors.Join(err, view.JSON(a.Out, r))
 			}
@@ -52,6 +57,8 @@ says until when, and drops it when it is run after that.`,
 		},
 	}
 	f = a.addChangeFlags(cmd)
+	cmd.Flags().BoolVar(&noWaitForPods, "no-wait-for-pods", false, "begin the switch of ca although programs in pods may not have read the next authority: they may not reach the API until they have")
+	cmd.Flags().BoolVar(&ignoreOutside, "ignore-outside", false, "drop the old authority although clients from outside of the cluster use it, which are locked out")
 	return cmd
 }
 
@@ -60,7 +67,7 @@ type rotation struct {
 	Name   string          `json:"name"`
 	Phases []rotationPhase `json:"phases"` // that this run has carried out, or began with
 	Done   bool            `json:"done"`   // the old one is gone
-	// NeededUntil is until when the old one is needed; absent where it is not.
+	// NeededUntil is until when the old one is needed, or the switch has to wait; absent where neither is.
 	NeededUntil time.Time `json:"neededUntil,omitempty,omitzero"`
 }
 
@@ -70,7 +77,7 @@ type rotationPhase struct {
 }
 
 // rotate carries out one phase after the other, as far as nothing is in the way.
-func (a *app) rotate(cmd *cobra.Command, r *rotation, f changeFlags) error {
+func (a *app) rotate(cmd *cobra.Command, r *rotation, f changeFlags, flags func(*cluster.Request)) error {
 	timeline := f.timeline
 	for {
 		h, err := a.find() // the plan tells of a change that was cut off
@@ -81,9 +88,11 @@ func (a *app) rotate(cmd *cobra.Command, r *rotation, f changeFlags) error {
 		if timeline != "" {
 			f.timeline = strings.TrimSuffix(timeline, filepath.Ext(timeline)) + "-" + phase + filepath.Ext(timeline)
 		}
-		outcome, err := a.carryOut(cmd, "certs-rotate", h.RotateRequest(r.Name), &f)
+		q := h.RotateRequest(r.Name)
+		flags(&q)
+		outcome, err := a.carryOut(cmd, "certs-rotate", q, &f)
 		if outcome == nil {
-			return a.neededStill(r, err, f.output)
+			return a.neededStill(r, phase, err, f.output)
 		}
 		r.Phases = append(r.Phases, rotationPhase{phase, outcome})
 		if f.output != "json" {
@@ -122,14 +131,19 @@ func nextPhase(now *cluster.RotationStatus) string {
 }
 
 // neededStill is no failure of a run that has done what could be done, where the rest is a matter of time.
-func (a *app) neededStill(r *rotation, err error, output string) error {
+func (a *app) neededStill(r *rotation, phase string, err error, output string) error {
 	until, is := cluster.NeededUntil(err)
 	if !is || until.IsZero() || len(r.Phases) == 0 {
 		return err
 	}
 	r.NeededUntil = until
-	if output != "json" {
-		fmt.Fprintf(a.Out, "%v\nthe old one is needed until %s; haplane certs rotate %s drops it after that\n", err, until.UTC().Format("2006-01-02 15:04:05 MST"), r.Name)
+	at := until.UTC().Format("2006-01-02 15:04:05 MST")
+	switch {
+	case output == "json":
+	case phase == "switch":
+		fmt.Fprintf(a.Out, "%v\nhaplane certs rotate %s goes on after %s\n", err, r.Name, at)
+	default:
+		fmt.Fprintf(a.Out, "%v\nthe old one is needed until %s; haplane certs rotate %s drops it after that\n", err, at, r.Name)
 	}
 	return nil
 }

@@ -37,7 +37,11 @@ type Request struct {
 	Serial uint64
 	// Rotate is the authority or key of which the next phase of a rotation is carried out.
 	Rotate string
-	Abort  bool // back to what the cluster was: nodes that leave stay, as they are
+	// NoWaitForPods begins the switch although programs in pods may not have read the next authority yet.
+	NoWaitForPods bool
+	// IgnoreOutside drops the old authority although clients from outside may need it.
+	IgnoreOutside bool
+	Abort         bool // back to what the cluster was: nodes that leave stay, as they are
 	// DrainTimeout bounds the wait for the pods of a node that leaves; 0 is five minutes.
 	DrainTimeout time.Duration
 	// Confirm is shown the plan before anything is done; nil is yes.

@@ -52,7 +52,7 @@ func (l *live) rotate() error {
 		l.rotation = now
 	default:
 		r := *now
-		r.Phase, r.Proved = map[pki.Phase]pki.Phase{pki.Trust: pki.Switch, pki.Switch: pki.Drop}[now.Phase], false
+		r.Phase, r.Proved, r.ProvedAt = map[pki.Phase]pki.Phase{pki.Trust: pki.Switch, pki.Switch: pki.Drop}[now.Phase], false, time.Time{}
 		l.rotation, l.starts = &r, true
 	}
 	l.keysOf, l.drops = l.keysDuring, l.rotation != nil && l.rotation.Phase == pki.Drop
@@ -95,7 +95,7 @@ var rotatedFlags = map[string][]string{
 func (l *live) keysDuring(rows []pki.Row) (pki.Bundle, error) {
 	before, err := l.Store.KeysDuring(rows, nil)
 	if err != nil || l.rotation == nil {
-		return before, err
+		return before, errors.Join(err, l.goesBack(rows, before))
 	}
 	row, during := pki.Rotatable[l.rotation.Name], pki.Bundle{}
 	if l.rotation.Phase == pki.Trust && l.starts {
@@ -111,7 +111,8 @@ func (l *live) keysDuring(rows []pki.Row) (pki.Bundle, error) {
 		return before, err
 	}
 	if !l.rotation.Proved {
-		l.proofs = &apply.Rotation{Name: l.rotation.Name, Old: before.Generation(row), Next: during.Generation(row), Switched: l.rotation.Switched, Until: l.rotation.Until, Gone: l.rotation.Gone}
+		l.proofs = &apply.Rotation{Name: l.rotation.Name, Old: before.Generation(row), Next: during.Generation(row), Switched: l.rotation.Switched, Until: l.rotation.Until,
+			Gone: l.rotation.Gone, IgnoreOutside: l.IgnoreOutside}
 		if l.rotation.Phase == pki.Trust {
 			l.proofs.Next = during.Beside.Pair
 		}
@@ -119,28 +120,76 @@ func (l *live) keysDuring(rows []pki.Row) (pki.Bundle, error) {
 	return during, nil
 }
 
+// goesBack finds what was published of a next generation that the change goes back from.
+func (l *live) goesBack(rows []pki.Row, before pki.Bundle) error {
+	now := l.record.Rotation
+	if now == nil {
+		return nil
+	}
+	during, err := l.Store.KeysDuring(rows, now)
+	if err == nil && during.Beside != nil {
+		l.proofs = &apply.Rotation{Name: now.Name, Old: before.Generation(pki.Rotatable[now.Name]), Next: during.Beside.Pair}
+	}
+	return err
+}
+
 // rotates reports whether the change has to do with a rotation.
 func (l *live) rotates() bool { return l.rotation != nil || l.record.Rotation != nil }
 
 // step is the phase for the planner; nil where none is to be carried out.
 func (l *live) step() *change.Rotation {
+	if l.rotation == nil && l.Abort && l.record.Rotation != nil {
+		return &change.Rotation{Name: l.record.Rotation.Name, Back: true}
+	}
 	if l.rotation == nil || l.rotation.Proved {
 		return nil
 	}
 	return &change.Rotation{Name: l.rotation.Name, Phase: l.rotation.Phase, Start: l.starts}
 }
 
-// blocked is an error where the old generation cannot be dropped yet: nothing is begun then.
+// blocked is an error where a phase cannot begin yet: nothing is begun then.
 func (l *live) blocked(ctx context.Context) error {
-	if l.rotation == nil || !l.starts || l.rotation.Phase != pki.Drop {
+	if l.rotation == nil || !l.starts {
 		return nil
 	}
+	switch l.rotation.Phase {
+	case pki.Switch:
+		return l.unread(ctx)
+	case pki.Drop:
+		return l.needed(ctx)
+	}
+	return nil
+}
+
+// unread is an error where pods may verify by the old authority alone still: they have the next one, and their
+// programs read it within apply.Reread.
+func (l *live) unread(ctx context.Context) error {
+	proved := l.record.Rotation.ProvedAt // zero: of an older haplane, which was long ago
+	until := proved.Add(apply.Reread)
+	if l.rotation.Name != pki.RotateCA || l.NoWaitForPods || !time.Now().Before(until) {
+		return nil
+	}
+	err := l.runner().Unread(ctx, proved, until)
+	var blocked *apply.BlockedError
+	if !errors.As(err, &blocked) {
+		return err
+	}
+	command := fmt.Sprintf("haplane certs rotate %s --cluster %s", l.rotation.Name, l.topology.Name)
+	return withHint(fmt.Errorf("programs read the next authority in their pods within %.0f minutes, those of client-go older than v1.36 when they start:\n%w", apply.Reread.Minutes(), err),
+		fmt.Sprintf("%s goes on at %s; with --no-wait-for-pods now, and these may not reach the API until they have read it", command, until.UTC().Format("15:04:05 MST")))
+}
+
+// needed is an error where the old generation is in use.
+func (l *live) needed(ctx context.Context) error {
 	err := l.runner().Unused(ctx)
 	var blocked *apply.BlockedError
 	if !errors.As(err, &blocked) {
 		return err
 	}
 	hint := fmt.Sprintf("haplane certs rotate %s --cluster %s drops it when that is gone", l.rotation.Name, l.topology.Name)
+	if blocked.Outside {
+		hint += "; with --ignore-outside at once, and who has not moved is locked out"
+	}
 	return withHint(fmt.Errorf("the old %s is needed still:\n%w", l.rotation.Name, err), hint)
 }
 
@@ -178,7 +227,7 @@ func (l *live) forgetNext() error {
 // unprove has a phase proved again after a restore: bundles, tokens and Secrets are those of the snapshot.
 func (l *live) unprove(r *store.Record) {
 	if r.Rotation != nil && !l.Abort {
-		r.Rotation.Proved = false
+		r.Rotation.Proved, r.Rotation.ProvedAt = false, time.Time{}
 	}
 }
 
@@ -192,7 +241,9 @@ func (l *live) settleRotation(r *store.Record) {
 		}
 		r.Rotation = nil
 	default:
-		r.Rotation.Proved = true
+		if !r.Rotation.Proved {
+			r.Rotation.Proved, r.Rotation.ProvedAt = true, time.Now().UTC()
+		}
 		if l.proofs != nil && l.rotation.Phase == pki.Switch {
 			r.Rotation.Switched, r.Rotation.Until = l.proofs.Switched, l.proofs.Until
 			if r.Rotation.Switched.IsZero() {
@@ -222,6 +273,8 @@ type RotationStatus struct {
 	Phase  string    `json:"phase"`  // trust, switch or drop
 	Proved bool      `json:"proved"` // the phase has been carried out, and was seen everywhere; the next one has not begun
 	Began  time.Time `json:"began"`
+	// ProvedAt is when it was seen.
+	ProvedAt time.Time `json:"provedAt,omitempty,omitzero"`
 	// NeededUntil is when the last token ends that the old key of service accounts has signed, as far as was seen.
 	NeededUntil time.Time `json:"neededUntil,omitempty,omitzero"`
 }
@@ -239,7 +292,7 @@ func rotationStatus(r *store.Rotation) *RotationStatus {
 	if r == nil {
 		return nil
 	}
-	return &RotationStatus{Name: r.Name, Phase: string(r.Phase), Proved: r.Proved, Began: r.Began, NeededUntil: r.Until}
+	return &RotationStatus{Name: r.Name, Phase: string(r.Phase), Proved: r.Proved, Began: r.Began, ProvedAt: r.ProvedAt, NeededUntil: r.Until}
 }
 
 // String says how far it is, and how it goes on.

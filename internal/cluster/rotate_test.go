@@ -1,6 +1,7 @@
 package cluster
 
 import (
+	"context"
 	"crypto/rand"
 	"errors"
 	"os"
@@ -129,6 +130,41 @@ func TestRotationCutOffAtItsEnd(t *testing.T) {
 	}
 }
 
+// The switch of the CA waits until pods have read the next one; what an older haplane has proved was long ago.
+func TestTheSwitchWaitsForPods(t *testing.T) {
+	s := keyed(t)
+	l := rotates(t, s, opened(t).RotateRequest("ca"))
+	if err := errors.Join(l.begin(), l.settle()); err != nil {
+		t.Fatal(err)
+	}
+	if r := must[*store.Record](t)(s.Record()).Rotation; time.Since(r.ProvedAt) > time.Minute {
+		t.Errorf("proved at %s", r.ProvedAt)
+	}
+	waits := func(at time.Time, change func(*Request)) bool {
+		q := opened(t).RotateRequest("ca")
+		change(&q)
+		l := rotates(t, s, q)
+		l.record.Rotation.ProvedAt = at
+		ctx, cancel := context.WithCancel(t.Context())
+		cancel() // it would ask the API who is there
+		return l.blocked(ctx) != nil
+	}
+	for name, test := range map[string]struct {
+		at     time.Time
+		change func(*Request)
+		want   bool
+	}{
+		"just now":         {time.Now(), func(*Request) {}, true},
+		"with the flag":    {time.Now(), func(q *Request) { q.NoWaitForPods = true }, false},
+		"five minutes ago": {time.Now().Add(-5 * time.Minute), func(*Request) {}, false},
+		"nobody knows":     {time.Time{}, func(*Request) {}, false},
+	} {
+		if got := waits(test.at, test.change); got != test.want {
+			t.Errorf("%s: %v", name, got)
+		}
+	}
+}
+
 // There is a way back from the first phase, and from no other.
 func TestRotationGoesBack(t *testing.T) {
 	s := keyed(t)
@@ -137,8 +173,11 @@ func TestRotationGoesBack(t *testing.T) {
 		t.Fatal(err)
 	}
 	back := rotates(t, s, must[Request](t)(AbortRequest("demo")))
-	if back.step() != nil || back.keys.Beside != nil {
+	if step := back.step(); step == nil || !step.Back || step.Name != "etcd-ca" || back.keys.Beside != nil {
 		t.Errorf("step %+v, beside %v", back.step(), back.keys.Beside)
+	}
+	if back.proofs == nil || string(back.proofs.Next.Cert) != string(l.next.Cert) {
+		t.Errorf("what goes is %+v", back.proofs)
 	}
 	if err := errors.Join(back.begin(), back.settle()); err != nil {
 		t.Fatal(err)

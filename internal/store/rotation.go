@@ -15,8 +15,10 @@ type Rotation struct {
 	Name  string    `json:"name"` // as the user gives it, such as etcd-ca
 	Phase pki.Phase `json:"phase"`
 	// Proved says that the phase has been carried out, and that it was seen everywhere.
-	Proved bool      `json:"proved,omitempty"`
-	Began  time.Time `json:"began"`
+	Proved bool `json:"proved,omitempty"`
+	// ProvedAt is when that was.
+	ProvedAt time.Time `json:"provedAt,omitempty,omitzero"`
+	Began    time.Time `json:"began"`
 	// Switched is when the last that signed with the old one had been seen to sign with the next one.
 	Switched time.Time `json:"switched,omitempty,omitzero"`
 	// Until is when the last token ends that the old key of service accounts has signed, as far as was seen.

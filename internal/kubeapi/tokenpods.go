@@ -1,0 +1,48 @@
+package kubeapi
+
+import (
+	"context"
+	"slices"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+)
+
+// PodsWithTokens are, as NAMESPACE/NAME, the pods that ask the API as a service account, and that a program has run in
+// since before a time. CoreDNS, which is haplane's, is none of them.
+func (c *Client) PodsWithTokens(ctx context.Context, before time.Time) ([]string, error) {
+	list, err := c.typed.CoreV1().Pods("").List(ctx, metav1.ListOptions{ResourceVersion: "0"})
+	if err != nil {
+		return nil, c.errorf("list pods", err)
+	}
+	var out []string
+	for i := range list.Items {
+		p := &list.Items[i]
+		dns := p.Namespace == metav1.NamespaceSystem && p.Labels["k8s-app"] == "kube-dns"
+		if !dns && asksAPI(p) && beganBefore(p, before) {
+			out = append(out, p.Namespace+"/"+p.Name)
+		}
+	}
+	slices.Sort(out)
+	return out, nil
+}
+
+// asksAPI reports whether a pod has what its programs verify the API servers by: a token, or the bundle beside it.
+func asksAPI(p *corev1.Pod) bool {
+	return slices.ContainsFunc(p.Spec.Volumes, func(v corev1.Volume) bool {
+		if v.ConfigMap != nil && v.ConfigMap.Name == rootCA {
+			return true
+		}
+		return v.Projected != nil && slices.ContainsFunc(v.Projected.Sources, func(s corev1.VolumeProjection) bool {
+			return s.ServiceAccountToken != nil || s.ConfigMap != nil && s.ConfigMap.Name == rootCA
+		})
+	})
+}
+
+// beganBefore reports whether a container runs that began before a time.
+func beganBefore(p *corev1.Pod, at time.Time) bool {
+	return slices.ContainsFunc(slices.Concat(p.Status.InitContainerStatuses, p.Status.ContainerStatuses), func(s corev1.ContainerStatus) bool {
+		return s.State.Running != nil && s.State.Running.StartedAt.Time.Before(at)
+	})
+}
