@@ -7,11 +7,17 @@ import (
 	"bytes"
 	"context"
 	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"crypto/x509/pkix"
 	"encoding/base64"
 	"encoding/json"
+	"encoding/pem"
 	"errors"
 	"fmt"
 	"io"
+	"math/big"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -30,6 +36,7 @@ import (
 type certificate struct {
 	Name, Node, Serial, Issuer, Reload, Path, Part, Note, Error string
 	NotAfter                                                    time.Time
+	Served                                                      bool
 }
 
 // TestChangeCerts renews all certificates of a cluster that serves, is killed at it, and repairs
@@ -44,6 +51,7 @@ func TestChangeCerts(t *testing.T) {
 		run  func(*testing.T)
 	}{
 		{"list", d.listsAll},
+		{"kubelet-serving", d.kubeletServing},
 		{"renew-all", d.renewsAll},
 		{"killed", d.killedRenewing},
 		{"imported", d.imported},
@@ -69,6 +77,12 @@ func (c *cluster) certificates(t *testing.T) []certificate {
 }
 
 func (d *day) listsAll(t *testing.T) {
+	for _, node := range kubeNodes { // a kubelet begins with haplane's, and asks for its own at once
+		wait(t, 30*time.Second, "the kubelet of "+node+" to have certificates of its own", func(context.Context) error {
+			list := d.certificates(t)
+			return errors.Join(ownOf(list, "kubelet-client@"+node, "kubelet-client-current.pem", false), ownOf(list, "kubelet@"+node, "kubelet-server-current.pem", true))
+		})
+	}
 	list := d.certificates(t)
 	have := map[string]bool{}
 	for _, c := range list {
@@ -83,23 +97,128 @@ func (d *day) listsAll(t *testing.T) {
 		}
 	}
 	t.Logf("%d certificates", len(list))
-	for _, node := range kubeNodes { // a kubelet begins with haplane's, and asks for its own at once
-		wait(t, 30*time.Second, "the kubelet of "+node+" to have a certificate of its own", func(ctx context.Context) error {
-			var given, own certificate
-			for _, c := range d.certificates(t) {
-				switch {
-				case c.Name == "kubelet-client@"+node && c.Node == "":
-					given = c
-				case c.Name == "kubelet-client@"+node && strings.HasSuffix(c.Path, "/kubelet-client-current.pem"):
-					own = c
-				}
-			}
-			if own.Serial == "" || own.Serial == given.Serial || !strings.Contains(own.Reload, "renews it") || own.Issuer != "CN=kubernetes" {
-				return fmt.Errorf("given %+v, its own %+v", given, own)
-			}
-			return nil
-		})
+}
+
+// ownOf wants a kubelet to have a certificate that it got by itself, beside the one of the record.
+func ownOf(list []certificate, name, file string, served bool) error {
+	var given, own certificate
+	for _, c := range list {
+		switch {
+		case c.Name == name && c.Node == "":
+			given = c
+		case c.Name == name && strings.HasSuffix(c.Path, "/"+file):
+			own = c
+		}
 	}
+	if own.Serial == "" || own.Serial == given.Serial || !strings.Contains(own.Reload, "renews it") || own.Issuer != "CN=kubernetes" || own.Served != served {
+		return fmt.Errorf("given %+v, its own %+v", given, own)
+	}
+	return nil
+}
+
+// kubeletServing gives a kubelet a serving certificate that ends in half a minute, of its authority and with its names: it has the
+// next one before that, and API servers reach it all the time. A request for the names of others is left as it is.
+func (d *day) kubeletServing(t *testing.T) {
+	const node = "worker-1"
+	short := d.shortLived(t, node, 100*time.Second, 65*time.Second)
+	put := d.Command(background(t), "ssh", "--cluster", d.Name, node, "cd /var/lib/kubelet/pki && umask 077 && cat >kubelet-server-2000-01-01-00-00-00.pem && "+
+		"ln -sfn /var/lib/kubelet/pki/kubelet-server-2000-01-01-00-00-00.pem kubelet-server-current.pem && systemctl restart kubelet")
+	put.Stdin = bytes.NewReader(append(slices.Clone(short.Cert), short.Key...))
+	if result := rig.Finish(put); result.Code != 0 {
+		t.Fatal(result)
+	}
+	first, err := pki.ParseCertificate(short.Cert)
+	if err != nil {
+		t.Fatal(err)
+	}
+	serial := func() string {
+		return strings.ToLower(strings.TrimPrefix(d.on(t, node, "openssl s_client -connect 127.0.0.1:10250 </dev/null 2>/dev/null | openssl x509 -noout -serial || echo none"), "serial="))
+	}
+	wait(t, 15*time.Second, "the kubelet to serve the short one", func(context.Context) error {
+		if got := serial(); got != first.SerialNumber.Text(16) {
+			return fmt.Errorf("it serves %s", got)
+		}
+		return nil
+	})
+	d.asksForMore(t, node)
+	asked, failed := 0, ""
+	wait(t, time.Minute, "the kubelet to serve the next one", func(ctx context.Context) error {
+		if out := d.Kubectl(ctx, "get", "--raw", "/api/v1/nodes/"+node+"/proxy/healthz"); out.Code != 0 || strings.TrimSpace(out.Stdout) != "ok" {
+			failed += out.String()
+		}
+		asked++
+		return ownIs(d.certificates(t), node, first.SerialNumber.Text(16))
+	})
+	if left := time.Until(first.NotAfter); left < 0 || failed != "" {
+		t.Errorf("renewed %s before its end; of %d requests to the kubelet through API servers failed:\n%s", left, asked, failed)
+	}
+	t.Logf("renewed %.0f s before its end, %d requests through API servers", time.Until(first.NotAfter).Seconds(), asked)
+	name := strings.TrimSpace(must(t, 0, d.Kubectl(background(t), "-n", "kube-system", "get", "pods", "-l", "k8s-app=kube-dns", "-o", "jsonpath={.items[0].metadata.name}")).Stdout)
+	must(t, 0, d.Kubectl(background(t), "-n", "kube-system", "logs", "--tail=1", name))
+	want(t, "conditions of a request for names of others", must(t, 0, d.Kubectl(background(t), "get", "csr", "for-more", "-o", "jsonpath={.status.conditions}")).Stdout, "")
+	must(t, 0, d.Kubectl(background(t), "delete", "csr", "for-more"))
+	d.on(t, node, "rm -f /var/lib/kubelet/pki/kubelet-server-2000-01-01-00-00-00.pem")
+}
+
+// ownIs wants a kubelet to serve one of its own that is another than before.
+func ownIs(list []certificate, node, before string) error {
+	for _, c := range list {
+		if c.Name == "kubelet@"+node && strings.HasSuffix(c.Path, "kubelet-server-current.pem") && c.Served && c.Serial != before {
+			return nil
+		}
+	}
+	return errors.New("it does not yet")
+}
+
+// shortLived is a serving certificate of a kubelet, of which a part is over.
+func (d *day) shortLived(t *testing.T, node string, lifetime, over time.Duration) pki.Pair {
+	t.Helper()
+	_, have := d.recorded(t)
+	ca, err := tls.X509KeyPair(have.Pairs[pki.CA].Cert, have.Pairs[pki.CA].Key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	key, err := pki.NewKey(rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	block, _ := pem.Decode(key)
+	private, err := x509.ParseECPrivateKey(block.Bytes)
+	if err != nil {
+		t.Fatal(err)
+	}
+	began := time.Now().Add(-over)
+	der, err := x509.CreateCertificate(rand.Reader, &x509.Certificate{SerialNumber: big.NewInt(0xabcdef), Subject: pkix.Name{CommonName: "system:node:" + node, Organization: []string{"system:nodes"}},
+		NotBefore: began, NotAfter: began.Add(lifetime), KeyUsage: x509.KeyUsageDigitalSignature, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
+		DNSNames: []string{node}, IPAddresses: []net.IP{net.ParseIP(d.address(node))}}, ca.Leaf, private.Public(), ca.PrivateKey)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return pki.Pair{Cert: pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}), Key: key}
+}
+
+// asksForMore has a node ask, as itself, for the load balancer's address.
+func (d *day) asksForMore(t *testing.T, node string) {
+	t.Helper()
+	d.on(t, node, `cd /tmp && openssl req -new -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout more.key -subj "/O=system:nodes/CN=system:node:`+node+`" -addext "subjectAltName=IP:`+d.address("lb-1")+`" -out more.csr 2>/dev/null && `+
+		`printf 'apiVersion: certificates.k8s.io/v1\nkind: CertificateSigningRequest\nmetadata: {name: for-more}\nspec: {signerName: kubernetes.io/kubelet-serving, usages: [digital signature, server auth], request: %s}\n' "$(base64 -w0 more.csr)" >more.yaml && `+
+		`kubectl --kubeconfig /etc/kubernetes/kubelet.conf create -f more.yaml && rm -f more.*`)
+}
+
+// recorded are the rows of the cluster and its keys.
+func (d *day) recorded(t *testing.T) ([]pki.Row, pki.Bundle) {
+	t.Helper()
+	s := store.Store{Dir: d.Store()}
+	file, err := s.Cluster()
+	if err != nil {
+		t.Fatal(err)
+	}
+	rows := pki.Catalogue(topology.New(file))
+	have, err := s.Keys(rows)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return rows, have
 }
 
 // leaves are the serials of all certificates that are no authorities', by place.
@@ -221,15 +340,7 @@ func (d *day) restartAll(t *testing.T) {
 // ago, and is as its row wants it.
 func (d *day) age(t *testing.T) {
 	s := store.Store{Dir: d.Store()}
-	file, err := s.Cluster()
-	if err != nil {
-		t.Fatal(err)
-	}
-	rows := pki.Catalogue(topology.New(file))
-	have, err := s.Keys(rows)
-	if err != nil {
-		t.Fatal(err)
-	}
+	rows, have := d.recorded(t)
 	names, err := pki.Leaves(rows, nil)
 	if err != nil {
 		t.Fatal(err)
@@ -250,8 +361,8 @@ func (d *day) age(t *testing.T) {
 		}
 	}
 	for _, node := range allNodes {
-		own := old.Pairs[pki.KubeletClient(node)]
-		d.rewrite(t, node, strings.NewReplacer(swaps...), string(own.Cert)+string(own.Key))
+		client, server := old.Pairs[pki.KubeletClient(node)], old.Pairs[pki.Kubelet(node)]
+		d.rewrite(t, node, strings.NewReplacer(swaps...), map[string]string{"kubelet-client-": string(client.Cert) + string(client.Key), "kubelet-server-": string(server.Cert) + string(server.Key)})
 	}
 	if err := s.SaveKeys(old, names); err != nil {
 		t.Fatal(err)
@@ -260,7 +371,7 @@ func (d *day) age(t *testing.T) {
 
 // rewrite replaces text in the files on a node that may have certificates in them, and all that its
 // kubelet has got by itself.
-func (d *day) rewrite(t *testing.T, node string, swap *strings.Replacer, kubelets string) {
+func (d *day) rewrite(t *testing.T, node string, swap *strings.Replacer, kubelets map[string]string) {
 	t.Helper()
 	get := d.Command(background(t), "ssh", "--cluster", d.Name, node,
 		"cd / && find etc/kubernetes etc/haproxy root/.kube var/lib/kubelet/pki -type f 2>/dev/null | tar -cf - --files-from=-")
@@ -280,8 +391,10 @@ func (d *day) rewrite(t *testing.T, node string, swap *strings.Replacer, kubelet
 			t.Fatal(err)
 		}
 		text := swap.Replace(string(data))
-		if name := filepath.Base(h.Name); strings.HasPrefix(name, "kubelet-client-") && filepath.Ext(name) == ".pem" {
-			text = kubelets
+		for own, pair := range kubelets {
+			if name := filepath.Base(h.Name); strings.HasPrefix(name, own) && filepath.Ext(name) == ".pem" {
+				text = pair
+			}
 		}
 		if text == string(data) {
 			continue

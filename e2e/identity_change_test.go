@@ -80,8 +80,9 @@ func (d *day) is(t *testing.T, identity string) {
 		if !slices.Contains(args, "--advertise-address="+advertised) || !slices.Contains(args, "--endpoint-reconciler-type="+reconciler) {
 			t.Errorf("the API server of %s runs with %v", node, args)
 		}
-		if got := d.on(t, node, "systemctl is-active haplane-agent || true"); (got == "active") != (agent == "active") {
-			t.Errorf("haplane agent of %s is %s", node, got)
+		if got, keeps := d.on(t, node, "systemctl is-active haplane-agent || true"), d.arguments(t, node, "haplane-agent"); got != "active" ||
+			slices.ContainsFunc(keeps, func(a string) bool { return strings.HasPrefix(a, "--endpoint=") }) != (agent == "active") {
+			t.Errorf("haplane agent of %s is %s, with %v", node, got, keeps)
 		}
 		names := d.on(t, node, "openssl s_client -connect 127.0.0.1:6443 </dev/null 2>/dev/null | openssl x509 -noout -ext subjectAltName")
 		if has := strings.Contains(names, d.address("cp-2")); has != (identity == "perNode") {

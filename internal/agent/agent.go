@@ -1,5 +1,6 @@
-// Package agent is the service behind `haplane agent`: in the shared identity it
-// owns the endpoints of default/kubernetes, which no API server writes there.
+// Package agent is the service behind `haplane agent`: it approves the certificates that
+// kubelets ask for to serve, and in the shared identity it owns the endpoints of
+// default/kubernetes, which no API server writes there.
 // One agent runs on every control-plane node; the one that holds the Lease writes.
 package agent
 
@@ -11,6 +12,7 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"sync"
 	"time"
 
 	"github.com/go-logr/logr"
@@ -25,12 +27,12 @@ import (
 type Options struct {
 	Kubeconfig string         // path; points at the API server of the agent's own node
 	NodeName   string         // the agent's name in the Lease, unique in the cluster
-	Endpoint   netip.AddrPort // the load balancer, the only endpoint of default/kubernetes
+	Endpoint   netip.AddrPort // the load balancer, the only endpoint of default/kubernetes; zero where API servers write those
 	Listen     string         // loopback address and port for /healthz and /metrics
 	Log        *slog.Logger   // nil for slog's default
 }
 
-// Run keeps default/kubernetes right until ctx ends, and then releases the Lease
+// Run approves requests and keeps default/kubernetes right until ctx ends, and then releases the Lease
 // and returns nil. An API server that cannot be reached is no error, it is waited
 // for; a bad option, kubeconfig or listen address is one, at once.
 func Run(ctx context.Context, o Options) error {
@@ -62,8 +64,8 @@ func (o *Options) check() error {
 	}
 	// The API server refuses these as endpoints; saying so beats retrying for ever.
 	addr := o.Endpoint.Addr()
-	if !o.Endpoint.IsValid() || o.Endpoint.Port() == 0 || addr.Zone() != "" ||
-		addr.IsUnspecified() || addr.IsLoopback() || addr.IsMulticast() || addr.IsLinkLocalUnicast() {
+	if o.keeps() && (!o.Endpoint.IsValid() || o.Endpoint.Port() == 0 || addr.Zone() != "" ||
+		addr.IsUnspecified() || addr.IsLoopback() || addr.IsMulticast() || addr.IsLinkLocalUnicast()) {
 		return fmt.Errorf("agent: endpoint %s: an address and port that pods can reach is needed", o.Endpoint)
 	}
 	listen, err := netip.ParseAddrPort(o.Listen)
@@ -75,6 +77,9 @@ func (o *Options) check() error {
 	}
 	return nil
 }
+
+// keeps reports whether endpoints are the agent's to keep.
+func (o *Options) keeps() bool { return o.Endpoint != netip.AddrPort{} }
 
 // clients returns one client for the objects and one for the Lease.
 func clients(config *rest.Config) (client, leases kubernetes.Interface, err error) {
@@ -101,16 +106,28 @@ func (o *Options) run(ctx context.Context, client, leases kubernetes.Interface, 
 	// client-go logs through the logger in its context.
 	ctx = klog.NewContext(ctx, logr.FromSlogHandler(o.Log.Handler()))
 	status := newStatus(o.NodeName)
-	endpoints, slice := Objects(o.Endpoint)
-	k := &keeper{client: client, endpoints: endpoints, slice: slice, status: status, log: o.Log, resync: resync}
 	e := election{
 		client: leases, identity: o.NodeName, status: status,
 		leaseDuration: leaseDuration, renewDeadline: renewDeadline, period: retryPeriod,
 	}
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return serve(ctx, listener, status.handler()) })
-	group.Go(func() error { return e.run(ctx, k.run) })
+	group.Go(func() error { return e.run(ctx, func(ctx context.Context) { o.work(ctx, client, status) }) })
 	return group.Wait()
+}
+
+// work is what the agent that leads does, until ctx ends.
+func (o *Options) work(ctx context.Context, client kubernetes.Interface, status *status) {
+	var all sync.WaitGroup
+	defer all.Wait()
+	a := &approver{client: client, status: status, log: o.Log}
+	all.Go(func() { a.run(ctx) })
+	if !o.keeps() {
+		return
+	}
+	endpoints, slice := Objects(o.Endpoint)
+	k := &keeper{client: client, endpoints: endpoints, slice: slice, status: status, log: o.Log, resync: resync}
+	k.run(ctx)
 }
 
 // serve answers until ctx ends.

@@ -208,7 +208,7 @@ func TestOptionsAreChecked(t *testing.T) {
 	}{
 		"no kubeconfig":      {func(*Options) {}, "read kubeconfig"},
 		"no node name":       {func(o *Options) { o.NodeName = "" }, "no node name"},
-		"no endpoint":        {func(o *Options) { o.Endpoint = netip.AddrPort{} }, "pods can reach"},
+		"no address":         {func(o *Options) { o.Endpoint = netip.AddrPortFrom(netip.Addr{}, 6443) }, "pods can reach"},
 		"no port":            {func(o *Options) { o.Endpoint = netip.AddrPortFrom(lb.Addr(), 0) }, "pods can reach"},
 		"loopback endpoint":  {func(o *Options) { o.Endpoint = netip.MustParseAddrPort("127.0.0.1:6443") }, "pods can reach"},
 		"listens to all":     {func(o *Options) { o.Listen = "0.0.0.0:10270" }, "not a loopback address"},
@@ -227,18 +227,22 @@ func TestOptionsAreChecked(t *testing.T) {
 
 // TestRulesAreMinimal lists what the repairs need: a wider rule has to be argued for here.
 func TestRulesAreMinimal(t *testing.T) {
-	inDefault, kubeSystem := Rules()
+	everywhere, inDefault, kubeSystem := Rules()
 	var got []string
-	for _, r := range slices.Concat(inDefault, kubeSystem) {
+	for _, r := range slices.Concat(everywhere, inDefault, kubeSystem) {
 		got = append(got, line(r))
 	}
 	want := []string{
+		"certificates.k8s.io certificatesigningrequests *: list",
+		"certificates.k8s.io certificatesigningrequests/approval *: update",
+		"certificates.k8s.io signers kubernetes.io/kubelet-serving: approve",
 		"endpoints kubernetes: get list watch update",
 		"endpoints *: create",
 		"discovery.k8s.io endpointslices kubernetes: get update",
 		"discovery.k8s.io endpointslices *: list watch create delete",
 		"coordination.k8s.io leases haplane-agent: get update",
 		"coordination.k8s.io leases *: create",
+		"configmaps haplane-kubelets: get",
 	}
 	if !slices.Equal(got, want) {
 		t.Errorf("rules\n%s", strings.Join(got, "\n"))

@@ -42,7 +42,8 @@ type control struct {
 
 // grant gives the agents' user the permissions of Rules.
 func (c *control) grant() {
-	inDefault, kubeSystem := Rules()
+	everywhere, inDefault, kubeSystem := Rules()
+	c.grantEverywhere(everywhere)
 	for namespace, rules := range map[string][]rbacv1.PolicyRule{"default": inDefault, "kube-system": kubeSystem} {
 		meta := metav1.ObjectMeta{Name: "haplane:agent"}
 		_, err := c.client.RbacV1().Roles(namespace).Create(c.t.Context(), &rbacv1.Role{ObjectMeta: meta, Rules: rules}, metav1.CreateOptions{})
@@ -53,6 +54,18 @@ func (c *control) grant() {
 		}, metav1.CreateOptions{})
 		must(c.t, err)
 	}
+}
+
+// grantEverywhere gives them those that are of no namespace.
+func (c *control) grantEverywhere(rules []rbacv1.PolicyRule) {
+	meta := metav1.ObjectMeta{Name: "haplane:agent"}
+	_, err := c.client.RbacV1().ClusterRoles().Create(c.t.Context(), &rbacv1.ClusterRole{ObjectMeta: meta, Rules: rules}, metav1.CreateOptions{})
+	must(c.t, err)
+	_, err = c.client.RbacV1().ClusterRoleBindings().Create(c.t.Context(), &rbacv1.ClusterRoleBinding{
+		ObjectMeta: meta, RoleRef: rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: meta.Name},
+		Subjects: []rbacv1.Subject{{APIGroup: rbacv1.GroupName, Kind: "User", Name: "haplane:agent"}},
+	}, metav1.CreateOptions{})
+	must(c.t, err)
 }
 
 // programs are those that haplane builds, from its cache.

@@ -29,6 +29,7 @@ type status struct {
 	repairs  *prometheus.CounterVec
 	lastSync prometheus.Gauge
 	errors   prometheus.Counter
+	requests *prometheus.CounterVec
 
 	mu     sync.Mutex
 	health Health
@@ -49,12 +50,17 @@ func newStatus(node string) *status {
 		errors: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "haplane_agent_errors_total", Help: "Attempts to check or repair that ended in an error.",
 		}),
+		requests: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "haplane_agent_certificate_requests_total", Help: "Certificates that kubelets asked for to serve, by what became of it.",
+		}, []string{"result"}),
 		health: Health{OK: true, Node: node},
 	}
 	// A rate needs the zero before the first repair.
 	s.repairs.WithLabelValues("endpoints")
 	s.repairs.WithLabelValues("endpointslice")
-	s.registry.MustRegister(s.leader, s.repairs, s.lastSync, s.errors,
+	s.requests.WithLabelValues("approved")
+	s.requests.WithLabelValues("refused")
+	s.registry.MustRegister(s.leader, s.repairs, s.lastSync, s.errors, s.requests,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return s
 }

@@ -195,7 +195,6 @@ func serves(unit string, n topology.Node) served {
 	return map[string]served{
 		"kube-apiserver": {pki.APIServer, pki.CA, topology.KubernetesName, topology.APIServerPort},
 		"etcd":           {pki.EtcdServer(n.Name), pki.EtcdCA, n.Name, topology.EtcdClientPort},
-		"kubelet":        {pki.Kubelet(n.Name), pki.CA, n.Name, topology.KubeletPort},
 	}[unit]
 }
 

@@ -200,7 +200,7 @@ func (r *Runner) noOldCertificates(ctx context.Context) error {
 // its turn a controller manager may have signed the next one that had not been restarted yet.
 func (r *Runner) askAnew(ctx context.Context, n topology.Node) error {
 	m := r.Cluster.Machine(n.Name)
-	if _, err := m.Run(ctx, machine.Cmd("sh", "-c", "rm -f "+topology.KubeletClients)); err != nil {
+	if _, err := m.Run(ctx, machine.Cmd("sh", "-c", "rm -f "+topology.KubeletClients+" "+topology.KubeletServers)); err != nil {
 		return fmt.Errorf("%s: drop the certificates that kubelet asked for: %w", n.Name, err)
 	}
 	return systemd.Restart(ctx, m, "kubelet")

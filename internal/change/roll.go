@@ -225,7 +225,6 @@ const servingCertificate = topology.PKIDir + "/apiserver.crt"
 var serving = map[string]string{
 	servingCertificate:                   "kube-apiserver",
 	topology.PKIDir + "/etcd/server.crt": "etcd",
-	topology.KubeletPair + ".crt":        "kubelet",
 }
 
 // serveCertificates waits for the programs that serve another certificate without a restart.

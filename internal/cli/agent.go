@@ -15,16 +15,18 @@ func (a *app) agent() *cobra.Command {
 	var endpoint string
 	cmd := &cobra.Command{
 		Use:   "agent",
-		Short: "Keep the endpoints of default/kubernetes (runs on control-plane nodes)",
-		Long: `Runs on every control-plane node of a cluster in the shared identity, where no API server
-writes the endpoints of the kubernetes Service. The agent that holds the Lease
-kube-system/haplane-agent keeps the Endpoints and the EndpointSlice default/kubernetes
-right: the load balancer and nothing else.`,
+		Short: "Approve what kubelets serve, and keep endpoints (runs on control-plane nodes)",
+		Long: `Runs on every control-plane node. The agent that holds the Lease kube-system/haplane-agent
+approves the certificates that kubelets ask for to serve, as far as they ask for names and addresses that
+the ConfigMap kube-system/haplane-kubelets has of their node, and for nothing else.
+
+With --endpoint, in the shared identity, where no API server writes the endpoints of the kubernetes Service, it
+keeps the Endpoints and the EndpointSlice default/kubernetes right: the load balancer and nothing else.`,
 		Example: `  haplane agent --kubeconfig /etc/kubernetes/haplane-agent.conf --node-name cp-1 --endpoint 10.10.10.3:6443`,
 		Args:    usage(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			var err error
-			if o.Endpoint, err = netip.ParseAddrPort(endpoint); err != nil {
+			if o.Endpoint, err = netip.ParseAddrPort(endpoint); err != nil && endpoint != "" {
 				return usageError{fmt.Errorf("--endpoint must be an address and a port such as 10.10.10.3:6443, not %q", endpoint)}
 			}
 			if _, err := readKubeconfig(cmd.Context(), o.Kubeconfig, ""); err != nil {
@@ -37,7 +39,7 @@ right: the load balancer and nothing else.`,
 	f := cmd.Flags()
 	f.StringVar(&o.Kubeconfig, "kubeconfig", "", "how to reach the API server of this node (required)")
 	f.StringVar(&o.NodeName, "node-name", "", "name of this node (required)")
-	f.StringVar(&endpoint, "endpoint", "", "address and port of the load balancer (required)")
+	f.StringVar(&endpoint, "endpoint", "", "address and port of the load balancer; without it API servers write the endpoints")
 	f.StringVar(&o.Listen, "listen", "127.0.0.1:10271", "address and port for /healthz and /metrics")
 	cmd.AddCommand(a.agentSnapshots())
 	return cmd

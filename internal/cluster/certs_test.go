@@ -185,7 +185,7 @@ func TestListedCertificates(t *testing.T) {
 		"/etc/kubernetes/scheduler.conf":      "kube-scheduler: restart",
 		"/etc/kubernetes/admin.conf":          "no program that goes on running reads it",
 		"/etc/kubernetes/pki/etcd/ca.crt":     "etcd: restart, kube-apiserver: restart",
-		"/var/lib/kubelet/pki/kubelet.crt":    "kubelet: by itself",
+		"/var/lib/kubelet/pki/kubelet.crt":    "kubelet: restart",
 		"/etc/kubernetes/pki/front-proxy.crt": "no program that goes on running reads it",
 	} {
 		if got := reload(m, file); got != want {
@@ -194,6 +194,13 @@ func TestListedCertificates(t *testing.T) {
 	}
 	if got := reload(render.Render(e.input())["lb-1"], "/etc/haproxy/kubernetes-ca.crt"); got != "haproxy: reload" {
 		t.Errorf("load balancer's: %s", got)
+	}
+	list := []ListedCertificate{{Name: "ca", Serial: "2a"}, {Name: "kubelet@n", Serial: "1"}, {Name: "kubelet@n", Serial: "2a"}}
+	if markServed(list, "n", &x509.Certificate{SerialNumber: big.NewInt(42)}, nil); list[0].Served || list[1].Served || !list[2].Served {
+		t.Errorf("%+v", list)
+	}
+	if markServed(list, "n", &x509.Certificate{SerialNumber: big.NewInt(43)}, nil); list[2].Note != "the kubelet serves another: serial 2b" {
+		t.Errorf("%+v", list)
 	}
 	// Each file with a certificate is known by its row.
 	for node, m := range render.Render(e.input()) {

@@ -3,12 +3,15 @@ package cluster
 import (
 	"cmp"
 	"context"
+	"crypto/x509"
 	"fmt"
+	"net/netip"
 	"path"
 	"slices"
 	"strings"
 	"time"
 
+	"github.com/haplane/haplane/internal/kubeapi"
 	"github.com/haplane/haplane/internal/look"
 	"github.com/haplane/haplane/internal/pki"
 	"github.com/haplane/haplane/internal/program"
@@ -33,8 +36,10 @@ type ListedCertificate struct {
 	// Part is what of a kubeconfig it is, and which certificate of a file that has several.
 	Part    string `json:"part,omitempty"`
 	Subject string `json:"subject,omitempty"`
-	Note    string `json:"note,omitempty"`  // that it ends soon or has ended, or is not the one of the record
-	Error   string `json:"error,omitempty"` // why the node could not be looked at
+	// Served says of a kubelet's that it serves this one now: it was asked by TLS.
+	Served bool   `json:"served,omitempty"`
+	Note   string `json:"note,omitempty"`  // that it ends soon or has ended, or is not the one of the record
+	Error  string `json:"error,omitempty"` // why the node could not be looked at
 }
 
 // Certificates lists every certificate and kubeconfig of the record and of all nodes. A node
@@ -105,14 +110,42 @@ func (e *env) onNode(ctx context.Context, n topology.Node, m render.Machine, now
 			out = append(out, e.listed(n, m, c, now))
 		}
 	}
+	if e.topology.RunsKubelet(n) {
+		served, _, err := kubeapi.Handshake(ctx, netip.AddrPortFrom(n.Address, topology.KubeletPort).String(), "")
+		markServed(out, n.Name, served, err)
+	}
 	slices.SortStableFunc(out, func(a, b ListedCertificate) int { return cmp.Compare(a.Path, b.Path) })
 	return out, nil
+}
+
+// markServed says which of its certificates a kubelet serves, or that it serves none of them.
+func markServed(list []ListedCertificate, node string, served *x509.Certificate, err error) {
+	var last *ListedCertificate
+	for i := range list {
+		if list[i].Name != pki.Kubelet(node) {
+			continue
+		}
+		if last = &list[i]; err == nil && last.Serial == served.SerialNumber.Text(16) {
+			last.Served = true
+			return
+		}
+	}
+	switch {
+	case last == nil:
+	case err != nil:
+		last.Note = strings.TrimPrefix(last.Note+"; ", "; ") + "what the kubelet serves is not known: " + err.Error()
+	default:
+		last.Note = strings.TrimPrefix(last.Note+"; ", "; ") + "the kubelet serves another: serial " + served.SerialNumber.Text(16)
+	}
 }
 
 func (e *env) listed(n topology.Node, m render.Machine, c look.Certificate, now time.Time) ListedCertificate {
 	one := ListedCertificate{Name: m.Certificates[c.Path], Node: n.Name, Serial: c.Serial, NotAfter: c.NotAfter, Issuer: c.Issuer,
 		Reload: reload(m, c.Path), Path: c.Path, Part: c.Part, Subject: c.Subject, Note: ending(c.NotAfter, now)}
 	switch {
+	case look.KubeletServes(c.Path):
+		one.Name, one.Reload = pki.Kubelet(n.Name), "kubelet: by itself, which renews it too"
+		return one
 	case look.KubeletsOwn(c.Path):
 		one.Name, one.Reload = pki.KubeletClient(n.Name), "kubelet: by itself, which renews it too"
 		return one

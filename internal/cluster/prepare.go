@@ -69,7 +69,9 @@ func (e *env) builtImages() render.Images {
 }
 
 // manifests are what is applied to Kubernetes.
-func (e *env) manifests() [][]byte { return [][]byte{render.RBAC(), render.CoreDNS(e.input())} }
+func (e *env) manifests() [][]byte {
+	return [][]byte{render.RBAC(), render.CoreDNS(e.input()), render.KubeletNames(e.topology)}
+}
 
 func (e *env) input() render.Input {
 	in := render.Input{Topology: e.topology, Keys: e.keys, Platforms: map[string]render.Platform{},
@@ -104,9 +106,6 @@ func (e *env) imageRef(program string) string {
 
 // addAgent puts this very program on the nodes where it runs, as haplane agent.
 func (e *env) addAgent() error {
-	if !slices.ContainsFunc(e.topology.Nodes, e.topology.RunsAgent) {
-		return nil
-	}
 	file, err := os.Executable()
 	if err != nil {
 		return fmt.Errorf("find own program: %w", err)

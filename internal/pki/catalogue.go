@@ -103,9 +103,7 @@ func Catalogue(t *topology.Topology) []Row {
 		client(Scheduler, CA, "system:kube-scheduler"),
 		client(KubeProxy, CA, "system:kube-proxy"),
 		client(Flannel, CA, FlannelUser),
-	}
-	if t.OwnsEndpoints() {
-		rows = append(rows, client(Agent, CA, AgentUser))
+		client(Agent, CA, AgentUser),
 	}
 	for _, n := range t.EtcdMembers() {
 		rows = append(rows, etcdMember(EtcdServer(n.Name), n), etcdMember(EtcdPeer(n.Name), n))

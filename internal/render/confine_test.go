@@ -33,7 +33,7 @@ func TestUsers(t *testing.T) {
 		want    []string
 	}{
 		"control plane":                {spec.Default("demo"), "cp-1", own},
-		"without an agent":             {identity(spec.PerNode), "cp-1", slices.DeleteFunc(slices.Clone(own), func(u string) bool { return u == "haplane-agent" })},
+		"in another identity":          {identity(spec.PerNode), "cp-1", own},
 		"control plane, external etcd": {withEtcd, "cp-1", own[1:]},
 		"external etcd":                {withEtcd, "etcd-1", own[:1]},
 		"worker":                       {spec.Default("demo"), "worker-1", nil},

@@ -246,11 +246,14 @@ const AgentListen = "127.0.0.1:10271"
 func (b *builder) agent() {
 	const conf = "/etc/kubernetes/haplane-agent.conf"
 	b.addKubeconfig("haplane-agent.conf", pki.Agent, pki.AgentUser, localAPIServer)
+	argv := []string{AgentBinary, "agent", "--kubeconfig=" + conf, "--node-name=" + b.node.Name}
+	if b.Topology.OwnsEndpoints() {
+		argv = append(argv, "--endpoint="+b.Topology.LoadBalancer.String())
+	}
 	b.addService(service{
-		name: "haplane-agent", description: "haplane agent, owner of the endpoints of the kubernetes Service",
-		after: []string{"kube-apiserver.service"},
-		argv: []string{AgentBinary, "agent", "--kubeconfig=" + conf, "--node-name=" + b.node.Name,
-			"--endpoint=" + b.Topology.LoadBalancer.String(), "--listen=" + AgentListen},
+		name: "haplane-agent", description: "haplane agent, which approves what kubelets serve and keeps endpoints",
+		after:   []string{"kube-apiserver.service"},
+		argv:    append(argv, "--listen="+AgentListen),
 		service: []string{"Type=exec", "TimeoutStopSec=10"},
 		user:    b.ownUser("haplane-agent"),
 	})

@@ -38,6 +38,20 @@ func CoreDNS(in Input) []byte {
 	})
 }
 
+// KubeletNamesMap is the ConfigMap of kube-system that KubeletNames makes.
+const KubeletNamesMap = "haplane-kubelets"
+
+// KubeletNames is a manifest of what each kubelet may serve as, by node: its name and addresses. haplane agent approves
+// requests of kubelets by it, and not by the Nodes, which kubelets write themselves.
+func KubeletNames(t *topology.Topology) []byte {
+	var w bytes.Buffer
+	fmt.Fprintf(&w, "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: %s, namespace: kube-system}\ndata:\n", KubeletNamesMap)
+	for _, n := range t.KubeletNodes() {
+		fmt.Fprintf(&w, "  %s: \"%s,%s\"\n", n.Name, n.Name, topology.Join(n.Addresses))
+	}
+	return w.Bytes()
+}
+
 // NodeLabels is a manifest that labels nodes as those of the control plane, which
 // kubelets may not do themselves. Applied to one that is no Node yet, it would make one.
 func NodeLabels(nodes ...topology.Node) []byte {

@@ -82,18 +82,18 @@ func (b *builder) kubelet() {
 			[2]string{"kubeconfig", kubeconfig},
 			[2]string{"node-ip", topology.Join(b.node.Addresses)},
 		),
-		service: []string{"Type=exec", "KillMode=process", "TimeoutStopSec=30", "ExecStartPre=/bin/sh -c '" + adoptKubeconfig + "'"},
-		// Since v1.31, by ReloadKubeletServerCertificateFile; clientCAFile only since v1.36.
-		self: []string{"tlsCertFile", "tlsPrivateKeyFile"},
+		service: []string{"Type=exec", "KillMode=process", "TimeoutStopSec=30", "ExecStartPre=/bin/sh -c '" + adopt("/etc/kubernetes/kubelet.conf", topology.KubeletClients, "kubelet-client.from") + "'",
+			"ExecStartPre=/bin/sh -c '" + adopt(pair+".crt", topology.KubeletServers, "kubelet-server.from") + "'"},
 	})
 }
 
-// adoptKubeconfig drops the client certificates that kubelet got by itself where haplane has
-// written another kubeconfig since: of the two, kubelet (v1.37.2, client-go's getCurrentCertificateOrBootstrap)
-// takes its own as long as that has not ended, whoever signed it. It begins with the kubeconfig's
-// then, and asks for its next one.
-const adoptKubeconfig = `sha256sum /etc/kubernetes/kubelet.conf | cmp -s - /var/lib/kubelet/pki/kubelet-client.from || ` +
-	`{ rm -f ` + topology.KubeletClients + ` && sha256sum /etc/kubernetes/kubelet.conf >/var/lib/kubelet/pki/kubelet-client.from; }`
+// adopt drops the certificates that kubelet got by itself where haplane has written others since: of the two, kubelet
+// (v1.37.2, client-go's getCurrentCertificateOrBootstrap) takes its own, whoever signed it, and what it serves even when
+// that has ended. It begins with haplane's then, and asks for its next one.
+func adopt(ours, own, from string) string {
+	from = topology.KubeletPKIDir + "/" + from
+	return "sha256sum " + ours + " | cmp -s - " + from + " || { rm -f " + own + " && sha256sum " + ours + " >" + from + "; }"
+}
 
 // nodeServer is what a kubelet and a kube-proxy ask, neither of which may be newer than that.
 func (b *builder) nodeServer() string {
@@ -127,7 +127,8 @@ failCgroupV1: false
 resolvConf: /etc/resolv.conf
 makeIPTablesUtilChains: true
 podPidsLimit: 4096
-rotateCertificates: true # its client certificate; what it serves is haplane's, and read again
+rotateCertificates: true # with which it asks
+serverTLSBootstrap: true # what it serves, beginning with the pair above
 readOnlyPort: 0
 seccompDefault: true
 `, pkiPath("ca.crt"), pair, pair, b.Topology.DNSServiceIP(), b.Topology.DNSDomain, driver)

@@ -131,9 +131,7 @@ func (b *builder) controlPlane() {
 	// So that kubectl works for who logs in.
 	b.addSecret("/root/.kube/config", b.files[path.Join(topology.KubernetesDir, "admin.conf")].Data)
 	b.certificates["/root/.kube/config"] = pki.Admin
-	if b.Topology.OwnsEndpoints() {
-		b.agent()
-	}
+	b.agent()
 }
 
 func (b *builder) kubernetesNode() {

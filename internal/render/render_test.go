@@ -218,8 +218,7 @@ func TestIdentitiesDifferInFlagsOfTheAPIServerOnly(t *testing.T) {
 			differ = append(differ, p)
 		}
 	}
-	want := []string{"/etc/kubernetes/haplane-agent.conf", "/etc/systemd/system/haplane-agent.service",
-		"/etc/systemd/system/kube-apiserver.service", SysusersPath, ManifestPath}
+	want := []string{"/etc/systemd/system/haplane-agent.service", "/etc/systemd/system/kube-apiserver.service"}
 	if diff := cmp.Diff(want, differ); diff != "" {
 		t.Error(diff)
 	}

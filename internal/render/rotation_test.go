@@ -198,6 +198,11 @@ func (v *trustView) tls() {
 		}
 		for _, n := range v.top.KubeletNodes() {
 			v.trusts(is, v.pki(api.Name, "API server", "ca.crt"), "kubelet of "+n.Name, v.file(n.Name, "kubelet", "/var/lib/kubelet/pki/kubelet.crt"))
+			for _, signer := range v.top.ControlPlane() { // of what kubelets ask for, to ask with and to serve
+				if signs := v.signer(signer.Name); signs != nil {
+					v.trusts(is, v.pki(api.Name, "API server", "ca.crt"), "what the controller manager of "+signer.Name+" signs", signs)
+				}
+			}
 			v.trusts("kubelet of "+n.Name, v.pki(n.Name, "kubelet", "ca.crt"), is, v.pki(api.Name, "API server", "apiserver-kubelet-client.crt"))
 		}
 		for _, n := range v.top.EtcdMembers() {
@@ -214,6 +219,21 @@ func (v *trustView) tls() {
 			v.trusts("etcd on "+a.Name, v.pki(a.Name, "etcd", "etcd/ca.crt"), "etcd on "+b.Name, v.pki(b.Name, "etcd", "etcd/peer.crt"))
 		}
 	}
+}
+
+// signer is the certificate with which a controller manager signs; nil of one that does not.
+func (v *trustView) signer(node string) []byte {
+	unit := v.file(node, "controller manager", "/etc/systemd/system/kube-controller-manager.service")
+	_, after, _ := bytes.Cut(unit, []byte("--cluster-signing-cert-file="))
+	file, _, _ := bytes.Cut(after, []byte(" "))
+	data := v.file(node, "controller manager", string(file))
+	if len(data) == 0 { // it is gone, and was read before; or is to come, and is waited for
+		data = append(bytes.Clone(v.before[node].Files[string(file)].Data), v.after[node].Files[string(file)].Data...)
+	}
+	if len(pki.Blocks(data)) != 1 {
+		return nil // of which it takes none
+	}
+	return data
 }
 
 // tokens that one API server signs are verified by all.

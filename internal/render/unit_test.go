@@ -1,12 +1,17 @@
 package render
 
 import (
+	"errors"
 	"fmt"
 	"maps"
+	"os"
+	"os/exec"
+	"path/filepath"
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"sigs.k8s.io/yaml"
 
 	"github.com/haplane/haplane/internal/fileset"
 	"github.com/haplane/haplane/internal/pki"
@@ -27,7 +32,7 @@ func TestConfigDigest(t *testing.T) {
 		"etcd peer of cp-1":     {set(pki.EtcdPeer("cp-1")), nil},
 		"etcd's client":         {set(pki.APIServerEtcdClient), nil},
 		"kubelets' client":      {set(pki.APIServerKubeletClient), nil},
-		"kubelet's server":      {set(pki.Kubelet("cp-1")), nil},
+		"kubelet's server":      {set(pki.Kubelet("cp-1")), []string{"kubelet"}}, // which begins with it, and then has its own
 		"front proxy's client":  {set(pki.FrontProxyClient), nil},
 		"front proxy's CA":      {set(pki.FrontProxyCA), nil},
 		"health check's client": {set(pki.EtcdHealthcheckClient), nil}, // etcd does not read it
@@ -227,4 +232,74 @@ func differing(before, after map[string]Machine) map[string][]string {
 		}
 	}
 	return out
+}
+
+// What kubelet got by itself goes where haplane has written another since, and only then: of what it asks with and of what it serves
+// each for itself.
+func TestKubeletTakesWhatWasWrittenLast(t *testing.T) {
+	c := spec.Default("demo")
+	root := t.TempDir()
+	put := func(file, content string) {
+		file = filepath.Join(root, file)
+		if err := errors.Join(os.MkdirAll(filepath.Dir(file), 0o755), os.WriteFile(file, []byte(content), 0o600)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	start := func() string {
+		for _, line := range strings.Split(unitText(Render(input(c, Platform{}))["worker-1"].Files, "kubelet"), "\n") {
+			script, is := strings.CutPrefix(line, "ExecStartPre=/bin/sh -c '")
+			if !is {
+				continue
+			}
+			script = strings.ReplaceAll(strings.TrimSuffix(script, "'"), "$$", "$")
+			script = strings.NewReplacer("/etc/", root+"/etc/", "/var/", root+"/var/").Replace(script)
+			if out, err := exec.Command("sh", "-c", script).CombinedOutput(); err != nil {
+				t.Fatalf("%v: %s\n%s", err, script, out)
+			}
+		}
+		left, _ := filepath.Glob(root + "/var/lib/kubelet/pki/*.pem")
+		for i := range left {
+			left[i] = strings.TrimSuffix(strings.TrimPrefix(filepath.Base(left[i]), "kubelet-"), "-1.pem")
+		}
+		return strings.Join(left, " ")
+	}
+	const conf, crt, pem = "etc/kubernetes/kubelet.conf", "var/lib/kubelet/pki/kubelet.crt", "var/lib/kubelet/pki/kubelet-"
+	all := func() { put(pem+"client-1.pem", "x"); put(pem+"server-1.pem", "x") }
+	put(conf, "a")
+	put(crt, "a")
+	all()
+	start() // the first time
+	all()
+	steps := []struct {
+		written string
+		want    string
+	}{{"", "client server"}, {conf, "server"}, {"", "server"}, {crt, ""}}
+	for i, step := range steps {
+		if step.written != "" {
+			put(step.written, fmt.Sprint(i))
+		}
+		if got := start(); got != step.want {
+			t.Errorf("after %q was written: %q, want %q", step.written, got, step.want)
+		}
+	}
+}
+
+// A kubelet's names are those that its certificate from haplane has, as the agent's record has them.
+func TestKubeletNamesAreThoseOfTheCertificates(t *testing.T) {
+	for name, shape := range shapes {
+		top := topology.New(shape.cluster())
+		var record struct{ Data map[string]string }
+		if err := yaml.Unmarshal(KubeletNames(top), &record); err != nil {
+			t.Fatal(err)
+		}
+		want := map[string]string{}
+		for _, row := range pki.Catalogue(top) {
+			if node, is := strings.CutPrefix(row.Name, "kubelet@"); is {
+				want[node] = strings.Join(row.DNSNames, ",") + "," + topology.Join(row.Addresses)
+			}
+		}
+		if diff := cmp.Diff(want, record.Data); diff != "" {
+			t.Errorf("%s: %s", name, diff)
+		}
+	}
 }

@@ -5,8 +5,10 @@ const (
 	KubernetesDir = "/etc/kubernetes"
 	PKIDir        = KubernetesDir + "/pki"
 	KubeletPKIDir = "/var/lib/kubelet/pki" // kubelet's own, and the pair that it serves
-	// KubeletClients are, as a pattern of the shell, the client certificates that a kubelet got by itself.
+	// KubeletClients and KubeletServers are, as patterns of the shell, the certificates that a kubelet got by itself:
+	// those with which it asks, and those that it serves.
 	KubeletClients = KubeletPKIDir + "/kubelet-client-*.pem"
+	KubeletServers = KubeletPKIDir + "/kubelet-server-*.pem"
 	KubeletPair    = KubeletPKIDir + "/kubelet" // with .crt and .key
 	BinDir         = "/usr/local/bin"
 	ImageDir       = "/usr/share/haplane/images" // container images, one archive each

@@ -160,10 +160,10 @@ func (t *Topology) EtcdMembers() []Node {
 	return t.ControlPlane()
 }
 
-// RunsAgent reports whether haplane itself runs on the node: to own the endpoints of the kubernetes
-// Service, or to take snapshots of etcd.
+// RunsAgent reports whether haplane itself runs on the node: to approve what kubelets serve and to own the endpoints of
+// the kubernetes Service, or to take snapshots of etcd.
 func (t *Topology) RunsAgent(n Node) bool {
-	return n.Role == spec.RoleControlPlane && t.OwnsEndpoints() || t.Snapshots.Scheduled() && t.HasEtcdMember(n)
+	return n.Role == spec.RoleControlPlane || t.Snapshots.Scheduled() && t.HasEtcdMember(n)
 }
 
 // HasEtcdMember reports whether the node runs an etcd member.

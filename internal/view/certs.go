@@ -26,7 +26,11 @@ func Certificates(w io.Writer, list []cluster.ListedCertificate) error {
 		if c.Note != "" {
 			until += " (" + c.Note + ")"
 		}
-		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%s\t%s\n", c.Name, node, c.Serial, until, c.Issuer, c.Reload, strings.TrimSpace(c.Path+" "+c.Part))
+		reload := c.Reload
+		if c.Served {
+			reload = "served now; " + reload
+		}
+		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%s\t%s\n", c.Name, node, c.Serial, until, c.Issuer, reload, strings.TrimSpace(c.Path+" "+c.Part))
 	}
 	if err := t.Flush(); err != nil {
 		return err

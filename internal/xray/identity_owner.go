@@ -59,9 +59,11 @@ func (s *Scene) wantsOwner() (wanted bool, why string) {
 	return s.lease(agentLease) != nil, ""
 }
 
-// agents are haplane's agents, among whatever else haplane does on a machine.
+// agents are haplane's agents that keep endpoints, among whatever else haplane does on a machine.
 func (s *Scene) agents() []Instance {
-	return slices.DeleteFunc(s.Instances(evidence.HaplaneAgent), func(p Instance) bool { return !slices.Contains(p.Argv, "agent") })
+	return slices.DeleteFunc(s.Instances(evidence.HaplaneAgent), func(p Instance) bool {
+		return !slices.Contains(p.Argv, "agent") || p.FlagOr("endpoint", "") == ""
+	})
 }
 
 // k0sKeeps: the controller that leads looks every 10 s.
