@@ -30,6 +30,7 @@ type Spec struct {
 	// which haplane pins that minor; empty is the newest, or what ready-made programs are. Such as v1.37.2.
 	KubernetesVersion string       `json:"kubernetesVersion,omitempty"`
 	Components        Components   `json:"components,omitzero"`
+	Certificates      Certificates `json:"certificates,omitzero"`
 	ControlPlane      ControlPlane `json:"controlPlane"`
 	Etcd              Etcd         `json:"etcd,omitzero"`
 	LoadBalancer      LoadBalancer `json:"loadBalancer"`
@@ -48,6 +49,20 @@ type Components struct {
 	// SHA256 names the programs to fetch from URL, each with its checksum in hexadecimal.
 	SHA256 map[string]string `json:"sha256,omitempty"`
 }
+
+// Certificates says who signs them.
+type Certificates struct {
+	// ExternalCA are the authorities whose keys are elsewhere for good: ca, etcd-ca, front-proxy-ca. What they are
+	// to sign is written out by haplane, and comes back by haplane certs import.
+	ExternalCA []string `json:"externalCA,omitempty" jsonschema:"uniqueItems=true"`
+}
+
+// The authorities, as ExternalCA names them.
+const (
+	CA           = "ca"
+	EtcdCA       = "etcd-ca"
+	FrontProxyCA = "front-proxy-ca"
+)
 
 // ControlPlane is about all control-plane nodes.
 type ControlPlane struct {

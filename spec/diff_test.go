@@ -15,7 +15,7 @@ import (
 func TestEveryFieldHasARule(t *testing.T) {
 	live := map[string]bool{"spec.loadBalancer.additionalPorts": true, "spec.loadBalancer.dnsNames": true,
 		"spec.extraArgs[x][x]": true, "spec.nodes[x]": true, "spec.identity": true, "spec.endpointReconciler": true,
-		"spec.controlPlane.kubelet": true, "spec.loadBalancer.port": true, "spec.loadBalancer.address": true,
+		"spec.certificates.externalCA": true, "spec.controlPlane.kubelet": true, "spec.loadBalancer.port": true, "spec.loadBalancer.address": true,
 		"spec.etcd.snapshots.schedule": true, "spec.etcd.snapshots.retain": true, "spec.etcd.snapshots.recipients": true}
 	fields := 0
 	var walk func(path string, v reflect.Value, top *Cluster)

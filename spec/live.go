@@ -33,6 +33,7 @@ var rules = []rule{
 	{"spec.components.dir", one(func(c *Cluster) string { return c.Spec.Components.Dir }), nil, otherPrograms, keepPrograms},
 	{"spec.components.url", one(func(c *Cluster) string { return c.Spec.Components.URL }), nil, otherPrograms, keepPrograms},
 	{"spec.components.sha256", func(c *Cluster) map[string]string { return keyed("", c.Spec.Components.SHA256) }, nil, otherPrograms, keepPrograms},
+	{"spec.certificates.externalCA", one(func(c *Cluster) string { return list(c.Spec.Certificates.ExternalCA) }), always, "", ""},
 	{"spec.controlPlane.kubelet", one(func(c *Cluster) string { return flag(c.Spec.ControlPlane.Kubelet) }), always, "", ""},
 	{"spec.etcd.snapshots.schedule", one(func(c *Cluster) string { return c.Spec.Etcd.Snapshots.Schedule }), always, "", ""},
 	{"spec.etcd.snapshots.retain", one(func(c *Cluster) string { return number(c.Spec.Etcd.Snapshots.Retain) }), always, "", ""},

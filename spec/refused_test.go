@@ -146,7 +146,7 @@ func TestErrorsAreWhereTheyWereWritten(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) { expect(t, problems(t, head+"spec: {"+test.spec+"}"), test.want...) })
 	}
-	expect(t, problems(t, head+"spec: 5"), "spec: Invalid value: 5: must be a mapping; its fields: components, controlPlane,")
+	expect(t, problems(t, head+"spec: 5"), "spec: Invalid value: 5: must be a mapping; its fields: certificates, components, controlPlane,")
 }
 
 // Default addresses move out of each other's way.

@@ -99,6 +99,8 @@ func TestParseReportsEveryProblemWithItsPath(t *testing.T) {
 			"host's own", "spec.nodes[6].role", "node c has this address"}}, // nobody knows what the seventh was to be
 		"no control-plane node": {head + "spec: {nodes: [{role: worker}]}", []string{"spec.nodes: Required value: at least one node with role \"control-plane\" (line 3)"}},
 
+		"authorities": {head + "spec: {certificates: {externalCA: [ca, kubernetes, ca]}}",
+			[]string{`spec.certificates.externalCA[1]: Invalid value: "kubernetes": must be "ca" or "etcd-ca" or "front-proxy-ca"`, "spec.certificates.externalCA[2]: Duplicate value"}},
 		"two load balancers": {head + "spec: {nodes: [{role: control-plane}, {role: load-balancer}, {role: load-balancer}]}",
 			[]string{"at most one node"}},
 		"name": {head + "metadata: {name: a-name-that-is-much-too-long}", []string{"metadata.name: Too long"}},

@@ -25,6 +25,7 @@ func validate(c *Cluster, r *reading) field.ErrorList {
 		oneOf(spec.Child("identity"), c.Spec.Identity, Shared, PerNode, SharedCertificate),
 		checkReconciler(spec.Child("endpointReconciler"), &c.Spec),
 		checkComponents(spec, &c.Spec, r),
+		checkExternalCA(spec.Child("certificates", "externalCA"), c.Spec.Certificates.ExternalCA),
 		checkNetwork(spec.Child("network"), c.Spec.Network, r),
 		checkPodCIDR(spec.Child("network", "podCIDR"), &c.Spec, r),
 		checkSnapshots(spec.Child("etcd", "snapshots"), c.Spec.Etcd.Snapshots),
@@ -49,6 +50,10 @@ func Warnings(c *Cluster) []string {
 	if s.Identity == Shared && s.EndpointReconciler == ReconcilerLease {
 		out = append(out, "spec.endpointReconciler: with identity shared, an API server that stops empties the endpoints "+
 			"of default/kubernetes although others run; leave it out for haplane agent to own them")
+	}
+	if slices.Contains(s.Certificates.ExternalCA, CA) {
+		out = append(out, "spec.certificates.externalCA: without the key of ca nobody in the cluster signs: kubelets do not renew their "+
+			"certificates, and CertificateSigningRequests stay as they are; haplane certs csr and import do before they end")
 	}
 	if !*s.ControlPlane.Kubelet {
 		out = append(out, "spec.controlPlane.kubelet: without kubelets on control-plane nodes API servers do not reach pods: "+
@@ -99,6 +104,17 @@ func checkReconciler(at *field.Path, s *Spec) field.ErrorList {
 				Shared, s.Identity, ReconcilerLease))}
 	}
 	return oneOf(at, s.EndpointReconciler, ReconcilerNone, ReconcilerLease)
+}
+
+func checkExternalCA(at *field.Path, names []string) field.ErrorList {
+	var errs field.ErrorList
+	for i, name := range names {
+		errs = append(errs, oneOf(at.Index(i), name, CA, EtcdCA, FrontProxyCA)...)
+		if slices.Contains(names[:i], name) {
+			errs = append(errs, field.Duplicate(at.Index(i), name))
+		}
+	}
+	return errs
 }
 
 func checkCounts(at *field.Path, s *Spec) field.ErrorList {

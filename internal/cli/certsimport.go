@@ -6,8 +6,12 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"github.com/spf13/cobra"
+
+	"github.com/haplane/haplane/internal/cluster"
+	"github.com/haplane/haplane/internal/store"
 )
 
 func (a *app) certsCSR() *cobra.Command {
@@ -61,7 +65,8 @@ func (a *app) certsImport() *cobra.Command {
 		Short: "Bring certificates that were signed elsewhere to the nodes",
 		Long: `Takes certificates that haplane certs csr has asked for, in PEM, one a file or all files of
 a folder that end in .crt or .pem. Each is checked before anything is touched: its key, names and usages, and
-that the cluster's authority has signed it. Then they are brought to the nodes as haplane certs renew does.`,
+that the cluster's authority has signed it. Then they are brought to the nodes as haplane certs renew does. Those
+that haplane up, apply or node add has asked for are kept until that is run again.`,
 		Example: `  haplane certs import signed
   haplane certs import apiserver.crt scheduler.crt --yes`,
 		Args: usage(cobra.MinimumNArgs(1)),
@@ -69,23 +74,50 @@ that the cluster's authority has signed it. Then they are brought to the nodes a
 			if err := f.check(); err != nil {
 				return err
 			}
-			h, err := a.find() // the plan tells of a change that was cut off
-			if err != nil {
-				return err
-			}
 			files, err := certificateFiles(args)
 			if err != nil {
 				return err
 			}
-			q, err := h.ImportCertificates(files)
+			h, err := a.find() // the plan tells of a change that was cut off
+			if errors.Is(err, store.ErrNoCluster) || err == nil && !h.Whole() {
+				return a.keepSigned(files, err)
+			}
 			if err != nil {
 				return err
+			}
+			q, later, err := h.ImportCertificates(files)
+			if err != nil {
+				return err
+			}
+			if a.kept(later); len(q.Renew) == 0 {
+				return nil
 			}
 			return a.runChange(cmd, "certs-import", q, f)
 		},
 	}
 	f = a.addChangeFlags(cmd)
 	return cmd
+}
+
+// keepSigned keeps certificates for a cluster that is not up yet, and waits for them; none is what is wrong where nothing waits.
+func (a *app) keepSigned(files map[string][]byte, none error) error {
+	s, err := store.Open(a.cluster)
+	if err != nil {
+		return err
+	}
+	if requests, _, err := s.Requests(); err != nil || len(requests) == 0 && none != nil {
+		return errors.Join(err, none)
+	}
+	names, err := cluster.KeepSigned(s, files)
+	a.kept(names)
+	return err
+}
+
+// kept tells of certificates that are for a change which has not begun.
+func (a *app) kept(names []string) {
+	if len(names) > 0 {
+		fmt.Fprintf(a.Out, "kept for the command that had them signed; run that again: %s\n", strings.Join(names, ", "))
+	}
 }
 
 // certificateFiles reads files, and those of folders that are certificates by their names.

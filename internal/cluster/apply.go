@@ -141,7 +141,7 @@ func applyOnce(ctx context.Context, q Request, o Options) (*Outcome, error) {
 	var l *live
 	err = shown(ctx, o.Report, "look", func(ctx context.Context) error {
 		if l, err = newLive(q, o); err != nil {
-			return err
+			return writeRequests(err)
 		}
 		return l.look(ctx)
 	})

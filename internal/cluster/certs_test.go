@@ -118,7 +118,10 @@ func TestCertificatesAreImportedWithoutTheAuthoritysKey(t *testing.T) {
 		t.Fatalf("%+v", requests)
 	}
 	signed := signedWith(t, s, away, requests[0].Request)
-	q := must[Request](t)(opened(t).ImportCertificates(map[string][]byte{"scheduler.crt": signed}))
+	q, _, err := opened(t).ImportCertificates(map[string][]byte{"scheduler.crt": signed})
+	if err != nil {
+		t.Fatal(err)
+	}
 	l := must[*live](t)(newLive(q, testOptions(t, s)))
 	if len(l.issues) != 1 || l.issues[0].Name != pki.Scheduler || l.issues[0].NewSerial != "2a" || l.issues[0].OldSerial == "" {
 		t.Fatalf("%+v", l.issues)

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/haplane/haplane/internal/pki"
+	"github.com/haplane/haplane/internal/store"
 )
 
 // A SigningRequest is what somebody who has an authority's key has to sign.
@@ -18,6 +19,7 @@ type SigningRequest struct {
 	Name      string // of the certificate
 	Authority string // that signs it
 	Request   []byte // PEM
+	File      string // in the cluster's folder
 }
 
 // SigningRequests makes keys for certificates that are signed elsewhere, and the requests for
@@ -36,39 +38,48 @@ func (h *Handle) SigningRequests(names []string) ([]SigningRequest, error) {
 	if err != nil {
 		return nil, err
 	}
+	return h.env.requests(names, pending)
+}
+
+// requests makes them, for rows of the cluster as it is wanted.
+func (e *env) requests(names []string, pending map[string]pki.Pair) ([]SigningRequest, error) {
 	var out []SigningRequest
-	for _, row := range h.env.rows {
+	for _, row := range e.rows {
 		if !slices.Contains(names, row.Name) {
 			continue
 		}
-		key := pending[row.Name].Key
-		if len(key) == 0 || bytes.Equal(key, h.env.keys.Pairs[row.Name].Key) { // of one that was imported before
+		key, err := pending[row.Name].Key, error(nil)
+		if len(key) == 0 || bytes.Equal(key, e.keys.Pairs[row.Name].Key) { // of one that was imported before
 			if key, err = pki.NewKey(rand.Reader); err == nil {
-				err = s.SavePending(row.Name, pki.Pair{Key: key})
+				err = e.Store.SavePending(row.Name, pki.Pair{Key: key})
 			}
 		}
 		if err != nil {
 			return nil, err
 		}
-		request, err := pki.SigningRequest(row, key, rand.Reader)
+		one := SigningRequest{Name: row.Name, Authority: row.CA}
+		if one.Request, err = pki.SigningRequest(row, key, rand.Reader); err == nil {
+			one.File, err = e.Store.SaveRequest(row.Name, one.Request)
+		}
 		if err != nil {
 			return nil, err
 		}
-		out = append(out, SigningRequest{Name: row.Name, Authority: row.CA, Request: request})
+		out = append(out, one)
 	}
 	return out, nil
 }
 
 // ImportCertificates asks for certificates that were signed elsewhere, by the files that they
-// are in, to be brought to the nodes. The error tells of all that are not what was asked for.
-func (h *Handle) ImportCertificates(files map[string][]byte) (Request, error) {
-	q := h.Request()
+// are in, to be brought to the nodes. Those that are of a change which has not begun are kept for it, and named.
+// The error tells of all that are not what was asked for.
+func (h *Handle) ImportCertificates(files map[string][]byte) (Request, []string, error) {
+	q, later := h.Request(), []string(nil)
 	pending, err := h.env.Store.Pending(h.env.rows)
 	if err == nil {
 		err = h.env.loadKeys()
 	}
 	if err != nil {
-		return q, err
+		return q, nil, err
 	}
 	waiting, signed, errs := map[string][]byte{}, map[string]pki.Pair{}, []error(nil)
 	for name, p := range pending {
@@ -77,22 +88,57 @@ func (h *Handle) ImportCertificates(files map[string][]byte) (Request, error) {
 	for _, file := range slices.Sorted(maps.Keys(files)) {
 		name, pair, err := pki.Signed(h.env.rows, h.env.keys, waiting, files[file], time.Now())
 		if err != nil {
+			if kept, pair, keptErr := asRequested(h.env.Store, files[file]); keptErr == nil {
+				later = append(later, kept)
+				errs = append(errs, h.env.Store.SavePending(kept, pair))
+				continue
+			}
 			errs = append(errs, fmt.Errorf("%s: %w", file, err))
 			continue
 		}
 		signed[name] = pair
 	}
-	if len(errs) > 0 {
-		return q, withHint(errors.Join(errs...), "haplane certs csr writes what has to be signed")
+	if err := errors.Join(errs...); err != nil {
+		return q, nil, withHint(err, "haplane certs csr writes what has to be signed")
 	}
 	q.Renew = map[string]string{}
 	for name, pair := range signed {
 		q.Renew[name] = pki.Serial(h.env.keys, name)
 		if err := h.env.Store.SavePending(name, pair); err != nil {
-			return q, err
+			return q, nil, err
 		}
 	}
-	return q, nil
+	return q, later, nil
+}
+
+// KeepSigned keeps certificates that were signed elsewhere for a cluster that is not there yet, and names them.
+func KeepSigned(s store.Store, files map[string][]byte) ([]string, error) {
+	var names []string
+	var errs []error
+	for _, file := range slices.Sorted(maps.Keys(files)) {
+		name, pair, err := asRequested(s, files[file])
+		if err == nil {
+			names = append(names, name)
+			err = s.SavePending(name, pair)
+		}
+		if err != nil {
+			errs = append(errs, fmt.Errorf("%s: %w", file, err))
+		}
+	}
+	return names, errors.Join(errs...)
+}
+
+// asRequested holds a certificate against the requests that were written.
+func asRequested(s store.Store, cert []byte) (string, pki.Pair, error) {
+	requests, keys, err := s.Requests()
+	if err != nil {
+		return "", pki.Pair{}, err
+	}
+	authorities, err := s.Authorities()
+	if err != nil {
+		return "", pki.Pair{}, err
+	}
+	return pki.AsRequested(requests, keys, slices.Collect(maps.Values(authorities)), cert, time.Now())
 }
 
 // fits reports whether a pair is what the row of a name wants.
@@ -101,15 +147,14 @@ func (e *env) fits(name string, p pki.Pair) bool {
 	return i >= 0 && pki.Check(e.rows[i], p, e.keys.Pairs[e.rows[i].CA].Cert, time.Now()) == nil
 }
 
-// signedElsewhere are the certificates that are renewed and that somebody else has signed.
-func (e *env) signedElsewhere() (map[string]pki.Pair, error) {
-	if len(e.renew) == 0 {
-		return nil, nil
-	}
+// signedElsewhere are the certificates of a plan that somebody else has signed: of those that are renewed, and of
+// authorities whose keys are elsewhere.
+func (e *env) signedElsewhere(plan []pki.Reissue) (map[string]pki.Pair, error) {
 	pending, err := e.Store.Pending(e.rows)
 	maps.DeleteFunc(pending, func(name string, p pki.Pair) bool {
 		_, asked := e.renew[name]
-		return !asked || len(p.Cert) == 0 || !e.fits(name, p) // what was declined, and is of another time
+		planned := slices.ContainsFunc(plan, func(r pki.Reissue) bool { return r.Name == name }) && pki.Elsewhere(e.rows, name)
+		return !asked && !planned || len(p.Cert) == 0 || !e.fits(name, p) // what was declined, and is of another time
 	})
 	return pending, err
 }

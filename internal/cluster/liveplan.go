@@ -153,6 +153,7 @@ func (l *live) warnings() []string {
 		out = append(out, there)
 	}
 	out = append(out, spec.Warnings(l.Wanted)...)
+	out = append(out, l.keysLeft()...)
 	out = append(out, certificateWarnings(l.rows, l.keys, time.Now())...)
 	out = append(out, l.foreignWarnings()...)
 	out = append(out, l.seen.Unseen...)

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"maps"
 	"os"
-	"slices"
 
 	"github.com/haplane/haplane/internal/component"
 	"github.com/haplane/haplane/internal/fileset"

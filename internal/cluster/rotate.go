@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/haplane/haplane/internal/apply"
@@ -69,6 +70,9 @@ func (l *live) mayRotate(now *store.Rotation) error {
 			fmt.Sprintf("haplane certs rotate %s --cluster %s goes on with it", now.Name, l.topology.Name))
 	case (now == nil || now.Proved) && l.record.Change != nil:
 		return withHint(fmt.Errorf("a change was cut off: %s", l.record.Change.Command), "haplane apply --cluster "+l.topology.Name+" finishes it")
+	}
+	if slices.Contains(l.Wanted.Spec.Certificates.ExternalCA, l.Rotate) {
+		return fmt.Errorf("spec.certificates.externalCA: the key of %s is elsewhere, and haplane would make the next one here: it cannot be rotated", l.Rotate)
 	}
 	for _, flag := range rotatedFlags[l.Rotate] {
 		for program, extra := range l.Wanted.Spec.ExtraArgs {

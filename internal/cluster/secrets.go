@@ -27,13 +27,17 @@ func (e *env) completeKeys(now time.Time) ([]pki.Reissue, error) {
 	}
 	plan, lost := pki.Plan(e.rows, e.keys, now, exists)
 	plan = pki.Renew(e.keys, plan, e.renew, e.rows)
-	signed, err := e.signedElsewhere()
+	signed, err := e.signedElsewhere(plan)
 	if err != nil {
 		return nil, err
 	}
 	if foreign := slices.DeleteFunc(pki.Foreign(e.rows, e.keys), func(name string) bool { _, is := signed[name]; return is }); exists && !e.drops && len(foreign) > 0 {
 		return nil, e.foreignKeys(foreign)
 	}
+	if err := e.externalMissing(lost); err != nil {
+		return nil, err
+	}
+	plan, unsigned := e.unsigned(plan, signed)
 	lost = e.spared(lost, signed)
 	lostSSH, err := e.Store.LostSSH(hosts)
 	if err != nil {
@@ -45,6 +49,9 @@ func (e *env) completeKeys(now time.Time) ([]pki.Reissue, error) {
 			return nil, withHint(err, "where an authority's key is kept elsewhere, haplane certs csr writes what has to be signed there")
 		}
 		return nil, err
+	}
+	if len(unsigned) > 0 {
+		return nil, &UnsignedError{env: e, Names: unsigned}
 	}
 	toSign := slices.DeleteFunc(slices.Clone(plan), func(r pki.Reissue) bool { _, is := signed[r.Name]; return is })
 	e.keys, err = pki.Issue(e.rows, e.keys, toSign, now, rand.Reader)
@@ -65,5 +72,6 @@ func (e *env) loadKeys() error {
 	if e.keys, err = read(e.rows); err != nil {
 		return fmt.Errorf("read keys: %w", err)
 	}
+	e.forgetExternal()
 	return nil
 }

@@ -114,7 +114,7 @@ func (l *live) narrow() error {
 	gone := append(without(wide.DNSNames, func(n string) bool { return slices.Contains(wanted[i].DNSNames, n) }), texts(slices.DeleteFunc(slices.Clone(wide.Addresses),
 		func(a netip.Addr) bool { return slices.Contains(wanted[i].Addresses, a) }))...)
 	l.last = l.keys
-	if len(gone) == 0 {
+	if len(gone) == 0 || pki.Elsewhere(wanted, pki.APIServer) { // what has to be signed for that, the next apply tells
 		return nil
 	}
 	var err error

@@ -66,7 +66,7 @@ func bringUp(ctx context.Context, q Request, o Options) (*Outcome, error) {
 	defer release()
 	l, err := newBringUp(q, o)
 	if err != nil {
-		return nil, err
+		return nil, writeRequests(err)
 	}
 	defer l.close()
 	if err := phase.Run(ctx, l.env, prepare, l.report); err != nil {

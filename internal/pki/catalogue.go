@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/haplane/haplane/internal/topology"
+	"github.com/haplane/haplane/spec"
 )
 
 // Lifetimes. CAs outlive the machines; leaves are renewed every year.
@@ -81,14 +82,24 @@ type Row struct {
 	Addresses    []netip.Addr
 	DNSNames     []string
 	Lifetime     time.Duration
+	External     bool // an authority whose key is elsewhere for good
+}
+
+// Elsewhere reports whether a certificate is signed by an authority whose key is elsewhere for good.
+func Elsewhere(rows []Row, name string) bool {
+	authority := func(of string) bool {
+		return slices.ContainsFunc(rows, func(r Row) bool { return r.Name == of && r.External })
+	}
+	return slices.ContainsFunc(rows, func(r Row) bool { return r.Name == name && r.CA != "" && authority(r.CA) })
 }
 
 // Catalogue lists every certificate of a cluster, authorities first.
 func Catalogue(t *topology.Topology) []Row {
+	external := func(name string) bool { return slices.Contains(t.ExternalCA, name) }
 	rows := []Row{
-		{Name: CA, CommonName: "kubernetes", Lifetime: caLifetime},
-		{Name: EtcdCA, CommonName: "etcd-ca", Lifetime: caLifetime},
-		{Name: FrontProxyCA, CommonName: "front-proxy-ca", Lifetime: caLifetime},
+		{Name: CA, CommonName: "kubernetes", Lifetime: caLifetime, External: external(spec.CA)},
+		{Name: EtcdCA, CommonName: "etcd-ca", Lifetime: caLifetime, External: external(spec.EtcdCA)},
+		{Name: FrontProxyCA, CommonName: "front-proxy-ca", Lifetime: caLifetime, External: external(spec.FrontProxyCA)},
 
 		{Name: APIServer, CA: CA, CommonName: "kube-apiserver", Usage: ForServer,
 			Addresses: t.ServingAddresses(), DNSNames: t.ServingNames(), Lifetime: year},

@@ -1,12 +1,14 @@
 package pki
 
 import (
+	"bytes"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/asn1"
 	"encoding/pem"
+	"errors"
 	"fmt"
 	"io"
 	"time"
@@ -84,4 +86,58 @@ func Signed(rows []Row, have Bundle, waiting map[string][]byte, cert []byte, now
 		return row.Name, pair, nil
 	}
 	return "", Pair{}, fmt.Errorf("it belongs to no key that waits for a signature: it is of %s, signed by %s", parsed.Subject, parsed.Issuer)
+}
+
+// AsRequested finds the request, of those given by name, that a certificate was signed for, and checks the pair: that it
+// has what was asked for, and that one of the authorities has signed it. The rows that it is for may not be known yet.
+func AsRequested(requests, keys map[string][]byte, authorities [][]byte, cert []byte, now time.Time) (string, Pair, error) {
+	parsed, err := ParseCertificate(cert)
+	if err != nil {
+		return "", Pair{}, err
+	}
+	for name, text := range requests {
+		key, err := parseKey(keys[name])
+		if err != nil || !samePublic(key, parsed.PublicKey) {
+			continue
+		}
+		row, err := requested(text)
+		if err != nil {
+			return name, Pair{}, err
+		}
+		row.Name, row.CA = name, "that has signed it"
+		pair := Pair{Cert: pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: parsed.Raw}), Key: keys[name]}
+		for _, ca := range authorities {
+			if err = Check(row, pair, ca, now); err == nil {
+				return name, pair, nil
+			}
+		}
+		return name, Pair{}, fmt.Errorf("it is not as certificate %s was requested: %w", name, err)
+	}
+	return "", Pair{}, fmt.Errorf("it belongs to no key that waits for a signature: it is of %s, signed by %s", parsed.Subject, parsed.Issuer)
+}
+
+// requested is the row that SigningRequest has made a request of.
+func requested(text []byte) (Row, error) {
+	block, _ := pem.Decode(text)
+	if block == nil {
+		return Row{}, errors.New("the request is not PEM")
+	}
+	request, err := x509.ParseCertificateRequest(block.Bytes)
+	if err != nil {
+		return Row{}, err
+	}
+	row := Row{CommonName: request.Subject.CommonName, Organization: request.Subject.Organization, DNSNames: request.DNSNames,
+		Addresses: Addresses(&x509.Certificate{IPAddresses: request.IPAddresses})}
+	for _, usage := range []Usage{ForServer, ForClient, ForBoth} {
+		wanted, err := usageExtensions(usage)
+		if err != nil {
+			return row, err
+		}
+		for _, e := range request.Extensions {
+			if e.Id.Equal(extendedKeyUsage) && bytes.Equal(e.Value, wanted[1].Value) {
+				row.Usage = usage
+			}
+		}
+	}
+	return row, nil
 }

@@ -33,6 +33,20 @@ func lostAuthority(name string, pair Pair, now time.Time) []Lost {
 	return nil
 }
 
+// lostExternal tells whether the certificate of an authority can be used whose key is elsewhere.
+func lostExternal(name string, data []byte, now time.Time) []Lost {
+	cert, err := ParseCertificate(data)
+	switch {
+	case err != nil:
+		return []Lost{{File: name + ".crt", Reason: missingOr(data, err), External: true}}
+	case !cert.IsCA:
+		return []Lost{{File: name + ".crt", Reason: "it is not the certificate of an authority", External: true}}
+	case now.After(cert.NotAfter):
+		return []Lost{{File: name + ".crt", Reason: "it ended on " + cert.NotAfter.Format(time.DateOnly), Ended: true, External: true}}
+	}
+	return nil
+}
+
 func missingOr(data []byte, err error) string {
 	if len(data) == 0 {
 		return "missing"

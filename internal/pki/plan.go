@@ -4,6 +4,7 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 )
 
@@ -32,6 +33,8 @@ type Lost struct {
 	File   string // below the PKI folder, such as ca.key
 	Reason string
 	Ended  bool // it is whole, and its time is over
+	// External says that it is of an authority whose key is elsewhere: its certificate is what is wanted.
+	External bool
 }
 
 // Plan tells what has to be made so that there is everything that the rows want: what
@@ -44,6 +47,8 @@ func Plan(rows []Row, have Bundle, now time.Time, exists bool) ([]Reissue, []Los
 		switch {
 		case row.CA != "":
 			p.leaf(row)
+		case row.External:
+			p.externalAuthority(row)
 		case exists:
 			p.keepAuthority(row)
 		default:
@@ -72,9 +77,16 @@ func (p *planner) newAuthority(row Row) {
 	}
 }
 
+// externalAuthority is never made here.
+func (p *planner) externalAuthority(row Row) {
+	lost := lostExternal(row.Name, p.have.Pairs[row.Name].Cert, p.now)
+	p.lost = append(p.lost, lost...)
+	p.changed[row.Name] = len(lost) > 0
+}
+
 func (p *planner) leaf(row Row) {
 	if p.changed[row.CA] {
-		if !p.exists {
+		if !p.exists && !slices.ContainsFunc(p.lost, func(l Lost) bool { return l.External && l.File == row.CA+".crt" }) {
 			p.again(row.Name, "its authority "+row.CA+" is new")
 		}
 		return

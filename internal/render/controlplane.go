@@ -5,6 +5,7 @@ import (
 	"encoding/base64"
 	"fmt"
 	"path"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -181,10 +182,12 @@ var controllerManagerRereads = []string{
 }
 
 func (b *builder) controllerManager() {
-	// It signs the certificates that nodes ask for. Where haplane does not have it, it stays as it is there.
-	key := b.Keys.Pairs[pki.CA].Key
-	b.files.Add(fileset.File{Path: pkiPath("ca.key"), Mode: 0o600, Data: key, Keep: len(key) == 0})
 	signing := pkiPath("ca.crt")
+	if b.signs() {
+		// It signs the certificates that nodes ask for. Where haplane does not have it, it stays as it is there.
+		key := b.Keys.Pairs[pki.CA].Key
+		b.files.Add(fileset.File{Path: pkiPath("ca.key"), Mode: 0o600, Data: key, Keep: len(key) == 0})
+	}
 	if beside := b.Keys.Beside; beside != nil && beside.Name == pki.CA {
 		// It takes one certificate (signer/ca_provider.go), and ca.crt has those of all that are trusted.
 		signing = pkiPath("ca-signing.crt")
@@ -194,32 +197,42 @@ func (b *builder) controllerManager() {
 	b.addKubeconfig("controller-manager.conf", pki.ControllerManager, "system:kube-controller-manager", localAPIServer)
 	b.addService(service{
 		name: "kube-controller-manager", description: "Kubernetes controller manager", after: []string{"kube-apiserver.service"},
-		argv: b.flags("kube-controller-manager",
-			[2]string{"allocate-node-cidrs", "true"},
-			[2]string{"authentication-kubeconfig", conf},
-			[2]string{"authorization-kubeconfig", conf},
-			[2]string{"bind-address", "127.0.0.1"},
-			[2]string{"client-ca-file", pkiPath("ca.crt")},
-			[2]string{"cluster-cidr", topology.Join(b.Topology.Pods)},
-			[2]string{"cluster-name", b.Topology.Name},
-			[2]string{"cluster-signing-cert-file", signing},
-			[2]string{"cluster-signing-key-file", pkiPath("ca.key")},
-			[2]string{"controllers", "*,bootstrapsigner,tokencleaner"},
+		argv: b.flags("kube-controller-manager", slices.Concat([][2]string{
+			{"allocate-node-cidrs", "true"},
+			{"authentication-kubeconfig", conf},
+			{"authorization-kubeconfig", conf},
+			{"bind-address", "127.0.0.1"},
+			{"client-ca-file", pkiPath("ca.crt")},
+			{"cluster-cidr", topology.Join(b.Topology.Pods)},
+			{"cluster-name", b.Topology.Name},
+		}, b.signerFlags(signing), [][2]string{
+			{"controllers", "*,bootstrapsigner,tokencleaner"},
 			// Hands leadership over when it stops instead of letting the lease run out.
-			[2]string{"feature-gates", "ControllerManagerReleaseLeaderElectionLockOnExit=true"},
-			[2]string{"kubeconfig", conf},
-			[2]string{"leader-elect", "true"},
-			[2]string{"profiling", "false"},
-			[2]string{"requestheader-client-ca-file", pkiPath("front-proxy-ca.crt")},
-			[2]string{"root-ca-file", pkiPath("ca.crt")},
-			[2]string{"service-account-private-key-file", pkiPath("sa.key")},
-			[2]string{"service-cluster-ip-range", topology.Join(b.Topology.Services)},
-			[2]string{"use-service-account-credentials", "true"},
-		),
+			{"feature-gates", "ControllerManagerReleaseLeaderElectionLockOnExit=true"},
+			{"kubeconfig", conf},
+			{"leader-elect", "true"},
+			{"profiling", "false"},
+			{"requestheader-client-ca-file", pkiPath("front-proxy-ca.crt")},
+			{"root-ca-file", pkiPath("ca.crt")},
+			{"service-account-private-key-file", pkiPath("sa.key")},
+			{"service-cluster-ip-range", topology.Join(b.Topology.Services)},
+			{"use-service-account-credentials", "true"},
+		})...),
 		service: []string{"Type=exec", "TimeoutStopSec=30"},
 		user:    b.ownUser("kube-controller-manager"),
 		self:    controllerManagerRereads,
 	})
+}
+
+// signs reports whether the controller manager has the key of the CA: without it, nobody signs what nodes ask for.
+func (b *builder) signs() bool { return !slices.Contains(b.Topology.ExternalCA, spec.CA) }
+
+// signerFlags are what it signs with; without them it runs no signer, as kubeadm has it where the key is elsewhere.
+func (b *builder) signerFlags(cert string) [][2]string {
+	if !b.signs() {
+		return nil
+	}
+	return [][2]string{{"cluster-signing-cert-file", cert}, {"cluster-signing-key-file", pkiPath("ca.key")}}
 }
 
 func (b *builder) scheduler() {

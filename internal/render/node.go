@@ -82,9 +82,18 @@ func (b *builder) kubelet() {
 			[2]string{"kubeconfig", kubeconfig},
 			[2]string{"node-ip", topology.Join(b.node.Addresses)},
 		),
-		service: []string{"Type=exec", "KillMode=process", "TimeoutStopSec=30", "ExecStartPre=/bin/sh -c '" + adopt("/etc/kubernetes/kubelet.conf", topology.KubeletClients, "kubelet-client.from") + "'",
-			"ExecStartPre=/bin/sh -c '" + adopt(pair+".crt", topology.KubeletServers, "kubelet-server.from") + "'"},
+		service: append([]string{"Type=exec", "KillMode=process", "TimeoutStopSec=30"}, b.adopts(pair)...),
 	})
+}
+
+// adopts are what kubelet does before it starts with the certificates that it got by itself. Where nobody signs its next
+// ones it takes haplane's alone.
+func (b *builder) adopts(pair string) []string {
+	client, server := adopt("/etc/kubernetes/kubelet.conf", topology.KubeletClients, "kubelet-client.from"), adopt(pair+".crt", topology.KubeletServers, "kubelet-server.from")
+	if !b.signs() {
+		client, server = "rm -f "+topology.KubeletClients, "rm -f "+topology.KubeletServers
+	}
+	return []string{"ExecStartPre=/bin/sh -c '" + client + "'", "ExecStartPre=/bin/sh -c '" + server + "'"}
 }
 
 // adopt drops the certificates that kubelet got by itself where haplane has written others since: of the two, kubelet
@@ -127,11 +136,11 @@ failCgroupV1: false
 resolvConf: /etc/resolv.conf
 makeIPTablesUtilChains: true
 podPidsLimit: 4096
-rotateCertificates: true # with which it asks
-serverTLSBootstrap: true # what it serves, beginning with the pair above
+rotateCertificates: %[7]t # with which it asks
+serverTLSBootstrap: %[7]t # what it serves, beginning with the pair above
 readOnlyPort: 0
 seccompDefault: true
-`, pkiPath("ca.crt"), pair, pair, b.Topology.DNSServiceIP(), b.Topology.DNSDomain, driver)
+`, pkiPath("ca.crt"), pair, pair, b.Topology.DNSServiceIP(), b.Topology.DNSDomain, driver, b.signs())
 	if b.platform.Container {
 		// The disk and the swap are the host's: how full it is says nothing of this node.
 		w.WriteString(`failSwapOn: false

@@ -235,52 +235,62 @@ func differing(before, after map[string]Machine) map[string][]string {
 }
 
 // What kubelet got by itself goes where haplane has written another since, and only then: of what it asks with and of what it serves
-// each for itself.
+// each for itself. Without somebody who signs, haplane's alone counts.
 func TestKubeletTakesWhatWasWrittenLast(t *testing.T) {
-	c := spec.Default("demo")
-	root := t.TempDir()
-	put := func(file, content string) {
-		file = filepath.Join(root, file)
-		if err := errors.Join(os.MkdirAll(filepath.Dir(file), 0o755), os.WriteFile(file, []byte(content), 0o600)); err != nil {
-			t.Fatal(err)
-		}
-	}
-	start := func() string {
-		for _, line := range strings.Split(unitText(Render(input(c, Platform{}))["worker-1"].Files, "kubelet"), "\n") {
-			script, is := strings.CutPrefix(line, "ExecStartPre=/bin/sh -c '")
-			if !is {
-				continue
+	for name, external := range map[string]bool{"signed in the cluster": false, "signed elsewhere": true} {
+		t.Run(name, func(t *testing.T) {
+			c := spec.Default("demo")
+			if external {
+				c.Spec.Certificates.ExternalCA = []string{spec.CA}
 			}
-			script = strings.ReplaceAll(strings.TrimSuffix(script, "'"), "$$", "$")
-			script = strings.NewReplacer("/etc/", root+"/etc/", "/var/", root+"/var/").Replace(script)
-			if out, err := exec.Command("sh", "-c", script).CombinedOutput(); err != nil {
-				t.Fatalf("%v: %s\n%s", err, script, out)
+			root := t.TempDir()
+			put := func(file, content string) {
+				file = filepath.Join(root, file)
+				if err := errors.Join(os.MkdirAll(filepath.Dir(file), 0o755), os.WriteFile(file, []byte(content), 0o600)); err != nil {
+					t.Fatal(err)
+				}
 			}
-		}
-		left, _ := filepath.Glob(root + "/var/lib/kubelet/pki/*.pem")
-		for i := range left {
-			left[i] = strings.TrimSuffix(strings.TrimPrefix(filepath.Base(left[i]), "kubelet-"), "-1.pem")
-		}
-		return strings.Join(left, " ")
-	}
-	const conf, crt, pem = "etc/kubernetes/kubelet.conf", "var/lib/kubelet/pki/kubelet.crt", "var/lib/kubelet/pki/kubelet-"
-	all := func() { put(pem+"client-1.pem", "x"); put(pem+"server-1.pem", "x") }
-	put(conf, "a")
-	put(crt, "a")
-	all()
-	start() // the first time
-	all()
-	steps := []struct {
-		written string
-		want    string
-	}{{"", "client server"}, {conf, "server"}, {"", "server"}, {crt, ""}}
-	for i, step := range steps {
-		if step.written != "" {
-			put(step.written, fmt.Sprint(i))
-		}
-		if got := start(); got != step.want {
-			t.Errorf("after %q was written: %q, want %q", step.written, got, step.want)
-		}
+			start := func() string {
+				for _, line := range strings.Split(unitText(Render(input(c, Platform{}))["worker-1"].Files, "kubelet"), "\n") {
+					script, is := strings.CutPrefix(line, "ExecStartPre=/bin/sh -c '")
+					if !is {
+						continue
+					}
+					script = strings.ReplaceAll(strings.TrimSuffix(script, "'"), "$$", "$")
+					script = strings.NewReplacer("/etc/", root+"/etc/", "/var/", root+"/var/").Replace(script)
+					if out, err := exec.Command("sh", "-c", script).CombinedOutput(); err != nil {
+						t.Fatalf("%v: %s\n%s", err, script, out)
+					}
+				}
+				left, _ := filepath.Glob(root + "/var/lib/kubelet/pki/*.pem")
+				for i := range left {
+					left[i] = strings.TrimSuffix(strings.TrimPrefix(filepath.Base(left[i]), "kubelet-"), "-1.pem")
+				}
+				return strings.Join(left, " ")
+			}
+			const conf, crt, pem = "etc/kubernetes/kubelet.conf", "var/lib/kubelet/pki/kubelet.crt", "var/lib/kubelet/pki/kubelet-"
+			all := func() { put(pem+"client-1.pem", "x"); put(pem+"server-1.pem", "x") }
+			put(conf, "a")
+			put(crt, "a")
+			all()
+			start() // the first time
+			all()
+			steps := []struct {
+				written string
+				want    string
+			}{{"", "client server"}, {conf, "server"}, {"", "server"}, {crt, ""}}
+			for i, step := range steps {
+				if step.written != "" {
+					put(step.written, fmt.Sprint(i))
+				}
+				if external {
+					step.want = ""
+				}
+				if got := start(); got != step.want {
+					t.Errorf("after %q was written: %q, want %q", step.written, got, step.want)
+				}
+			}
+		})
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"github.com/haplane/haplane/internal/pki"
 )
@@ -39,11 +40,56 @@ func (s Store) SavePending(name string, p pki.Pair) error {
 func (s Store) DropPending(names []string) error {
 	var errs []error
 	for _, name := range names {
-		for _, ext := range []string{".crt", ".key"} {
+		for _, ext := range []string{".crt", ".csr", ".key"} {
 			if err := os.Remove(s.path(pendingDir, name+ext)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 				errs = append(errs, err)
 			}
 		}
 	}
 	return errors.Join(errs...)
+}
+
+// SaveRequest keeps what is to be signed for a key that waits, and returns the file.
+func (s Store) SaveRequest(name string, request []byte) (string, error) {
+	file := filepath.Join(pendingDir, name+".csr")
+	return s.path(file), s.save(file, request, 0o644)
+}
+
+// Requests are what waits to be signed, and the keys of it, by name: also of certificates of nodes that are still to come.
+func (s Store) Requests() (requests, keys map[string][]byte, err error) {
+	requests, keys = map[string][]byte{}, map[string][]byte{}
+	root := s.path(pendingDir)
+	err = filepath.WalkDir(root, func(file string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return err
+		}
+		within, err := filepath.Rel(root, file)
+		if err != nil {
+			return err
+		}
+		for ext, into := range map[string]map[string][]byte{".csr": requests, ".key": keys} {
+			if name, is := strings.CutSuffix(filepath.ToSlash(within), ext); is {
+				if into[name], err = os.ReadFile(file); err != nil {
+					return err
+				}
+			}
+		}
+		return nil
+	})
+	if errors.Is(err, fs.ErrNotExist) {
+		err = nil
+	}
+	return requests, keys, err
+}
+
+// Authorities are the certificates of authorities that the store has, by name.
+func (s Store) Authorities() (map[string][]byte, error) {
+	out, errs := map[string][]byte{}, []error(nil)
+	for _, name := range []string{pki.CA, pki.EtcdCA, pki.FrontProxyCA} {
+		cert, err := s.load(filepath.Join("pki", name+".crt"))
+		if errs = append(errs, err); len(cert) > 0 {
+			out[name] = cert
+		}
+	}
+	return out, errors.Join(errs...)
 }

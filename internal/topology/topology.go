@@ -53,6 +53,7 @@ type Topology struct {
 	KubeletOnCP  bool
 	ExtraArgs    map[string]map[string]string
 	Snapshots    spec.EtcdSnapshots
+	ExternalCA   []string // authorities whose keys are elsewhere for good, as the cluster file names them
 }
 
 // New returns the topology of a cluster that spec.Parse or spec.Default made.
@@ -67,7 +68,8 @@ func New(c *spec.Cluster) *Topology {
 		Pods:      parse(s.Network.PodCIDR, netip.MustParsePrefix),
 		Services:  parse(s.Network.ServiceCIDR, netip.MustParsePrefix),
 		DNSDomain: s.Network.DNSDomain, NAT: *s.Network.NAT, KubeletOnCP: *s.ControlPlane.Kubelet, ExtraArgs: s.ExtraArgs,
-		Snapshots: s.Etcd.Snapshots,
+		Snapshots:  s.Etcd.Snapshots,
+		ExternalCA: s.Certificates.ExternalCA,
 	}
 	t.LoadBalancer = netip.AddrPortFrom(t.LBAddresses[0], t.LBPorts[0])
 	for _, port := range s.LoadBalancer.AdditionalPorts {

@@ -1,0 +1,200 @@
+package cluster
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/haplane/haplane/internal/pki"
+	"github.com/haplane/haplane/internal/store"
+	"github.com/haplane/haplane/spec"
+)
+
+// external is a cluster that is whole, whose CA's key went elsewhere, with that key.
+func external(t *testing.T) (store.Store, []byte) {
+	t.Helper()
+	s := certified(t)
+	file := filepath.Join(s.Dir, "pki", "ca.key")
+	key := must[[]byte](t)(os.ReadFile(file))
+	if err := os.Remove(file); err != nil {
+		t.Fatal(err)
+	}
+	return s, key
+}
+
+// without asks for a cluster without the key of its CA, after a change of the file.
+func withoutKey(t *testing.T, change func(*spec.Cluster)) Request {
+	t.Helper()
+	q := opened(t).Request()
+	q.Wanted.Spec.Certificates.ExternalCA = []string{spec.CA}
+	change(q.Wanted)
+	return q
+}
+
+// A key that is declared to be elsewhere is no loss, and one that is not declared is.
+func TestAKeyThatIsDeclaredToBeElsewhere(t *testing.T) {
+	s, _ := external(t)
+	q := opened(t).Request()
+	q.Wanted.Spec.ExtraArgs = map[string]map[string]string{"kubelet": {"v": "2"}}
+	var lost *store.LostError
+	if _, err := newLive(q, testOptions(t, s)); !errors.As(err, &lost) {
+		t.Errorf("not declared: %v", err)
+	}
+	l := must[*live](t)(newLive(withoutKey(t, func(*spec.Cluster) {}), testOptions(t, s)))
+	if len(l.issues) > 0 {
+		t.Errorf("it would make %v", reissued(l.issues))
+	}
+	cp, worker := l.rendered["cp-1"].Files, l.rendered["worker-1"].Files
+	if _, has := cp["/etc/kubernetes/pki/ca.key"]; has {
+		t.Error("control-plane nodes have the key")
+	}
+	if unit := string(cp["/etc/systemd/system/kube-controller-manager.service"].Data); strings.Contains(unit, "cluster-signing") {
+		t.Errorf("it signs:\n%s", unit)
+	}
+	if config := string(worker["/var/lib/kubelet/config.yaml"].Data); !strings.Contains(config, "rotateCertificates: false") || !strings.Contains(config, "serverTLSBootstrap: false") {
+		t.Errorf("kubelets ask somebody who is not there:\n%s", config)
+	}
+	// One that lies there all the same is told of, and not used.
+	if err := os.WriteFile(filepath.Join(s.Dir, "pki", "ca.key"), []byte("x"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if l = must[*live](t)(newLive(withoutKey(t, func(*spec.Cluster) {}), testOptions(t, s))); len(l.keysLeft()) != 1 || len(l.keys.Pairs[pki.CA].Key) > 0 {
+		t.Errorf("told of: %v", l.keysLeft())
+	}
+}
+
+// What a node needs that is added has to be signed first; nothing is touched, and the same command goes on then.
+func TestANodeIsAddedWithoutTheKey(t *testing.T) {
+	s, key := external(t)
+	add := func(c *spec.Cluster) {
+		c.Spec.Nodes = append(c.Spec.Nodes, spec.Node{Name: "worker-9", Role: spec.RoleWorker, Address: "10.10.10.99"})
+	}
+	before := content(t, s)
+	_, err := newLive(withoutKey(t, add), testOptions(t, s))
+	var unsigned *UnsignedError
+	want := []string{pki.KubeletClient("worker-9"), pki.Kubelet("worker-9")}
+	if !errors.As(err, &unsigned) || !slices.Equal(unsigned.Names, want) {
+		t.Fatalf("%v", err)
+	}
+	if diff := cmp.Diff(before, content(t, s)); diff != "" {
+		t.Errorf("a plan has written\n%s", diff)
+	}
+	_, err = Apply(t.Context(), withoutKey(t, add), testOptions(t, s))
+	var hinted *HintedError
+	if !errors.As(err, &unsigned) || !errors.As(err, &hinted) || !strings.Contains(hinted.Hint, "haplane certs import") || len(unsigned.Requests) != 2 {
+		t.Fatalf("%v", err)
+	}
+	files := map[string][]byte{}
+	for _, r := range unsigned.Requests {
+		if info, err := os.Stat(strings.TrimSuffix(r.File, ".csr") + ".key"); err != nil || info.Mode().Perm() != 0o600 {
+			t.Errorf("the key of %s: %v, %v", r.Name, info, err)
+		}
+		if !strings.Contains(err.Error(), r.File) {
+			t.Errorf("the error does not name %s", r.File)
+		}
+		files[r.Name] = signedWith(t, s, key, must[[]byte](t)(os.ReadFile(r.File)))
+	}
+	_, err = Apply(t.Context(), withoutKey(t, add), testOptions(t, s)) // again: what is being signed stays what it is
+	if !errors.As(err, &unsigned) || string(must[[]byte](t)(os.ReadFile(unsigned.Requests[0].File))) == "" {
+		t.Fatalf("%v", err)
+	}
+	q, later, err := opened(t).ImportCertificates(files)
+	if err != nil || len(q.Renew) > 0 || len(later) != 2 {
+		t.Fatalf("renews %v, kept %v, %v", q.Renew, later, err)
+	}
+	l := must[*live](t)(newLive(withoutKey(t, add), testOptions(t, s)))
+	if diff := cmp.Diff(want, reissued(l.issues)); diff != "" {
+		t.Error(diff)
+	}
+	if got := string(l.keys.Pairs[want[0]].Cert); got != string(files[want[0]]) {
+		t.Errorf("the node would have\n%s", got)
+	}
+	if err := errors.Join(l.begin(), (&journal{live: l}).Issue()); err != nil {
+		t.Fatal(err)
+	}
+	if requests, keys, err := s.Requests(); err != nil || len(requests)+len(keys) > 0 {
+		t.Errorf("there waits %v still: %v", len(requests)+len(keys), err)
+	}
+}
+
+// Renewal asks for signatures of just what is to be renewed; what only ends soon holds no other change up.
+func TestRenewalWithoutTheKey(t *testing.T) {
+	s := broughtUp(t, time.Now().Add(-300*24*time.Hour)) // a third is left, and less
+	components := must[string](t)(filepath.Abs("../../components"))
+	t.Setenv("HAPLANE_COMPONENTS", components)
+	if err := os.Remove(filepath.Join(s.Dir, "pki", "ca.key")); err != nil {
+		t.Fatal(err)
+	}
+	l := must[*live](t)(newLive(withoutKey(t, func(*spec.Cluster) {}), testOptions(t, s)))
+	for _, r := range l.issues {
+		if pki.Elsewhere(l.rows, r.Name) {
+			t.Errorf("%s would be made without the key", r.Name)
+		}
+	}
+	q := withoutKey(t, func(*spec.Cluster) {})
+	q.Renew = map[string]string{pki.Scheduler: pki.Serial(l.keys, pki.Scheduler)}
+	var unsigned *UnsignedError
+	if _, err := newLive(q, testOptions(t, s)); !errors.As(err, &unsigned) || !slices.Equal(unsigned.Names, []string{pki.Scheduler}) {
+		t.Errorf("%v", err)
+	}
+	if err := asked(t, s, func() Request { q := withoutKey(t, func(*spec.Cluster) {}); q.Rotate = "ca"; return q }()).rotate(); err == nil || !strings.Contains(err.Error(), "spec.certificates.externalCA") {
+		t.Errorf("a rotation: %v", err)
+	}
+}
+
+// A cluster comes up without the key: its CA's certificate is given, and all that it signs.
+func TestUpWithoutTheKey(t *testing.T) {
+	t.Setenv("HAPLANE_HOME", t.TempDir())
+	components := must[string](t)(filepath.Abs("../../components"))
+	t.Setenv("HAPLANE_COMPONENTS", components)
+	s := must[store.Store](t)(store.Open("demo"))
+	c := spec.Default("demo")
+	c.Spec.Certificates.ExternalCA = []string{spec.CA}
+	o := testOptions(t, s)
+	_, err := newBringUp(Request{Wanted: c}, o)
+	if err == nil || !strings.Contains(err.Error(), "pki/ca.crt: missing") || !strings.Contains(err.Error(), "spec.certificates.externalCA") {
+		t.Fatalf("without a certificate: %v", err)
+	}
+	rows := pki.Catalogue(newEnv(spec.Default("demo"), o).topology)
+	plan, _ := pki.Plan(rows, pki.Bundle{}, time.Now(), false)
+	keys := must[pki.Bundle](t)(pki.Issue(rows, pki.Bundle{}, plan, time.Now(), rand.Reader))
+	if err := s.SaveKeys(pki.Bundle{Pairs: map[string]pki.Pair{pki.CA: {Cert: keys.Pairs[pki.CA].Cert}}}, []string{pki.CA}); err != nil {
+		t.Fatal(err)
+	}
+	_ = os.Remove(filepath.Join(s.Dir, "pki", "ca.key"))
+	_, err = bringUp(context.Background(), Request{Wanted: c}, o)
+	var unsigned *UnsignedError
+	if !errors.As(err, &unsigned) {
+		t.Fatalf("%v", err)
+	}
+	files := map[string][]byte{}
+	for _, r := range unsigned.Requests {
+		if r.Authority != pki.CA {
+			t.Errorf("%s is to be signed by %s, whose key is here", r.Name, r.Authority)
+		}
+		files[r.Name] = signedWith(t, s, keys.Pairs[pki.CA].Key, r.Request)
+	}
+	if names, err := KeepSigned(s, files); err != nil || len(names) != len(files) || len(files) < 10 {
+		t.Fatalf("%v, %v", names, err)
+	}
+	l := must[*live](t)(newBringUp(Request{Wanted: c}, o))
+	if got := string(l.keys.Pairs[pki.APIServer].Cert); got != string(files[pki.APIServer]) {
+		t.Errorf("it would come up with\n%s", got)
+	}
+	if len(l.keys.Pairs[pki.EtcdCA].Key) == 0 || len(l.keys.Pairs[pki.EtcdServer("cp-1")].Cert) == 0 {
+		t.Error("what is not elsewhere is not made")
+	}
+	// What somebody signed that was not asked for is refused.
+	forged := signedWith(t, s, keys.Pairs[pki.CA].Key, unsigned.Requests[0].Request)
+	if _, err := KeepSigned(s, map[string][]byte{"x.crt": forged[:len(forged)/2]}); err == nil {
+		t.Error("half a certificate was kept")
+	}
+}
