@@ -5,6 +5,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"flag"
@@ -30,14 +31,27 @@ var subjects = []string{"up", "floor", "kubeadm", "memory"}
 
 // A mode is measured after the runs, in rounds and on clusters of its own.
 type mode struct {
-	name    string
-	measure func(*bench, context.Context, roundOptions) error
+	name     string
+	measure  func(*bench, context.Context, roundOptions) error
+	rounds   int // where -rounds, -requests and -rate say nothing
+	requests int
+	rate     float64
 }
 
 var modes = []mode{
-	{"changes", (*bench).measureChanges},
-	{"identities", (*bench).measureIdentities},
-	{"balancers", (*bench).measureBalancers},
+	{"changes", (*bench).measureChanges, 10, 0, 100},
+	{"identities", (*bench).measureIdentities, 10, 0, 100},
+	{"balancers", (*bench).measureBalancers, 10, 0, 100},
+	{"upkeep", (*bench).measureUpkeep, 5, leastRequests, upkeepRate},
+}
+
+// with are the options, and of what they do not say, the mode's own.
+func (m mode) with(o roundOptions) roundOptions {
+	o.rounds, o.rate = cmp.Or(o.rounds, m.rounds), cmp.Or(o.rate, m.rate)
+	if o.requests < 0 {
+		o.requests = m.requests
+	}
+	return o
 }
 
 // roundOptions are what modes are told.
@@ -58,11 +72,11 @@ func main() {
 	runs := flag.Int("runs", 5, "how often to measure")
 	measure := flag.String("measure", strings.Join(all, ","), "what to measure; memory is looked at once, in the last run's up")
 	only := flag.String("only", "", "the same, for one")
-	flag.IntVar(&o.rounds, "rounds", 10, "how often each planned change is made, and each fault happens before the load balancers")
-	flag.IntVar(&o.requests, "requests", 0, "a change has further rounds until each of its lanes has sent so many")
+	flag.IntVar(&o.rounds, "rounds", 0, "how often each planned change is made, and each fault happens before the load balancers; 0 is 10, of upkeep 5")
+	flag.IntVar(&o.requests, "requests", -1, "a change has further rounds until each of its lanes has sent so many; -1 is 0, of upkeep 10000")
 	match := flag.String("match", "", "a regular expression: of the changes, make only those whose name matches, and what takes them back")
 	flag.IntVar(&o.faultRounds, "fault-rounds", 3, "how often each fault happens in each identity")
-	flag.Float64Var(&o.rate, "rate", 100, "requests a second in each lane")
+	flag.Float64Var(&o.rate, "rate", 0, fmt.Sprintf("requests a second in each lane; 0 is 100, of upkeep %d", upkeepRate))
 	flag.StringVar(&o.samples, "samples", "", "with -only: a file for all numbers, in JSON; the rounds that are in it already count too")
 	flag.Parse()
 	wanted := strings.Split(*measure, ",")
@@ -98,8 +112,8 @@ type bench struct {
 func (b *bench) wants(subject string) bool { return slices.Contains(b.wanted, subject) }
 
 func check(runs int, wanted, all []string, o roundOptions) error {
-	if runs < 1 || o.rounds < 1 || o.faultRounds < 1 {
-		return errors.New("-runs, -rounds and -fault-rounds must be at least 1")
+	if runs < 1 || o.rounds < 0 || o.faultRounds < 1 || o.rate < 0 {
+		return errors.New("-runs and -fault-rounds must be at least 1, -rounds and -rate not negative")
 	}
 	if o.samples != "" && len(wanted) > 1 {
 		return errors.New("-samples is a file for one of the modes: choose it with -only")
@@ -129,7 +143,7 @@ func measureAll(ctx context.Context, runs int, wanted []string, o roundOptions) 
 	}
 	for _, m := range modes {
 		if b.wants(m.name) {
-			if err := m.measure(b, ctx, o); err != nil {
+			if err := m.measure(b, ctx, m.with(o)); err != nil {
 				return fmt.Errorf("measure %s: %w", m.name, err)
 			}
 		}

@@ -26,6 +26,8 @@ type Measured struct {
 	CPUShare     float64            `json:"cpuShare"`     // of one CPU, for measuring and for whatever else the process did
 	Rate         float64            `json:"requestsPerSecond"`
 	Unmeasured   []string           `json:"unmeasured,omitempty"`
+	// Unauthorized are the answers 401. Of lanes that haplane walks, each outage that begins with one counts.
+	Unauthorized int `json:"unauthorized,omitempty"`
 }
 
 // An Outcome is what a command that changes a cluster says of itself.
@@ -102,8 +104,11 @@ func (r report) measured() (Measured, error) {
 			name = direct
 		}
 		sum := out.Lanes[name]
-		if len(l.Outages) > 0 {
-			sum.FirstError = cmp.Or(sum.FirstError, l.Outages[0].FirstError)
+		for _, o := range l.Outages {
+			sum.FirstError = cmp.Or(sum.FirstError, o.FirstError)
+			if Unauthorized(o.FirstError) {
+				out.Unauthorized++
+			}
 		}
 		out.Lanes[name] = Figures{Requests: sum.Requests + *l.Requests, Failed: sum.Failed + *l.Failed, Gap: max(sum.Gap, *l.Gap), P99: max(sum.P99, l.P99), FirstError: sum.FirstError}
 	}

@@ -19,6 +19,9 @@ type Sample struct {
 	Certificates int      `json:"certificates"` // that are others than before on nodes that stay
 	NewFailures  []string `json:"newFailures,omitempty"`
 	Error        string   `json:"error,omitempty"` // the command went wrong
+	// Phases are those of a rotation, Restored is what a restore came to.
+	Phases   []Phase   `json:"phases,omitempty"`
+	Restored *Restored `json:"restored,omitempty"`
 }
 
 func (s Sample) String() string {
@@ -32,6 +35,12 @@ func (s Sample) String() string {
 	}
 	if s.Lost > 0 {
 		text += fmt.Sprintf("; %d writes lost", s.Lost)
+	}
+	if s.Unauthorized > 0 {
+		text += fmt.Sprintf("; %d answers 401", s.Unauthorized)
+	}
+	if r := s.Restored; r != nil {
+		text += fmt.Sprintf("; first write after %.1f s, %d revisions lost", r.FirstWrite, r.Lost)
 	}
 	for _, trouble := range slices.Concat(s.Unmeasured, s.NewFailures) {
 		text += "; " + trouble
@@ -88,7 +97,7 @@ func Subjects(samples []Sample) []string {
 	return out
 }
 
-var order = []string{"lb-new", "lb-reused", direct, "write", "watch", "in-cluster", "worker"}
+var order = []string{"lb-new", "lb-reused", direct, "write", "watch", "in-cluster", "worker", "token"}
 
 func laneNames(samples []Sample) []string {
 	var out []string
