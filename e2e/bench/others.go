@@ -18,21 +18,25 @@ import (
 )
 
 // openImage returns the image that haplane makes machines from; it is built if need be.
-func (b *bench) openImage(ctx context.Context) error {
-	built := b.rig.Run(ctx, "image", "build")
+func (b *bench) openImage(ctx context.Context) (err error) {
+	b.image, err = b.buildImage(ctx)
+	return err
+}
+
+func (b *bench) buildImage(ctx context.Context, args ...string) (image.Image, error) {
+	built := b.rig.Run(ctx, append([]string{"image", "build"}, args...)...)
 	if err := ok(built); err != nil {
-		return err
+		return image.Image{}, err
 	}
 	cache, err := cluster.CacheDir()
 	if err != nil {
-		return err
+		return image.Image{}, err
 	}
 	fields := strings.Fields(built.Stdout) // image DIGEST in FOLDER
 	if len(fields) < 2 {
-		return fmt.Errorf("find image in %q", built.Stdout)
+		return image.Image{}, fmt.Errorf("find image in %q", built.Stdout)
 	}
-	b.image, err = image.Open(cache, fields[1])
-	return err
+	return image.Open(cache, fields[1])
 }
 
 // render writes the files of a cluster's machines, which is not up, with new keys.
@@ -65,25 +69,32 @@ func (b *bench) measureFloor(ctx context.Context) (floor.Times, error) {
 	return times, nil
 }
 
-// measureKubeadm brings a cluster up by kubeadm. Its machines are where haplane
-// would have them, with its cluster file beside them: so haplane takes them down.
+// measureKubeadm brings a cluster up by kubeadm.
 func (b *bench) measureKubeadm(ctx context.Context) (steps []kubeadm.Step, err error) {
 	c := b.kubeadm
-	t, files, err := b.render(ctx, c)
+	o, err := b.kubeadmOptions(ctx, c, b.image, b.archive())
 	if err != nil {
-		return nil, err
-	}
-	file, err := os.ReadFile(c.File())
-	if err != nil {
-		return nil, err
-	}
-	machines := filepath.Join(c.Store(), "machines")
-	if err := errors.Join(os.MkdirAll(machines, 0o700), os.WriteFile(filepath.Join(c.Store(), "cluster.yaml"), file, 0o600)); err != nil {
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, cleanUp(c)) }()
-	return kubeadm.Run(ctx, kubeadm.Options{Topology: t, Rendered: files, Image: b.image, Archive: b.archive(), Machines: machines,
-		Dir: filepath.Join(b.rig.Dir, "ssh"), Progress: os.Stderr})
+	return kubeadm.Run(ctx, o)
+}
+
+// kubeadmOptions are for a cluster whose machines are where haplane would have them, with its
+// cluster file beside them: so haplane takes them down.
+func (b *bench) kubeadmOptions(ctx context.Context, c *rig.Cluster, img image.Image, archive string) (kubeadm.Options, error) {
+	t, files, err := b.render(ctx, c)
+	if err != nil {
+		return kubeadm.Options{}, err
+	}
+	file, err := os.ReadFile(c.File())
+	if err != nil {
+		return kubeadm.Options{}, err
+	}
+	machines := filepath.Join(c.Store(), "machines")
+	err = errors.Join(os.MkdirAll(machines, 0o700), os.WriteFile(filepath.Join(c.Store(), "cluster.yaml"), file, 0o600))
+	return kubeadm.Options{Topology: t, Rendered: files, Image: img, Archive: archive, Machines: machines,
+		Dir: filepath.Join(b.rig.Dir, "ssh"), Progress: os.Stderr}, err
 }
 
 func (b *bench) archive() string { return filepath.Join(b.rig.Dir, "kubeadm-images.tar") }

@@ -1,7 +1,7 @@
 package main
 
 // What a cluster lives through beside nodes that come and go: versions, keys, identity, shape and data, each in rounds
-// while requests of all kinds run. By hand:
+// while requests of all kinds run, and beside it what kubeadm's documented way costs (upkeepkubeadm.go). By hand:
 //
 //	go run ./e2e/bench -only upkeep -samples upkeep.json                  everything; hours
 //	go run ./e2e/bench -only upkeep -samples upkeep.json -match '^renew'  one change
@@ -9,7 +9,7 @@ package main
 //
 // Each change has -rounds rounds, and further ones until each of its lanes has sent -requests requests. What is in the
 // file counts: interrupted (the cluster is then taken down), the same command goes on. Needs programs of both minors
-// of Kubernetes for the changes of versions: haplane image build --kubernetes v1.36.
+// of Kubernetes for the changes of versions and for kubeadm: haplane image build --kubernetes v1.36.
 
 import (
 	"context"
@@ -24,6 +24,7 @@ import (
 
 	"github.com/haplane/haplane/e2e/bench/lanes"
 	"github.com/haplane/haplane/e2e/rig"
+	"github.com/haplane/haplane/internal/image"
 	"github.com/haplane/haplane/internal/poll"
 )
 
@@ -55,13 +56,17 @@ type scene struct {
 	name   string
 	file   string
 	groups func(round int) [][]task
+	begin  step // in place of haplane up; each round then has a cluster of its own
 }
 
 // An upkeep is what the scenes share.
 type upkeep struct {
 	*rig.Cluster
+	bench   *bench
 	options roundOptions
 	samples []lanes.Sample
+	kubeadm *upstream   // of the scene whose cluster is kubeadm's
+	older   image.Image // with the older minor of Kubernetes
 }
 
 // measureUpkeep measures every scene. What goes wrong in one leaves the others.
@@ -70,7 +75,7 @@ func (b *bench) measureUpkeep(ctx context.Context, o roundOptions) error {
 	if err != nil {
 		return err
 	}
-	u := &upkeep{options: o, samples: samples, Cluster: &rig.Cluster{Rig: b.rig, Name: upkeepName, Network: netip.MustParsePrefix(upkeepNetwork)}}
+	u := &upkeep{bench: b, options: o, samples: samples, Cluster: &rig.Cluster{Rig: b.rig, Name: upkeepName, Network: netip.MustParsePrefix(upkeepNetwork)}}
 	var errs []error
 	for _, s := range scenes {
 		if err := u.play(ctx, s); err != nil {
@@ -85,14 +90,19 @@ func (b *bench) measureUpkeep(ctx context.Context, o roundOptions) error {
 
 func printUpkeep(samples []lanes.Sample) error {
 	w := os.Stdout
-	ours := slices.DeleteFunc(slices.Clone(samples), func(s lanes.Sample) bool { return s.Restored != nil })
+	theirs := slices.DeleteFunc(slices.Clone(samples), func(s lanes.Sample) bool { return !strings.HasPrefix(s.What, kubeadmPrefix) })
+	ours := slices.DeleteFunc(slices.Clone(samples), func(s lanes.Sample) bool {
+		return strings.HasPrefix(s.What, kubeadmPrefix) || s.Restored != nil
+	})
 	return errors.Join(
 		lanes.Markdown(w, "change", ours),
 		lanes.MarkdownLanes(w, "change", ours),
 		lanes.MarkdownPhases(w, ours),
 		lanes.MarkdownRestored(w, samples),
+		lanes.Markdown(w, "kubeadm's documented way", theirs),
+		lanes.MarkdownLanes(w, "kubeadm's documented way", theirs),
 		lanes.PrintCommands(w, "change, to its end", ours, map[string]string{upgradeAnew: "at most 150 s"}),
-		lanes.PrintFew(w, ours, leastRequests))
+		lanes.PrintFew(w, slices.Concat(ours, theirs), leastRequests))
 }
 
 // play brings a cluster up and takes it through its changes until none of them wants another round.
@@ -101,7 +111,10 @@ func (u *upkeep) play(ctx context.Context, s scene) (err error) {
 	if len(groups) == 0 {
 		return nil
 	}
-	defer func() { err = errors.Join(err, cleanUp(u.Cluster)) }()
+	defer func() {
+		u.endKubeadm()
+		err = errors.Join(err, cleanUp(u.Cluster))
+	}()
 	if err := u.begin(ctx, s); err != nil {
 		return err
 	}
@@ -114,12 +127,21 @@ func (u *upkeep) play(ctx context.Context, s scene) (err error) {
 		if groups = u.wanting(s); len(groups) == 0 {
 			return nil
 		}
+		if s.begin != nil {
+			if err := u.begin(ctx, s); err != nil {
+				return err
+			}
+		}
 	}
 }
 
 func (u *upkeep) begin(ctx context.Context, s scene) error {
+	u.endKubeadm()
 	if err := errors.Join(cleanUp(u.Cluster), os.WriteFile(u.File(), []byte(s.file), 0o644)); err != nil {
 		return err
+	}
+	if s.begin != nil {
+		return s.begin(ctx, u)
 	}
 	if err := ok(u.Up(ctx)); err != nil {
 		return err
@@ -176,6 +198,9 @@ func (u *upkeep) measure(ctx context.Context, t task) error {
 	if err := lanes.Save(u.options.samples, u.samples); err != nil || sample.Error == "" {
 		return err
 	}
+	if u.kubeadm != nil {
+		return errors.New(sample.Error) // its cluster may be anything
+	}
 	finish := t.finish
 	if finish == nil {
 		finish = []string{"apply"}
@@ -188,6 +213,9 @@ func (u *upkeep) measure(ctx context.Context, t task) error {
 
 // settled waits until nothing is left of what was before.
 func settled(ctx context.Context, u *upkeep) error {
+	if u.kubeadm != nil {
+		return nil // it waits by itself
+	}
 	ctx, cancel := context.WithTimeout(ctx, settleWait)
 	defer cancel()
 	return poll.Until(ctx, time.Second, func(ctx context.Context) error {

@@ -34,6 +34,7 @@ var scenes = []scene{
 	{name: "shape", file: plainFile(), groups: shapeTasks},
 	{name: "identities", file: plainFile("identity: perNode"), groups: identityTasks},
 	{name: "data", file: plainFile(), groups: dataTasks},
+	{name: "kubeadm", file: plainFile("kubernetesVersion: v1.36"), groups: kubeadmTasks, begin: beginKubeadm},
 }
 
 const upgradeAnew = "upgrade v1.36 to v1.37, machines made anew"

@@ -167,3 +167,15 @@ func TestFaults(t *testing.T) {
 		})
 	}
 }
+
+func TestGuide(t *testing.T) {
+	text, err := Guide("*:6443", []Server{{Name: "cp-1", Address: netip.MustParseAddrPort("10.0.0.1:6443")}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{"bind *:6443\n", "server cp-1 10.0.0.1:6443 check", "uri /healthz"} {
+		if !strings.Contains(string(text), want) {
+			t.Errorf("no %q in\n%s", want, text)
+		}
+	}
+}

@@ -40,6 +40,11 @@ var contenders = []contender{
 	{"kind", haproxy, "haproxy", from("kind.cfg")},
 }
 
+// Guide is the configuration of kubeadm's guide for a load balancer of these servers.
+func Guide(listen string, servers []Server) ([]byte, error) {
+	return from("kubeadm.cfg")(Options{}, setting{Listen: listen, Servers: servers})
+}
+
 // Ours is haplane's.
 const Ours = "haplane"
 

@@ -43,6 +43,9 @@ func (s *sequence) filesOf(n topology.Node) (fileset.Set, error) {
 		}
 	}
 	if n.Role == spec.RoleLoadBalancer {
+		if s.HAProxy != nil {
+			set.Add(fileset.File{Path: "/etc/haproxy/haproxy.cfg", Mode: 0o644, Data: s.HAProxy})
+		}
 		return set, nil
 	}
 	config := "join.yaml"

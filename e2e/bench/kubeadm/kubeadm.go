@@ -26,6 +26,7 @@ type Options struct {
 	Archive  string      // of the container images, by WriteImages
 	Machines string      // the provider's folder: `haplane down` of the cluster removes what is in it
 	Dir      string      // for the keys that SSH needs
+	HAProxy  []byte      // the load balancer's configuration; haplane's where it is nil
 	Progress io.Writer
 }
 
@@ -82,16 +83,17 @@ const stepTimeout = 5 * time.Minute
 
 // Run runs the sequence. Machines are left to whoever called it, in error too.
 func Run(ctx context.Context, o Options) ([]Step, error) {
+	s, done, err := run(ctx, o)
+	_ = s.close()
+	return done, err
+}
+
+func run(ctx context.Context, o Options) (*sequence, []Step, error) {
 	s := &sequence{Options: o}
 	var err error
 	if s.versions, err = readVersions(o.Image); err != nil {
-		return nil, err
+		return s, nil, err
 	}
-	defer func() {
-		if s.ssh != nil {
-			_ = s.ssh.Close()
-		}
-	}()
 	var done []Step
 	for _, one := range s.steps() {
 		fmt.Fprintf(o.Progress, "  kubeadm: %s\n", one.name)
@@ -100,9 +102,17 @@ func Run(ctx context.Context, o Options) ([]Step, error) {
 		err := one.run(bounded)
 		cancel()
 		if err != nil {
-			return done, fmt.Errorf("kubeadm: %s: %w", one.name, err)
+			return s, done, fmt.Errorf("kubeadm: %s: %w", one.name, err)
 		}
 		done = append(done, Step{Name: one.name, Took: time.Since(start), Counted: one.counted})
 	}
-	return done, nil
+	return s, done, nil
+}
+
+// close ends the connections to the machines.
+func (s *sequence) close() error {
+	if s.ssh == nil {
+		return nil
+	}
+	return s.ssh.Close()
 }
