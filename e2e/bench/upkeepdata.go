@@ -97,8 +97,12 @@ func (u *upkeep) restored(ctx context.Context, lose func(context.Context) error,
 	result := u.Run(ctx, append(args, "--cluster", u.Name, "--yes", "--quiet", "--output", "json", "--no-probe")...)
 	sample := lanes.Sample{Measured: stop(), Seconds: result.Elapsed.Seconds()}
 	sample.Lanes = nil // most of the time there is no API
-	if sample.Restored, err = lanes.ReadRestored([]byte(result.Stdout)); err != nil || result.Code != 0 {
-		sample.Error = strings.TrimSpace(fmt.Sprintf("exit code %d: %s", result.Code, result.Stderr))
+	sample.Restored, err = lanes.ReadRestored([]byte(result.Stdout))
+	switch {
+	case result.Code != 0:
+		sample.Error = fmt.Sprintf("exit code %d: %s", result.Code, strings.TrimSpace(result.Stderr))
+	case err != nil:
+		sample.Error = err.Error()
 	}
 	return sample, ctx.Err()
 }

@@ -47,7 +47,7 @@ func kubeadmTasks(int) [][]task {
 	upgrade := func(ctx context.Context, u *upkeep) (lanes.Sample, error) {
 		return u.kubeadm.beside(ctx, u.options.rate, u.kubeadm.Upgrade)
 	}
-	return [][]task{{{what: kubeadmRenew, run: renew}, {what: kubeadmUpgrade, run: upgrade}}}
+	return [][]task{{{what: kubeadmRenew, run: renew}}, {{what: kubeadmUpgrade, run: upgrade}}} // in this order
 }
 
 // beginKubeadm brings a cluster of kubeadm's up, of the older minor. Its machines are where haplane would have them.

@@ -56,7 +56,7 @@ func (u *upkeep) config(ctx context.Context) (*rest.Config, error) {
 	return clientcmd.RESTConfigFromKubeConfig([]byte(raw.Stdout))
 }
 
-// askWithToken begins a lane that asks with a token, through the load balancer and on new connections. What ends it tells what it saw.
+// askWithToken begins a lane that asks with a token, through the load balancer and on one connection: that costs least. What ends it tells what it saw.
 func (u *upkeep) askWithToken(ctx context.Context, of tokenOf) (end func() lanes.Measured, err error) {
 	if of == nobody {
 		return func() lanes.Measured { return lanes.Measured{} }, nil
@@ -75,7 +75,7 @@ func (u *upkeep) askWithToken(ctx context.Context, of tokenOf) (end func() lanes
 func askWith(ctx context.Context, host, token string, rate float64) (func() lanes.Measured, error) {
 	// Pods read the authority's file again when it changes; whom the API server takes for whom is what this is about.
 	config := &rest.Config{Host: host, BearerToken: token, TLSClientConfig: rest.TLSClientConfig{Insecure: true}}
-	made, err := kubeprobe.ForConfig(config, nil).Lanes(kubeprobe.LBNew)
+	made, err := kubeprobe.ForConfig(config, nil).Lanes(kubeprobe.LBReused)
 	if err != nil {
 		return nil, err
 	}

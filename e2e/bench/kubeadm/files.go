@@ -26,6 +26,8 @@ var templates = template.Must(template.ParseFS(files, "files/*"))
 var taken = []string{"/etc/containerd", "/usr/local/lib/haplane", topology.UnitDir + "/containerd.service",
 	"/etc/sysctl.d", "/etc/haproxy", topology.UnitDir + "/haproxy.service"}
 
+const haproxyConfig = "/etc/haproxy/haproxy.cfg"
+
 // The authority is haplane's: the load balancer has it for its checks. kubeadm
 // takes the one that it finds on the first node, and makes all other keys itself.
 var authority = []string{topology.PKIDir + "/ca.crt", topology.PKIDir + "/ca.key"}
@@ -44,7 +46,7 @@ func (s *sequence) filesOf(n topology.Node) (fileset.Set, error) {
 	}
 	if n.Role == spec.RoleLoadBalancer {
 		if s.HAProxy != nil {
-			set.Add(fileset.File{Path: "/etc/haproxy/haproxy.cfg", Mode: 0o644, Data: s.HAProxy})
+			set[haproxyConfig] = fileset.File{Path: haproxyConfig, Mode: 0o644, Data: s.HAProxy} // in the place of haplane's
 		}
 		return set, nil
 	}

@@ -1,6 +1,9 @@
 package kubeadm
 
 import (
+	"errors"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -35,9 +38,17 @@ func TestUpgradeInTurn(t *testing.T) {
 // The load balancer of a cluster that is changed is the one of the guide, where that is given.
 func TestLoadBalancerOfTheGuide(t *testing.T) {
 	s := newSequence()
-	s.Rendered, s.HAProxy = t.TempDir(), []byte("guide")
-	set, err := s.filesOf(s.Topology.LoadBalancers()[0])
-	if err != nil || string(set["/etc/haproxy/haproxy.cfg"].Data) != "guide" {
-		t.Errorf("%v, %v", set, err)
+	s.Rendered = t.TempDir()
+	balancer := s.Topology.LoadBalancers()[0]
+	file := filepath.Join(s.Rendered, balancer.Name, haproxyConfig)
+	if err := errors.Join(os.MkdirAll(filepath.Dir(file), 0o755), os.WriteFile(file, []byte("haplane's"), 0o644)); err != nil {
+		t.Fatal(err)
+	}
+	for want, given := range map[string][]byte{"haplane's": nil, "guide": []byte("guide")} {
+		s.HAProxy = given
+		set, err := s.filesOf(balancer)
+		if err != nil || string(set[haproxyConfig].Data) != want {
+			t.Errorf("%v, %v, want %s", set, err, want)
+		}
 	}
 }
