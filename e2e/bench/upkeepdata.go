@@ -1,5 +1,10 @@
 package main
 
+// etcd's data: defragmented, restored, recovered. What a restore or a recovery loses is looked for: somebody writes until the
+// data is gone, and each acknowledged write is looked for afterwards. By hand:
+//
+//	go run ./e2e/bench -only upkeep -samples upkeep.json -match 'defragment|restore|recover'
+
 import (
 	"context"
 	"encoding/json"

@@ -1,5 +1,13 @@
 package main
 
+// The clusters of upkeep, one after another, and what each lives through: versions, keys, shape, identities, data, kubeadm. By hand,
+// one row or a few, by their names:
+//
+//	go run ./e2e/bench -only upkeep -samples upkeep.json -match '^upgrade'        the versions of Kubernetes, there and back
+//	go run ./e2e/bench -only upkeep -samples upkeep.json -match '^rotate'         the five keys; or 'rotate ca$'
+//	go run ./e2e/bench -only upkeep -samples upkeep.json -match '^identity'       the six changes of identity
+//	go run ./e2e/bench -only upkeep -samples upkeep.json -match 'load balancer'   its port and its machine
+
 import (
 	"context"
 	"fmt"

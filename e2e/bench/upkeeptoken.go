@@ -1,5 +1,7 @@
 package main
 
+// The lane of each row of upkeep that asks with a token which was signed before the change began: it must never be answered 401.
+
 import (
 	"context"
 	"fmt"

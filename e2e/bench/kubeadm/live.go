@@ -1,5 +1,7 @@
 package kubeadm
 
+// A row of upkeep uses this: go run ./e2e/bench -only upkeep -samples upkeep.json -match '^kubeadm'
+
 import (
 	"context"
 	"errors"
