@@ -141,7 +141,7 @@ func (s *scheduled) retained(t *testing.T) {
 	contains(t, "what it begins with", s.on(t, "cp-1", "head -c 21 /var/lib/haplane/snapshots/*.age | head -n 4"), "age-encryption.org/v1")
 	contains(t, "health", s.on(t, "cp-1", "curl -s http://127.0.0.1:10272/healthz"), `"kept":`)
 	contains(t, "metrics", s.on(t, "cp-1", "curl -s http://127.0.0.1:10272/metrics"), "haplane_snapshots_last_timestamp_seconds")
-	contains(t, "x-ray", s.Run(background(t), "xray", "--cluster", s.Name, "--check", "etcd-snapshots-current").Stdout, "etcd-snapshots-current")
+	contains(t, "x-ray", s.Run(background(t), "xray", "--cluster", s.Name, "-o", "json").Stdout, "etcd-snapshots-current")
 }
 
 // trouble stops them on one machine: status tells of it.

@@ -34,7 +34,8 @@ func createMachine(ctx context.Context, r *Runner, s change.Step) error {
 	if err != nil {
 		return err
 	}
-	if !running { // where a run that was cut off has made it, this starts it; its Node may be of an earlier machine
+	ofEarlier := r.Task != nil && r.Task.Kind == change.RestoreData // the data may have the Node of an earlier machine
+	if (made || ofEarlier) && !running {                            // by a run that was cut off; this starts it
 		r.started.Store(s.Node, time.Now())
 	}
 	if err := r.Provider.Create(ctx, r.node(s)); err != nil {

@@ -63,7 +63,7 @@ func bring(ctx context.Context, m machine.Machine, f ProgramFile) error {
 }
 
 // use puts a copy in the place of a program; what runs goes on with the old one until it is restarted.
-const use = inTurn + `cp "$1" "$2.part"; sync -d "$2.part"; mv -f "$2.part" "$2"`
+const use = inTurn + `cp "$1" "$2.part"; mv -f "$2.part" "$2"`
 
 func usePrograms(ctx context.Context, r *Runner, s change.Step) error {
 	m := r.Cluster.Machine(s.Node)
