@@ -160,7 +160,8 @@ func (c *cluster) checkPrivateKeys(t *testing.T) {
 		for line := range strings.Lines(c.on(t, node, keyScript)) {
 			mode, file, _ := strings.Cut(strings.TrimSpace(line), " ")
 			want(t, node+": mode and owner of "+file, mode, "600:root:root")
-			if !strings.HasPrefix(file, "/var/lib/kubelet/pki/kubelet-client-") { // kubelet's own, of whatever number
+			own := strings.HasPrefix(file, "/var/lib/kubelet/pki/kubelet-client-") || strings.HasPrefix(file, "/var/lib/kubelet/pki/kubelet-server-")
+			if !own { // those that kubelet got by itself are of whatever number
 				found = append(found, file)
 			}
 		}

@@ -137,7 +137,7 @@ func (b *browser) checkPaper(t *testing.T) {
 	if err != nil {
 		t.Fatalf("print: %v", err)
 	}
-	if n := len(pageOfPDF.FindAll(pdf, -1)); n < 1 || n > 20 {
+	if n := len(pageOfPDF.FindAll(pdf, -1)); n < 1 || n > 25 {
 		t.Errorf("printed on %d pages", n)
 	}
 }

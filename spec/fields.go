@@ -92,12 +92,15 @@ func (d *decoder) fields(n *yaml.Node, into, def reflect.Value, at *field.Path) 
 // not silently its default.
 func (d *decoder) fieldOf(n *yaml.Node, into, def reflect.Value, at *field.Path) {
 	switch isNull := null(target(n)); {
-	case isNull && hasDefault(def) && !d.kept:
+	case isNull && (hasDefault(def) || slices.ContainsFunc(safeguards, func(name string) bool { return strings.HasSuffix(at.String(), name) })) && !d.kept:
 		d.wrongly(field.Invalid(at, field.OmitValueType{}, "has no value; write one, or leave the field out for its default"))
 	case !isNull:
 		d.value(n, into, def, at)
 	}
 }
+
+// safeguards are fields that have no default, and without which a cluster is less safe than its file meant.
+var safeguards = []string{".snapshots.schedule", ".snapshots.recipients", ".certificates.externalCA"}
 
 // fieldsOf are the names of a struct's fields in a file, in its order.
 func fieldsOf(t reflect.Type) []string {

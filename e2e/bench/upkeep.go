@@ -245,6 +245,9 @@ func (t task) change(ctx context.Context, u *upkeep) (lanes.Sample, error) {
 		one, problem := t.read(result)
 		one.Measured = one.Measured.And(seen)
 		sum = sum.And(one)
+		if problem == "" && len(one.Phases) > 0 && !sum.Done && t.between == nil {
+			problem = "it has not come to its end"
+		}
 		sample := lanes.Sample{Measured: sum.Measured, Seconds: seconds, Changing: sum.Seconds, Certificates: sum.Certificates, NewFailures: sum.NewFailures, Phases: sum.Phases, Error: problem}
 		if problem != "" || sum.Done || t.between == nil {
 			return sample, nil

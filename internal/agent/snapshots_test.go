@@ -256,7 +256,7 @@ func TestTheOldestGoAfterTheNewOneIsThere(t *testing.T) {
 func TestHalfOfOneDoesNotCount(t *testing.T) {
 	k := newKept(t)
 	must(t, os.MkdirAll(filepath.Join(k.dir, workDir, "test-restore-1"), 0o700))
-	for _, name := range []string{workDir + "/" + snapshot.Database, ".20261128T120005Z-r1.tar.77.new", "20261128T110000Z-r1.tar.part"} {
+	for _, name := range []string{workDir + "/" + snapshot.Database, workDir + "/.20261128T120005Z-r1.tar.77.new", "20261128T110000Z-r1.tar.part"} {
 		must(t, os.WriteFile(filepath.Join(k.dir, name), []byte("half"), 0o600))
 	}
 	k.takes(t)

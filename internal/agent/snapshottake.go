@@ -36,6 +36,10 @@ func (k *snapshotKeeper) take(ctx context.Context, c render.SnapshotConfig) erro
 	}
 	defer etcd.Close()
 	return etcd.Alone(ctx, func(ctx context.Context) error {
+		c, err := k.config() // what counts by now: it may have waited for its turn
+		if err != nil || k.changing() {
+			return err
+		}
 		survey := etcd.Survey(ctx)
 		from, err := sourceFor(survey, c.Node)
 		if err != nil {
@@ -130,7 +134,7 @@ func download(ctx context.Context, etcd storage, from etcdapi.Member, file strin
 	return to.Sync()
 }
 
-// write gives the archive its name when all of it is on the disk.
+// write gives the archive its name when all of it is on the disk. Until then it is where the next attempt clears up.
 func (k *snapshotKeeper) write(ctx context.Context, c render.SnapshotConfig, one snapshot.Kept, m snapshot.Manifest, database string) error {
 	to, err := snapshot.Recipients(c.Recipients)
 	if err != nil {
@@ -145,5 +149,12 @@ func (k *snapshotKeeper) write(ctx context.Context, c render.SnapshotConfig, one
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	return snapshot.WriteFile(filepath.Join(k.dir, one.Name), m, database, snapshot.WithDeposit(deposit), to)
+	made := filepath.Join(k.dir, workDir, one.Name)
+	if err := snapshot.WriteFile(made, m, database, snapshot.WithDeposit(deposit), to); err != nil {
+		return err
+	}
+	if err := os.Rename(made, filepath.Join(k.dir, one.Name)); err != nil {
+		return err
+	}
+	return durable.SyncDir(k.dir)
 }

@@ -97,7 +97,7 @@ const (
 )
 
 // alone keeps a script from what one does still that was begun by a haplane which was killed: it goes on without that.
-const alone = `exec 9<"$data"; flock --timeout 120 9 || { echo "a haplane that was killed is at etcd's data still" >&2; exit 1; }
+const alone = `exec 9<"$data"; flock --timeout 120 9 || { echo "a haplane that was killed is at etcd's data still: fuser -v $data on the machine shows its process" >&2; exit 1; }
 `
 
 const onDataAlone = `set -e; data=$1

@@ -9,8 +9,13 @@ import (
 	"github.com/haplane/haplane/internal/machine"
 )
 
-// keepAside copies files beside themselves, once: what is there from before stays.
-const keepAside = `set -e; umask 077; for f; do [ ! -f "$f" ] || [ -e "$f.foreign" ] || { cp -p -- "$f" "$f.foreign.part"; mv -- "$f.foreign.part" "$f.foreign"; }; done`
+// keepAside copies files beside themselves: what is there from before stays, and another one gets a name of its own.
+const keepAside = `set -e; umask 077; for f; do
+[ -f "$f" ] || continue
+to=$f.foreign
+[ ! -e "$to" ] || cmp -s -- "$f" "$to" || to=$to.$(sha256sum <"$f" | cut -c 1-8)
+[ -e "$to" ] || { cp -p -- "$f" "$to.part"; mv -- "$to.part" "$to"; }
+done`
 
 // keepForeign keeps certificates that somebody put in places of ours, with their keys, before ours are written there.
 func (r *Runner) keepForeign(ctx context.Context, s change.Step) error {

@@ -29,4 +29,7 @@ func TestKeepAside(t *testing.T) {
 			t.Errorf("%s: %q, %v, %v", path, data, info.Mode(), err)
 		}
 	}
+	if others, err := filepath.Glob(cert + ".foreign.*"); err != nil || len(others) != 1 {
+		t.Errorf("another one that is put there is kept as %v, %v", others, err)
+	}
 }

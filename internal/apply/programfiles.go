@@ -26,7 +26,7 @@ func (f ProgramFile) broughtTo() string {
 const isThere = `printf '%s  %s\n' "$1" "$2" | sha256sum --check --status 2>/dev/null`
 
 // inTurn waits for what a haplane that was killed has begun in the same folder.
-const inTurn = `set -e; mkdir -p "${2%/*}"; exec 9<"${2%/*}"; flock --timeout 120 9 || { echo "a haplane that was killed is at it still" >&2; exit 1; }
+const inTurn = `set -e; mkdir -p "${2%/*}"; exec 9<"${2%/*}"; flock --timeout 120 9 || { echo "a haplane that was killed is at it still: fuser -v ${2%/*} on the machine shows its process" >&2; exit 1; }
 `
 
 // take writes what comes in beside its place, and gives it its name once it is all there and right.

@@ -35,7 +35,10 @@ func Restore(in Input) (*Change, error) {
 	} else {
 		swapped = p.ready(made)
 	}
-	ends := p.nodesRegister(p.startAll(members, why, swapped))
+	started := p.startAll(members, why, swapped)
+	started = append(started, p.add(Step{ID: ApplyManifests, Verb: ApplyManifests, Needs: []string{WriteObject},
+		Why: []Reason{{What: "objects of haplane's that the snapshot may have as they were"}}}))
+	ends := p.nodesRegister(started)
 	ends = append(ends, p.add(Step{ID: ReleaseEndpoints, Verb: ReleaseEndpoints, Needs: []string{WriteObject},
 		Why: []Reason{{What: "a hold of endpoints that the snapshot may have, of a change that was under way then"}}}))
 	for _, n := range members {

@@ -42,9 +42,9 @@ func (p *planner) turnsBefore() {
 	p.tail = []string{p.add(Step{ID: Snapshot, Verb: Snapshot, Needs: p.tail, Why: p.upgradeWhy("", "")})}
 	shared := p.inTurn(spec.RoleEtcd, spec.RoleControlPlane)
 	if p.Upgrade.Down {
-		hurt := func(n Node) bool { return p.sick(n.Node) } // without these the cluster is not whole after any turn
-		well := slices.DeleteFunc(slices.Clone(shared), hurt)
-		p.takeTurns(shared[:len(shared)-len(well)], 1)
+		sick := slices.DeleteFunc(slices.Clone(shared), func(n Node) bool { return !p.sick(n.Node) }) // without these the cluster is not whole after any turn
+		well := slices.DeleteFunc(slices.Clone(shared), func(n Node) bool { return p.sick(n.Node) })
+		p.takeTurns(sick, 1)
 		p.takeTurns(p.inTurn(spec.RoleWorker), p.Upgrade.AtOnce)
 		p.besideAPIServers(plain(well))
 		p.takeTurns(well, 1)

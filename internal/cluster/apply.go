@@ -654,6 +654,10 @@ func (l *live) marked(s change.Step, state string) {
 	if l.entrance != nil && n.Role == spec.RoleLoadBalancer && state != store.Failed {
 		l.entrance.at(s, state == store.Done)
 	}
+	if l.entrance != nil && s.Verb == change.MoveKubeconfig && state == store.Done {
+		l.entrance.moved()
+		l.measured.moved()
+	}
 	touches := n.Role == spec.RoleControlPlane && slices.Contains(s.Units, "kube-apiserver")
 	switch {
 	case touches && state == store.Doing && (s.Verb == change.Stop || s.Verb == change.Restart):

@@ -29,8 +29,13 @@ func (l *live) addSnapshots() error {
 		l.record.Lineage = rand.Text()
 	}
 	l.snapshots = render.Snapshots{Lineage: l.record.Lineage}
-	if k := l.keys.EncryptionKeys()[0]; len(k.Key) > 0 {
-		l.snapshots.Encryption = snapshot.Fingerprint(k.Name, k.Key)
+	keys := l.keys.EncryptionKeys()
+	written := keys[0]
+	if r := l.rotation; r != nil && r.Name == pki.RotateEncryption && r.Phase == pki.Switch { // not all Secrets are rewritten yet
+		written = keys[len(keys)-1]
+	}
+	if len(written.Key) > 0 {
+		l.snapshots.Encryption = snapshot.Fingerprint(written.Name, written.Key)
 	}
 	if len(s.Recipients) == 0 {
 		return nil
@@ -47,7 +52,7 @@ func (l *live) addSnapshots() error {
 	if err != nil {
 		return err
 	}
-	l.snapshots.DepositDigest = depositDigest(files, l.record.Lineage, s.Recipients)
+	l.snapshots.DepositDigest = depositDigest(files, l.record.Lineage, s.Recipients, l.versions())
 	if l.snapshots.Deposit, err = snapshot.SealFiles(files, to); err != nil {
 		return fmt.Errorf("encrypt the keys for snapshots: %w", err)
 	}
@@ -56,9 +61,9 @@ func (l *live) addSnapshots() error {
 
 // depositDigest tells one deposit from another. What is made anew without anybody having to have it, as
 // certificates of programs, does not make it another one.
-func depositDigest(files map[string][]byte, lineage string, recipients []string) string {
+func depositDigest(files map[string][]byte, lineage string, recipients []string, v store.Versions) string {
 	h := sha256.New()
-	fmt.Fprintln(h, lineage, recipients)
+	fmt.Fprintln(h, lineage, recipients, v.Kubernetes, v.Image)
 	for _, name := range slices.Sorted(maps.Keys(files)) {
 		if name == "cluster.yaml" || lasting[name] {
 			fmt.Fprintf(h, "%s %x\n", name, sha256.Sum256(files[name]))

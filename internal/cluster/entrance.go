@@ -85,6 +85,13 @@ func (e *entrance) at(s change.Step, done bool) {
 	}
 }
 
+// moved notes that the user's kubeconfig leads to the new place: whoever reads it goes there.
+func (e *entrance) moved() {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.stage = atNew
+}
+
 // dial connects to the load balancer wherever it is served, and to others as they are named.
 func (e *entrance) dial(t *topology.Topology) func(ctx context.Context, network, address string) (net.Conn, error) {
 	named := t.LoadBalancer.String()

@@ -62,6 +62,10 @@ func ImportSnapshot(file, name string, identities []age.Identity) (h *Handle, un
 		err = withHint(&SnapshotError{file, fmt.Errorf("it lacks what the cluster depends on, and nothing new is made in its place: %s", lostFiles(lost))},
 			"a snapshot by haplane etcd snapshot save has the record and all keys; etcd's data alone is not enough without them")
 	}
+	var unsigned *UnsignedError
+	if errors.As(err, &unsigned) { // the record stays: what was signed is imported, and the same command goes on
+		return nil, nil, writeRequests(err)
+	}
 	if err != nil {
 		return nil, nil, errors.Join(err, remove())
 	}
@@ -90,9 +94,10 @@ func nothingOf(s store.Store) error {
 	return err
 }
 
-// findImage leaves out an image that is not where it was when the snapshot was taken: it is looked for in the cache of here.
+// findImage looks for the image in the cache of here, by its digest. Where it was when the snapshot was taken is a path that
+// whoever made the file has chosen, and programs in it are run.
 func findImage(v *store.Versions) {
-	if _, err := os.Stat(v.ImageRoot); err == nil || v.Image == "" {
+	if v.ImageRoot = ""; v.Image == "" {
 		return
 	}
 	cache, err := CacheDir()

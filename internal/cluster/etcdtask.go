@@ -46,8 +46,10 @@ func (l *live) takeTask() error {
 	switch {
 	case l.Abort && restores && !wentBack(c.Steps) && slices.ContainsFunc(c.Steps, func(s store.StepRecord) bool { return s.ID == change.WriteObject && s.State == store.Done }):
 		return withHint(errors.New("the cluster has the restored data already, and was written to: going back would lose these writes"), "haplane apply --cluster "+l.topology.Name+" goes on")
-	case l.Abort && restores && (len(c.Replace) > 0 || len(c.Task.Made) > 0 || c.Task.Interrupts != ""):
+	case l.Abort && restores && c.Task.Interrupts != "":
 		return withHint(errors.New("before it etcd had no quorum: there is nothing to go back to"), "haplane apply --cluster "+l.topology.Name+" goes on")
+	case l.Abort && restores && (len(c.Replace) > 0 || len(c.Task.Made) > 0):
+		return withHint(errors.New("machines were gone before it, and are made anew by it: they have nothing to go back to"), "haplane apply --cluster "+l.topology.Name+" goes on")
 	case l.Abort && !restores:
 	case l.Abort, same, plain:
 		l.Task = cut

@@ -3,6 +3,7 @@ package cluster
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"sync"
@@ -184,6 +185,27 @@ func (m *measurement) up(n topology.Node) {
 		err = m.session.Add(lane)
 	}
 	if err != nil {
+		m.trouble(err)
+	}
+}
+
+// moved begins the lane on one connection anew, as a client that has read the kubeconfig again: what stays on a connection through
+// a load balancer that goes is cut with it. Others are through with what they had asked there when it returns.
+func (m *measurement) moved() {
+	if m == nil || m.session == nil || !slices.Contains(m.session.Names(), kubeprobe.LBReused) {
+		return
+	}
+	err := m.session.End(kubeprobe.LBReused)
+	var lanes []probe.Lane
+	if err == nil {
+		lanes, err = m.target.Lanes(kubeprobe.LBReused)
+	}
+	if err == nil {
+		err = m.session.Add(lanes[0])
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), probe.DefaultTimeout)
+	defer cancel()
+	if err = errors.Join(err, m.session.Settle(ctx, time.Now())); err != nil {
 		m.trouble(err)
 	}
 }

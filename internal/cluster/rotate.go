@@ -56,6 +56,10 @@ func (l *live) rotate() error {
 		r.Phase, r.Proved, r.ProvedAt = map[pki.Phase]pki.Phase{pki.Trust: pki.Switch, pki.Switch: pki.Drop}[now.Phase], false, time.Time{}
 		l.rotation, l.starts = &r, true
 	}
+	if r := l.rotation; r != nil && !l.Abort && slices.Contains(l.Wanted.Spec.Certificates.ExternalCA, r.Name) {
+		return withHint(fmt.Errorf("spec.certificates.externalCA: %s is being rotated, at %s: its key is needed here until that has ended", r.Name, r.Phase),
+			"leave it out until haplane certs rotate "+r.Name+" has ended")
+	}
 	l.keysOf, l.drops = l.keysDuring, l.rotation != nil && l.rotation.Phase == pki.Drop
 	return nil
 }

@@ -31,7 +31,11 @@ func (e *env) completeKeys(now time.Time) ([]pki.Reissue, error) {
 	if err != nil {
 		return nil, err
 	}
-	if foreign := slices.DeleteFunc(pki.Foreign(e.rows, e.keys), func(name string) bool { _, is := signed[name]; return is }); exists && !e.drops && len(foreign) > 0 {
+	ours := func(name string) bool { // an older haplane left the agent's where API servers write endpoints, and did not rotate it
+		_, is := signed[name]
+		return is || name == pki.Agent
+	}
+	if foreign := slices.DeleteFunc(pki.Foreign(e.rows, e.keys), ours); exists && !e.drops && len(foreign) > 0 {
 		return nil, e.foreignKeys(foreign)
 	}
 	if err := e.externalMissing(lost); err != nil {

@@ -216,6 +216,9 @@ func skew(kubelet, to string) string {
 
 // checkAPIs wants no client to have asked for an API that the new version does not have.
 func (l *live) checkAPIs(ctx context.Context) []string {
+	if l.Upgrade.Down { // the older one has all of them, and an API server that does not answer may be why one goes back
+		return nil
+	}
 	found, err := gather(ctx, l.topology.ControlPlane(), func(ctx context.Context, n topology.Node) ([]string, error) {
 		client, err := l.access().APIOf(n)
 		if err != nil {

@@ -64,7 +64,7 @@ func (s Store) Import(files map[string][]byte, r *Record) (undo func() error, er
 		for _, name := range slices.Backward(written) { // the record first
 			errs = append(errs, s.remove(name))
 		}
-		for _, dir := range []string{"ssh/host-keys", "ssh", "pki/etcd", "pki", "restore", "tmp", "machines"} {
+		for _, dir := range []string{"ssh/host-keys", "ssh", "pki/pending/etcd", "pki/pending", "pki/etcd", "pki", "restore", "tmp", "machines"} {
 			_ = os.Remove(s.path(dir)) // where it is empty
 		}
 		return errors.Join(errs...)
@@ -77,8 +77,23 @@ func (s Store) Import(files map[string][]byte, r *Record) (undo func() error, er
 		}
 		return s.save(name, data, mode)
 	}
-	for _, name := range slices.Sorted(maps.Keys(files)) {
+	// A cluster file alone would count as a cluster that is up: it is written when all else is there, and removed before it.
+	names := slices.DeleteFunc(slices.Sorted(maps.Keys(files)), func(name string) bool { return name == clusterFile })
+	for _, name := range names {
 		if err := write(name, files[name]); err != nil {
+			return nil, errors.Join(err, undo())
+		}
+	}
+	for _, n := range r.Nodes { // a node that joined after the keys were sealed for snapshots; its machine is made anew, too
+		if name := hostKeyFile(n.Name); files[name] == nil {
+			written = append(written, name)
+			if _, err := s.sshKey(name); err != nil {
+				return nil, errors.Join(err, undo())
+			}
+		}
+	}
+	if text, ok := files[clusterFile]; ok {
+		if err := write(clusterFile, text); err != nil {
 			return nil, errors.Join(err, undo())
 		}
 	}
