@@ -104,6 +104,8 @@ func TestEmptyFields(t *testing.T) {
 	for field, text := range map[string]string{
 		"spec": "spec:", "metadata": "metadata: null", "spec.nodes": "spec: {nodes: }", "spec.network": "spec: {network: ~}", "spec.network.machineCIDR": "spec: {network: {machineCIDR: null}}",
 		"spec.controlPlane.kubelet": "spec: {controlPlane: {kubelet: }}", "spec.loadBalancer.port": "spec: {loadBalancer: {port: }}", "spec.nodes[0].address": "spec: {nodes: [{role: control-plane, address: }]}",
+		"spec.etcd.snapshots.schedule": "spec: {etcd: {snapshots: {schedule: }}}", "spec.etcd.snapshots.recipients": "spec: {etcd: {snapshots: {schedule: '@daily', recipients: }}}",
+		"spec.certificates.externalCA": "spec: {certificates: {externalCA: }}",
 	} {
 		t.Run(field+" is null", func(t *testing.T) {
 			expect(t, problems(t, head+text), field+": Invalid value: has no value; write one, or leave the field out for its default")

@@ -43,6 +43,21 @@ func TestUpgradeOfTwoThatAreHurt(t *testing.T) {
 	}
 }
 
+// On the way back, one whose kubelet alone is hurt serves, and comes with those that are well; each has one turn.
+func TestUpgradeBackOfOneThatIsHurtAndOneThatIsSick(t *testing.T) {
+	in := upgrading(wanted(t, "cp-1", "cp-2", "cp-3", "worker-1", "lb-1"), true)
+	in.Observed.Nodes["cp-1"] = observed.Node{Reason: "KubeletNotReady"}
+	in.Observed.APIServers["cp-2"] = observed.APIServer{Error: "refused"}
+	c := planned(t, in)
+	before(t, c, "check-cluster@cp-2", "check-cluster@worker-1", "check-cluster@cp-1")
+	turns := map[string]int{}
+	for _, s := range c.Steps {
+		if turns[s.ID]++; turns[s.ID] > 1 {
+			t.Errorf("%s is planned twice", s.ID)
+		}
+	}
+}
+
 // Where quorum would go, nothing is begun.
 func TestUpgradeOfTwoDeadMembers(t *testing.T) {
 	in := upgrading(wanted(t, "cp-1", "cp-2", "cp-3", "worker-1", "lb-1"), false)

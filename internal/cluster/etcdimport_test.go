@@ -77,6 +77,24 @@ func TestRecordOutOfASnapshot(t *testing.T) {
 	}
 }
 
+// The keys that machines have for their snapshots were sealed before a node joined: nobody has its host key, and its machine is made anew.
+func TestRecordWithoutTheHostKeyOfANode(t *testing.T) {
+	s := keyed(t)
+	file := snapshotOf(t, s, func(_ *snapshot.Manifest, f map[string][]byte) { delete(f, "ssh/host-keys/cp-2") })
+	moved(t)
+	h, undo, err := ImportSnapshot(file, "", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	info, err := os.Stat(filepath.Join(h.env.Store.Dir, "ssh/host-keys/cp-2"))
+	if err != nil || info.Mode().Perm() != 0o600 {
+		t.Errorf("its host key: %v, %v", info, err)
+	}
+	if err := undo(); err != nil || len(filesOf(t, h.env.Store)) > 0 {
+		t.Errorf("%v; left are %v", err, slices.Sorted(maps.Keys(filesOf(t, h.env.Store))))
+	}
+}
+
 // What a snapshot lacks, or says wrong, is one clear message, and nothing is written.
 func TestRecordThatIsNotTaken(t *testing.T) {
 	record := func(edit func(*store.Record)) func(*snapshot.Manifest, map[string][]byte) {
