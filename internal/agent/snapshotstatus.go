@@ -1,14 +1,12 @@
 package agent
 
 import (
-	"encoding/json"
 	"net/http"
 	"sync"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
-	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"github.com/haplane/haplane/internal/snapshot"
 )
@@ -90,11 +88,5 @@ func (s *snapshotStatus) now() SnapshotHealth {
 
 // handler serves /healthz and /metrics.
 func (s *snapshotStatus) handler() http.Handler {
-	mux := http.NewServeMux()
-	mux.Handle("GET /metrics", promhttp.HandlerFor(s.registry, promhttp.HandlerOpts{}))
-	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) {
-		w.Header().Set("Content-Type", "application/json")
-		_ = json.NewEncoder(w).Encode(s.now())
-	})
-	return mux
+	return answers(s.registry, func() any { return s.now() })
 }

@@ -97,12 +97,15 @@ func (s *status) now() Health {
 }
 
 // handler serves /healthz and /metrics.
-func (s *status) handler() http.Handler {
+func (s *status) handler() http.Handler { return answers(s.registry, func() any { return s.now() }) }
+
+// answers serves what now returns at /healthz, and /metrics.
+func answers(registry *prometheus.Registry, now func() any) http.Handler {
 	mux := http.NewServeMux()
-	mux.Handle("GET /metrics", promhttp.HandlerFor(s.registry, promhttp.HandlerOpts{}))
+	mux.Handle("GET /metrics", promhttp.HandlerFor(registry, promhttp.HandlerOpts{}))
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "application/json")
-		_ = json.NewEncoder(w).Encode(s.now())
+		_ = json.NewEncoder(w).Encode(now())
 	})
 	return mux
 }
