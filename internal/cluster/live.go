@@ -395,6 +395,9 @@ func (l *live) plan(ctx context.Context) error {
 	for _, o := range l.objects {
 		in.Objects = append(in.Objects, change.Reason{What: o.Kind + " " + o.Name, New: string(o.Change)})
 	}
+	if !l.fresh() && !l.seen.APISeen { // of a cluster that was stopped, say: they may be those of an older haplane
+		in.Objects = append(in.Objects, change.Reason{What: "objects", New: "nobody could look, because the API does not answer"})
+	}
 	if l.fresh() {
 		l.change = change.BringUp(in)
 		return nil
