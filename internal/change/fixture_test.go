@@ -137,6 +137,17 @@ func before(t *testing.T, c *Change, order ...string) {
 
 // reaches reports whether a step waits for another one, directly or not.
 func reaches(c *Change, from, to string) bool {
-	s, _ := c.Step(from)
-	return slices.ContainsFunc(s.Needs, func(need string) bool { return need == to || reaches(c, need, to) })
+	seen := map[string]bool{} // ways to a step are many
+	var walk func(step string) bool
+	walk = func(step string) bool {
+		s, _ := c.Step(step)
+		return slices.ContainsFunc(s.Needs, func(need string) bool {
+			if need == to || seen[need] {
+				return need == to
+			}
+			seen[need] = true
+			return walk(need)
+		})
+	}
+	return walk(from)
 }
