@@ -54,6 +54,7 @@ func (l *live) rotate() error {
 	default:
 		r := *now
 		r.Phase, r.Proved, r.ProvedAt = map[pki.Phase]pki.Phase{pki.Trust: pki.Switch, pki.Switch: pki.Drop}[now.Phase], false, time.Time{}
+		r.IgnoreOutside = l.IgnoreOutside
 		l.rotation, l.starts = &r, true
 	}
 	if r := l.rotation; r != nil && !l.Abort && slices.Contains(l.Wanted.Spec.Certificates.ExternalCA, r.Name) {
@@ -120,7 +121,7 @@ func (l *live) keysDuring(rows []pki.Row) (pki.Bundle, error) {
 	}
 	if !l.rotation.Proved {
 		l.proofs = &apply.Rotation{Name: l.rotation.Name, Old: before.Generation(row), Next: during.Generation(row), Switched: l.rotation.Switched, Until: l.rotation.Until,
-			Gone: l.rotation.Gone, IgnoreOutside: l.IgnoreOutside}
+			Gone: l.rotation.Gone, IgnoreOutside: l.IgnoreOutside || l.rotation.IgnoreOutside}
 		if l.rotation.Phase == pki.Trust {
 			l.proofs.Next = during.Beside.Pair
 		}

@@ -25,6 +25,8 @@ type Rotation struct {
 	Until time.Time `json:"until,omitempty,omitzero"`
 	// Gone are control-plane nodes whose machine was removed meanwhile, and with it the audit log that told of tokens; with when that was.
 	Gone map[string]time.Time `json:"gone,omitempty"`
+	// IgnoreOutside leaves out, in this phase, who comes from outside of the cluster: whoever goes on with it does not ask again.
+	IgnoreOutside bool `json:"ignoreOutside,omitempty"`
 }
 
 // Lose notes that a control-plane machine was removed. What an earlier machine of the node told is gone as well.
