@@ -57,7 +57,9 @@ func TestRotationGoesOnWhereItWasCutOff(t *testing.T) {
 			old := must[pki.Bundle](t)(s.Keys(opened(t).env.rows)).Generation(row)
 			var next pki.Pair
 			for _, phase := range []pki.Phase{pki.Trust, pki.Switch, pki.Drop} {
-				l := rotates(t, s, opened(t).RotateRequest(name))
+				q := opened(t).RotateRequest(name)
+				q.IgnoreOutside = phase == pki.Drop
+				l := rotates(t, s, q)
 				if step := l.step(); step == nil || step.Phase != phase || !step.Start {
 					t.Fatalf("step %+v, want %s", step, phase)
 				}
@@ -72,6 +74,9 @@ func TestRotationGoesOnWhereItWasCutOff(t *testing.T) {
 				for what, l := range map[string]*live{"again": again, "apply": other} {
 					if step := l.step(); step == nil || step.Phase != phase || step.Start {
 						t.Errorf("%s: step %+v, want what is left of %s", what, step, phase)
+					}
+					if l.proofs.IgnoreOutside != q.IgnoreOutside {
+						t.Errorf("%s: clients from outside are left out in %s: %v", what, phase, l.proofs.IgnoreOutside)
 					}
 					want := next
 					if phase == pki.Trust {
