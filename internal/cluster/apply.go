@@ -571,7 +571,7 @@ func (l *live) forgetGone() error {
 			return err
 		}
 	}
-	return l.forgetMembers()
+	return l.forgetUnused()
 }
 
 func (l *live) failed(err error) error {

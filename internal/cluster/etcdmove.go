@@ -3,6 +3,7 @@ package cluster
 import (
 	"slices"
 
+	"github.com/haplane/haplane/internal/pki"
 	"github.com/haplane/haplane/internal/topology"
 	"github.com/haplane/haplane/spec"
 )
@@ -56,15 +57,17 @@ func (l *live) dataFrom() []topology.Node {
 	return l.topology.ControlPlane()
 }
 
-// forgetMembers drops the keys of members that control-plane nodes had before etcd moved.
-func (l *live) forgetMembers() error {
-	if !l.topology.ExternalEtcd() {
-		return nil
-	}
+// forgetUnused drops the keys of members and kubelets that control-plane nodes do not have any more: a rotation would leave them
+// out, and they would be nobody's when they are wanted again.
+func (l *live) forgetUnused() error {
+	var rows []string
 	for _, n := range l.topology.ControlPlane() {
-		if err := l.Store.ForgetMember(n.Name); err != nil {
-			return err
+		if l.topology.ExternalEtcd() {
+			rows = append(rows, pki.EtcdServer(n.Name), pki.EtcdPeer(n.Name))
+		}
+		if !l.topology.RunsKubelet(n) {
+			rows = append(rows, pki.Kubelet(n.Name), pki.KubeletClient(n.Name))
 		}
 	}
-	return nil
+	return l.Store.ForgetPairs(rows...)
 }

@@ -34,10 +34,10 @@ func (s Store) ForgetNode(name string) error {
 	return nil
 }
 
-// ForgetMember removes the keys and certificates of the etcd member that a node had which stays.
-func (s Store) ForgetMember(node string) error {
+// ForgetPairs removes keys and certificates, by the names of pki's catalogue, of what a node had which stays.
+func (s Store) ForgetPairs(rows ...string) error {
 	var errs []error
-	for _, row := range []string{pki.EtcdServer(node), pki.EtcdPeer(node)} {
+	for _, row := range rows {
 		errs = append(errs, s.remove("pki/"+row+".crt"), s.remove("pki/"+row+".key"))
 	}
 	return errors.Join(errs...)
