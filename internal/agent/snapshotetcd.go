@@ -6,7 +6,6 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"time"
 
@@ -52,10 +51,6 @@ func openEtcd(o SnapshotOptions) (storage, error) {
 
 func (e *etcd) Survey(ctx context.Context) etcdapi.Survey {
 	return e.Client.Survey(ctx, map[string]string{"this machine": e.endpoint})
-}
-
-func (e *etcd) Snapshot(ctx context.Context, of etcdapi.Member, to io.Writer) error {
-	return e.Client.Snapshot(ctx, of, to)
 }
 
 // Alone holds a lock in etcd. Where etcd has no room, it takes no lock either, and a snapshot is wanted all the more.

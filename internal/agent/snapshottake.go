@@ -41,7 +41,7 @@ func (k *snapshotKeeper) take(ctx context.Context, c render.SnapshotConfig) erro
 			return err
 		}
 		survey := etcd.Survey(ctx)
-		from, err := sourceFor(survey, c.Node)
+		from, err := survey.SnapshotSource(c.Node)
 		if err != nil {
 			return err
 		}
@@ -54,7 +54,7 @@ func (k *snapshotKeeper) take(ctx context.Context, c render.SnapshotConfig) erro
 		}
 		defer os.RemoveAll(work)
 		database := filepath.Join(work, snapshot.Database)
-		if err := download(ctx, etcd, from.Member, database); err != nil {
+		if err := snapshot.SaveDatabase(database, func(to io.Writer) error { return etcd.Snapshot(ctx, from.Member, to) }); err != nil {
 			return err
 		}
 		state, err := k.check(ctx, database)
@@ -71,31 +71,6 @@ func (k *snapshotKeeper) take(ctx context.Context, c render.SnapshotConfig) erro
 		k.kept(one, from.Member.Name, removed)
 		return err
 	})
-}
-
-// sourceFor is the member that is asked: that of the machine itself, or another one that follows where that leads.
-func sourceFor(s etcdapi.Survey, own string) (etcdapi.Status, error) {
-	rank := func(m etcdapi.Status) int {
-		switch {
-		case !m.Healthy || m.Member.Learner:
-			return 0
-		case m.Leader:
-			return 1
-		case m.Member.Name != own:
-			return 2
-		}
-		return 3
-	}
-	var best etcdapi.Status
-	for _, m := range s.Members {
-		if rank(m) > rank(best) {
-			best = m
-		}
-	}
-	if rank(best) == 0 {
-		return best, errors.New("no etcd member is healthy: what it has may be old")
-	}
-	return best, nil
 }
 
 // spare is left to whatever else is on the disk, etcd itself among it, and to the log that etcdutl makes to restore one.
@@ -120,18 +95,6 @@ func freeBytes(dir string) (uint64, error) {
 	var s unix.Statfs_t
 	err := unix.Statfs(dir, &s)
 	return s.Bavail * uint64(s.Bsize), err
-}
-
-func download(ctx context.Context, etcd storage, from etcdapi.Member, file string) error {
-	to, err := os.OpenFile(file, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
-	if err != nil {
-		return err
-	}
-	defer to.Close()
-	if err := etcd.Snapshot(ctx, from, to); err != nil {
-		return err
-	}
-	return to.Sync()
 }
 
 // write gives the archive its name when all of it is on the disk. Until then it is where the next attempt clears up.

@@ -19,7 +19,7 @@ func (p *planner) missing(n topology.Node) string {
 	switch {
 	case !p.Observed.Machines[n.Name].Made:
 		return "its machine is gone"
-	case isEtcdRole(p.Wanted, n) && p.Observed.Etcd.Seen && !member:
+	case p.Wanted.HasEtcdMember(n) && p.Observed.Etcd.Seen && !member:
 		return "its etcd member was removed"
 	}
 	return ""
@@ -29,7 +29,7 @@ func (p *planner) missing(n topology.Node) string {
 // where it is wanted again.
 func (p *planner) halfJoined(n topology.Node) bool {
 	m, there := p.member(n)
-	return isEtcdRole(p.Wanted, n) && there && (m.Learner || m.Name == "") && !p.Back
+	return p.Wanted.HasEtcdMember(n) && there && (m.Learner || m.Name == "") && !p.Back
 }
 
 // gone are the nodes that are to come back and cannot.

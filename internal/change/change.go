@@ -11,7 +11,6 @@ import (
 	"github.com/haplane/haplane/internal/observed"
 	"github.com/haplane/haplane/internal/render"
 	"github.com/haplane/haplane/internal/topology"
-	"github.com/haplane/haplane/spec"
 )
 
 // The verbs of steps. Each is a row of apply's table.
@@ -241,8 +240,4 @@ func id(verb, node string, more ...string) string {
 		out += "/" + m
 	}
 	return out
-}
-
-func isEtcdRole(t *topology.Topology, n topology.Node) bool {
-	return n.Role == spec.RoleEtcd || (n.Role == spec.RoleControlPlane && !t.ExternalEtcd())
 }

@@ -48,7 +48,7 @@ func desired(t *topology.Topology) map[string]render.Machine {
 		m := render.Machine{Files: fileset.New(fileset.File{Path: "/etc/file", Mode: 0o644, Data: []byte("new")},
 			fileset.File{Path: servingCertificate, Mode: 0o644, Data: []byte("certificate")})}
 		for _, u := range units[n.Role] {
-			if u == "etcd" && !isEtcdRole(t, n) {
+			if u == "etcd" && !t.HasEtcdMember(n) {
 				continue
 			}
 			config := "new"

@@ -29,7 +29,7 @@ func (p *planner) mute(n topology.Node) bool {
 func (p *planner) rank(n topology.Node) int {
 	m, member := p.Observed.Etcd.Member(n.Name, n.EtcdPeerURL())
 	switch {
-	case isEtcdRole(p.Wanted, n) && (!member || !m.Healthy):
+	case p.Wanted.HasEtcdMember(n) && (!member || !m.Healthy):
 		return 0
 	case p.hurt(n):
 		return 1
@@ -83,9 +83,9 @@ func (p *planner) ails(n topology.Node) string {
 		return "its machine is gone"
 	case !p.alive(n.Name):
 		return "its machine is off or does not answer"
-	case isEtcdRole(p.Wanted, n) && !member:
+	case p.Wanted.HasEtcdMember(n) && !member:
 		return "it has no etcd member"
-	case isEtcdRole(p.Wanted, n) && !m.Healthy:
+	case p.Wanted.HasEtcdMember(n) && !m.Healthy:
 		return "its etcd member is not healthy: " + m.Error
 	case n.Role == spec.RoleControlPlane && !p.Observed.APIServers[n.Name].Ready:
 		return "its API server is not ready: " + p.Observed.APIServers[n.Name].Error

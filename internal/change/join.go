@@ -33,7 +33,7 @@ func (p *planner) joinNode(n topology.Node) (ready []string) {
 		made = []string{p.add(Step{ID: id(CreateMachine, n.Name), Verb: CreateMachine, Node: n.Name, Why: why, Needs: append(made, p.has(id(Forget, n.Name))...)})}
 	}
 	written := []string{p.add(Step{ID: id(WriteFiles, n.Name), Verb: WriteFiles, Node: n.Name, Why: why, Needs: made})}
-	if isEtcdRole(p.Wanted, n) {
+	if p.Wanted.HasEtcdMember(n) {
 		written = p.joinEtcd(n, why, written)
 	} else if n.Role == spec.RoleControlPlane {
 		written = append(written, p.ownMembers()...)

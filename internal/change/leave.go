@@ -57,7 +57,7 @@ func (p *planner) leaveNode(n Node) {
 		needs = p.leaveBalancer(n, why, needs, alive) // beside the drain: all of it can be taken back
 	}
 	needs = slices.Concat(needs, drained)
-	if _, member := p.member(n.Node); member || isEtcdRole(p.Wanted, n.Node) {
+	if _, member := p.member(n.Node); member || p.Wanted.HasEtcdMember(n.Node) {
 		needs = p.leaveEtcd(n, why, needs, alive)
 	}
 	if alive {

@@ -184,7 +184,7 @@ func (p *planner) lost() *LostError {
 		why := ""
 		if !p.Observed.Machines[n.Name].Made {
 			why = fmt.Sprintf("the machine of %s is gone%s", n.Name, p.lostWith(n))
-		} else if _, ok := p.Observed.Etcd.Member(n.Name, n.EtcdPeerURL()); !ok && p.Observed.Etcd.Seen && isEtcdRole(p.Wanted, n) && !p.takes(n) {
+		} else if _, ok := p.Observed.Etcd.Member(n.Name, n.EtcdPeerURL()); !ok && p.Observed.Etcd.Seen && p.Wanted.HasEtcdMember(n) && !p.takes(n) {
 			why = fmt.Sprintf("%s is no member of etcd any more: somebody removed it", n.Name)
 		}
 		if why != "" {
@@ -200,7 +200,7 @@ func (p *planner) lostWith(n topology.Node) string {
 	if n.Role == spec.RoleControlPlane {
 		with = append(with, "its API server")
 	}
-	if _, member := p.member(n); member || isEtcdRole(p.Wanted, n) {
+	if _, member := p.member(n); member || p.Wanted.HasEtcdMember(n) {
 		with = append(with, "its etcd member with its data")
 	}
 	if n.Role == spec.RoleLoadBalancer {

@@ -73,7 +73,7 @@ func (p *planner) sick(n topology.Node) bool {
 	if n.Role == spec.RoleControlPlane && !p.Observed.APIServers[n.Name].Ready {
 		return true
 	}
-	if isEtcdRole(p.Wanted, n) {
+	if p.Wanted.HasEtcdMember(n) {
 		m, ok := p.Observed.Etcd.Member(n.Name, n.EtcdPeerURL())
 		return !ok || !m.Healthy
 	}
@@ -141,14 +141,14 @@ func (p *planner) undrain() {
 // takesMember reports whether an etcd member that is healthy restarts with the node's programs.
 func (p *planner) takesMember(n topology.Node, d difference) bool {
 	m, ok := p.Observed.Etcd.Member(n.Name, n.EtcdPeerURL())
-	return ok && m.Healthy && isEtcdRole(p.Wanted, n) && slices.Contains(d.restart, "etcd")
+	return ok && m.Healthy && p.Wanted.HasEtcdMember(n) && slices.Contains(d.restart, "etcd")
 }
 
 // promote makes voters of learners that were left behind.
 func (p *planner) promote() {
 	for _, n := range p.stay {
 		m, ok := p.Observed.Etcd.Member(n.Name, n.EtcdPeerURL())
-		if !ok || !m.Learner || !isEtcdRole(p.Wanted, n) || !p.Observed.Etcd.Quorum || p.takes(n) {
+		if !ok || !m.Learner || !p.Wanted.HasEtcdMember(n) || !p.Observed.Etcd.Quorum || p.takes(n) {
 			continue
 		}
 		p.tail = []string{p.add(Step{ID: id(PromoteMember, n.Name), Verb: PromoteMember, Node: n.Name, Needs: p.tail,

@@ -130,13 +130,16 @@ func markServed(list []ListedCertificate, node string, served *x509.Certificate,
 			return
 		}
 	}
-	switch {
-	case last == nil:
-	case err != nil:
-		last.Note = strings.TrimPrefix(last.Note+"; ", "; ") + "what the kubelet serves is not known: " + err.Error()
-	default:
-		last.Note = strings.TrimPrefix(last.Note+"; ", "; ") + "the kubelet serves another: serial " + served.SerialNumber.Text(16)
+	if last == nil {
+		return
 	}
+	note := "what the kubelet serves is not known: "
+	if err != nil {
+		note += err.Error()
+	} else {
+		note = "the kubelet serves another: serial " + served.SerialNumber.Text(16)
+	}
+	last.Note = strings.TrimPrefix(last.Note+"; "+note, "; ")
 }
 
 func (e *env) listed(n topology.Node, m render.Machine, c look.Certificate, now time.Time) ListedCertificate {

@@ -109,7 +109,7 @@ func (q *Request) target(record *store.Record, made map[string]bool) error {
 		running, there := made[n.Name]
 		known := record.Node(n.Name)
 		joins := known == nil || known.State == store.Joining
-		member := isMember(wanted, n)
+		member := wanted.HasEtcdMember(n)
 		switch {
 		case there && !running && (member || n.Role == spec.RoleControlPlane):
 			off = append(off, n.Name)
@@ -125,7 +125,7 @@ func (q *Request) target(record *store.Record, made map[string]bool) error {
 			}
 		}
 	}
-	if i := slices.IndexFunc(off, func(name string) bool { n, _ := wanted.Node(name); return isMember(wanted, n) }); i >= 0 {
+	if i := slices.IndexFunc(off, func(name string) bool { n, _ := wanted.Node(name); return wanted.HasEtcdMember(n) }); i >= 0 {
 		return withHint(fmt.Errorf("the machine of %s is off: its member would keep the old data", off[i]), "haplane start --cluster "+wanted.Name)
 	}
 	if left[spec.RoleControlPlane] == 0 && len(off) > 0 {
@@ -149,8 +149,4 @@ func (q *Request) target(record *store.Record, made map[string]bool) error {
 		q.Replace = nil // others are no part of this
 	}
 	return nil
-}
-
-func isMember(t *topology.Topology, n topology.Node) bool {
-	return slices.ContainsFunc(t.EtcdMembers(), func(m topology.Node) bool { return m.Name == n.Name })
 }

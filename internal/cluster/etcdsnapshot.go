@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -118,7 +119,7 @@ func (h *Handle) SaveSnapshot(ctx context.Context, file string, recipients []age
 }
 
 func (e *env) saveSnapshot(ctx context.Context, survey etcdapi.Survey, file string, recipients []age.Recipient) (*Snapshot, error) {
-	from, err := source(survey)
+	from, err := survey.SnapshotSource("")
 	if err != nil {
 		return nil, withHint(err, "haplane etcd members --cluster "+e.topology.Name)
 	}
@@ -160,24 +161,6 @@ func (e *env) saveSnapshot(ctx context.Context, survey etcdapi.Survey, file stri
 	return out, nil
 }
 
-// source is the member that is asked: a voter that is healthy, and leads only where there is no other.
-func source(s etcdapi.Survey) (etcdapi.Status, error) {
-	var leader *etcdapi.Status
-	for _, m := range s.Members {
-		switch {
-		case !m.Healthy || m.Member.Learner:
-		case m.Leader:
-			leader = &m
-		default:
-			return m, nil
-		}
-	}
-	if leader != nil {
-		return *leader, nil
-	}
-	return etcdapi.Status{}, errors.New("no etcd member is healthy: what it has may be old")
-}
-
 // download takes a snapshot of a member into a file.
 func (e *env) download(ctx context.Context, from etcdapi.Member, file string) error {
 	client, err := e.access().Etcd(e.etcdNodes())
@@ -185,15 +168,7 @@ func (e *env) download(ctx context.Context, from etcdapi.Member, file string) er
 		return err
 	}
 	defer client.Close()
-	to, err := os.OpenFile(file, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
-	if err != nil {
-		return err
-	}
-	defer to.Close()
-	if err := client.Snapshot(ctx, from, to); err != nil {
-		return err
-	}
-	return to.Sync()
+	return snapshot.SaveDatabase(file, func(to io.Writer) error { return client.Snapshot(ctx, from, to) })
 }
 
 // Snapshots lists those in the cluster's folder, the oldest first.

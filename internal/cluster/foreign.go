@@ -20,9 +20,10 @@ import (
 // that the cluster has: somebody put them there. A machine that cannot be asked tells of none.
 func (l *live) foreigners(ctx context.Context) map[string][]look.Certificate {
 	var nodes []topology.Node
+	replaced := map[string][]string{}
 	for _, n := range l.topology.Nodes {
-		if len(l.replacedCertificates(n)) > 0 {
-			nodes = append(nodes, n)
+		if files := l.replacedCertificates(n); len(files) > 0 {
+			nodes, replaced[n.Name] = append(nodes, n), files
 		}
 	}
 	authorities := authoritiesOf(l.keys)
@@ -32,9 +33,8 @@ func (l *live) foreigners(ctx context.Context) map[string][]look.Certificate {
 			l.Log.Warn("certificates not seen", "node", n.Name, "err", err)
 			return nil, nil
 		}
-		replaced := l.replacedCertificates(n)
 		return slices.DeleteFunc(seen, func(c look.Certificate) bool {
-			return c.Part != "" && c.Part != "client-certificate-data" || !slices.Contains(replaced, c.Path) || authorities[cmp.Or(c.Authority, c.Issuer)]
+			return c.Part != "" && c.Part != "client-certificate-data" || !slices.Contains(replaced[n.Name], c.Path) || authorities[cmp.Or(c.Authority, c.Issuer)]
 		}), nil
 	})
 	maps.DeleteFunc(found, func(_ string, list []look.Certificate) bool { return len(list) == 0 })

@@ -131,8 +131,8 @@ func Render(c *spec.Cluster, o Options, dir string) (int, error) {
 			count++
 		}
 	}
-	for name, data := range map[string][]byte{"rbac.yaml": render.RBAC(), "coredns.yaml": render.CoreDNS(e.input()), "kubelets.yaml": render.KubeletNames(e.topology)} {
-		if err := writeLocal(filepath.Join(dir, "manifests", name), fileset.File{Mode: 0o644, Data: data}); err != nil {
+	for _, m := range e.namedManifests() {
+		if err := writeLocal(filepath.Join(dir, "manifests", m.name), fileset.File{Mode: 0o644, Data: m.data}); err != nil {
 			return count, err
 		}
 		count++

@@ -67,9 +67,22 @@ func (e *env) builtImages() render.Images {
 	return render.Images{Pause: e.imageRef("pause"), CoreDNS: e.imageRef("coredns")}
 }
 
-// manifests are what is applied to Kubernetes.
-func (e *env) manifests() [][]byte {
-	return [][]byte{render.RBAC(), render.CoreDNS(e.input()), render.KubeletNames(e.topology)}
+// manifests are what is applied to Kubernetes, in this order.
+func (e *env) manifests() (out [][]byte) {
+	for _, m := range e.namedManifests() {
+		out = append(out, m.data)
+	}
+	return out
+}
+
+// A namedManifest is one with the file that haplane render writes it to.
+type namedManifest struct {
+	name string
+	data []byte
+}
+
+func (e *env) namedManifests() []namedManifest {
+	return []namedManifest{{"rbac.yaml", render.RBAC()}, {"coredns.yaml", render.CoreDNS(e.input())}, {"kubelets.yaml", render.KubeletNames(e.topology)}}
 }
 
 func (e *env) input() render.Input {

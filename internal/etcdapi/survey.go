@@ -2,6 +2,7 @@ package etcdapi
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -156,4 +157,30 @@ func (c *Client) complete(ctx context.Context, survey *Survey, ours []answer, ot
 		}
 	}
 	all.Wait()
+}
+
+// SnapshotSource is the member that is asked for a snapshot: the healthy follower of the given name, or else another one that
+// follows; the leader where there is no other. "" is nobody's name.
+func (s Survey) SnapshotSource(own string) (Status, error) {
+	rank := func(m Status) int {
+		switch {
+		case !m.Healthy || m.Member.Learner:
+			return 0
+		case m.Leader:
+			return 1
+		case m.Member.Name != own:
+			return 2
+		}
+		return 3
+	}
+	var best Status
+	for _, m := range s.Members {
+		if rank(m) > rank(best) {
+			best = m
+		}
+	}
+	if rank(best) == 0 {
+		return best, errors.New("no etcd member is healthy: what it has may be old")
+	}
+	return best, nil
 }

@@ -105,3 +105,16 @@ func Seal(database string) error {
 	}
 	return f.Sync()
 }
+
+// SaveDatabase has a member's database written into a new file, secret from the first byte. When it returns, it is on the disk.
+func SaveDatabase(file string, write func(io.Writer) error) error {
+	to, err := os.OpenFile(file, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
+	if err != nil {
+		return err
+	}
+	defer to.Close()
+	if err := write(to); err != nil {
+		return err
+	}
+	return to.Sync()
+}
