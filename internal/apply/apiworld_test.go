@@ -2,6 +2,7 @@ package apply
 
 import (
 	"crypto/tls"
+	"crypto/x509"
 	"encoding/json"
 	"io"
 	"net"
@@ -32,18 +33,23 @@ func readAll(cmd machine.Command) string {
 // An apiWorld is what the API servers of the world tell.
 type apiWorld struct {
 	cordoned  map[string]bool
-	annotated map[string]bool // those that haplane cordoned
-	deleted   map[string]bool // Nodes whose kubelet was not started again since
+	annotated map[string]bool   // those that haplane has noted as drained
+	cordoner  map[string]string // who cordoned them last
+	mute      map[string]bool   // Nodes whose kubelet tells nothing
+	deleted   map[string]bool   // Nodes whose kubelet was not started again since
 	pods      []corev1.Pod
 	budget    *policyv1.PodDisruptionBudget // allows no eviction, where there is one
 	leases    []string                      // that were deleted
 	held      bool                          // by the policy that keeps API servers off the endpoints
+	published string                        // the bundle of kube-system/extension-apiserver-authentication
+	stale     map[string]string             // authorities that API servers have in memory still, by node: they publish them
 }
 
 // begin serves the API behind the load balancer, and on each control-plane node.
 func (a *apiWorld) begin(w *world, now *topology.Topology) {
 	w.t.Helper()
 	a.cordoned, a.annotated, a.deleted = map[string]bool{}, map[string]bool{}, map[string]bool{}
+	a.cordoner, a.mute = map[string]string{}, map[string]bool{}
 	for _, n := range w.all {
 		if n.Role == spec.RoleControlPlane || n.Role == spec.RoleLoadBalancer {
 			w.serve(n)
@@ -58,7 +64,20 @@ func (w *world) serve(n topology.Node) {
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	server := &http.Server{TLSConfig: &tls.Config{Certificates: []tls.Certificate{cert}, MinVersion: tls.VersionTLS12}, Handler: http.HandlerFunc(func(out http.ResponseWriter, r *http.Request) {
+	config := &tls.Config{Certificates: []tls.Certificate{cert}, MinVersion: tls.VersionTLS12}
+	config.GetConfigForClient = func(*tls.ClientHelloInfo) (*tls.Config, error) {
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		stale, is := w.api.stale[n.Name]
+		if !is {
+			return nil, nil
+		}
+		asks := config.Clone()
+		asks.ClientAuth, asks.ClientCAs = tls.RequestClientCert, x509.NewCertPool()
+		asks.ClientCAs.AppendCertsFromPEM([]byte(stale))
+		return asks, nil
+	}
+	server := &http.Server{TLSConfig: config, Handler: http.HandlerFunc(func(out http.ResponseWriter, r *http.Request) {
 		w.mu.Lock()
 		defer w.mu.Unlock()
 		if !w.serves(n) {
@@ -129,6 +148,7 @@ func (w *world) answer(out http.ResponseWriter, r *http.Request) {
 			body, _ := io.ReadAll(r.Body)
 			w.api.cordoned[last] = strings.Contains(string(body), `"unschedulable":true`)
 			w.api.annotated[last] = strings.Contains(string(body), `"haplane.local/drained":"true"`)
+			w.api.cordoner[last] = r.URL.Query().Get("fieldManager")
 		}
 		send(w.kubernetesNode(last))
 	case last == "pods":
@@ -168,6 +188,19 @@ func (w *world) answer(out http.ResponseWriter, r *http.Request) {
 	case r.Method == http.MethodDelete && strings.Contains(r.URL.Path, "/validatingadmissionpolic"):
 		w.api.held = false
 		send(metav1.Status{TypeMeta: metav1.TypeMeta{Kind: "Status", APIVersion: "v1"}, Status: metav1.StatusSuccess})
+	case last == "extension-apiserver-authentication":
+		var m corev1.ConfigMap
+		if r.Method == http.MethodPut {
+			body, _ := io.ReadAll(r.Body)
+			if err := json.Unmarshal(body, &m); err != nil {
+				w.t.Error(err)
+			}
+			w.api.published = m.Data["client-ca-file"]
+			for _, stale := range w.api.stale {
+				w.api.published += stale
+			}
+		}
+		send(corev1.ConfigMap{TypeMeta: metav1.TypeMeta{Kind: "ConfigMap", APIVersion: "v1"}, ObjectMeta: metav1.ObjectMeta{Name: last}, Data: map[string]string{"client-ca-file": w.api.published}})
 	case strings.Contains(r.URL.Path, "/configmaps"): // that are written to see whether it can be done
 		send(corev1.ConfigMap{TypeMeta: metav1.TypeMeta{Kind: "ConfigMap", APIVersion: "v1"}, ObjectMeta: metav1.ObjectMeta{Name: "written"}})
 	default:
@@ -188,7 +221,9 @@ func (w *world) kubernetesNodes() corev1.NodeList {
 			ready = corev1.ConditionTrue
 		}
 		node := w.kubernetesNode(n.Name)
-		node.Status.Conditions = []corev1.NodeCondition{{Type: corev1.NodeReady, Status: ready}}
+		if !w.api.mute[n.Name] {
+			node.Status.Conditions = []corev1.NodeCondition{{Type: corev1.NodeReady, Status: ready}}
+		}
 		list.Items = append(list.Items, node)
 	}
 	return list
@@ -198,6 +233,12 @@ func (w *world) kubernetesNode(name string) corev1.Node {
 	n := corev1.Node{TypeMeta: metav1.TypeMeta{Kind: "Node", APIVersion: "v1"}, ObjectMeta: metav1.ObjectMeta{Name: name}, Spec: corev1.NodeSpec{Unschedulable: w.api.cordoned[name]}}
 	if w.api.annotated[name] {
 		n.Annotations = map[string]string{"haplane.local/drained": "true"}
+	}
+	if w.api.cordoned[name] {
+		n.ManagedFields = []metav1.ManagedFieldsEntry{{Manager: w.api.cordoner[name], FieldsV1: &metav1.FieldsV1{Raw: []byte(`{"f:spec":{"f:unschedulable":{}}}`)}}}
+	}
+	if w.api.mute[name] {
+		n.Status.Conditions = []corev1.NodeCondition{{Type: corev1.NodeReady, Status: corev1.ConditionUnknown, Reason: "NodeStatusUnknown"}}
 	}
 	return n
 }

@@ -21,7 +21,8 @@ import (
 	"github.com/haplane/haplane/spec"
 )
 
-// drainNode moves the pods of a node elsewhere, as their budgets allow it.
+// drainNode moves the pods of a node elsewhere, as their budgets allow it. Those of one whose kubelet tells nothing, since when ever, never end:
+// they are not waited for, and go with their Node where that goes.
 func drainNode(ctx context.Context, r *Runner, s change.Step) error {
 	client, err := r.Cluster.API()
 	if err != nil {
@@ -29,6 +30,11 @@ func drainNode(ctx context.Context, r *Runner, s change.Step) error {
 	}
 	options := kubeapi.DrainOptions{Timeout: r.DrainTimeout, Force: r.Force, Expendable: r.Expendable, Report: func(text string) { r.detail(s, "%s", text) }}
 	err = r.unlessStopped(ctx, func(ctx context.Context) error { return client.Drain(ctx, s.Node, options) })
+	var mute *kubeapi.MuteError
+	if errors.As(err, &mute) {
+		r.detail(s, "its kubelet tells nothing: %d pods there would never end, and are not waited for", len(mute.Pods))
+		return nil
+	}
 	if apierrors.IsNotFound(err) { // it has no Node any more, or never had one
 		return nil
 	}

@@ -486,6 +486,30 @@ func TestDrainNamesWhatStandsInTheWay(t *testing.T) {
 	}
 }
 
+// Whether a kubelet is mute is looked at when its node is drained: the pods of one that is are not waited for, and those of
+// one that has come back leave as ever.
+func TestDrainOfWhoIsMute(t *testing.T) {
+	wanted := of(three...)
+	drain := &change.Change{Steps: []change.Step{{ID: "node-drain@worker-1", Verb: change.DrainNode, Node: "worker-1"}}}
+	for name, mute := range map[string]bool{"mute": true, "back": false} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t, wanted)
+			w.api.pods, w.api.mute["worker-1"] = []corev1.Pod{pod("web-1", "worker-1")}, mute
+			r := w.runner(wanted)
+			r.DrainTimeout = time.Minute
+			var told []string
+			r.Detail = func(_, text string) { told = append(told, text) }
+			if err := r.Run(t.Context(), drain); err != nil {
+				t.Fatal(err)
+			}
+			says := slices.ContainsFunc(told, func(s string) bool { return strings.HasPrefix(s, "its kubelet tells nothing: 1 pods there") })
+			if left := len(w.api.pods) == 1; left != mute || says != mute || !w.api.cordoned["worker-1"] {
+				t.Errorf("pods left: %v, told %q", left, told)
+			}
+		})
+	}
+}
+
 // A node that is gone leaves no Lease behind.
 func TestDeletedNodesHaveNoLease(t *testing.T) {
 	wanted := of(three...)

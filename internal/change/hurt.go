@@ -18,10 +18,13 @@ func (p *planner) notReady(n topology.Node) bool {
 	return p.Observed.APISeen && p.Wanted.RunsKubelet(n) && !p.Observed.Nodes[n.Name].Ready
 }
 
-// mute reports whether the kubelet of a machine that runs tells nothing any more: pods there never end, so that a drain
-// would wait for them in vain. They go with their Node.
-func (p *planner) mute(n topology.Node) bool {
-	return p.notReady(n) && p.Observed.Nodes[n.Name].Reason == "NodeStatusUnknown"
+// drainNode plans the drain of a node. Whether its kubelet tells nothing any more, so that pods there never end, is looked at
+// when it is drained: it may have come back until then, or gone.
+func (p *planner) drainNode(n topology.Node, why []Reason, needs []string) []string {
+	if p.notReady(n) {
+		why = append(slices.Clone(why), Reason{What: "its node is not Ready", New: "if its kubelet tells nothing still, pods there are not waited for"})
+	}
+	return []string{p.add(Step{ID: id(DrainNode, n.Name), Verb: DrainNode, Node: n.Name, Why: why, Needs: needs})}
 }
 
 // rank orders turns: a dead etcd member first, for others can go only once it is well again; then who is hurt otherwise,

@@ -1,6 +1,7 @@
 package change
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -28,10 +29,7 @@ func TestUpgradeOfTwoThatAreHurt(t *testing.T) {
 					t.Errorf("after the turn of %s are spared %v, want %s", node, s.Spared, want)
 				}
 			}
-			if _, drains := c.Step("node-drain@worker-2"); drains {
-				t.Error("it waits for pods that never end")
-			}
-			before(t, c, "check-cluster@worker-2", "node-drain@worker-1")
+			before(t, c, "node-drain@worker-2", "check-cluster@worker-2", "node-drain@worker-1")
 			warned := strings.Join(c.Warnings(), "\n")
 			for _, says := range []string{"cp-2 is hurt already (its API server is not ready: refused): its turn comes before the others",
 				"cp-3 is hurt already (its machine is off or does not answer)", "worker-2 is hurt already (its node is not Ready: NodeStatusUnknown): its turn comes with those of the workers"} {
@@ -40,6 +38,18 @@ func TestUpgradeOfTwoThatAreHurt(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// One that tells nothing when the plan is made is drained all the same: whether it does is seen then. The plan says so.
+func TestANodeThatIsMuteLeaves(t *testing.T) {
+	in := become(t, three, without("worker-1"))
+	for _, reason := range []string{"NodeStatusUnknown", ""} {
+		in.Observed.Nodes["worker-1"] = observed.Node{Ready: reason == "", Reason: reason}
+		s, drains := plan(t, in).Step("node-drain@worker-1")
+		if says := strings.Contains(fmt.Sprint(s.Why), "its node is not Ready: if its kubelet tells nothing still"); !drains || says != (reason != "") {
+			t.Errorf("%q: its drain: %+v", reason, s)
+		}
 	}
 }
 
@@ -82,7 +92,7 @@ func TestUpgradeInPlaceOfAWorkerThatIsOff(t *testing.T) {
 	}
 	in.Observed.Machines["worker-2"], in.Observed.Nodes["worker-2"] = observed.Machine{Made: true}, observed.Node{Reason: "NodeStatusUnknown"}
 	c := planned(t, in)
-	before(t, c, "start-machine@worker-2", "bring-programs@worker-2", "etcd-snapshot", "check-cluster@cp-1", "restart@cp-1/through", "use-programs@worker-2", "write-files@worker-2", "start@worker-2",
+	before(t, c, "start-machine@worker-2", "bring-programs@worker-2", "etcd-snapshot", "check-cluster@cp-1", "restart@cp-1/through", "node-drain@worker-2", "use-programs@worker-2", "write-files@worker-2", "start@worker-2",
 		"node-ready@worker-2", "node-uncordon@worker-2", "activate@worker-2", "check-cluster@worker-2")
 	if s, _ := c.Step("check-cluster@cp-2"); !slices.Equal(s.Spared, []string{"worker-2"}) {
 		t.Errorf("after the turn of cp-2 are spared %v", s.Spared)

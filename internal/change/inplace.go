@@ -95,8 +95,8 @@ func (p *planner) renewAll(nodes []topology.Node, atOnce int) {
 func (p *planner) renew(n topology.Node) {
 	d, needs, why := p.diffTo(n, p.target(n)), p.tail, p.upgradeWhy("", "")
 	kubelet := p.Wanted.RunsKubelet(n)
-	if kubelet && !p.mute(n) {
-		needs = []string{p.add(Step{ID: id(DrainNode, n.Name), Verb: DrainNode, Node: n.Name, Why: why, Needs: needs})}
+	if kubelet {
+		needs = p.drainNode(n, why, needs)
 	}
 	p.tail = p.use(n, needs)
 	if n.Role == spec.RoleWorker {

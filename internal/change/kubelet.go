@@ -25,7 +25,7 @@ func (p *planner) removeKubelet(n topology.Node, d difference, needs []string) [
 	}
 	needs = append(slices.Clone(needs), p.drained...)
 	if _, is := p.Observed.Nodes[n.Name]; is {
-		needs = []string{p.add(Step{ID: id(DrainNode, n.Name), Verb: DrainNode, Node: n.Name, Why: withoutKubelet, Needs: needs})}
+		needs = p.drainNode(n, withoutKubelet, needs)
 	}
 	needs = []string{p.add(Step{ID: id(RemoveKubelet, n.Name), Verb: RemoveKubelet, Node: n.Name, Why: withoutKubelet, Needs: needs})}
 	p.drained = needs

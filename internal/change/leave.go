@@ -48,10 +48,8 @@ func (p *planner) leaveNode(n Node) {
 		needs = []string{p.add(s)}
 	}
 	var drained []string
-	if alive && p.Wanted.RunsKubelet(n.Node) && !p.mute(n.Node) {
-		s := step(DrainNode)
-		s.Needs = needs
-		drained = []string{p.add(s)}
+	if alive && p.Wanted.RunsKubelet(n.Node) {
+		drained = p.drainNode(n.Node, why, needs)
 	}
 	if n.Role == spec.RoleControlPlane {
 		needs = p.leaveBalancer(n, why, needs, alive) // beside the drain: all of it can be taken back

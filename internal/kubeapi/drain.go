@@ -37,7 +37,8 @@ const drainInterval = time.Second
 // PodDisruptionBudgets: where one has no disruptions to give, it asks again until it has.
 // Pods of DaemonSets and mirror pods stay; emptyDir volumes are lost with their pods. It
 // returns when the last of the others is gone, and at the timeout a *DrainError; without Force,
-// pods without a controller are an *UnmanagedError. It can be run again. The pods of a node whose kubelet is gone never end: leave it out and delete the Node.
+// pods without a controller are an *UnmanagedError. It can be run again. The pods of a node whose kubelet tells nothing never end:
+// whenever that is seen, be it in the middle, it is a *MuteError, and no pod is evicted any more.
 //
 // kubectl's drain package does the same, and brings 140 packages (kustomize among them); at its
 // timeout it does not know the budget that stands in the way.
@@ -75,6 +76,9 @@ func (d *drain) round(ctx context.Context) error {
 	if alone := withoutController(pods, d.options.Expendable); len(alone) > 0 && !d.options.Force {
 		return poll.Stop(&UnmanagedError{Node: d.node, Pods: alone})
 	}
+	if err := d.mute(ctx, pods); err != nil {
+		return err
+	}
 	budgets, err := d.client.typed.PolicyV1().PodDisruptionBudgets(metav1.NamespaceAll).List(ctx, metav1.ListOptions{})
 	if err != nil {
 		return d.unlessTransient(d.client.errorf("list poddisruptionbudgets", err))
@@ -85,6 +89,18 @@ func (d *drain) round(ctx context.Context) error {
 		d.said = said
 	}
 	return err
+}
+
+// mute ends the drain of a node whose kubelet tells nothing.
+func (d *drain) mute(ctx context.Context, pods []corev1.Pod) error {
+	n, err := d.client.typed.CoreV1().Nodes().Get(ctx, d.node, metav1.GetOptions{})
+	switch {
+	case err != nil:
+		return d.unlessTransient(d.client.errorf("read node "+d.node, err))
+	case nodeOf(*n).Mute():
+		return poll.Stop(&MuteError{Node: d.node, Pods: names(pods)})
+	}
+	return nil
 }
 
 // unlessTransient ends the drain at an error that waiting does not mend.
@@ -119,17 +135,29 @@ func (e *UnmanagedError) Error() string {
 	return fmt.Sprintf("drain node %s: nothing would make these pods anew: %s", e.Node, strings.Join(e.Pods, ", "))
 }
 
-func withoutController(pods []corev1.Pod, expendable string) []string {
-	var alone []string
+// A MuteError is a node whose kubelet tells nothing, with its pods, as NAMESPACE/NAME: they do not end.
+type MuteError struct {
+	Node string
+	Pods []string
+}
+
+func (e *MuteError) Error() string {
+	return fmt.Sprintf("drain node %s: its kubelet tells the API nothing, so that pods there do not end: %s", e.Node, strings.Join(e.Pods, ", "))
+}
+
+func names(pods []corev1.Pod) []string {
+	var out []string
 	for _, pod := range pods {
-		if _, ok := pod.Labels[expendable]; ok {
-			continue
-		}
-		if metav1.GetControllerOf(&pod) == nil && !finished(pod) && pod.DeletionTimestamp == nil {
-			alone = append(alone, pod.Namespace+"/"+pod.Name)
-		}
+		out = append(out, pod.Namespace+"/"+pod.Name)
 	}
-	return alone
+	return out
+}
+
+func withoutController(pods []corev1.Pod, expendable string) []string {
+	return names(slices.DeleteFunc(slices.Clone(pods), func(pod corev1.Pod) bool {
+		_, ok := pod.Labels[expendable]
+		return ok || metav1.GetControllerOf(&pod) != nil || finished(pod) || pod.DeletionTimestamp != nil
+	}))
 }
 
 func finished(pod corev1.Pod) bool {

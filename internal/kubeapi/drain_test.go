@@ -150,6 +150,38 @@ func TestDrainWaitsForBudgets(t *testing.T) {
 	}
 }
 
+// A node that goes mute in the middle ends the drain, with its pods named; without a controller they are asked about first, as ever.
+func TestDrainOfAMuteNode(t *testing.T) {
+	var d *drained
+	goes := func(string, int) error {
+		n := &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: "w-1"}, Status: corev1.NodeStatus{Conditions: []corev1.NodeCondition{
+			{Type: corev1.NodeReady, Status: corev1.ConditionUnknown, Reason: "NodeStatusUnknown"}}}}
+		if err := d.Tracker().Update(schema.GroupVersionResource{Version: "v1", Resource: "nodes"}, n, ""); err != nil {
+			t.Error(err)
+		}
+		return budgetRefuses("", 0)
+	}
+	d = cluster(t, goes, pod("web", "w-1", "ReplicaSet"))
+	for range 2 { // it is mute from the beginning then
+		err := d.client.Drain(t.Context(), "w-1", DrainOptions{Timeout: time.Minute})
+		var mute *MuteError
+		if !errors.As(err, &mute) || !slices.Equal(mute.Pods, []string{"team/web"}) {
+			t.Fatalf("error %v", err)
+		}
+	}
+	if len(d.asked) != 1 {
+		t.Errorf("evicted %v", d.asked)
+	}
+	if err := d.Tracker().Add(pod("alone", "w-1", "")); err != nil {
+		t.Fatal(err)
+	}
+	err := d.client.Drain(t.Context(), "w-1", DrainOptions{Timeout: time.Minute})
+	var alone *UnmanagedError
+	if !errors.As(err, &alone) {
+		t.Errorf("error %v", err)
+	}
+}
+
 func TestDrainNamesWhatIsInTheWay(t *testing.T) {
 	now := metav1.Now()
 	leaving := func(finalizers ...string) func(*corev1.Pod) {

@@ -65,7 +65,13 @@ func nodeOf(item corev1.Node) Node {
 	return node
 }
 
-// Cordon keeps new pods away from a node. One that is cordoned is left so.
+// Mute reports whether the kubelet tells the API nothing any more, or never did: pods there never end.
+func (n Node) Mute() bool {
+	return !n.Ready && (n.Reason == "NodeStatusUnknown" || n.Reason == "NodeStatusNeverUpdated")
+}
+
+// Cordon keeps new pods away from a node, for somebody who wants it so: no drain of haplane's takes it back.
+// One that is cordoned is left so.
 func (c *Client) Cordon(ctx context.Context, node string) error {
 	return c.patchNode(ctx, "cordon", node, `{"spec":{"unschedulable":true}}`)
 }
