@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"github.com/haplane/haplane/internal/change"
+	"github.com/haplane/haplane/internal/kubeapi"
 	"github.com/haplane/haplane/internal/observed"
 )
 
@@ -27,5 +28,20 @@ func TestCordonedNodesAreRemembered(t *testing.T) {
 	}
 	if got := asked(t, s, opened(t).Request()).cordoned(); got != nil {
 		t.Errorf("afterwards the record has %v", got)
+	}
+}
+
+// Who is cordoned for a drain that nobody will take back is named, and who is so for the sake of a change is not.
+func TestCordonWarnings(t *testing.T) {
+	nodes := []kubeapi.Node{{Name: "cp-1", Unschedulable: true}, {Name: "cp-2", Unschedulable: true, Drained: true}, {Name: "cp-3", Unschedulable: true, DrainedUnnoted: true}}
+	for changing, want := range map[bool]string{true: "cp-3", false: "cp-2 cp-3"} {
+		var named []string
+		for _, w := range cordonWarnings(nodes, changing) {
+			_, name, _ := strings.Cut(w, "kubectl uncordon ")
+			named = append(named, strings.TrimSuffix(name, ", unless it is wanted so"))
+		}
+		if got := strings.Join(named, " "); got != want {
+			t.Errorf("while a change is under way (%v): %s", changing, got)
+		}
 	}
 }

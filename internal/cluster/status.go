@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/haplane/haplane/internal/haproxyapi"
+	"github.com/haplane/haplane/internal/kubeapi"
 	"github.com/haplane/haplane/internal/look"
 	"github.com/haplane/haplane/internal/topology"
 	"github.com/haplane/haplane/spec"
@@ -136,7 +137,13 @@ func (h *Handle) Status(ctx context.Context) (*Status, error) {
 type collector struct {
 	env    *env
 	status *Status
-	mu     sync.Mutex // for Errors
+	mu     sync.Mutex // for Errors and Warnings
+}
+
+func (c *collector) warn(warnings ...string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.status.Warnings = append(c.status.Warnings, warnings...)
 }
 
 func (c *collector) fail(err error) {
@@ -160,6 +167,7 @@ func (c *collector) nodes(ctx context.Context) error {
 		seen[n.Name] = status
 	}
 	c.status.EndpointReady = err == nil
+	c.warn(cordonWarnings(nodes, c.status.Change != nil)...)
 	for _, n := range c.env.topology.Nodes {
 		status, ok := seen[n.Name]
 		switch {
@@ -177,6 +185,20 @@ func (c *collector) nodes(ctx context.Context) error {
 		return fmt.Errorf("list nodes: %w", err)
 	}
 	return nil
+}
+
+// cordonWarnings name the nodes that haplane cordoned to drain them, and that no change will uncordon.
+func cordonWarnings(nodes []kubeapi.Node, changing bool) []string {
+	var out []string
+	for _, n := range nodes {
+		switch {
+		case n.DrainedUnnoted:
+			out = append(out, fmt.Sprintf("an older haplane cordoned %s, and did not note whether for a drain: kubectl uncordon %s, unless it is wanted so", n.Name, n.Name))
+		case n.Drained && !changing:
+			out = append(out, fmt.Sprintf("haplane cordoned %s to drain it, and no change is under way that would uncordon it: kubectl uncordon %s, unless it is wanted so", n.Name, n.Name))
+		}
+	}
+	return out
 }
 
 func (c *collector) apiServers(ctx context.Context) error {
@@ -246,10 +268,7 @@ func (c *collector) snapshots(ctx context.Context) error {
 		return nil
 	}
 	seen, err := c.env.keptOnMachines(ctx)
-	warnings := snapshotWarnings(t.Snapshots, t.EtcdMembers(), seen, time.Now())
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.status.Warnings = append(c.status.Warnings, warnings...)
+	c.warn(snapshotWarnings(t.Snapshots, t.EtcdMembers(), seen, time.Now())...)
 	return err
 }
 

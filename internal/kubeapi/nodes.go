@@ -3,6 +3,7 @@ package kubeapi
 import (
 	"cmp"
 	"context"
+	"encoding/json"
 	"fmt"
 	"slices"
 	"time"
@@ -22,8 +23,10 @@ type Node struct {
 	Reported      time.Time `json:"reported,omitzero"`
 	Unschedulable bool      `json:"unschedulable"` // cordoned
 	// Drained says that a drain of haplane's cordoned it: else somebody else did, who wants it so.
-	Drained bool   `json:"drained,omitempty"`
-	UID     string `json:"uid"`
+	Drained bool `json:"drained,omitempty"`
+	// DrainedUnnoted says that haplane cordoned it and did not note why: one of before drainedBy did so, and often left it so.
+	DrainedUnnoted bool   `json:"drainedUnnoted,omitempty"`
+	UID            string `json:"uid"`
 	// MachineID is /etc/machine-id where the kubelet ran that reported last. A new machine
 	// under an old name takes the Node object over, and then this changes and the UID does not.
 	MachineID string `json:"machineID,omitempty"`
@@ -49,7 +52,8 @@ func (c *Client) Nodes(ctx context.Context) ([]Node, error) {
 func nodeOf(item corev1.Node) Node {
 	node := Node{
 		Name: item.Name, Reason: "no Ready condition", Unschedulable: item.Spec.Unschedulable, Drained: byDrain(item), UID: string(item.UID),
-		MachineID: item.Status.NodeInfo.MachineID, BootID: item.Status.NodeInfo.BootID,
+		DrainedUnnoted: cordonedBy(item, FieldManager) && !noted(item),
+		MachineID:      item.Status.NodeInfo.MachineID, BootID: item.Status.NodeInfo.BootID,
 	}
 	for _, condition := range item.Status.Conditions {
 		if condition.Type == corev1.NodeReady {
@@ -73,15 +77,36 @@ func (n Node) Mute() bool {
 // Cordon keeps new pods away from a node, for somebody who wants it so: no drain of haplane's takes it back.
 // One that is cordoned is left so.
 func (c *Client) Cordon(ctx context.Context, node string) error {
-	return c.patchNode(ctx, "cordon", node, `{"spec":{"unschedulable":true}}`)
+	return c.patchNode(ctx, keeper, "cordon", node, fmt.Sprintf(`{"metadata":{"annotations":{%q:null}},"spec":{"unschedulable":true}}`, drainedBy))
 }
 
-// drainedBy is the annotation of nodes that a drain has cordoned.
-const drainedBy = "haplane.local/drained"
+const (
+	// drainedBy is the annotation of nodes that a drain has cordoned.
+	drainedBy = "haplane.local/drained"
+	// keeper is the field manager of a cordon that is somebody else's.
+	keeper = FieldManager + "-keeps"
+)
 
-func byDrain(n corev1.Node) bool {
-	_, by := n.Annotations[drainedBy]
-	return n.Spec.Unschedulable && by
+// byDrain reports whether a drain has cordoned a node. The annotation alone does not tell: it outlives a kubectl uncordon, and would
+// then claim a cordon that somebody else made later. Whose the cordon is, the API server notes (metadata.managedFields).
+func byDrain(n corev1.Node) bool { return noted(n) && cordonedBy(n, FieldManager) }
+
+func noted(n corev1.Node) bool {
+	_, is := n.Annotations[drainedBy]
+	return is
+}
+
+// cordonedBy reports whether a field manager was the last to cordon a node: the field is nobody's once it is uncordoned, and
+// then of whoever sets it again.
+func cordonedBy(n corev1.Node, manager string) bool {
+	return n.Spec.Unschedulable && slices.ContainsFunc(n.ManagedFields, func(e metav1.ManagedFieldsEntry) bool {
+		var fields struct {
+			Spec struct {
+				Unschedulable *struct{} `json:"f:unschedulable"`
+			} `json:"f:spec"`
+		}
+		return e.Manager == manager && e.FieldsV1 != nil && json.Unmarshal(e.FieldsV1.Raw, &fields) == nil && fields.Spec.Unschedulable != nil
+	})
 }
 
 // cordonToDrain keeps new pods away from a node, and notes on it that nobody else did before.
@@ -93,7 +118,7 @@ func (c *Client) cordonToDrain(ctx context.Context, node string) error {
 	case n.Spec.Unschedulable:
 		return nil
 	}
-	return c.patchNode(ctx, "cordon", node, fmt.Sprintf(`{"metadata":{"annotations":{%q:"true"}},"spec":{"unschedulable":true}}`, drainedBy))
+	return c.patchNode(ctx, FieldManager, "cordon", node, fmt.Sprintf(`{"metadata":{"annotations":{%q:"true"}},"spec":{"unschedulable":true}}`, drainedBy))
 }
 
 // Uncordon lets pods come to a node again that a drain has cordoned. One that somebody else cordoned is left so.
@@ -105,11 +130,11 @@ func (c *Client) Uncordon(ctx context.Context, node string) (kept bool, err erro
 	case n.Spec.Unschedulable && !byDrain(*n):
 		return true, nil
 	}
-	return false, c.patchNode(ctx, "uncordon", node, fmt.Sprintf(`{"metadata":{"annotations":{%q:null}},"spec":{"unschedulable":false}}`, drainedBy))
+	return false, c.patchNode(ctx, FieldManager, "uncordon", node, fmt.Sprintf(`{"metadata":{"annotations":{%q:null}},"spec":{"unschedulable":false}}`, drainedBy))
 }
 
-func (c *Client) patchNode(ctx context.Context, verb, node, patch string) error {
-	_, err := c.typed.CoreV1().Nodes().Patch(ctx, node, types.StrategicMergePatchType, []byte(patch), metav1.PatchOptions{FieldManager: FieldManager})
+func (c *Client) patchNode(ctx context.Context, manager, verb, node, patch string) error {
+	_, err := c.typed.CoreV1().Nodes().Patch(ctx, node, types.StrategicMergePatchType, []byte(patch), metav1.PatchOptions{FieldManager: manager})
 	if err != nil {
 		return c.errorf(verb+" node "+node, err)
 	}

@@ -1,6 +1,7 @@
 package kubeapi
 
 import (
+	"errors"
 	"strings"
 	"testing"
 	"time"
@@ -50,12 +51,23 @@ func TestCordon(t *testing.T) {
 		{func(n string) error { return client.Drain(t.Context(), n, DrainOptions{}) }, true},
 		{func(n string) error { _, err := client.Uncordon(t.Context(), n); return err }, true},
 		{func(n string) error {
-			return client.patchNode(t.Context(), "uncordon", n, `{"spec":{"unschedulable":false}}`)
+			return client.patchNode(t.Context(), "kubectl", "uncordon", n, `{"spec":{"unschedulable":null}}`)
 		}, false},
 		{func(n string) error { return client.Drain(t.Context(), n, DrainOptions{}) }, true},
 		{func(n string) error { return client.Drain(t.Context(), n, DrainOptions{}) }, true}, // run again
 		{func(n string) error { _, err := client.Uncordon(t.Context(), n); return err }, false},
 		{func(n string) error { _, err := client.Uncordon(t.Context(), n); return err }, false},
+		{func(n string) error { return client.Drain(t.Context(), n, DrainOptions{}) }, true},
+		{func(n string) error { // a user's uncordon leaves the annotation, and then his cordon is his
+			return errors.Join(client.patchNode(t.Context(), "kubectl", "uncordon", n, `{"spec":{"unschedulable":null}}`),
+				client.patchNode(t.Context(), "kubectl", "cordon", n, `{"spec":{"unschedulable":true}}`))
+		}, true},
+		{func(n string) error { return client.Drain(t.Context(), n, DrainOptions{}) }, true},
+		{func(n string) error { _, err := client.Uncordon(t.Context(), n); return err }, true},
+		{func(n string) error { // and one that is kept for him, too
+			return errors.Join(client.patchNode(t.Context(), "kubectl", "uncordon", n, `{"spec":{"unschedulable":null}}`), client.Cordon(t.Context(), n))
+		}, true},
+		{func(n string) error { _, err := client.Uncordon(t.Context(), n); return err }, true},
 	} {
 		if err := step.do("w-1"); err != nil {
 			t.Fatal(err)
@@ -66,6 +78,20 @@ func TestCordon(t *testing.T) {
 		}
 		if err := step.do("w-9"); err == nil || !strings.Contains(err.Error(), "cordon node w-9 at https://test:6443") {
 			t.Errorf("a node that is not there: error %v", err)
+		}
+	}
+}
+
+// What an older haplane cordoned, which noted nothing, is told apart from what a user did.
+func TestDrainedUnnoted(t *testing.T) {
+	for manager, want := range map[string]bool{FieldManager: true, "kubectl": false, keeper: false} {
+		client := with(&corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: "w-1"}})
+		if err := client.patchNode(t.Context(), manager, "cordon", "w-1", `{"spec":{"unschedulable":true}}`); err != nil {
+			t.Fatal(err)
+		}
+		nodes, err := client.Nodes(t.Context())
+		if err != nil || nodes[0].Drained || nodes[0].DrainedUnnoted != want {
+			t.Errorf("%s: %+v, %v", manager, nodes, err)
 		}
 	}
 }
