@@ -131,7 +131,7 @@ func droppedCA(ctx context.Context, r *Runner) error {
 	if err := r.noOldBundles(ctx); err != nil {
 		return err
 	}
-	return r.dropPublished(ctx, "client-ca-file")
+	return r.withdraw(ctx, r.Rotation.Old.Cert)
 }
 
 func trustedEtcdCA(ctx context.Context, r *Runner) error {
@@ -159,10 +159,7 @@ func trustedFrontProxyCA(ctx context.Context, r *Runner) error {
 }
 
 func droppedFrontProxyCA(ctx context.Context, r *Runner) error {
-	if err := r.accept(ctx, apiServersOf(r), r.Rotation.Old.Cert, false); err != nil {
-		return err
-	}
-	return r.dropPublished(ctx, "requestheader-client-ca-file")
+	return r.withdraw(ctx, r.Rotation.Old.Cert)
 }
 
 // published wants the ConfigMap by which aggregated API servers verify the others to have the next authority.
@@ -181,13 +178,27 @@ func (r *Runner) published(ctx context.Context, key string) error {
 	return nil
 }
 
-// dropPublished takes the old authority out of that ConfigMap: API servers add to it, and leave what is there until it ends.
-func (r *Runner) dropPublished(ctx context.Context, key string) error {
+// withdraw takes an authority out of that ConfigMap: API servers add to it, and leave what is there until it ends. One that has not read
+// its files again yet would add the authority anew, whenever it writes. So none may accept clients of it any more: what an API server
+// publishes and whom it accepts come from one copy of its files in memory, and the latter is later. A write that was under way is of an older
+// version of the object, and refused.
+func (r *Runner) withdraw(ctx context.Context, authority []byte) error {
+	if err := r.accept(ctx, apiServersOf(r), authority, false); err != nil {
+		return err
+	}
 	client, err := r.Cluster.API()
 	if err != nil {
 		return err
 	}
-	return client.UnpublishAuthority(ctx, key, r.Rotation.Old.Cert)
+	key := publishedKeys[r.Rotation.Name]
+	if err := client.UnpublishAuthority(ctx, key, authority); err != nil {
+		return err
+	}
+	bundle, err := client.PublishedAuthority(ctx, key)
+	if err == nil && pki.Contains(bundle, authority) {
+		err = blocked([]string{"ConfigMap kube-system/extension-apiserver-authentication has the authority again: somebody has added it"})
+	}
+	return err
 }
 
 // publishedKeys are where API servers publish authorities.
@@ -198,13 +209,7 @@ func unpublish(ctx context.Context, r *Runner, s change.Step) error {
 	if r.Rotation == nil {
 		return nil
 	}
-	client, err := r.Cluster.API()
-	if err != nil {
-		return err
-	}
-	return r.until(ctx, "", readyTimeout, func(ctx context.Context) error {
-		return client.UnpublishAuthority(ctx, publishedKeys[r.Rotation.Name], r.Rotation.Next.Cert)
-	})
+	return r.prove(ctx, s, func(ctx context.Context) error { return r.withdraw(ctx, r.Rotation.Next.Cert) })
 }
 
 // bundles wants what carries our authority in the API to have the next one too.

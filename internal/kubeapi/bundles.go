@@ -134,7 +134,7 @@ func (c *Client) UnpublishAuthority(ctx context.Context, key string, certificate
 		return err
 	})
 	if err != nil {
-		return c.errorf("take the old authority out of ConfigMap kube-system/"+authenticationMap, err)
+		return c.errorf("take an authority out of ConfigMap kube-system/"+authenticationMap, err)
 	}
 	return nil
 }
