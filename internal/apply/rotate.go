@@ -26,9 +26,12 @@ type Rotation struct {
 	Switched time.Time
 	// Until is when the last token ends that the old key has signed, once proveSwitch has looked.
 	Until time.Time
+	// Told are the tokens of the old key of which audit logs told when a phase was proved, by what they are, with when each ends; zero where
+	// nobody knows that it does. The logs are rotated, and go with their machines; the tokens do not.
+	Told map[string]time.Time
 	// Gone are nodes whose audit log went with their machine since the rotation began, with when that was.
 	Gone map[string]time.Time
-	// IgnoreOutside leaves out who comes from outside of the cluster.
+	// IgnoreOutside leaves out who comes from outside of the cluster, and tokens of which an audit log alone tells.
 	IgnoreOutside bool
 }
 
@@ -46,7 +49,7 @@ var proofs = map[string]struct {
 	pki.RotateCA:             {trustedCA, switchedCA, unusedCA, droppedCA},
 	pki.RotateEtcdCA:         {trustedEtcdCA, switchedEtcdCA, unusedEtcdCA, droppedEtcdCA},
 	pki.RotateFrontProxyCA:   {trustedFrontProxyCA, none, none, droppedFrontProxyCA},
-	pki.RotateServiceAccount: {keyServed, keySigns, noOldTokens, keyServed},
+	pki.RotateServiceAccount: {keyVerifies, keySigns, noOldTokens, keyServed},
 	pki.RotateEncryption:     {none, secretsRewritten, secretsRewritten, secretsRewritten},
 }
 

@@ -4,6 +4,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/google/go-cmp/cmp"
 )
 
 // What the old key has signed is found in volumes and in the audit logs, and not what has gone.
@@ -83,5 +85,32 @@ func TestUntoldTokens(t *testing.T) {
 				t.Errorf("%+v, want until %s", got, test.want)
 			}
 		})
+	}
+}
+
+// What audit logs told of tokens is not forgotten with them, be they rotated or gone with their machine: of each who got tokens, the one
+// that ends last, and one of which nobody knows the end above all.
+func TestToldTokens(t *testing.T) {
+	now := time.Now()
+	token := func(what, holder string, ends time.Duration) oldToken {
+		if ends == 0 {
+			return oldToken{what: what, holder: holder}
+		}
+		return oldToken{what: what, holder: holder, until: now.Add(ends)}
+	}
+	r := Rotation{Told: map[string]time.Time{"ended since": now.Add(-time.Second)}}
+	r.note([]oldToken{token("early", "a", time.Hour), token("late", "a", 2*time.Hour), token("endless", "b", 0), token("ends", "b", time.Hour),
+		token("ended", "c", -time.Hour), token("of a pod", "", time.Hour)})
+	r.note(nil) // the logs are gone
+	got := map[string]time.Time{}
+	for _, t := range r.untold() {
+		got[t.what] = t.until
+	}
+	if diff := cmp.Diff(map[string]time.Time{"late": now.Add(2 * time.Hour), "endless": {}}, got); diff != "" {
+		t.Error("-want +got\n" + diff)
+	}
+	r.note([]oldToken{token("later", "a", 3*time.Hour)})
+	if len(r.untold()) != 3 {
+		t.Errorf("%v", r.untold())
 	}
 }

@@ -1,9 +1,11 @@
 package apply
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -45,6 +47,16 @@ func keyServed(ctx context.Context, r *Runner) error {
 	})
 }
 
+// keyVerifies wants that of both keys, and notes which tokens there are already: an audit log may be gone at the switch.
+func keyVerifies(ctx context.Context, r *Runner) error {
+	if err := keyServed(ctx, r); err != nil {
+		return err
+	}
+	tokens, err := r.oldTokens(ctx)
+	r.Rotation.note(tokens)
+	return err
+}
+
 // keySigns wants each API server to sign with the next key, and sees until when the old one is needed.
 func keySigns(ctx context.Context, r *Runner) error {
 	want, began := pki.KeyID(r.Rotation.Next.Cert), time.Now().UTC() // all of them have been started with it
@@ -66,6 +78,7 @@ func keySigns(ctx context.Context, r *Runner) error {
 		r.Rotation.Switched = began
 	}
 	tokens, err := r.oldTokens(ctx)
+	r.Rotation.note(tokens)
 	for _, t := range append(tokens, r.Rotation.untold()...) {
 		if t.until.After(r.Rotation.Until) {
 			r.Rotation.Until = t.until
@@ -83,13 +96,17 @@ func noOldTokens(ctx context.Context, r *Runner) error {
 	tokens = append(tokens, r.Rotation.untold()...)
 	var what []string
 	var last time.Time
-	forever := false
+	forever, outside := false, true
 	for _, t := range tokens {
+		if ended := !t.until.IsZero() && !t.until.After(time.Now()); ended || t.holder != "" && r.Rotation.IgnoreOutside {
+			continue
+		}
+		outside = outside && t.holder != ""
 		switch {
 		case t.until.IsZero():
 			forever = true
 			what = append(what, t.what+" does not end")
-		case t.until.After(time.Now()):
+		default:
 			what = append(what, fmt.Sprintf("%s ends at %s", t.what, t.until.UTC().Format(time.RFC3339)))
 			if t.until.After(last) {
 				last = t.until
@@ -99,17 +116,40 @@ func noOldTokens(ctx context.Context, r *Runner) error {
 	if len(what) == 0 {
 		return nil
 	}
-	slices.Sort(what)
 	if forever {
 		last = time.Time{}
 	}
-	return &BlockedError{What: slices.Compact(what), Until: last}
+	slices.Sort(what)
+	return &BlockedError{What: slices.Compact(what), Until: last, Outside: outside}
 }
 
-// untold are the tokens of which an audit log told that went with its machine: those that were seen at the switch end by Until. Of what
-// was given on a machine that went before that nobody knows; it ends as tokens do for which no other time was asked.
+// note keeps of what audit logs tell what has not ended: of those that somebody got for a service account, the one that ends last.
+func (r *Rotation) note(tokens []oldToken) {
+	last := map[string]oldToken{}
+	for _, t := range tokens {
+		l, known := last[t.holder]
+		later := t.until.IsZero() || !l.until.IsZero() && t.until.After(l.until)
+		if ended := !t.until.IsZero() && t.until.Before(time.Now()); t.holder != "" && !ended && (!known || later) {
+			last[t.holder] = t
+		}
+	}
+	if r.Told == nil {
+		r.Told = map[string]time.Time{}
+	}
+	maps.DeleteFunc(r.Told, func(_ string, until time.Time) bool { return !until.IsZero() && until.Before(time.Now()) })
+	for _, t := range last {
+		r.Told[t.what] = t.until
+	}
+}
+
+// untold are the tokens of which no audit log may tell any more: those that were noted; and of a machine that went, with its log, what was seen
+// at the switch ends by Until. Of what was given since it was noted, on a machine that went before the switch, nobody knows; it ends as tokens do for
+// which no other time was asked.
 func (r *Rotation) untold() []oldToken {
 	var out []oldToken
+	for what, until := range r.Told {
+		out = append(out, oldToken{what: what, until: until, holder: what})
+	}
 	for node, at := range r.Gone {
 		what := "what was given by " + node + " before its machine went at " + at.UTC().Format(time.RFC3339) + ", and its audit log with it,"
 		until := at.Add(defaultLifetime)
@@ -119,7 +159,7 @@ func (r *Rotation) untold() []oldToken {
 		if until.IsZero() { // there was none
 			continue
 		}
-		out = append(out, oldToken{what: what, until: until})
+		out = append(out, oldToken{what: what, until: until, holder: node})
 	}
 	return out
 }
@@ -128,6 +168,9 @@ func (r *Rotation) untold() []oldToken {
 type oldToken struct {
 	what  string
 	until time.Time // zero: it does not end
+	// holder is who got it, for which service account: nobody knows whether he has it still. Empty where it is seen elsewhere than in an
+	// audit log.
+	holder string
 }
 
 // oldTokens looks for what the old key has signed: in the volumes of pods; in Secrets; and in the audit logs, which have
@@ -148,7 +191,7 @@ func (r *Runner) oldTokens(ctx context.Context) ([]oldToken, error) {
 	}
 	var out []oldToken
 	for _, s := range secrets {
-		out = append(out, oldToken{what: "the token in Secret " + s})
+		out = append(out, oldToken{what: "the token in Secret " + s.String()})
 	}
 	var mu sync.Mutex
 	err = each(r.wantedNodes(), func(n topology.Node) []string {
@@ -191,7 +234,7 @@ func (r *Runner) tokensOn(ctx context.Context, n topology.Node, id string, pods 
 	if err != nil {
 		return nil, fmt.Errorf("look for tokens: %w", err)
 	}
-	return parseTokens(result.Stdout, id, pods, r.Rotation.Switched), nil
+	return parseTokens(result.Stdout, id, pods, cmp.Or(r.Rotation.Switched, time.Now())), nil
 }
 
 // parseTokens reads what the script prints. Of pods that are gone no token is valid.
@@ -262,12 +305,13 @@ func requestedToken(line string, pods map[string]string, switched time.Time) *ol
 	}
 	of := fmt.Sprintf("the token of service account %s/%s that %s got at %s", event.ObjectRef.Namespace, event.ObjectRef.Name, event.User.Username,
 		event.StageTimestamp.UTC().Format(time.RFC3339))
+	holder := event.ObjectRef.Namespace + "/" + event.ObjectRef.Name + " " + event.User.Username
 	lifetime := defaultLifetime
 	switch body := event.RequestObject; {
 	case body == nil && strings.HasPrefix(event.User.Username, "system:node:"):
 		// logged by the policy of an older haplane: kubelets ask for pods, whose volumes are looked at
 	case body == nil:
-		return &oldToken{what: of + ", for how long the audit log does not tell,"}
+		return &oldToken{what: of + ", for how long the audit log does not tell,", holder: holder}
 	default:
 		if body.Spec.ExpirationSeconds > 0 {
 			lifetime = time.Duration(body.Spec.ExpirationSeconds) * time.Second
@@ -277,10 +321,10 @@ func requestedToken(line string, pods map[string]string, switched time.Time) *ol
 			if !ok {
 				return nil
 			}
-			of = "the token of pod " + pod
+			of, holder = "the token of pod "+pod, "" // which is looked for in its volumes
 		}
 	}
-	return &oldToken{what: of, until: event.StageTimestamp.Add(lifetime)}
+	return &oldToken{what: of, until: event.StageTimestamp.Add(lifetime), holder: holder}
 }
 
 // auditDir has the audit logs of an API server, the rotated ones among them.

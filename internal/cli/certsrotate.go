@@ -58,7 +58,7 @@ says until when, and drops it when it is run after that.`,
 	}
 	f = a.addChangeFlags(cmd)
 	cmd.Flags().BoolVar(&noWaitForPods, "no-wait-for-pods", false, "begin the switch of ca although programs in pods may not have read the next authority: they may not reach the API until they have")
-	cmd.Flags().BoolVar(&ignoreOutside, "ignore-outside", false, "drop the old authority although clients from outside of the cluster use it, which are locked out")
+	cmd.Flags().BoolVar(&ignoreOutside, "ignore-outside", false, "drop the old authority although clients from outside of the cluster use it, or the old key although they may have a token of it: these are locked out")
 	return cmd
 }
 

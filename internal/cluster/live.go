@@ -39,7 +39,7 @@ type Request struct {
 	Rotate string
 	// NoWaitForPods begins the switch although programs in pods may not have read the next authority yet.
 	NoWaitForPods bool
-	// IgnoreOutside drops the old authority although clients from outside may need it.
+	// IgnoreOutside drops the old authority, or key, although clients from outside may need it.
 	IgnoreOutside bool
 	Abort         bool // back to what the cluster was: nodes that leave stay, as they are
 	// DrainTimeout bounds the wait for the pods of a node that leaves; 0 is five minutes.

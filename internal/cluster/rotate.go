@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 
@@ -121,7 +122,7 @@ func (l *live) keysDuring(rows []pki.Row) (pki.Bundle, error) {
 	}
 	if !l.rotation.Proved {
 		l.proofs = &apply.Rotation{Name: l.rotation.Name, Old: before.Generation(row), Next: during.Generation(row), Switched: l.rotation.Switched, Until: l.rotation.Until,
-			Gone: l.rotation.Gone, IgnoreOutside: l.IgnoreOutside || l.rotation.IgnoreOutside}
+			Told: maps.Clone(l.rotation.Told), Gone: l.rotation.Gone, IgnoreOutside: l.IgnoreOutside || l.rotation.IgnoreOutside}
 		if l.rotation.Phase == pki.Trust {
 			l.proofs.Next = during.Beside.Pair
 		}
@@ -252,6 +253,9 @@ func (l *live) settleRotation(r *store.Record) {
 	default:
 		if !r.Rotation.Proved {
 			r.Rotation.Proved, r.Rotation.ProvedAt = true, time.Now().UTC()
+		}
+		if l.proofs != nil {
+			r.Rotation.Told = l.proofs.Told
 		}
 		if l.proofs != nil && l.rotation.Phase == pki.Switch {
 			r.Rotation.Switched, r.Rotation.Until = l.proofs.Switched, l.proofs.Until

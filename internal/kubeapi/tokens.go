@@ -5,6 +5,8 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"errors"
+	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -62,14 +64,47 @@ func (c *Client) VerifyingKeys(ctx context.Context) ([]string, error) {
 	return out, nil
 }
 
-// TokenSecrets are, as NAMESPACE/NAME, the Secrets with a token that a key has signed. Such tokens do not end.
-func (c *Client) TokenSecrets(ctx context.Context, keyID string) ([]string, error) {
+// A TokenSecret is a Secret with a token of a service account that does not end, and the pods that have it: as files, or in the
+// environment of their programs. It can be removed from the Secret; Kubernetes makes another one in its place, and the one before
+// is valid no more.
+type TokenSecret struct {
+	Name string   // NAMESPACE/NAME
+	Pods []string // so too
+}
+
+func (s TokenSecret) String() string {
+	if len(s.Pods) == 0 {
+		return s.Name
+	}
+	return fmt.Sprintf("%s (of pods %s)", s.Name, strings.Join(s.Pods, ", "))
+}
+
+// TokenSecrets are the Secrets with a token that a key has signed.
+func (c *Client) TokenSecrets(ctx context.Context, keyID string) ([]TokenSecret, error) {
 	secrets, err := c.tokenSecrets(ctx)
-	var out []string
+	if err != nil {
+		return nil, err
+	}
+	var out []TokenSecret
 	for _, s := range secrets {
 		if key, err := tokenKey(string(s.Data[corev1.ServiceAccountTokenKey])); err == nil && key == keyID {
-			out = append(out, s.Namespace+"/"+s.Name)
+			out = append(out, TokenSecret{Name: s.Namespace + "/" + s.Name})
 		}
 	}
-	return out, err
+	if len(out) == 0 {
+		return nil, nil
+	}
+	pods, err := c.typed.CoreV1().Pods("").List(ctx, metav1.ListOptions{ResourceVersion: "0"})
+	if err != nil {
+		return nil, c.errorf("list pods", err)
+	}
+	for i := range pods.Items {
+		p := &pods.Items[i]
+		for _, name := range secretsOf(p) {
+			if j := slices.IndexFunc(out, func(s TokenSecret) bool { return s.Name == p.Namespace+"/"+name }); j >= 0 && !finished(*p) {
+				out[j].Pods = append(out[j].Pods, p.Namespace+"/"+p.Name)
+			}
+		}
+	}
+	return out, nil
 }

@@ -23,6 +23,8 @@ type Rotation struct {
 	Switched time.Time `json:"switched,omitempty,omitzero"`
 	// Until is when the last token ends that the old key of service accounts has signed, as far as was seen.
 	Until time.Time `json:"until,omitempty,omitzero"`
+	// Told are tokens of the old key of which audit logs told when a phase was proved, with when each ends; zero where nobody knows that it does.
+	Told map[string]time.Time `json:"told,omitempty"`
 	// Gone are control-plane nodes whose machine was removed meanwhile, and with it the audit log that told of tokens; with when that was.
 	Gone map[string]time.Time `json:"gone,omitempty"`
 	// IgnoreOutside leaves out, in this phase, who comes from outside of the cluster: whoever goes on with it does not ask again.
