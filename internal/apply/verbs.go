@@ -57,6 +57,7 @@ func init() {
 		change.UsePrograms:       {Do: usePrograms},
 		change.RemoveKubelet:     {Do: removeKubelet},
 		change.ClientsMoved:      {Do: clientsMoved},
+		change.ClientsGone:       {Do: clientsGone},
 		change.MoveKubeconfig:    {Do: moveKubeconfig},
 		change.HoldEndpoints:     {Do: holdEndpoints},
 		change.SetEndpoints:      {Do: setEndpoints},

@@ -66,6 +66,7 @@ const (
 	BringPrograms    = "bring-programs"
 	UsePrograms      = "use-programs"
 	RemoveKubelet    = "kubelet-remove"  // what makes a machine a Kubernetes node is stopped
+	ClientsGone      = "clients-gone"    // from a load balancer that leaves, or they have had the time for it
 	ClientsMoved     = "clients-moved"   // each Kubernetes node goes through the load balancer's new place
 	MoveKubeconfig   = "kubeconfig-move" // the user's leads to where the load balancer is now
 	HoldEndpoints    = "endpoints-hold"  // of default/kubernetes: no API server writes them

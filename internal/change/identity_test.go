@@ -212,7 +212,7 @@ func TestLoadBalancerIsReplacedBeforeItLeaves(t *testing.T) {
 	for _, node := range []string{"cp-1", "worker-1"} {
 		before(t, c, "write-files@cp-2/certificate", "serve-certificate@cp-2/certificate", "restart@"+node, ClientsMoved)
 		before(t, c, "create-machine@lb-2", "start@lb-2", "activate@lb-2", "restart@"+node, ClientsMoved, MoveKubeconfig,
-			"stop@lb-1", "remove-machine@lb-1", "issue-certificates/last", "serve-certificate@cp-1/last")
+			"clients-gone@lb-1", "stop@lb-1", "remove-machine@lb-1", "issue-certificates/last", "serve-certificate@cp-1/last")
 	}
 	if s, _ := c.Step("write-files@cp-2/certificate"); len(s.Files) != 2 {
 		t.Errorf("%+v", s)
@@ -231,7 +231,7 @@ func TestLoadBalancerStaysUntilItsClientsMovedAlsoWhenResumed(t *testing.T) {
 	in.Observed.Machines["lb-2"] = healthy(in.Wanted).Observed.Machines["lb-2"]
 	runsOld(&in, "worker-1", "kubelet")
 	c := plan(t, in)
-	before(t, c, "restart@worker-1", ClientsMoved, MoveKubeconfig, "stop@lb-1", "remove-machine@lb-1")
+	before(t, c, "restart@worker-1", ClientsMoved, MoveKubeconfig, "clients-gone@lb-1", "stop@lb-1", "remove-machine@lb-1")
 	if len(c.Warnings()) > 0 {
 		t.Errorf("warnings %v", c.Warnings())
 	}

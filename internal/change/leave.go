@@ -58,6 +58,11 @@ func (p *planner) leaveNode(n Node) {
 	if _, member := p.member(n.Node); member || p.Wanted.HasEtcdMember(n.Node) {
 		needs = p.leaveEtcd(n, why, needs, alive)
 	}
+	if alive && p.clientsFirst(n) {
+		s := step(ClientsGone)
+		s.Why = append(slices.Clone(why), Reason{What: "who is still connected through it", New: "gets some time to go, and is named"})
+		then(s)
+	}
 	if alive {
 		s := step(Stop)
 		s.Units = allUnits
