@@ -1,6 +1,7 @@
 package lanes
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"slices"
@@ -11,34 +12,101 @@ import (
 const gapLimit = 1000
 
 // Markdown writes a row for each subject, with every round in its cells, as docs/measurements.md has them:
-// all lanes together, each lane is in what Print writes. What misses the goal is in bold.
+// all lanes together, each lane is in what MarkdownLanes writes. What misses the goal is in bold; what was not measured is -, and
+// below the table is why.
 func Markdown(w io.Writer, head string, samples []Sample) error {
 	if len(samples) == 0 {
 		return nil
 	}
-	fmt.Fprintf(w, "| %s | rounds | seconds: median; each | failed requests, each | longest gap of any lane, ms, each | requests: the lane with the fewest, all | writes lost | answers 401 |\n%s\n",
+	fmt.Fprintf(w, "| %s | rounds measured | seconds: median; each | failed requests, each | longest gap of any lane, ms, each | requests: the lane with the fewest; all | writes lost | answers 401 |\n%s\n",
 		head, strings.Repeat("|---", 8)+"|")
 	for _, what := range Subjects(samples) {
 		all := of(samples, what)
 		var took, failed, gaps []string
 		var seconds []float64
-		sent, acknowledged, lost, unauthorized := 0, 0, 0, 0
+		unauthorized, measured := 0, 0
 		for _, s := range all {
 			seconds = append(seconds, s.Seconds)
 			took = append(took, cell(fmt.Sprintf("%.1f", s.Seconds), s.Error != ""))
+			if !s.asked() {
+				failed, gaps = append(failed, nothing), append(gaps, nothing)
+				continue
+			}
 			f := s.all()
 			failed, gaps = append(failed, cell(fmt.Sprint(f.Failed), f.Failed > 0)), append(gaps, cell(fmt.Sprintf("%.0f", f.Gap), f.Gap >= gapLimit))
-			sent, acknowledged, lost, unauthorized = sent+f.Requests, acknowledged+s.Acknowledged, lost+s.Lost, unauthorized+s.Unauthorized
+			unauthorized, measured = unauthorized+s.Unauthorized, measured+1
 		}
-		fmt.Fprintf(w, "| %s | %d | %.1f; %s | %s | %s | %d, %d | %s of %d | %s |\n", what, len(all), Median(seconds), strings.Join(took, " "), strings.Join(failed, " "),
-			strings.Join(gaps, " "), Fewest(samples, what), sent, cell(fmt.Sprint(lost), lost > 0), acknowledged, cell(fmt.Sprint(unauthorized), unauthorized > 0))
+		answers := nothing
+		if measured > 0 {
+			answers = cell(fmt.Sprint(unauthorized), unauthorized > 0)
+		}
+		fmt.Fprintf(w, "| %s | %s | %.1f; %s | %s | %s | %s | %s | %s |\n", what, outOf(measured, len(all)), Median(seconds), strings.Join(took, " "), strings.Join(failed, " "),
+			strings.Join(gaps, " "), sent(all), lost(all, cell), answers)
 	}
 	if wrong := slices.ContainsFunc(samples, func(s Sample) bool { return s.Error != "" }); wrong {
 		fmt.Fprintln(w, "\nSeconds in bold are those of a command that went wrong.")
 	}
+	return printUnmeasured(w, samples)
+}
+
+// printUnmeasured says, below a table, what of it was not measured, and why.
+func printUnmeasured(w io.Writer, samples []Sample) error {
+	var said []string
+	for _, s := range samples {
+		why := slices.Clone(s.Unmeasured)
+		if !s.asked() && len(why) == 0 {
+			why = []string{cmp.Or(s.Error, "no lane has sent a request")}
+		}
+		for _, one := range slices.Compact(why) {
+			said = append(said, fmt.Sprintf("- %s, round %d: %s", s.What, s.Round, strings.Join(strings.Fields(one), " ")))
+		}
+	}
+	if len(said) > 0 {
+		fmt.Fprintf(w, "\nNot measured:\n\n%s\n", strings.Join(said, "\n"))
+	}
 	_, err := fmt.Fprintln(w)
 	return err
 }
+
+// nothing is what was not measured.
+const nothing = "-"
+
+// outOf is a number of rounds, with that of all where these are more.
+func outOf(measured, all int) string {
+	if measured == all {
+		return fmt.Sprint(all)
+	}
+	return fmt.Sprintf("%d of %d", measured, all)
+}
+
+// sent are the requests of a subject, in the lane that sent the fewest and in all.
+func sent(all []Sample) string {
+	name, least := fewest(all)
+	if name == "" {
+		return nothing
+	}
+	sum, names := 0, laneNames(all)
+	for _, name := range names {
+		sum += requests(all, name)
+	}
+	return fmt.Sprintf("%d (%s); %d in %d lanes", least, name, sum, len(names))
+}
+
+// lost are the acknowledged writes that were lost; those of rounds in which nobody could look do not count.
+func lost(all []Sample, mark func(string, bool) string) string {
+	acknowledged, gone := 0, 0
+	for _, s := range all {
+		if s.checked() {
+			acknowledged, gone = acknowledged+s.Acknowledged, gone+s.Lost
+		}
+	}
+	if acknowledged == 0 {
+		return nothing
+	}
+	return fmt.Sprintf("%s of %d", mark(fmt.Sprint(gone), gone > 0), acknowledged)
+}
+
+func plain(text string, _ bool) string { return text }
 
 func cell(text string, missed bool) string {
 	if missed {
@@ -56,7 +124,8 @@ func (s Sample) all() Figures {
 	return sum
 }
 
-// MarkdownLanes writes a row for each subject and a column for each lane: requests of all rounds, failed ones and the longest gap.
+// MarkdownLanes writes a row for each subject and a column for each lane: requests of all rounds, failed ones and the longest gap, and
+// in how many rounds it was measured where these are not all.
 func MarkdownLanes(w io.Writer, head string, samples []Sample) error {
 	if len(samples) == 0 {
 		return nil
@@ -66,13 +135,18 @@ func MarkdownLanes(w io.Writer, head string, samples []Sample) error {
 	for _, what := range Subjects(samples) {
 		all, row := of(samples, what), []string{what}
 		for _, name := range names {
-			sum := Figures{}
+			sum, measured := Figures{}, 0
 			for _, s := range all {
-				sum = sum.and(s.Lanes[name])
+				if l := s.Lanes[name]; l.Requests > 0 {
+					sum, measured = sum.and(l), measured+1
+				}
 			}
-			text := "-"
-			if sum.Requests > 0 {
+			text := nothing
+			if measured > 0 {
 				text = fmt.Sprintf("%s of %d, %s ms", cell(fmt.Sprint(sum.Failed), sum.Failed > 0), sum.Requests, cell(fmt.Sprintf("%.0f", sum.Gap), sum.Gap >= gapLimit))
+			}
+			if measured > 0 && measured < len(all) {
+				text += fmt.Sprintf(" (%d of %d rounds)", measured, len(all))
 			}
 			row = append(row, text)
 		}
@@ -92,15 +166,12 @@ func MarkdownPhases(w io.Writer, samples []Sample) error {
 	for _, what := range Subjects(samples) {
 		row := []string{what}
 		for _, phase := range []string{"trust", "switch", "drop"} {
-			var took []float64
+			var took []string
 			for _, s := range of(samples, what) {
-				for _, p := range s.Phases {
-					if p.Name == phase {
-						took = append(took, p.Seconds)
-					}
-				}
+				seconds, is := s.phase(phase)
+				took = append(took, each(seconds, "%.1f", is))
 			}
-			row = append(row, list(took, "%.1f"))
+			row = append(row, strings.Join(took, " "))
 		}
 		fmt.Fprintf(w, "| %s |\n", strings.Join(row, " | "))
 	}
@@ -120,11 +191,11 @@ func MarkdownRestored(w io.Writer, samples []Sample) error {
 		var revisions, writes []string
 		for _, s := range of(samples, what) {
 			first, took = append(first, s.Restored.FirstWrite), append(took, s.Seconds)
-			lost := "nobody can know"
+			revision := "nobody can know"
 			if s.Restored.Known {
-				lost = fmt.Sprint(s.Restored.Lost)
+				revision = fmt.Sprint(s.Restored.Lost)
 			}
-			revisions, writes = append(revisions, lost), append(writes, fmt.Sprintf("%d of %d", s.Lost, s.Acknowledged))
+			revisions, writes = append(revisions, revision), append(writes, lost([]Sample{s}, plain))
 		}
 		fmt.Fprintf(w, "| %s | %d | %.1f; %s | %s | %s | %s |\n", what, len(first), Median(first), list(first, "%.1f"), list(took, "%.1f"),
 			strings.Join(revisions, ", "), strings.Join(writes, ", "))

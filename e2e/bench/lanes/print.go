@@ -17,16 +17,20 @@ func Print(w io.Writer, head string, samples []Sample) error {
 	for _, what := range Subjects(samples) {
 		all := of(samples, what)
 		for _, name := range laneNames(all) {
-			sum, failed, gaps, p99 := Figures{}, []float64{}, []float64{}, []float64{}
+			sum, p99, failed, gaps := Figures{}, []float64{}, []string{}, []string{}
 			for _, s := range all {
-				l, ok := s.Lanes[name]
-				if !ok {
-					continue
+				l := s.Lanes[name]
+				measured := l.Requests > 0
+				failed, gaps = append(failed, each(float64(l.Failed), "%.0f", measured)), append(gaps, each(l.Gap, "%.0f", measured))
+				if measured {
+					sum, p99 = sum.and(l), append(p99, l.P99)
 				}
-				sum.Requests, sum.Failed, sum.Gap = sum.Requests+l.Requests, sum.Failed+l.Failed, max(sum.Gap, l.Gap)
-				failed, gaps, p99 = append(failed, float64(l.Failed)), append(gaps, l.Gap), append(p99, l.P99)
 			}
-			fmt.Fprintf(tw, "%s\t%s\t%d\t%d\t%.0f ms\t%.0f ms\t%s\t%s\n", what, name, sum.Requests, sum.Failed, sum.Gap, Median(p99), list(failed, "%.0f"), list(gaps, "%.0f"))
+			if len(p99) == 0 {
+				fmt.Fprintf(tw, "%s\t%s\t0\t-\t-\t-\t%s\t%s\n", what, name, strings.Join(failed, " "), strings.Join(gaps, " "))
+				continue
+			}
+			fmt.Fprintf(tw, "%s\t%s\t%d\t%d\t%.0f ms\t%.0f ms\t%s\t%s\n", what, name, sum.Requests, sum.Failed, sum.Gap, Median(p99), strings.Join(failed, " "), strings.Join(gaps, " "))
 		}
 	}
 	fmt.Fprintln(tw)
@@ -41,15 +45,15 @@ func PrintCommands(w io.Writer, head string, samples []Sample, targets map[strin
 	for _, what := range Subjects(samples) {
 		all := of(samples, what)
 		var took, certificates []float64
-		written, lost, failures, wrong := 0, 0, 0, 0
+		failures, wrong := 0, 0
 		for _, s := range all {
 			took, certificates = append(took, s.Seconds), append(certificates, float64(s.Certificates))
-			written, lost, failures = written+s.Acknowledged, lost+s.Lost, failures+len(s.NewFailures)
+			failures += len(s.NewFailures)
 			if s.Error != "" {
 				wrong++
 			}
 		}
-		fmt.Fprintf(tw, "%s\t%.1f s\t%s\t%s\t%d of %d\t%s\t%d\t%d\n", what, Median(took), cmp.Or(targets[what], "-"), list(took, "%.1f"), lost, written,
+		fmt.Fprintf(tw, "%s\t%.1f s\t%s\t%s\t%s\t%s\t%d\t%d\n", what, Median(took), cmp.Or(targets[what], "-"), list(took, "%.1f"), lost(all, plain),
 			list(certificates, "%.0f"), failures, wrong)
 	}
 	fmt.Fprintln(tw)
@@ -110,16 +114,18 @@ func PrintFew(w io.Writer, samples []Sample, least int) error {
 
 // Fewest is how many requests the lane of a subject sent that sent the fewest, over all rounds; 0 without a round.
 func Fewest(samples []Sample, what string) int {
-	all := of(samples, what)
-	names := laneNames(all)
-	if len(names) == 0 {
-		return 0
+	_, least := fewest(of(samples, what))
+	return least
+}
+
+// fewest is that lane, and how many requests it sent.
+func fewest(all []Sample) (name string, least int) {
+	for _, lane := range laneNames(all) {
+		if sum := requests(all, lane); name == "" || sum < least {
+			name, least = lane, sum
+		}
 	}
-	sums := make([]int, len(names))
-	for i, name := range names {
-		sums[i] = requests(all, name)
-	}
-	return slices.Min(sums)
+	return name, least
 }
 
 func requests(samples []Sample, lane string) int {
@@ -128,6 +134,14 @@ func requests(samples []Sample, lane string) int {
 		sum += s.Lanes[lane].Requests
 	}
 	return sum
+}
+
+// each is the value of a round, or that it was not measured.
+func each(value float64, format string, measured bool) string {
+	if !measured {
+		return nothing
+	}
+	return fmt.Sprintf(format, value)
 }
 
 func list(values []float64, format string) string {

@@ -5,6 +5,7 @@ import (
 	"cmp"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -93,6 +94,24 @@ func ReadOutcome(data []byte) (Outcome, error) {
 
 const direct = "direct"
 
+// unchecked says of writes that nobody could look for them afterwards.
+const unchecked = "it is unknown whether writes are lost"
+
+// asked reports whether any lane has sent a request.
+func (m Measured) asked() bool {
+	for _, l := range m.Lanes {
+		if l.Requests > 0 {
+			return true
+		}
+	}
+	return false
+}
+
+// checked reports whether it is known which acknowledged writes were lost.
+func (m Measured) checked() bool {
+	return m.Acknowledged > 0 && !slices.Contains(m.Unmeasured, unchecked)
+}
+
 func (r report) measured() (Measured, error) {
 	out := Measured{Lanes: map[string]Figures{}, CPUShare: r.Cost.CPUShare, Rate: r.Cost.Rate, Unmeasured: r.Errors}
 	for _, l := range r.Lanes {
@@ -118,7 +137,7 @@ func (r report) measured() (Measured, error) {
 	if r.Writes != nil {
 		out.Acknowledged, out.Lost = r.Writes.Acknowledged, r.Writes.Lost
 		if !r.Writes.Checked {
-			out.Unmeasured = append(out.Unmeasured, "it is unknown whether writes are lost")
+			out.Unmeasured = append(out.Unmeasured, unchecked)
 		}
 	}
 	return out, nil

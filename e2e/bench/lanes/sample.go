@@ -24,6 +24,16 @@ type Sample struct {
 	Restored *Restored `json:"restored,omitempty"`
 }
 
+// phase is how long one of a rotation took; is tells whether it was carried out.
+func (s Sample) phase(name string) (seconds float64, is bool) {
+	for _, p := range s.Phases {
+		if p.Name == name {
+			seconds, is = seconds+p.Seconds, true
+		}
+	}
+	return seconds, is
+}
+
 func (s Sample) String() string {
 	text := fmt.Sprintf("round %d: %s: %.1f s", s.Round, s.What, s.Seconds)
 	for _, name := range laneNames([]Sample{s}) {

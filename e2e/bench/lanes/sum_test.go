@@ -2,6 +2,8 @@ package lanes
 
 import (
 	"encoding/json"
+	"errors"
+	"slices"
 	"strings"
 	"testing"
 
@@ -57,6 +59,28 @@ func TestReadRestored(t *testing.T) {
 	}
 }
 
+// A lane that some rounds lack says in how many it was; of writes that nobody looked for nothing is claimed.
+func TestMarkdownOfWhatWasNotMeasured(t *testing.T) {
+	all := []Sample{
+		{What: "x", Round: 1, Seconds: 1, Measured: Measured{Lanes: map[string]Figures{"lb-new": {Requests: 10, Gap: 5}, "worker": {Requests: 3, Gap: 6}}, Acknowledged: 9, Unmeasured: []string{unchecked}}},
+		{What: "x", Round: 2, Seconds: 1, Measured: Measured{Lanes: map[string]Figures{"lb-new": {Requests: 10, Gap: 7}, "worker": {}}, Unmeasured: []string{"lane worker:\nno node"}}},
+		{What: "y", Round: 1, Seconds: 1, Measured: Measured{Lanes: map[string]Figures{}}},
+	}
+	var w strings.Builder
+	if err := errors.Join(Markdown(&w, "change", all), MarkdownLanes(&w, "change", all), Print(&w, "change", all), PrintCommands(&w, "command", all, nil)); err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{
+		"| x | 2 | 1.0; 1.0 1.0 | 0 0 | 6 7 | 3 (worker); 23 in 2 lanes | - | 0 |", "| y | 0 of 1 | 1.0; 1.0 | - | - | - | - | - |",
+		"- x, round 1: it is unknown whether writes are lost", "- x, round 2: lane worker: no node", "- y, round 1: no lane has sent a request",
+		"| x | 0 of 20, 7 ms | 0 of 3, 6 ms (1 of 2 rounds) |", "| y | - | - |", "x worker 3 0 6 ms 0 ms 0 - 6 -", "x 1.0 s - 1.0 1.0 - 0 0 0 0",
+	} {
+		if !slices.Contains(lines(w.String()), want) {
+			t.Errorf("no %q in\n%s", want, w.String())
+		}
+	}
+}
+
 func TestMarkdown(t *testing.T) {
 	all := samples()
 	all[0].Unauthorized, all[3].Lanes["lb-new"] = 1, Figures{Requests: 700, Gap: 1000}
@@ -72,16 +96,17 @@ func TestMarkdown(t *testing.T) {
 		}
 	}
 	want := []string{
-		"| change | rounds | seconds: median; each | failed requests, each | longest gap of any lane, ms, each | requests: the lane with the fewest, all | writes lost | answers 401 |",
+		"| change | rounds measured | seconds: median; each | failed requests, each | longest gap of any lane, ms, each | requests: the lane with the fewest; all | writes lost | answers 401 |",
 		"|---|---|---|---|---|---|---|---|",
-		"| add one | 2 | 21.0; 20.0 22.0 | 0 **1** | 40 60 | 1100, 2200 | 0 of 1100 | **1** |",
-		"| add two | 3 | 33.0; 24.0 33.0 **99.0** | **2** 0 0 | 80 **1000** 0 | 1400, 2800 | **1** of 1400 | 0 |", "",
+		"| add one | 2 | 21.0; 20.0 22.0 | 0 **1** | 40 60 | 1100 (lb-new); 2200 in 2 lanes | 0 of 1100 | **1** |",
+		"| add two | 2 of 3 | 33.0; 24.0 33.0 **99.0** | **2** 0 - | 80 **1000** - | 1400 (lb-new); 2800 in 2 lanes | **1** of 1400 | 0 |", "",
 		"Seconds in bold are those of a command that went wrong.", "",
+		"Not measured:", "", "- add two, round 3: killed", "",
 		"| change: failed of requests, longest gap | lb-new | worker |", "|---|---|---|",
 		"| add one | **1** of 1100, 60 ms | 0 of 1100, 10 ms |", "| add two | **2** of 1400, **1000** ms | 0 of 1400, 10 ms |", "",
-		"| rotation, seconds of each phase in each round | trust | switch | drop |", "|---|---|---|---|", "| rotate | 4.0 5.0 | 3.2 | 1.0 |", "",
+		"| rotation, seconds of each phase in each round | trust | switch | drop |", "|---|---|---|---|", "| rotate | 4.0 5.0 | 3.2 - | - 1.0 |", "",
 		"| data | rounds | seconds to the first write: median; each | seconds of the command, each | lost revisions, each | acknowledged writes lost, each |", "|---|---|---|---|---|---|",
-		"| restore | 2 | 5.0; 4.5 5.5 | 12.0 13.0 | 7, nobody can know | 5 of 50, 0 of 0 |", "",
+		"| restore | 2 | 5.0; 4.5 5.5 | 12.0 13.0 | 7, nobody can know | 5 of 50, - |", "",
 	}
 	if d := cmp.Diff(want, lines(w.String())); d != "" {
 		t.Errorf("(-want +got):\n%s", d)
