@@ -89,8 +89,8 @@ func disarmAlarms(ctx context.Context, r *Runner, _ change.Step) error {
 	})
 }
 
-// Folders beside etcd's data, in the file system that has it, by the ID of the task: the data that is to take its
-// place, and what was there. etcd looks at member and leaves all else alone.
+// Folders beside etcd's data, in the file system that has it: the data that is to take its place, by the name of the
+// task, and what was there, by its ID. etcd looks at member and leaves all else alone.
 const (
 	stageFolder = topology.EtcdDataDir + "/restore-"
 	keptFolder  = topology.EtcdDataDir + "/before-"
@@ -120,7 +120,7 @@ sync
 : >"$stage/ready"`
 
 func dataStaged(ctx context.Context, r *Runner, s change.Step) (bool, error) {
-	result, err := r.Cluster.Machine(s.Node).Run(ctx, machine.Cmd("sh", "-c", `[ ! -e "$1/ready" ] || echo ready`, "sh", stageFolder+r.Task.ID))
+	result, err := r.Cluster.Machine(s.Node).Run(ctx, machine.Cmd("sh", "-c", `[ ! -e "$1/ready" ] || echo ready`, "sh", stageFolder+r.Task.Name()))
 	return strings.TrimSpace(result.Stdout) == "ready", err
 }
 
@@ -133,7 +133,7 @@ func stageData(ctx context.Context, r *Runner, s change.Step) error {
 		return err
 	}
 	defer snapshot.Close()
-	argv := append([]string{"sh", "-c", stageScript, "sh", stageFolder + r.Task.ID, r.Task.Sum, topology.EtcdDataDir}, r.restoreFlags(n)...)
+	argv := append([]string{"sh", "-c", stageScript, "sh", stageFolder + r.Task.Name(), r.Task.Sum, topology.EtcdDataDir}, r.restoreFlags(n)...)
 	_, err = r.Cluster.Machine(s.Node).Run(ctx, machine.Command{Argv: argv, Stdin: snapshot})
 	return err
 }
@@ -145,7 +145,7 @@ func (r *Runner) restoreFlags(n topology.Node) []string {
 		initial = append(initial, m.Name+"="+m.EtcdPeerURL())
 	}
 	return []string{"--name=" + n.Name, "--initial-cluster=" + strings.Join(initial, ","), "--initial-advertise-peer-urls=" + n.EtcdPeerURL(),
-		"--initial-cluster-token=" + r.Cluster.Topology.Name + "-" + r.Task.ID, "--bump-revision=" + strconv.FormatUint(r.Task.Bump, 10), "--mark-compacted"}
+		"--initial-cluster-token=" + r.Cluster.Topology.Name + "-" + r.Task.Name(), "--bump-revision=" + strconv.FormatUint(r.Task.Bump, 10), "--mark-compacted"}
 }
 
 // haltPrograms ends programs without waiting for what they are at.
@@ -212,18 +212,21 @@ func swapData(ctx context.Context, r *Runner, s change.Step) error {
 
 const swapBackScript = guardFunctions + `if [ -e "$kept/member" ]; then hold; rm -rf member; mv "$kept/member" member; sync; fi
 release
-rm -rf -- "$stage" "$kept"`
+` + dropFolders
+
+// dropFolders removes what is beside the data, of all attempts.
+const dropFolders = `rm -rf -- "$kept" "$PWD/restore-${kept##*/before-}"*`
 
 func swapDataBack(ctx context.Context, r *Runner, s change.Step) error {
 	return r.onData(ctx, s, swapBackScript)
 }
 
 func dropData(ctx context.Context, r *Runner, s change.Step) error {
-	return r.onData(ctx, s, onDataAlone+`rm -rf -- "$2" "$3"`)
+	return r.onData(ctx, s, onDataAlone+"kept=$3\n"+dropFolders)
 }
 
 func (r *Runner) onData(ctx context.Context, s change.Step, script string) error {
-	_, err := r.Cluster.Machine(s.Node).Run(ctx, machine.Cmd("sh", "-c", script, "sh", topology.EtcdDataDir, stageFolder+r.Task.ID, keptFolder+r.Task.ID, topology.UnitDir))
+	_, err := r.Cluster.Machine(s.Node).Run(ctx, machine.Cmd("sh", "-c", script, "sh", topology.EtcdDataDir, stageFolder+r.Task.Name(), keptFolder+r.Task.ID, topology.UnitDir))
 	return err
 }
 

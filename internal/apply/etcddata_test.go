@@ -293,6 +293,10 @@ func TestSwapDataFromEverywhere(t *testing.T) {
 	if err := w.run(swapScript); err != nil || w.has() != "member/new" {
 		t.Errorf("a member without data: %v, %s", err, w.has())
 	}
+	w = newDataWorld(t, stopped, "member/new", "before-x/member/old", "restore-x/ready", "restore-x-1/data/member/other", "restore-y/ready") // it began anew
+	if err := w.run(swapBackScript); err != nil || w.has() != "member/old restore-y/ready" {
+		t.Errorf("back from another attempt: %v, %s", err, w.has())
+	}
 	w = newDataWorld(t, "exit 0", "member/old", "restore-x/data/member/new")
 	if w.run(swapScript) == nil || w.run(swapBackScript) == nil || !strings.HasPrefix(w.has(), "member/old") {
 		t.Errorf("under an etcd that runs: %s", w.has())

@@ -14,6 +14,7 @@ import (
 // A Task is what is done to etcd beside making the cluster what its file says.
 type Task struct {
 	ID      string // random: names what it leaves on machines
+	Attempt int    // of RestoreData: how often it began anew, see Name
 	Kind    string
 	To      string   // of MoveTheLeader: the node that is to lead; "" for any other
 	Members []string // of RestoreData: the nodes that etcd then is of
@@ -37,6 +38,15 @@ const (
 	MakeRoom      = "make-room" // for NOSPACE
 	RestoreData   = "restore"
 )
+
+// Name is what the data of a restore is called, and the cluster that etcd makes of it. Each attempt has another: members
+// with the data of one never join those with the data of another, whatever they have done since they got it.
+func (t Task) Name() string {
+	if t.Attempt == 0 {
+		return t.ID
+	}
+	return fmt.Sprintf("%s-%d", t.ID, t.Attempt)
+}
 
 // Lost is how many revisions the cluster had that the snapshot does not.
 func (t Task) Lost() int64 { return max(t.Newest-t.Revision-t.Leapt, 0) }

@@ -14,6 +14,7 @@ import (
 // a write was acknowledged. A run that was cut off after the data took its place does not stop anything again.
 func Restore(in Input) (*Change, error) {
 	p := &planner{Input: in}
+	p.leaveLost()
 	members, why := p.restored(), []Reason{{What: "etcd's data", New: "the snapshot"}}
 	if len(members) == 0 {
 		return nil, &Refused{Step: StageData, Err: errNoMembers}
@@ -46,6 +47,19 @@ func Restore(in Input) (*Change, error) {
 	}
 	p.finishRemade(ends)
 	return &Change{Steps: p.steps}, nil
+}
+
+// leaveLost leaves out members that were lost again after the data was written to: one that got the data once more would have forgotten
+// what it acknowledged. They are made anew as members that join.
+func (p *planner) leaveLost() {
+	if !slices.Contains(p.Done, WriteObject) {
+		return
+	}
+	task := *p.Task
+	task.Made = slices.DeleteFunc(slices.Clone(task.Made), func(name string) bool {
+		return slices.Contains(p.Done, id(SwapData, name)) && !p.Observed.Machines[name].Made
+	})
+	p.Task = &task
 }
 
 // swapped reports whether an earlier run has put the data in place, on a machine that is there still.
@@ -85,7 +99,7 @@ func (p *planner) unstage(members []topology.Node, why []Reason, silent []string
 	}
 	c := &Change{Steps: p.steps}
 	if len(silent) > 0 {
-		c.warnings = append(c.warnings, fmt.Sprintf("%s cannot be reached: a folder restore-%s may stay beside etcd's data there, which nobody reads", strings.Join(silent, ", "), p.Task.ID))
+		c.warnings = append(c.warnings, fmt.Sprintf("%s cannot be reached: a folder restore-%s may stay beside etcd's data there, which nobody reads", strings.Join(silent, ", "), p.Task.Name()))
 	}
 	return c
 }

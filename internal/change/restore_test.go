@@ -152,3 +152,31 @@ func TestRestoreInTheMiddleOfAMove(t *testing.T) {
 		t.Errorf("steps %v", ids(c))
 	}
 }
+
+// A member that is lost after the data was written to is left out, and made anew as one that joins.
+func TestAMemberThatForgotIsLeftOut(t *testing.T) {
+	in := lostAll(t, threeNodes, "cp-1", "cp-2", "cp-3")
+	for _, name := range []string{"cp-1", "cp-2"} { // they were made
+		in.Observed.Machines[name] = healthy(in.Wanted).Observed.Machines[name]
+	}
+	in.Done = []string{"etcd-swap@cp-1", "etcd-swap@cp-2", "etcd-swap@cp-3", WriteObject}
+	c, err := Restore(in)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if i := slices.IndexFunc(c.Steps, func(s Step) bool { return s.Node == "cp-3" || s.Verb == Halt || s.Verb == SwapData }); i >= 0 {
+		t.Errorf("step %s", c.Steps[i].ID)
+	}
+	next := healthy(in.Wanted)
+	dies(&next, "cp-3", true)
+	for i := range next.Record {
+		if next.Record[i].Name == "cp-3" {
+			next.Record[i].State = Joining
+		}
+	}
+	if c, err = Plan(next); err != nil {
+		t.Fatal(err)
+	}
+	before(t, c, "member-remove@cp-3", "member-add@cp-3", "activate@cp-3")
+	before(t, c, "create-machine@cp-3", "member-add@cp-3")
+}

@@ -194,6 +194,8 @@ func (l *live) wayOn(err error) error {
 	name := l.topology.Name
 	hint := fmt.Sprintf("haplane apply --cluster %s goes on from there, and with --abort it goes back", name)
 	switch {
+	case l.restores() && l.Abort:
+		hint = fmt.Sprintf("haplane apply --abort --cluster %s goes on with the way back; without --abort the restore begins anew", name)
 	case l.restores() && (len(l.Task.Made) > 0 || l.Task.Interrupts != ""):
 		hint = fmt.Sprintf("haplane apply --cluster %s goes on from there", name)
 	case l.Upgrade != nil:

@@ -143,23 +143,28 @@ func TestStepsOfARestore(t *testing.T) {
 		return s
 	}
 	there := []store.StepRecord{step(change.Halt, "cp-1"), step(change.SwapData, "cp-1"), step(change.SwapData, "cp-2"), step(change.WriteObject, "")}
-	back := append(slices.Clone(there), step(change.SwapDataBack, "cp-1"), step(change.SwapDataBack, "cp-2"))
-	again := append(slices.Clone(back), step(change.SwapData, "cp-1"))
-	again = slices.Delete(again, 1, 2) // the same step, noted anew
+	wrote := []store.StepRecord{step(change.Halt, "cp-1"), step(change.WriteObject, "")} // with the data that was there all along
+	back := append(slices.Clone(there[:3]), step(change.SwapDataBack, "cp-1"), step(change.SwapDataBack, "cp-2"))
 	for name, test := range map[string]struct {
 		steps       []store.StepRecord
-		abort       bool
+		abort, anew bool
 		done, begun string
 	}{
-		"there":            {there, false, "halt@cp-1 etcd-swap@cp-1 etcd-swap@cp-2 write-object", "halt@cp-1 etcd-swap@cp-1 etcd-swap@cp-2 write-object"},
-		"there, and back":  {there, true, "", "halt@cp-1 etcd-swap@cp-1 etcd-swap@cp-2"},
-		"back, and back":   {back, true, "", "halt@cp-1 etcd-swap@cp-1 etcd-swap@cp-2 etcd-swap-back@cp-1 etcd-swap-back@cp-2"},
-		"back, and there":  {back, false, "", "halt@cp-1 etcd-swap@cp-1 etcd-swap@cp-2 etcd-swap-back@cp-1 etcd-swap-back@cp-2"},
-		"half there again": {again, false, "halt@cp-1 write-object etcd-swap-back@cp-1 etcd-swap-back@cp-2 etcd-swap@cp-1", "halt@cp-1 etcd-swap@cp-2 write-object etcd-swap-back@cp-1 etcd-swap-back@cp-2 etcd-swap@cp-1"},
+		"there":                {there, false, false, "halt@cp-1 etcd-swap@cp-1 etcd-swap@cp-2 write-object", "halt@cp-1 etcd-swap@cp-1 etcd-swap@cp-2 write-object"},
+		"there, and back":      {there[:3], true, false, "", "halt@cp-1 etcd-swap@cp-1 etcd-swap@cp-2"},
+		"back, and back":       {back, true, false, "", "halt@cp-1 etcd-swap@cp-1 etcd-swap@cp-2 etcd-swap-back@cp-1 etcd-swap-back@cp-2"},
+		"back, and there":      {back, false, true, "", "halt@cp-1 etcd-swap@cp-1 etcd-swap@cp-2"},
+		"written to, and back": {wrote, false, true, "", "halt@cp-1"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			task := store.Task{ID: "a", Kind: change.RestoreData}
-			l := &live{Request: Request{Abort: test.abort, Task: (*change.Task)(&task)}, record: &store.Record{Change: &store.Change{Task: &task, Steps: test.steps}}}
+			task := store.Task{ID: "a", Kind: change.RestoreData, Bump: 7}
+			l := &live{Request: Request{Abort: test.abort}, record: &store.Record{Change: &store.Change{Task: &task, Steps: test.steps}}}
+			if err := l.takeTask(); err != nil {
+				t.Fatal(err)
+			}
+			if name := l.Task.Name(); name != map[bool]string{false: "a", true: "a-1"}[test.anew] || (l.Task.Bump > 7) != test.anew || task.Attempt != 0 {
+				t.Errorf("goes on as %s, %d further", name, l.Task.Bump)
+			}
 			if done, begun := strings.Join(l.doneBefore(), " "), strings.Join(l.begunBefore(), " "); done != test.done || begun != test.begun {
 				t.Errorf("done %s\nbegun %s", done, begun)
 			}

@@ -55,6 +55,7 @@ func (l *live) takeTask() error {
 		l.Task = cut
 		if restores && !l.Abort {
 			l.Replace = c.Replace
+			return l.beginAnew(c)
 		}
 	case restores:
 		return withHint(fmt.Errorf("etcd's data is being restored, by a change that was cut off (%s): that comes first", c.Command),
@@ -63,43 +64,76 @@ func (l *live) takeTask() error {
 	return nil
 }
 
-// stepsOf are the steps of the same task that earlier runs began. On the way back, and after one, what is left of them is whose
-// programs and data were touched: what was done after that has to be done again.
+// beginAnew has a restore give all members its data again, as those of another cluster of etcd, where some member has it no more
+// and got or gets it again: because it was on its way back, or its machine was lost. The others may have run since, and what
+// that one told them it would have forgotten: two members of one cluster could come to have different data.
+func (l *live) beginAnew(c *store.Change) error {
+	again := wentBack(c.Steps)
+	if !again && len(c.Task.Made) > 0 && !noted(c.Steps, change.WriteObject, "", store.Done) {
+		made, err := l.power()
+		if err != nil {
+			return err
+		}
+		again = slices.ContainsFunc(c.Task.Made, func(name string) bool {
+			_, there := made[name]
+			return !there && noted(c.Steps, change.SwapData, name)
+		})
+	}
+	if again {
+		task := *l.Task
+		task.Attempt++
+		task.Bump += leap // who saw a revision of the attempt before must not go on with it
+		l.Task = &task
+	}
+	return nil
+}
+
+// noted reports whether steps have one of a verb on a node, in one of the states; none is any.
+func noted(steps []store.StepRecord, verb, node string, states ...string) bool {
+	return slices.ContainsFunc(steps, func(s store.StepRecord) bool {
+		return s.Verb == verb && s.Node == node && (len(states) == 0 || slices.Contains(states, s.State))
+	})
+}
+
+// stepsOf are the steps of the same task that earlier runs began. On the way back, and where it begins anew, what is left of them
+// is whose programs and data were touched: what was done after that has to be done again.
 func (l *live) stepsOf(before *store.Change) []store.StepRecord {
 	if before == nil || before.Task == nil || l.Task == nil || before.Task.ID != l.Task.ID {
 		return nil
 	}
-	if !l.Abort && !wentBack(before.Steps) {
+	anew := before.Task.Attempt != l.Task.Attempt
+	if !l.Abort && !anew {
 		return before.Steps
 	}
-	return slices.DeleteFunc(slices.Clone(before.Steps), func(s store.StepRecord) bool {
-		return !slices.Contains([]string{change.Halt, change.SwapData, change.SwapDataBack}, s.Verb)
-	})
-}
-
-// wentBack reports whether the data that was touched last was given back what it had.
-func wentBack(steps []store.StepRecord) bool {
-	var last store.StepRecord
-	for _, s := range steps {
-		if (s.Verb == change.SwapData || s.Verb == change.SwapDataBack) && s.At.After(last.At) {
-			last = s
+	var out []store.StepRecord
+	for _, s := range before.Steps {
+		if anew {
+			s.State = store.Doing
+		}
+		if s.Verb == change.Halt || s.Verb == change.SwapData || s.Verb == change.SwapDataBack && !anew {
+			out = append(out, s)
 		}
 	}
-	return last.Verb == change.SwapDataBack
+	return out
+}
+
+// wentBack reports whether the attempt was on its way back: somebody's data was given back, or may have been, or the API
+// took writes again before anybody's data was exchanged.
+func wentBack(steps []store.StepRecord) bool {
+	has := func(verb string) bool {
+		return slices.ContainsFunc(steps, func(s store.StepRecord) bool { return s.Verb == verb })
+	}
+	return has(change.SwapDataBack) || has(change.WriteObject) && !has(change.SwapData)
 }
 
 // doneBefore are the IDs of stepsOf that need not be done again, begunBefore those of all.
 func (l *live) doneBefore() []string {
 	var out []string
-	if l.Abort || l.record.Change != nil && wentBack(l.record.Change.Steps) {
+	if l.Abort {
 		return nil
 	}
-	steps := l.stepsOf(l.record.Change)
-	for _, s := range steps {
-		undone := func(o store.StepRecord) bool {
-			return s.Verb == change.SwapData && o.Verb == change.SwapDataBack && o.Node == s.Node && o.At.After(s.At)
-		}
-		if s.State == store.Done && !slices.ContainsFunc(steps, undone) {
+	for _, s := range l.stepsOf(l.record.Change) {
+		if s.State == store.Done {
 			out = append(out, s.ID)
 		}
 	}
@@ -139,6 +173,9 @@ func (l *live) taskWarnings() []string {
 		out = append(out, fmt.Sprintf("etcd's data becomes that of revision %d; nobody could tell which revision the cluster had last: what was written after %d is lost", t.Revision, t.Revision))
 	case t.Lost() > 0:
 		out = append(out, fmt.Sprintf("lost are the revisions %d to %d (%d)", t.Revision+1, t.Newest, t.Lost()))
+	}
+	if t.Attempt > 0 {
+		out = append(out, "the restore begins anew for all members: it was on its way back when it was cut off, or the machine of a member was lost that had the data. What was written meanwhile is lost")
 	}
 	if len(l.Replace) > 0 {
 		out = append(out, fmt.Sprintf("afterwards %s are made anew, one change after this one", strings.Join(l.Replace, ", ")))

@@ -4,6 +4,7 @@ package store
 // are those of change.Task.
 type Task struct {
 	ID       string   `json:"id"`
+	Attempt  int      `json:"attempt,omitempty"`
 	Kind     string   `json:"kind"`
 	To       string   `json:"to,omitempty"`
 	Members  []string `json:"members,omitempty"`
