@@ -155,6 +155,9 @@ func (k *snapshotKeeper) step(ctx context.Context) (time.Duration, error) {
 	case k.changing():
 		return lookEvery, nil
 	}
+	if err := k.restoring(); err != nil {
+		return 0, err
+	}
 	return 0, k.take(ctx, c)
 }
 
@@ -174,6 +177,15 @@ func dueAt(schedule spec.Schedule, kept []snapshot.Kept, now time.Time) time.Tim
 func (k *snapshotKeeper) changing() bool {
 	info, err := os.Stat(k.operations)
 	return err == nil && k.now().Sub(info.ModTime()) < 30*time.Second
+}
+
+// restoring is an error while etcd has restored data that may be taken back still, also where nobody is at it: a snapshot of that
+// would be of what the cluster never was, and newer than all that are good.
+func (k *snapshotKeeper) restoring() error {
+	if _, err := os.Lstat(filepath.Join(k.dir, snapshot.RestoringFile)); err != nil {
+		return nil
+	}
+	return errors.New("a restore of etcd's data was cut off: haplane apply goes on with it, haplane apply --abort goes back")
 }
 
 func (k *snapshotKeeper) failed(err error, next time.Duration) {

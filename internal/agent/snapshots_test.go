@@ -328,6 +328,32 @@ func TestChangesOfTheClusterGoFirst(t *testing.T) {
 	k.takes(t)
 }
 
+// Data that may be taken back still is not kept as a snapshot: neither while nobody is at it, nor where that began meanwhile.
+func TestRestoredDataIsNoSnapshotYet(t *testing.T) {
+	k := newKept(t)
+	mark := filepath.Join(k.dir, snapshot.RestoringFile)
+	refuses := func() {
+		t.Helper()
+		if _, err := k.step(t.Context()); err == nil || !strings.Contains(err.Error(), "a restore of etcd's data was cut off: haplane apply goes on") {
+			t.Errorf("error %v", err)
+		}
+		if diff := cmp.Diff([]string{snapshot.RestoringFile}, k.files(t)); diff != "" {
+			t.Error(diff)
+		}
+	}
+	must(t, os.WriteFile(mark, nil, 0o600))
+	refuses()
+	must(t, os.Remove(mark))
+	k.etcd.sends = func(to io.Writer) error {
+		_, err := io.WriteString(to, "revision 1")
+		return errors.Join(err, os.WriteFile(mark, nil, 0o600))
+	}
+	refuses()
+	must(t, os.Remove(mark))
+	k.etcd.sends = nil
+	k.takes(t)
+}
+
 func TestTroubleIsToldUntilItIsOver(t *testing.T) {
 	k := newKept(t)
 	k.backoff = func() wait.Backoff { return wait.Backoff{Duration: time.Millisecond, Steps: 100} }

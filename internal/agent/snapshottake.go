@@ -61,6 +61,9 @@ func (k *snapshotKeeper) take(ctx context.Context, c render.SnapshotConfig) erro
 		if err != nil {
 			return fmt.Errorf("verify the snapshot of %s: %w", from.Member.Name, err)
 		}
+		if err := k.restoring(); err != nil { // by now
+			return err
+		}
 		one := snapshot.NewKept(k.now(), state.Revision, len(c.Recipients) > 0)
 		m := snapshot.Manifest{Cluster: c.Cluster, Lineage: c.Lineage, EtcdCluster: fmt.Sprintf("%x", survey.ClusterID), Member: from.Member.Name,
 			Etcd: from.Version, Taken: one.Taken, Revision: state.Revision, Keys: state.Keys, Encryption: c.Encryption}

@@ -17,6 +17,7 @@ import (
 	"github.com/haplane/haplane/internal/machine"
 	"github.com/haplane/haplane/internal/observed"
 	"github.com/haplane/haplane/internal/runtime/systemd"
+	"github.com/haplane/haplane/internal/snapshot"
 	"github.com/haplane/haplane/internal/topology"
 )
 
@@ -128,13 +129,13 @@ func dataStaged(ctx context.Context, r *Runner, s change.Step) (bool, error) {
 // the old one, so that no member with the old data can join.
 func stageData(ctx context.Context, r *Runner, s change.Step) error {
 	n := r.node(s)
-	snapshot, err := os.Open(r.Snapshot)
+	from, err := os.Open(r.Snapshot)
 	if err != nil {
 		return err
 	}
-	defer snapshot.Close()
+	defer from.Close()
 	argv := append([]string{"sh", "-c", stageScript, "sh", stageFolder + r.Task.Name(), r.Task.Sum, topology.EtcdDataDir}, r.restoreFlags(n)...)
-	_, err = r.Cluster.Machine(s.Node).Run(ctx, machine.Command{Argv: argv, Stdin: snapshot})
+	_, err = r.Cluster.Machine(s.Node).Run(ctx, machine.Command{Argv: argv, Stdin: from})
 	return err
 }
 
@@ -195,7 +196,8 @@ stage=$2 kept=$3
 `
 
 // swapScript can be cut off anywhere and run again. Where a machine of an older haplane booted in between, etcd may have begun with nothing.
-const swapScript = guardFunctions + `if [ -e "$stage/data/member" ]; then
+const swapScript = guardFunctions + `[ ! -d "$5" ] || : >"$5/` + snapshot.RestoringFile + `"
+if [ -e "$stage/data/member" ]; then
   hold
   mkdir -p -- "$kept"; chown --reference=. -- "$kept"; chmod 0700 -- "$kept"
   if [ -e "$kept/member" ]; then rm -rf member; elif [ -e member ]; then mv member "$kept/member"; fi
@@ -214,8 +216,8 @@ const swapBackScript = guardFunctions + `if [ -e "$kept/member" ]; then hold; rm
 release
 ` + dropFolders
 
-// dropFolders removes what is beside the data, of all attempts.
-const dropFolders = `rm -rf -- "$kept" "$PWD/restore-${kept##*/before-}"*`
+// dropFolders removes what is beside the data, of all attempts, and lets the machine take snapshots again.
+const dropFolders = `rm -rf -- "$kept" "$PWD/restore-${kept##*/before-}"* "$5/` + snapshot.RestoringFile + `"`
 
 func swapDataBack(ctx context.Context, r *Runner, s change.Step) error {
 	return r.onData(ctx, s, swapBackScript)
@@ -226,7 +228,7 @@ func dropData(ctx context.Context, r *Runner, s change.Step) error {
 }
 
 func (r *Runner) onData(ctx context.Context, s change.Step, script string) error {
-	_, err := r.Cluster.Machine(s.Node).Run(ctx, machine.Cmd("sh", "-c", script, "sh", topology.EtcdDataDir, stageFolder+r.Task.Name(), keptFolder+r.Task.ID, topology.UnitDir))
+	_, err := r.Cluster.Machine(s.Node).Run(ctx, machine.Cmd("sh", "-c", script, "sh", topology.EtcdDataDir, stageFolder+r.Task.Name(), keptFolder+r.Task.ID, topology.UnitDir, snapshot.KeptDir))
 	return err
 }
 

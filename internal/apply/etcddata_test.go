@@ -11,6 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/haplane/haplane/internal/change"
+	"github.com/haplane/haplane/internal/snapshot"
 )
 
 // Members are defragmented one after the other, none of them as the leader, each behind an API server that gets no new
@@ -63,8 +64,8 @@ func TestDefragmentWhoLeadsByNow(t *testing.T) {
 // Cut off in whatever step, a restore goes on, and back where nobody has written yet.
 func TestRestoreGoesOnWhereItWasCutOff(t *testing.T) {
 	now := of(three...)
-	snapshot := filepath.Join(t.TempDir(), "db")
-	if err := os.WriteFile(snapshot, nil, 0o600); err != nil {
+	file := filepath.Join(t.TempDir(), "db")
+	if err := os.WriteFile(file, nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
 	begin := func(t *testing.T) (*world, func(back bool) *change.Change) {
@@ -83,7 +84,7 @@ func TestRestoreGoesOnWhereItWasCutOff(t *testing.T) {
 			}
 			return c
 		}
-		w.task, w.snapshot = task, snapshot
+		w.task, w.snapshot = task, file
 		return w, plan
 	}
 	ended := func(t *testing.T, w *world, restored bool) {
@@ -220,14 +221,15 @@ func TestHalt(t *testing.T) {
 
 // dataWorld is the folder of etcd's data of a machine: each name of a file is what is in there.
 type dataWorld struct {
-	t   *testing.T
-	dir string
-	bin string
+	t         *testing.T
+	dir       string
+	bin       string
+	snapshots string // the folder of those that the machine takes
 }
 
 func newDataWorld(t *testing.T, systemctl string, paths ...string) *dataWorld {
 	t.Helper()
-	w := &dataWorld{t: t, dir: t.TempDir(), bin: t.TempDir()}
+	w := &dataWorld{t: t, dir: t.TempDir(), bin: t.TempDir(), snapshots: t.TempDir()}
 	if err := os.WriteFile(filepath.Join(w.bin, "systemctl"), []byte("#!/bin/sh\n"+systemctl+"\n"), 0o755); err != nil {
 		t.Fatal(err)
 	}
@@ -244,7 +246,7 @@ func newDataWorld(t *testing.T, systemctl string, paths ...string) *dataWorld {
 }
 
 func (w *dataWorld) run(script string) error {
-	cmd := exec.CommandContext(w.t.Context(), "sh", "-c", script, "sh", w.dir, w.dir+"/restore-x", w.dir+"/before-x", w.bin)
+	cmd := exec.CommandContext(w.t.Context(), "sh", "-c", script, "sh", w.dir, w.dir+"/restore-x", w.dir+"/before-x", w.bin, w.snapshots)
 	cmd.Env = []string{"PATH=" + w.bin + ":" + os.Getenv("PATH")}
 	return cmd.Run()
 }
@@ -277,6 +279,9 @@ func TestSwapDataFromEverywhere(t *testing.T) {
 					if err := w.run(swapScript); err != nil {
 						t.Fatal(err)
 					}
+					if _, err := os.Stat(filepath.Join(w.snapshots, snapshot.RestoringFile)); err != nil {
+						t.Errorf("snapshots may be taken of data that may go again: %v", err)
+					}
 					if got := w.has(); got != "before-x/member/old member/new restore-x/ready" {
 						t.Errorf("there is %s", got)
 					}
@@ -284,6 +289,9 @@ func TestSwapDataFromEverywhere(t *testing.T) {
 				for range 2 {
 					if err := w.run(swapBackScript); err != nil || w.has() != "member/old" {
 						t.Errorf("back: %v, %s", err, w.has())
+					}
+					if left, _ := os.ReadDir(w.snapshots); len(left) > 0 {
+						t.Errorf("no snapshots afterwards: %v", left)
 					}
 				}
 			}

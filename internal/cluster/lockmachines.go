@@ -90,8 +90,8 @@ func (l *live) inherited(ctx context.Context, machines []machine.Machine, token 
 	return token, nil // where nobody answers, taking the lock tells
 }
 
-// staying are machines that run and are there throughout: those of the control plane or,
-// where none of these stays, all that do.
+// staying are machines that run and are there throughout: those of the control plane and of etcd or, where none of
+// these stays, all that do. Those with an etcd member take no snapshots while they have it.
 func (l *live) staying() []machine.Machine {
 	var first, all []machine.Machine
 	for _, n := range l.nodes {
@@ -100,7 +100,7 @@ func (l *live) staying() []machine.Machine {
 			continue
 		}
 		all = append(all, l.reach(n.Name))
-		if n.Role == spec.RoleControlPlane {
+		if n.Role == spec.RoleControlPlane || n.Role == spec.RoleEtcd {
 			first = append(first, l.reach(n.Name))
 		}
 	}

@@ -15,10 +15,12 @@ import (
 )
 
 // KeptDir is where a machine keeps the snapshots that it takes by itself, and TroubleFile says there, in a
-// line, why the last attempt came to nothing; it is not there when it came to something.
+// line, why the last attempt came to nothing; it is not there when it came to something. RestoringFile is there
+// while etcd has restored data that may be taken back still.
 const (
-	KeptDir     = "/var/lib/haplane/snapshots"
-	TroubleFile = "trouble"
+	KeptDir       = "/var/lib/haplane/snapshots"
+	TroubleFile   = "trouble"
+	RestoringFile = "restoring"
 )
 
 // A Kept is a snapshot in a folder, as its name tells.
