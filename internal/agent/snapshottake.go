@@ -66,7 +66,7 @@ func (k *snapshotKeeper) take(ctx context.Context, c render.SnapshotConfig) erro
 		}
 		one := snapshot.NewKept(k.now(), state.Revision, len(c.Recipients) > 0)
 		m := snapshot.Manifest{Cluster: c.Cluster, Lineage: c.Lineage, EtcdCluster: fmt.Sprintf("%x", survey.ClusterID), Member: from.Member.Name,
-			Etcd: from.Version, Taken: one.Taken, Revision: state.Revision, Keys: state.Keys, Encryption: c.Encryption}
+			Etcd: from.Version, Taken: one.Taken, Revision: state.Revision, Keys: state.Keys, Encryption: c.Encryption, Generations: c.Generations}
 		if err := k.write(ctx, c, one, m, database); err != nil {
 			return err
 		}

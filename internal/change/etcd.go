@@ -27,6 +27,8 @@ type Task struct {
 	Note          string // what else is lost, in words
 	// Made are the nodes whose machines a restore makes anew first: nothing of the control plane is left.
 	Made []string
+	// Stale names the authorities and keys that were rotated since the snapshot was taken, and that objects in it depend on.
+	Stale []string
 	// Interrupts is the command of a change that was cut off before the quorum was lost: it goes on afterwards.
 	Interrupts string
 }

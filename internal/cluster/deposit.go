@@ -28,7 +28,7 @@ func (l *live) addSnapshots() error {
 	if l.record.Lineage == "" { // that of a new cluster, which begin writes down
 		l.record.Lineage = rand.Text()
 	}
-	l.snapshots = render.Snapshots{Lineage: l.record.Lineage}
+	l.snapshots = render.Snapshots{Lineage: l.record.Lineage, Generations: pki.GenerationsOf(l.keys)}
 	keys := l.keys.EncryptionKeys()
 	written := keys[0]
 	if r := l.rotation; r != nil && r.Name == pki.RotateEncryption && r.Phase == pki.Switch { // not all Secrets are rewritten yet

@@ -203,6 +203,10 @@ func TestWhatIsLostIsSaid(t *testing.T) {
 		"etcd goes on with the data of cp-1":      {Revision: 7, Newest: 7, Note: "etcd goes on with the data of cp-1"},
 		"afterwards cp-2, cp-3 are made anew":     {Revision: 7, Newest: 7},
 		"the API answers nobody from the first h": {Revision: 7, Newest: 7},
+		"(caBundle) have the old one":             {Stale: []string{"ca"}},
+		"trusts the old one still. Delete it":     {Stale: []string{"front-proxy-ca"}},
+		"tokens in Secrets of type":               {Stale: []string{"ca", "service-account"}},
+		"the restore begins anew for all members": {Attempt: 1},
 	} {
 		task.Kind = change.RestoreData
 		l := &live{Request: Request{Task: &task, Replace: []string{"cp-2", "cp-3"}}}

@@ -139,9 +139,6 @@ func (e *env) sameFingerprint(m snapshot.Manifest) error {
 	if m.Encryption == "" {
 		return nil
 	}
-	if err := e.loadKeys(); err != nil {
-		return err
-	}
 	for _, k := range e.keys.EncryptionKeys() {
 		if snapshot.Fingerprint(k.Name, k.Key) == m.Encryption {
 			return nil

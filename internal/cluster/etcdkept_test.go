@@ -139,6 +139,9 @@ func TestSnapshotOfAnotherEncryptionKey(t *testing.T) {
 	if err := s.SaveKeys(pki.Bundle{EncryptionKey: mine}, []string{pki.Encryption}); err != nil {
 		t.Fatal(err)
 	}
+	if err := e.loadKeys(); err != nil {
+		t.Fatal(err)
+	}
 	for text, want := range map[string]string{"": "", snapshot.Fingerprint("key1", mine): "", snapshot.Fingerprint("key1", []byte("another")): "key key1 of then", snapshot.Fingerprint("key2", mine): "key key2 of then"} {
 		err := e.sameFingerprint(snapshot.Manifest{Encryption: text})
 		if (err == nil) != (want == "") || err != nil && !strings.Contains(err.Error(), want) {

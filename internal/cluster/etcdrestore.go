@@ -57,11 +57,18 @@ func (h *Handle) RestoreSnapshot(ctx context.Context, file string, identities []
 	if m.Lineage != record.Lineage {
 		return q, &SnapshotError{file, fmt.Errorf("it is of another cluster: %s, taken %s, of lineage %s; this one is of lineage %s", m.Cluster, m.Taken.Format("2006-01-02 15:04:05 MST"), m.Lineage, record.Lineage)}
 	}
+	if err := e.loadKeys(); err != nil {
+		return q, err
+	}
 	if err := errors.Join(e.sameEncryption(files), e.sameFingerprint(m)); err != nil {
 		return q, &SnapshotError{file, err}
 	}
 	q.Task = newTask(change.RestoreData)
 	q.Task.Interrupts = interrupts
+	if len(m.Generations.CA) == 0 {
+		m.Generations = snapshot.GenerationsIn(files)
+	}
+	q.Task.Stale = m.Generations.Stale(e.keys)
 	here, err := e.hasMachines()
 	if err != nil {
 		return q, err
@@ -85,9 +92,6 @@ func (e *env) sameEncryption(files map[string][]byte) error {
 	then, ok := files["pki/encryption.key"]
 	if !ok {
 		return nil
-	}
-	if err := e.loadKeys(); err != nil {
-		return err
 	}
 	name := cmp.Or(strings.TrimSpace(string(files["pki/encryption.name"])), "key1")
 	same := func(k pki.NamedKey) bool { return k.Name == name && bytes.Equal(k.Key, then) }

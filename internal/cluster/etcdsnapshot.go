@@ -16,6 +16,7 @@ import (
 
 	"github.com/haplane/haplane/internal/durable"
 	"github.com/haplane/haplane/internal/etcdapi"
+	"github.com/haplane/haplane/internal/pki"
 	"github.com/haplane/haplane/internal/snapshot"
 	"github.com/haplane/haplane/internal/topology"
 )
@@ -41,7 +42,9 @@ type Snapshot struct {
 	Taken     time.Time `json:"taken,omitzero"`
 	Revision  int64     `json:"revision,omitempty"`
 	Keys      int       `json:"keys,omitempty"`
-	Error     string    `json:"error,omitempty"` // why nothing is known of it
+	// Stale names what was rotated since, of what objects in it depend on: ca, front-proxy-ca, service-account.
+	Stale []string `json:"stale,omitempty"`
+	Error string   `json:"error,omitempty"` // why nothing is known of it
 }
 
 func (s *Snapshot) fill(m snapshot.Manifest) {
@@ -145,11 +148,14 @@ func (e *env) saveSnapshot(ctx context.Context, survey etcdapi.Survey, file stri
 		return nil, err
 	}
 	files, err := e.Store.RestoreFiles()
+	if err == nil {
+		err = e.loadKeys()
+	}
 	if err != nil {
 		return nil, err
 	}
 	m := snapshot.Manifest{Cluster: e.topology.Name, Lineage: record.Lineage, EtcdCluster: fmt.Sprintf("%x", survey.ClusterID), Member: from.Member.Name,
-		Etcd: from.Version, Taken: time.Now().UTC().Truncate(time.Second), Revision: state.Revision, Keys: state.Keys}
+		Etcd: from.Version, Taken: time.Now().UTC().Truncate(time.Second), Revision: state.Revision, Keys: state.Keys, Generations: pki.GenerationsOf(e.keys)}
 	if err := snapshot.WriteFile(file, m, database, files, recipients); err != nil {
 		return nil, err
 	}
@@ -177,6 +183,7 @@ func (h *Handle) Snapshots(identities []age.Identity) ([]Snapshot, error) {
 	if err != nil {
 		return nil, err
 	}
+	_ = h.env.loadKeys() // without them there is nothing to compare with
 	out := []Snapshot{}
 	for _, file := range files {
 		one := Snapshot{File: file, Encrypted: strings.HasSuffix(file, ".age")}
@@ -196,6 +203,7 @@ func (h *Handle) Snapshots(identities []age.Identity) ([]Snapshot, error) {
 			one.Error = err.Error()
 		default:
 			one.fill(m)
+			one.Stale = m.Generations.Stale(h.env.keys)
 		}
 		out = append(out, one)
 	}

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/haplane/haplane/internal/change"
+	"github.com/haplane/haplane/internal/pki"
 	"github.com/haplane/haplane/internal/store"
 )
 
@@ -156,6 +157,17 @@ func (l *live) snapshotFile() string {
 	return l.Store.Restored(l.Task.Snapshot)
 }
 
+// stale is what objects in a snapshot have of an authority or a key that was rotated since, and what to do about it.
+var stale = map[string]string{
+	pki.RotateCA: "the snapshot is of before ca was rotated: webhooks, APIServices and CustomResourceDefinitions in it that trust the cluster's CA (caBundle) have the old one, " +
+		"and ConfigMap kube-system/extension-apiserver-authentication trusts it still. Write the CA of now into the former afterwards, and delete the latter, which API servers make anew; " +
+		"kube-root-ca.crt and the Secrets with tokens follow by themselves",
+	pki.RotateFrontProxyCA: "the snapshot is of before front-proxy-ca was rotated: ConfigMap kube-system/extension-apiserver-authentication in it trusts the old one still. " +
+		"Delete it afterwards, and API servers make it anew",
+	pki.RotateServiceAccount: "the snapshot is of before service-account was rotated: tokens in Secrets of type kubernetes.io/service-account-token are of the old key, and API servers refuse them. " +
+		"Delete such a Secret's data.token afterwards, and it gets another; pods get theirs by themselves",
+}
+
 // taskWarnings say what a restore loses, before anybody agrees to it.
 func (l *live) taskWarnings() []string {
 	if !l.restores() || l.Abort {
@@ -173,6 +185,9 @@ func (l *live) taskWarnings() []string {
 		out = append(out, fmt.Sprintf("etcd's data becomes that of revision %d; nobody could tell which revision the cluster had last: what was written after %d is lost", t.Revision, t.Revision))
 	case t.Lost() > 0:
 		out = append(out, fmt.Sprintf("lost are the revisions %d to %d (%d)", t.Revision+1, t.Newest, t.Lost()))
+	}
+	for _, name := range t.Stale {
+		out = append(out, stale[name])
 	}
 	if t.Attempt > 0 {
 		out = append(out, "the restore begins anew for all members: it was on its way back when it was cut off, or the machine of a member was lost that had the data. What was written meanwhile is lost")

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/haplane/haplane/internal/fileset"
+	"github.com/haplane/haplane/internal/pki"
 	"github.com/haplane/haplane/internal/topology"
 )
 
@@ -17,6 +18,8 @@ const SnapshotsListen = "127.0.0.1:10272"
 type Snapshots struct {
 	Lineage    string // of the cluster's record
 	Encryption string // tells the key that Secrets are encrypted with
+	// Generations tell the authorities and keys that objects depend on.
+	Generations pki.Generations
 	// Deposit has the cluster's keys, encrypted for those who may restore: machines cannot read it. Digest
 	// tells what is in it: encrypted once more, it would be other bytes.
 	Deposit       []byte
@@ -33,6 +36,8 @@ type SnapshotConfig struct {
 	Recipients []string `json:"recipients,omitempty"`
 	Deposit    string   `json:"deposit,omitempty"` // the file that goes along
 	Encryption string   `json:"encryption,omitempty"`
+
+	Generations pki.Generations `json:"generations,omitzero"`
 }
 
 // snapshotRereads are the flags whose files it reads again each time.
@@ -46,7 +51,7 @@ func (b *builder) snapshots() {
 		return
 	}
 	config := SnapshotConfig{Cluster: b.Topology.Name, Lineage: b.Snapshots.Lineage, Node: b.node.Name, Schedule: s.Schedule, Retain: *s.Retain, Recipients: s.Recipients,
-		Encryption: b.Snapshots.Encryption}
+		Encryption: b.Snapshots.Encryption, Generations: b.Snapshots.Generations}
 	if b.Snapshots.DepositDigest != "" {
 		config.Deposit = "/var/lib/haplane/deposit-" + b.Snapshots.DepositDigest + ".age" // a place that others do not see
 		b.files.Add(fileset.File{Path: config.Deposit, Mode: 0o600, Data: b.Snapshots.Deposit, Keep: true})

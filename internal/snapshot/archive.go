@@ -22,6 +22,7 @@ import (
 	"filippo.io/age"
 
 	"github.com/haplane/haplane/internal/durable"
+	"github.com/haplane/haplane/internal/pki"
 )
 
 const (
@@ -45,6 +46,8 @@ type Manifest struct {
 	Files       map[string]string `json:"files"` // SHA-256 of all others, by name
 	// Encryption tells the key that Secrets were encrypted with, see Fingerprint; absent where the archive has the key.
 	Encryption string `json:"encryption,omitempty"`
+	// Generations tell what else was rotated since; empty where an older haplane has taken it.
+	Generations pki.Generations `json:"generations,omitzero"`
 }
 
 // A DamagedError is an archive that is not whole, or none.
@@ -190,6 +193,17 @@ func cut(err error) error {
 
 // Fingerprint tells an encryption key from others without telling it: its name, and the begin of its SHA-256.
 func Fingerprint(name string, key []byte) string { return name + " " + digest(key)[:16] }
+
+// GenerationsIn are those of an archive that has the keys, where its manifest does not tell.
+func GenerationsIn(files map[string][]byte) pki.Generations {
+	of := func(names ...string) (out []string) {
+		for _, name := range names {
+			out = append(out, pki.Fingerprints(files["pki/"+name])...)
+		}
+		return out
+	}
+	return pki.Generations{CA: of("ca.crt", "ca.next.crt"), FrontProxyCA: of("front-proxy-ca.crt", "front-proxy-ca.next.crt"), ServiceAccount: of("sa.pub", "sa.next.pub")}
+}
 
 // Head reads the manifest alone.
 func Head(r io.Reader, identities []age.Identity) (Manifest, error) {

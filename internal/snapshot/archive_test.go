@@ -4,6 +4,7 @@ import (
 	"archive/tar"
 	"bytes"
 	"crypto/sha256"
+	"encoding/pem"
 	"errors"
 	"io"
 	"os"
@@ -15,6 +16,8 @@ import (
 	"filippo.io/age"
 	"github.com/google/go-cmp/cmp"
 	"pgregory.net/rapid"
+
+	"github.com/haplane/haplane/internal/pki"
 )
 
 func archive(t *testing.T, recipients ...age.Recipient) ([]byte, map[string][]byte) {
@@ -83,6 +86,15 @@ func TestDamageIsSeen(t *testing.T) {
 	changed[at] ^= 1
 	if _, _, err := Read(bytes.NewReader(changed), nil, io.Discard); err == nil || !strings.Contains(err.Error(), "pki/ca.key is missing or not as its manifest says") {
 		t.Errorf("another key: %v", err)
+	}
+}
+
+func TestGenerationsOfKeysInAnArchive(t *testing.T) {
+	block := func(text string) []byte { return pem.EncodeToMemory(&pem.Block{Type: "X", Bytes: []byte(text)}) }
+	keys := pki.Bundle{Pairs: map[string]pki.Pair{pki.CA: {Cert: block("ca")}, pki.FrontProxyCA: {Cert: block("front")}}, ServiceAccountPub: block("sa")}.During(pki.Trust, pki.CA, pki.Pair{Cert: block("next")})
+	got := GenerationsIn(map[string][]byte{"pki/ca.crt": block("ca"), "pki/ca.next.crt": block("next"), "pki/sa.pub": block("sa"), "pki/front-proxy-ca.crt": block("front"), "pki/etcd/ca.crt": block("etcd")})
+	if diff := cmp.Diff(pki.GenerationsOf(keys), got); diff != "" || len(got.CA) != 2 {
+		t.Error(diff)
 	}
 }
 

@@ -17,6 +17,7 @@ type Task struct {
 	Note     string   `json:"note,omitempty"`
 
 	Made       []string `json:"made,omitempty"`
+	Stale      []string `json:"stale,omitempty"`
 	Interrupts string   `json:"interrupts,omitempty"`
 }
 

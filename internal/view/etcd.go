@@ -54,12 +54,24 @@ func Snapshots(w io.Writer, list []cluster.Snapshot) error {
 		switch {
 		case s.Revision > 0:
 			fmt.Fprintf(t, "%s\t%s\t%d\t%s\t%s\t%s\n", s.File, s.Taken.Format("2006-01-02 15:04:05 MST"), s.Revision, word(s.Keys > 0, fmt.Sprint(s.Keys), "-"),
-				mebibytes(s.Bytes), word(s.Encrypted, "encrypted", "-"))
+				mebibytes(s.Bytes), snapshotNote(s))
 		default:
 			fmt.Fprintf(t, "%s\t-\t-\t-\t%s\t%s\n", s.File, mebibytes(s.Bytes), cmp.Or(s.Error, "encrypted: --identity FILE reads it"))
 		}
 	}
 	return t.Flush()
+}
+
+// snapshotNote is what else there is to know of a snapshot.
+func snapshotNote(s cluster.Snapshot) string {
+	var notes []string
+	if s.Encrypted {
+		notes = append(notes, "encrypted")
+	}
+	if len(s.Stale) > 0 {
+		notes = append(notes, "of before "+strings.Join(s.Stale, " and ")+" was rotated")
+	}
+	return cmp.Or(strings.Join(notes, ", "), "-")
 }
 
 // restored says what a restore came to.

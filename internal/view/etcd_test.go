@@ -25,11 +25,11 @@ func TestEtcdTables(t *testing.T) {
 		}
 	}
 	w.Reset()
-	list := []cluster.Snapshot{{File: "a.tar", Revision: 7, Keys: 3, Taken: time.Unix(1e9, 0).UTC(), Bytes: 1 << 20}, {File: "b.tar.age", Encrypted: true}, {File: "c.tar", Error: "it is damaged"}}
+	list := []cluster.Snapshot{{File: "a.tar", Revision: 7, Keys: 3, Taken: time.Unix(1e9, 0).UTC(), Bytes: 1 << 20, Stale: []string{"ca"}}, {File: "b.tar.age", Encrypted: true}, {File: "c.tar", Error: "it is damaged"}}
 	if err := Snapshots(&w, list); err != nil {
 		t.Fatal(err)
 	}
-	for _, line := range []string{"a.tar       2001-09-09 01:46:40 UTC   7          3      1.0 MiB   -", "encrypted: --identity FILE reads it", "it is damaged"} {
+	for _, line := range []string{"a.tar       2001-09-09 01:46:40 UTC   7          3      1.0 MiB   of before ca was rotated", "encrypted: --identity FILE reads it", "it is damaged"} {
 		if !strings.Contains(w.String(), line) {
 			t.Errorf("no %q in\n%s", line, w.String())
 		}
