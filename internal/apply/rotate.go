@@ -179,10 +179,10 @@ func (r *Runner) noOldCertificates(ctx context.Context) error {
 	subject := old.Subject.String()
 	return each(r.wantedNodes(), func(n topology.Node) []string {
 		list, err := look.Certificates(ctx, r.Cluster.Machine(n.Name))
-		if err != nil {
-			return []string{err.Error()}
-		}
 		var what []string
+		if err != nil { // beside it, there is what could be read
+			what = append(what, err.Error())
+		}
 		kubelets := false
 		for _, c := range list {
 			if c.Issuer == subject && c.Subject != subject {

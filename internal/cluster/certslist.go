@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"crypto/x509"
+	"errors"
 	"fmt"
 	"net/netip"
 	"path"
@@ -39,7 +40,7 @@ type ListedCertificate struct {
 	// Served says of a kubelet's that it serves this one now: it was asked by TLS.
 	Served bool   `json:"served,omitempty"`
 	Note   string `json:"note,omitempty"`  // that it ends soon or has ended, or is not the one of the record
-	Error  string `json:"error,omitempty"` // why the node could not be looked at
+	Error  string `json:"error,omitempty"` // why the node, or the file, could not be looked at
 }
 
 // Certificates lists every certificate and kubeconfig of the record and of all nodes. A node
@@ -101,10 +102,11 @@ func (e *env) onNode(ctx context.Context, n topology.Node, m render.Machine, now
 	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
 	defer cancel()
 	certificates, err := look.Certificates(ctx, e.machine(n))
-	if err != nil {
+	var out []ListedCertificate
+	var unreadable *look.UnreadableError
+	if err != nil && !errors.As(err, &unreadable) {
 		return nil, err
 	}
-	var out []ListedCertificate
 	for _, c := range certificates {
 		if !look.Superseded(c.Path) {
 			out = append(out, e.listed(n, m, c, now))
@@ -113,6 +115,11 @@ func (e *env) onNode(ctx context.Context, n topology.Node, m render.Machine, now
 	if e.topology.RunsKubelet(n) {
 		served, _, err := kubeapi.Handshake(ctx, netip.AddrPortFrom(n.Address, topology.KubeletPort).String(), "")
 		markServed(out, n.Name, served, err)
+	}
+	if unreadable != nil {
+		for _, f := range unreadable.Files {
+			out = append(out, ListedCertificate{Name: cmp.Or(m.Certificates[f.Path], f.Path), Node: n.Name, Path: f.Path, Error: f.Reason})
+		}
 	}
 	slices.SortStableFunc(out, func(a, b ListedCertificate) int { return cmp.Compare(a.Path, b.Path) })
 	return out, nil

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -16,9 +17,12 @@ import (
 	"github.com/haplane/haplane/spec"
 )
 
+// A stranger is a file that lies where a certificate of ours belongs and is to be replaced, and is of somebody else, or may be.
+type stranger struct{ Path, What string }
+
 // foreigners are, by node, the certificates that lie where ones of ours belong, are to be replaced, and were signed by no authority
-// that the cluster has: somebody put them there. A machine that cannot be asked tells of none.
-func (l *live) foreigners(ctx context.Context) map[string][]look.Certificate {
+// that the cluster has: somebody put them there. Of what cannot be read nobody knows whose it is. A machine that cannot be asked tells of none.
+func (l *live) foreigners(ctx context.Context) map[string][]stranger {
 	var nodes []topology.Node
 	replaced := map[string][]string{}
 	for _, n := range l.topology.Nodes {
@@ -27,17 +31,28 @@ func (l *live) foreigners(ctx context.Context) map[string][]look.Certificate {
 		}
 	}
 	authorities := authoritiesOf(l.keys)
-	found, _ := gather(ctx, nodes, func(ctx context.Context, n topology.Node) ([]look.Certificate, error) {
+	found, _ := gather(ctx, nodes, func(ctx context.Context, n topology.Node) (out []stranger, _ error) {
 		seen, err := look.Certificates(ctx, l.reach(n.Name))
-		if err != nil {
+		var unreadable *look.UnreadableError
+		if errors.As(err, &unreadable) {
+			for _, f := range unreadable.Files {
+				if slices.Contains(replaced[n.Name], f.Path) {
+					out = append(out, stranger{f.Path, fmt.Sprintf("cannot be read as a certificate (%s)", f.Reason)})
+				}
+			}
+		} else if err != nil {
 			l.Log.Warn("certificates not seen", "node", n.Name, "err", err)
 			return nil, nil
 		}
-		return slices.DeleteFunc(seen, func(c look.Certificate) bool {
-			return c.Part != "" && c.Part != "client-certificate-data" || !slices.Contains(replaced[n.Name], c.Path) || authorities[cmp.Or(c.Authority, c.Issuer)]
-		}), nil
+		for _, c := range seen {
+			place := (c.Part == "" || c.Part == "client-certificate-data") && slices.Contains(replaced[n.Name], c.Path)
+			if place && !authorities[cmp.Or(c.Authority, c.Issuer)] {
+				out = append(out, stranger{c.Path, fmt.Sprintf("has a certificate that no authority of this cluster has signed (issuer %s, serial %s)", c.Issuer, c.Serial)})
+			}
+		}
+		return out, nil
 	})
-	maps.DeleteFunc(found, func(_ string, list []look.Certificate) bool { return len(list) == 0 })
+	maps.DeleteFunc(found, func(_ string, list []stranger) bool { return len(list) == 0 })
 	return found
 }
 
@@ -73,24 +88,26 @@ func authoritiesOf(keys pki.Bundle) map[string]bool {
 	return out
 }
 
-// foreignWarnings say what becomes of such certificates.
+// foreignWarnings say what becomes of such files.
 func (l *live) foreignWarnings() []string {
 	var out []string
 	for _, node := range slices.Sorted(maps.Keys(l.foreign)) {
-		for _, c := range l.foreign[node] {
-			out = append(out, fmt.Sprintf("%s:%s has a certificate that no authority of this cluster has signed (issuer %s, serial %s): the cluster's own takes its place, and the file is kept as %s.foreign beside it, with its key",
-				node, c.Path, c.Issuer, c.Serial, c.Path))
+		for _, f := range l.foreign[node] {
+			out = append(out, fmt.Sprintf("%s:%s %s: the cluster's own takes its place, and the file is kept as %s.foreign beside it, with its key",
+				node, f.Path, f.What, f.Path))
 		}
 	}
 	return out
 }
 
-// foreignPaths are the files of those certificates.
+// foreignPaths are those files.
 func (l *live) foreignPaths() map[string][]string {
 	out := map[string][]string{}
 	for node, list := range l.foreign {
-		for _, c := range list {
-			out[node] = append(out[node], c.Path)
+		for _, f := range list {
+			if !slices.Contains(out[node], f.Path) {
+				out[node] = append(out[node], f.Path)
+			}
 		}
 	}
 	return out

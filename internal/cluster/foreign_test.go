@@ -71,6 +71,34 @@ func TestForeignCertificate(t *testing.T) {
 	}
 }
 
+// What cannot be read hides nothing behind it: both are named, and both files are kept.
+func TestForeignCertificateBehindADamagedOne(t *testing.T) {
+	const damaged, place = "/etc/kubernetes/pki/apiserver-kubelet-client.crt", "/etc/kubernetes/pki/apiserver.crt"
+	s := certified(t)
+	l := must[*live](t)(newLive(opened(t).Request(), testOptions(t, s)))
+	m := observed.Machine{Made: true, Running: true, Reachable: true, Files: map[string]fileset.State{}}
+	for _, path := range []string{damaged, place} {
+		m.Files[path] = fileset.State{Mode: 0o644, Owner: "root", Sum: "other"}
+	}
+	l.seen = observed.State{Machines: map[string]observed.Machine{"cp-1": m}}
+	l.reach = func(node string) machine.Machine {
+		return &machinetest.Recorder{NodeName: node, Answer: func([]string) (string, error) {
+			return "@ " + damaged + "\n-----BEGIN CERTIFICATE-----\nbm8=\n-----END CERTIFICATE-----\n@ " + place + "\n" + string(selfSigned(t)) +
+				"@ /etc/kubernetes/other.crt\n-----BEGIN CERTIFICATE-----\nbm8=\n", nil
+		}}
+	}
+	l.foreign = l.foreigners(context.Background())
+	if diff := cmp.Diff(map[string][]string{"cp-1": {damaged, place}}, l.foreignPaths()); diff != "" {
+		t.Error(diff)
+	}
+	warned := strings.Join(l.foreignWarnings(), "\n")
+	for _, says := range []string{"cp-1:" + damaged + " cannot be read as a certificate (x509: ", "cp-1:" + place + " has a certificate that no authority of this cluster has signed (issuer CN=somebody, serial 77)"} {
+		if !strings.Contains(warned, says) {
+			t.Errorf("warned %q, not %q", warned, says)
+		}
+	}
+}
+
 // In the record it is an error, for every change: writing over it would lose it.
 func TestForeignCertificateInTheRecord(t *testing.T) {
 	s := certified(t)

@@ -77,7 +77,7 @@ type live struct {
 	issues   []pki.Reissue
 	objects  []kubeapi.Applied
 	seen     observed.State
-	foreign  map[string][]look.Certificate // by node, where ones of ours belong
+	foreign  map[string][]stranger // by node, where certificates of ours belong
 	change   *change.Change
 	measured *measurement
 	held     func(context.Context) error // whether the lock on the machines is still ours

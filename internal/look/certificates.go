@@ -3,6 +3,7 @@
 package look
 
 import (
+	"bytes"
 	"context"
 	"crypto/sha256"
 	"crypto/x509"
@@ -39,8 +40,29 @@ type Certificate struct {
 	Authority string `json:"-"`
 }
 
+// An UnreadableError has the files of a node that ought to have certificates, and have parts that are none.
+type UnreadableError struct {
+	Node  string
+	Files []UnreadableFile
+}
+
+// An UnreadableFile is one of them.
+type UnreadableFile struct {
+	Path   string
+	Reason string // in one line
+}
+
+func (e *UnreadableError) Error() string {
+	var files []string
+	for _, f := range e.Files {
+		files = append(files, f.Path+": "+f.Reason)
+	}
+	return fmt.Sprintf("look at certificates of %s: %s", e.Node, strings.Join(files, "; "))
+}
+
 // Certificates returns every certificate on a node that Kubernetes, etcd or HAProxy
-// may use, in one session. What cannot be read is an error: a proof has no gaps.
+// may use, in one session. What cannot be read is an error: a proof has no gaps. An
+// *UnreadableError comes with all that could be read.
 func Certificates(ctx context.Context, m machine.Machine) ([]Certificate, error) {
 	return certificatesBelow(ctx, m, "")
 }
@@ -53,16 +75,15 @@ func certificatesBelow(ctx context.Context, m machine.Machine, root string) ([]C
 	if err != nil {
 		return nil, fmt.Errorf("look at certificates of %s: %w", m.Name(), err)
 	}
-	certificates, err := parseCertificates(m.Name(), root, result.Stdout)
-	if err != nil {
-		return nil, fmt.Errorf("look at certificates of %s: %w", m.Name(), err)
+	certificates, unreadable := parseCertificates(m.Name(), root, result.Stdout)
+	if len(unreadable) > 0 {
+		return certificates, &UnreadableError{Node: m.Name(), Files: unreadable}
 	}
 	return certificates, nil
 }
 
 // parseCertificates reads what the script prints.
-func parseCertificates(node, root, text string) ([]Certificate, error) {
-	var all []Certificate
+func parseCertificates(node, root, text string) (all []Certificate, unreadable []UnreadableFile) {
 	for section := range strings.SplitSeq("\n"+text, "\n@ ") {
 		path, body, _ := strings.Cut(section, "\n")
 		if path = strings.TrimPrefix(path, root); path == "" {
@@ -70,14 +91,14 @@ func parseCertificates(node, root, text string) ([]Certificate, error) {
 		}
 		found, err := parseFile(body)
 		if err != nil {
-			return nil, fmt.Errorf("%s: %w", path, err)
+			unreadable = append(unreadable, UnreadableFile{path, strings.ReplaceAll(err.Error(), "\n", ", ")})
 		}
 		for _, c := range found {
 			c.Node, c.Path = node, path
 			all = append(all, c)
 		}
 	}
-	return all, nil
+	return all, unreadable
 }
 
 // parseFile reads the section of one file: PEM, or lines of a kubeconfig.
@@ -86,49 +107,53 @@ func parseFile(body string) ([]Certificate, error) {
 		return number("", []byte(body), 0)
 	}
 	var all []Certificate
+	var errs []error
 	seen := map[string]int{}
 	for line := range strings.Lines(body) {
 		name, value, _ := strings.Cut(strings.TrimSpace(line), " ")
 		text, err := base64.StdEncoding.DecodeString(value)
 		if err != nil {
-			return nil, fmt.Errorf("%s: %w", name, err)
+			errs = append(errs, fmt.Errorf("%s: %w", name, err))
+			continue
 		}
 		found, err := number(name, text, seen[name])
-		if err != nil {
-			return nil, fmt.Errorf("%s: %w", name, err)
+		if err == nil && len(found) == 0 {
+			err = errors.New("no certificate in it")
 		}
-		if len(found) == 0 {
-			return nil, fmt.Errorf("%s: no certificate in it", name)
+		if err != nil {
+			errs = append(errs, fmt.Errorf("%s: %w", name, err))
 		}
 		seen[name] += len(found)
 		all = append(all, found...)
 	}
-	return all, nil
+	return all, errors.Join(errs...)
 }
 
-// number reads the certificates of a bundle, of which so many came before.
-func number(name string, bundle []byte, before int) ([]Certificate, error) {
-	var all []Certificate
+// number reads the certificates of a bundle, of which so many came before; also those behind one that cannot be read.
+func number(name string, bundle []byte, before int) (all []Certificate, err error) {
+	begun := bytes.Count(bundle, []byte("-----BEGIN "))
 	for {
 		var block *pem.Block
 		if block, bundle = pem.Decode(bundle); block == nil {
 			break
 		}
-		cert, err := x509.ParseCertificate(block.Bytes)
-		if err != nil {
-			return nil, err
-		}
 		before++
+		begun--
+		cert, damaged := x509.ParseCertificate(block.Bytes)
+		if damaged != nil {
+			err = errors.Join(err, damaged)
+			continue
+		}
 		c := describe(cert)
 		if c.Part = name; before > 1 {
 			c.Part = strings.TrimSpace(name + " " + strconv.Itoa(before))
 		}
 		all = append(all, c)
 	}
-	if len(strings.TrimSpace(string(bundle))) > 0 {
-		return nil, errors.New("a certificate that is cut off or not PEM")
+	if begun > 0 || len(bytes.TrimSpace(bundle)) > 0 { // pem leaves out what it cannot read before a whole one
+		err = errors.Join(err, errors.New("a certificate that is cut off or not PEM"))
 	}
-	return all, nil
+	return all, err
 }
 
 func describe(cert *x509.Certificate) Certificate {

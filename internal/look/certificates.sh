@@ -8,7 +8,7 @@ for f in /etc/kubernetes /etc/etcd /etc/haproxy /var/lib/kubelet/pki /var/lib/et
 done
 [ -z "$folders" ] || find -L $folders -type f \( -name '*.crt' -o -name '*.pem' -o -name '*.cert' \) -exec awk '
 	FNR == 1 { print "@ " FILENAME; inside = 0 }
-	/^-----BEGIN CERTIFICATE-----/ { inside = 1 }
+	/^-----BEGIN / { inside = /^-----BEGIN CERTIFICATE-----/ } # a key may follow on a certificate that is cut off
 	inside { print }
 	/^-----END / { inside = 0 }
 ' {} + || exit

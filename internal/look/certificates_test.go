@@ -17,6 +17,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -171,6 +172,41 @@ func TestCertificatesUnreadable(t *testing.T) {
 				t.Errorf("error %v, want %q", err, c.want)
 			}
 		})
+	}
+}
+
+// One that cannot be read hides none of the others, in its own file neither, and gives no key away.
+func TestCertificatesBesideUnreadableOnes(t *testing.T) {
+	root, h := t.TempDir(), newHere()
+	ca, leaf := issue(t, 1, "ca"), issue(t, 2, "leaf")
+	bad := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: []byte("no")})
+	half := append(bytes.Clone(ca.pem[:len(ca.pem)/2]), '\n')
+	write(t, root, "etc/kubernetes/pki/ca.crt", bad, ca.pem)
+	write(t, root, "etc/kubernetes/pki/half.crt", half, leaf.pem)
+	write(t, root, "etc/kubernetes/pki/key.pem", half, leaf.key, leaf.pem)
+	write(t, root, "etc/kubernetes/admin.conf", []byte("certificate-authority-data: abcde\nclient-certificate-data: "+base(leaf.pem)+"\n"))
+	got, err := certificatesBelow(t.Context(), h, root)
+	var unreadable *UnreadableError
+	if !errors.As(err, &unreadable) {
+		t.Fatal(err)
+	}
+	var files, seen []string
+	for _, f := range unreadable.Files {
+		files = append(files, f.Path)
+	}
+	for _, c := range got {
+		seen = append(seen, strings.TrimSpace(c.Path+" "+c.Part)+" "+c.Serial)
+	}
+	slices.Sort(files)
+	slices.Sort(seen)
+	if d := cmp.Diff([]string{"/etc/kubernetes/admin.conf", "/etc/kubernetes/pki/ca.crt", "/etc/kubernetes/pki/half.crt", "/etc/kubernetes/pki/key.pem"}, files); d != "" {
+		t.Error(d)
+	}
+	if d := cmp.Diff([]string{"/etc/kubernetes/admin.conf client-certificate-data 2", "/etc/kubernetes/pki/ca.crt 2 1", "/etc/kubernetes/pki/half.crt 2", "/etc/kubernetes/pki/key.pem 2"}, seen); d != "" {
+		t.Error(d)
+	}
+	if strings.Contains(h.printed, "PRIVATE") || strings.Contains(err.Error(), "\n") {
+		t.Errorf("%v\n%s", err, h.printed)
 	}
 }
 

@@ -36,8 +36,8 @@ func Certificates(w io.Writer, list []cluster.ListedCertificate) error {
 		return err
 	}
 	for _, c := range unseen {
-		if c.Node == "" {
-			fmt.Fprintf(w, "not readable: %s of the record: %s\n", c.Path, c.Error)
+		if c.Path != "" {
+			fmt.Fprintf(w, "not readable: %s of %s: %s\n", c.Path, cmp.Or(c.Node, "the record"), c.Error)
 			continue
 		}
 		fmt.Fprintf(w, "not seen: the certificates of %s: %s\n", c.Node, c.Error)
