@@ -63,10 +63,10 @@ func (l *live) forgetUnused() error {
 	var rows []string
 	for _, n := range l.topology.ControlPlane() {
 		if l.topology.ExternalEtcd() {
-			rows = append(rows, pki.EtcdServer(n.Name), pki.EtcdPeer(n.Name))
+			rows = append(rows, pki.OfMember(n.Name)...)
 		}
 		if !l.topology.RunsKubelet(n) {
-			rows = append(rows, pki.Kubelet(n.Name), pki.KubeletClient(n.Name))
+			rows = append(rows, pki.OfKubelet(n.Name)...)
 		}
 	}
 	return l.Store.ForgetPairs(rows...)

@@ -49,6 +49,12 @@ const (
 	KubeletClientUser = "kube-apiserver-kubelet-client"
 )
 
+// OfMember are the certificates that a node has for its etcd member, by name.
+func OfMember(node string) []string { return []string{EtcdServer(node), EtcdPeer(node)} }
+
+// OfKubelet are the certificates that a node has for its kubelet, by name.
+func OfKubelet(node string) []string { return []string{Kubelet(node), KubeletClient(node)} }
+
 // EtcdServer, EtcdPeer, Kubelet and KubeletClient name the certificates of one node.
 func EtcdServer(node string) string { return "etcd/server@" + node }
 

@@ -39,15 +39,16 @@ func keyFiles(b pki.Bundle, r *Rotation) map[string][]byte {
 			out[path.Join("pki", name)] = data
 		}
 	}
-	pair := func(cert, key string, p pki.Pair) {
+	pair := func(row string, p pki.Pair) {
+		cert, key := pairFiles(row)
 		put(cert, p.Cert)
 		put(key, p.Key)
 	}
 	for name, p := range b.Pairs {
-		pair(name+".crt", name+".key", p)
+		pair(name, p)
 	}
-	pair("sa.pub", "sa.key", pki.Pair{Cert: b.ServiceAccountPub, Key: b.ServiceAccountKey})
-	pair("encryption.name", "encryption.key", pki.Pair{Cert: []byte(b.EncryptionName), Key: b.EncryptionKey})
+	pair(pki.ServiceAccount, pki.Pair{Cert: b.ServiceAccountPub, Key: b.ServiceAccountKey})
+	pair(pki.Encryption, pki.Pair{Cert: []byte(b.EncryptionName), Key: b.EncryptionKey})
 	if r == nil || b.Beside == nil {
 		return out
 	}
@@ -55,8 +56,9 @@ func keyFiles(b pki.Bundle, r *Rotation) map[string][]byte {
 	if b.Beside.Older {
 		old, next = next, old
 	}
-	nextCert, nextKey, cert, key := nextFiles(r.Name)
-	pair(nextCert, nextKey, next)
-	pair(cert, key, old)
+	cert, key, _, _ := nextFiles(r.Name)
+	put(cert, next.Cert)
+	put(key, next.Key)
+	pair(pki.Rotatable[r.Name], old)
 	return out
 }

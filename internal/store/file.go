@@ -5,6 +5,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"github.com/haplane/haplane/internal/durable"
 )
@@ -16,6 +17,14 @@ func (s Store) save(name string, data []byte, mode fs.FileMode) error {
 		return err
 	}
 	return durable.WriteFile(file, data, mode)
+}
+
+// modeOf is who may read a file of the store: certificates, public keys and the cluster file are no secrets.
+func modeOf(name string) fs.FileMode {
+	if name == clusterFile || strings.HasSuffix(name, ".crt") || strings.HasSuffix(name, ".pub") {
+		return 0o644
+	}
+	return 0o600
 }
 
 // load reads a file; of one that is not there it returns nil.

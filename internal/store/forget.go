@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/haplane/haplane/internal/pki"
@@ -24,11 +25,8 @@ func (s Store) ForgetNode(name string) error {
 	); err != nil {
 		return fmt.Errorf("forget node %s: %w", name, err)
 	}
-	var errs []error
-	for _, row := range []string{pki.EtcdServer(name), pki.EtcdPeer(name), pki.Kubelet(name), pki.KubeletClient(name)} {
-		errs = append(errs, s.remove("pki/"+row+".crt"), s.remove("pki/"+row+".key"))
-	}
-	if err := errors.Join(append(errs, s.remove(hostKeyFile(name)))...); err != nil {
+	pairs := slices.Concat(pki.OfMember(name), pki.OfKubelet(name))
+	if err := errors.Join(s.ForgetPairs(pairs...), s.remove(hostKeyFile(name))); err != nil {
 		return fmt.Errorf("forget node %s: %w", name, err)
 	}
 	return nil
@@ -38,7 +36,8 @@ func (s Store) ForgetNode(name string) error {
 func (s Store) ForgetPairs(rows ...string) error {
 	var errs []error
 	for _, row := range rows {
-		errs = append(errs, s.remove("pki/"+row+".crt"), s.remove("pki/"+row+".key"))
+		cert, key := pairFiles(row)
+		errs = append(errs, s.remove("pki/"+cert), s.remove("pki/"+key))
 	}
 	return errors.Join(errs...)
 }

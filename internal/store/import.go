@@ -71,11 +71,7 @@ func (s Store) Import(files map[string][]byte, r *Record) (undo func() error, er
 	}
 	write := func(name string, data []byte) error {
 		written = append(written, name)
-		mode := os.FileMode(0o600)
-		if name == clusterFile || strings.HasSuffix(name, ".crt") || strings.HasSuffix(name, ".pub") {
-			mode = 0o644
-		}
-		return s.save(name, data, mode)
+		return s.save(name, data, modeOf(name))
 	}
 	// A cluster file alone would count as a cluster that is up: it is written when all else is there, and removed before it.
 	names := slices.DeleteFunc(slices.Sorted(maps.Keys(files)), func(name string) bool { return name == clusterFile })

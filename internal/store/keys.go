@@ -2,7 +2,7 @@ package store
 
 import (
 	"errors"
-	"io/fs"
+	"path"
 	"path/filepath"
 	"strings"
 
@@ -31,13 +31,18 @@ func (s Store) first(rows []pki.Row) (pki.Bundle, error) {
 		errs = append(errs, err)
 		return data
 	}
+	pair := func(row string) pki.Pair {
+		cert, key := pairFiles(row)
+		return pki.Pair{Cert: read(cert), Key: read(key)}
+	}
 	for _, row := range rows {
-		if p := (pki.Pair{Cert: read(row.Name + ".crt"), Key: read(row.Name + ".key")}); len(p.Cert)+len(p.Key) > 0 {
+		if p := pair(row.Name); len(p.Cert)+len(p.Key) > 0 {
 			b.Pairs[row.Name] = p
 		}
 	}
-	b.ServiceAccountKey, b.ServiceAccountPub, b.EncryptionKey = read("sa.key"), read("sa.pub"), read("encryption.key")
-	b.EncryptionName = strings.TrimSpace(string(read("encryption.name")))
+	serviceAccount, encryption := pair(pki.ServiceAccount), pair(pki.Encryption)
+	b.ServiceAccountKey, b.ServiceAccountPub, b.EncryptionKey = serviceAccount.Key, serviceAccount.Cert, encryption.Key
+	b.EncryptionName = strings.TrimSpace(string(encryption.Cert))
 	return b, errors.Join(errs...)
 }
 
@@ -45,19 +50,13 @@ func (s Store) first(rows []pki.Row) (pki.Bundle, error) {
 // A key is written before its certificate; a pair that is half there is made again.
 func (s Store) SaveKeys(b pki.Bundle, names []string) error {
 	var errs []error
-	write := func(name string, data []byte, mode fs.FileMode) {
-		errs = append(errs, s.save(filepath.Join("pki", name), data, mode))
-	}
+	files := keyFiles(b, nil)
 	for _, name := range names {
-		switch name {
-		case pki.ServiceAccount:
-			write("sa.key", b.ServiceAccountKey, 0o600)
-			write("sa.pub", b.ServiceAccountPub, 0o644)
-		case pki.Encryption:
-			write("encryption.key", b.EncryptionKey, 0o600)
-		default:
-			write(name+".key", b.Pairs[name].Key, 0o600)
-			write(name+".crt", b.Pairs[name].Cert, 0o644)
+		cert, key := pairFiles(name)
+		for _, file := range []string{key, cert} {
+			if data := files[path.Join("pki", file)]; len(data) > 0 {
+				errs = append(errs, s.save(filepath.Join("pki", file), data, modeOf(file)))
+			}
 		}
 	}
 	return errors.Join(errs...)

@@ -1,7 +1,9 @@
 package store
 
 import (
+	"cmp"
 	"fmt"
+	"path"
 	"path/filepath"
 	"time"
 
@@ -42,14 +44,17 @@ func (r *Rotation) Lose(node string, at time.Time) {
 	r.Gone[node] = at
 }
 
+// pairFiles are where the pair of a row is, or that of the service account key, or the encryption key with its name, below the folder pki.
+func pairFiles(row string) (cert, key string) {
+	extension := map[string]string{pki.ServiceAccount: ".pub", pki.Encryption: ".name"}[row]
+	return row + cmp.Or(extension, ".crt"), row + ".key"
+}
+
 // nextFiles are where the next generation is until it is the only one, and the files whose place it takes.
 func nextFiles(name string) (cert, key, certOf, keyOf string) {
 	row := pki.Rotatable[name]
-	extension := map[string]string{pki.ServiceAccount: ".pub", pki.Encryption: ".name"}[row]
-	if extension == "" {
-		extension = ".crt"
-	}
-	return row + ".next" + extension, row + ".next.key", row + extension, row + ".key"
+	certOf, keyOf = pairFiles(row)
+	return row + ".next" + path.Ext(certOf), row + ".next.key", certOf, keyOf
 }
 
 // SaveNext writes the next generation of an authority or key: the key first, 0600 from its first byte.
