@@ -64,9 +64,10 @@ func (a *app) certsImport() *cobra.Command {
 		Use:   "import FILE...",
 		Short: "Bring certificates that were signed elsewhere to the nodes",
 		Long: `Takes certificates that haplane certs csr has asked for, in PEM, one a file or all files of
-a folder that end in .crt or .pem. Each is checked before anything is touched: its key, names and usages, and
-that the cluster's authority has signed it. Then they are brought to the nodes as haplane certs renew does. Those
-that haplane up, apply or node add has asked for are kept until that is run again.`,
+a folder that end in .crt or .pem. Each is checked before anything is touched: its key, subject, names and usages, and
+that the very authority has signed it which signs for its name. A server's may have names beyond those that were asked for,
+unless they are of a node or of another certificate. Then they are brought to the nodes as haplane certs renew does. Those
+that haplane up, apply, node add or etcd restore has asked for are kept until that is run again.`,
 		Example: `  haplane certs import signed
   haplane certs import apiserver.crt scheduler.crt --yes`,
 		Args: usage(cobra.MinimumNArgs(1)),

@@ -4,6 +4,7 @@ import (
 	"crypto/ecdsa"
 	"crypto/rand"
 	"crypto/x509"
+	"crypto/x509/pkix"
 	"encoding/pem"
 	"errors"
 	"math/big"
@@ -118,6 +119,7 @@ func TestCertificatesAreImportedWithoutTheAuthoritysKey(t *testing.T) {
 		t.Fatalf("%+v", requests)
 	}
 	signed := signedWith(t, s, away, requests[0].Request)
+	run(s).whole(t, "cp-1")
 	q, _, err := opened(t).ImportCertificates(map[string][]byte{"scheduler.crt": signed})
 	if err != nil {
 		t.Fatal(err)
@@ -149,13 +151,21 @@ func TestCertificatesAreImportedWithoutTheAuthoritysKey(t *testing.T) {
 // signedWith is what somebody signs who has the authority's key.
 func signedWith(t *testing.T, s store.Store, caKey, request []byte) []byte {
 	t.Helper()
-	ca := must[*x509.Certificate](t)(pki.ParseCertificate([]byte(content(t, s)[filepath.Join(s.Dir, "pki", "ca.crt")])))
+	return signedAs(t, s, pki.CA, caKey, request)
+}
+
+// signedAs is what an authority of the cluster signs, with names beside those that it is asked for.
+func signedAs(t *testing.T, s store.Store, authority string, caKey, request []byte, names ...string) []byte {
+	t.Helper()
+	ca := must[*x509.Certificate](t)(pki.ParseCertificate([]byte(content(t, s)[filepath.Join(s.Dir, "pki", authority+".crt")])))
 	block, _ := pem.Decode(request)
 	csr := must[*x509.CertificateRequest](t)(x509.ParseCertificateRequest(block.Bytes))
 	block, _ = pem.Decode(caKey)
 	key := must[*ecdsa.PrivateKey](t)(x509.ParseECPrivateKey(block.Bytes))
+	usages := slices.DeleteFunc(csr.Extensions, func(e pkix.Extension) bool { return e.Id.String() == "2.5.29.17" }) // names, which are below
 	der := must[[]byte](t)(x509.CreateCertificate(rand.Reader, &x509.Certificate{SerialNumber: big.NewInt(42), Subject: csr.Subject,
-		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(365 * 24 * time.Hour), ExtraExtensions: csr.Extensions}, ca, csr.PublicKey, key))
+		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(365 * 24 * time.Hour), ExtraExtensions: usages,
+		DNSNames: append(csr.DNSNames, names...), IPAddresses: csr.IPAddresses}, ca, csr.PublicKey, key))
 	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})
 }
 

@@ -3,19 +3,22 @@ package cluster
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 
 	"github.com/haplane/haplane/internal/pki"
+	"github.com/haplane/haplane/internal/topology"
 )
 
 // An UnsignedError names certificates that have to be signed by who has the authorities' keys, before anything
 // can be done. Nothing was touched.
 type UnsignedError struct {
 	Names    []string
-	Requests []SigningRequest // once they are written
+	Reasons  map[string]string // by name, why what is there does not do
+	Requests []SigningRequest  // once they are written
 	env      *env
 }
 
@@ -24,7 +27,7 @@ func (e *UnsignedError) Error() string {
 	fmt.Fprintf(&w, "cluster %s: who has the authority's key has to sign first (spec.certificates.externalCA); nothing was touched:", e.env.topology.Name)
 	for _, name := range e.Names {
 		i := slices.IndexFunc(e.env.rows, func(r pki.Row) bool { return r.Name == name })
-		fmt.Fprintf(&w, "\n%s, by %s", name, e.env.rows[i].CA)
+		fmt.Fprintf(&w, "\n%s, by %s (%s)", name, e.env.rows[i].CA, e.Reasons[name])
 		if r := slices.IndexFunc(e.Requests, func(r SigningRequest) bool { return r.Name == name }); r >= 0 {
 			fmt.Fprintf(&w, ": %s", e.Requests[r].File)
 		}
@@ -46,12 +49,45 @@ func writeRequests(err error) error {
 	if failed != nil {
 		return errors.Join(err, failed)
 	}
-	return withHint(err, fmt.Sprintf("sign the requests, names and usages are in them; then haplane certs import --cluster %s FILE... takes the certificates, and the same command goes on", e.topology.Name))
+	return withHint(err, fmt.Sprintf("sign the requests with the keys of these authorities, names and usages are in them; then haplane certs import --cluster %s FILE... takes the certificates, and the same command goes on", e.topology.Name))
+}
+
+// wayToSign names, where an error says what has to be signed and nothing was written, the commands that lead on.
+// Any other error it returns as it is.
+func wayToSign(err error) error {
+	var unsigned *UnsignedError
+	if !errors.As(err, &unsigned) {
+		return err
+	}
+	e, name := unsigned.env, unsigned.env.topology.Name
+	then := fmt.Sprintf("then haplane certs import --cluster %s FILE... takes the certificates", name)
+	if e.asRecorded(unsigned.Names) {
+		return withHint(err, fmt.Sprintf("haplane certs csr --cluster %s %s -o requests writes what has to be signed, with names and usages in it; %s", name, strings.Join(unsigned.Names, " "), then))
+	}
+	command := "haplane apply -f FILE"
+	if exists, err := isLive(e.Store); err == nil && !exists {
+		command = "haplane up"
+	}
+	return withHint(err, fmt.Sprintf("%s writes what has to be signed to %s, with names and usages in it, and stops before anything is touched; %s, and the same command goes on",
+		command, e.Store.Path("pki", "pending"), then))
+}
+
+// asRecorded reports whether the cluster as it is on record wants the same of certificates: haplane certs csr knows no other.
+func (e *env) asRecorded(names []string) bool {
+	c, err := e.Store.Cluster()
+	if err != nil {
+		return false
+	}
+	recorded := pki.Catalogue(topology.New(c))
+	return !slices.ContainsFunc(e.rows, func(r pki.Row) bool {
+		same := func(o pki.Row) bool { return o.Name == r.Name && o.Asks(r) }
+		return slices.Contains(names, r.Name) && !slices.ContainsFunc(recorded, same)
+	})
 }
 
 // unsigned parts a plan into what can be done, and what has to be signed elsewhere first. What only ends soon, and is good
 // still, holds nothing up: haplane certs renew asks for it.
-func (e *env) unsigned(plan []pki.Reissue, signed map[string]pki.Pair) (rest []pki.Reissue, names []string) {
+func (e *env) unsigned(plan []pki.Reissue, signed map[string]pki.Pair, unfit map[string]error) (rest []pki.Reissue, missing *UnsignedError) {
 	for _, r := range plan {
 		_, is := signed[r.Name]
 		serial, asked := e.renew[r.Name]
@@ -59,11 +95,17 @@ func (e *env) unsigned(plan []pki.Reissue, signed map[string]pki.Pair) (rest []p
 		switch {
 		case is || !pki.Elsewhere(e.rows, r.Name):
 			rest = append(rest, r)
-		case asked || !e.fits(r.Name, e.keys.Pairs[r.Name]):
-			names = append(names, r.Name)
+		case asked || e.judge(r.Name, e.keys.Pairs[r.Name]) != nil:
+			if missing == nil {
+				missing = &UnsignedError{env: e, Reasons: map[string]string{}}
+			}
+			missing.Names, missing.Reasons[r.Name] = append(missing.Names, r.Name), r.Reason
+			if err := unfit[r.Name]; err != nil {
+				missing.Reasons[r.Name] += "; the one that came back cannot be taken: " + err.Error()
+			}
 		}
 	}
-	return rest, names
+	return rest, missing
 }
 
 // forgetExternal has no key of an authority whose key is declared to be elsewhere, whatever lies in the folder.
@@ -95,10 +137,20 @@ func (e *env) externalMissing(lost []pki.Lost) error {
 func (e *env) keysLeft() []string {
 	var out []string
 	for _, row := range e.rows {
-		file := filepath.Join(e.Store.Dir, "pki", row.Name+".key")
+		file := e.Store.Path("pki", row.Name+".key")
 		if _, err := os.Stat(file); row.External && err == nil {
 			out = append(out, fmt.Sprintf("%s is here, and spec.certificates.externalCA says that it is not to be: nothing uses it; move it to where it is kept", file))
 		}
+	}
+	return out
+}
+
+// namesBeyond tells of certificates that have names which nobody has asked for: they are used, and it is said.
+func (e *env) namesBeyond() []string {
+	var out []string
+	beyond := pki.Beyond(e.rows, e.keys)
+	for _, name := range slices.Sorted(maps.Keys(beyond)) {
+		out = append(out, fmt.Sprintf("certificate %s, signed elsewhere, is good for %s as well, which nobody has asked for: who has its key could pass for that", name, strings.Join(beyond[name], ", ")))
 	}
 	return out
 }

@@ -106,6 +106,7 @@ func TestANodeIsAddedWithoutTheKey(t *testing.T) {
 	if !errors.As(err, &unsigned) || string(must[[]byte](t)(os.ReadFile(unsigned.Requests[0].File))) == "" {
 		t.Fatalf("%v", err)
 	}
+	run(s).whole(t, "cp-1")
 	q, later, err := opened(t).ImportCertificates(files)
 	if err != nil || len(q.Renew) > 0 || len(later) != 2 {
 		t.Fatalf("renews %v, kept %v, %v", q.Renew, later, err)
@@ -196,5 +197,189 @@ func TestUpWithoutTheKey(t *testing.T) {
 	forged := signedWith(t, s, keys.Pairs[pki.CA].Key, unsigned.Requests[0].Request)
 	if _, err := KeepSigned(s, map[string][]byte{"x.crt": forged[:len(forged)/2]}); err == nil {
 		t.Error("half a certificate was kept")
+	}
+}
+
+// A certificate with a name that nobody asked for is used, and said; one with a name of a node is asked for anew, with the reason.
+func TestANameMoreThanWasAskedFor(t *testing.T) {
+	s, key := external(t)
+	h := opened(t)
+	for name, names := range map[string][]string{"a name of theirs": {"api.corp.example"}, "a node's": {"worker-1"}} {
+		t.Run(name, func(t *testing.T) {
+			request := must[[]SigningRequest](t)(h.SigningRequests([]string{pki.APIServer}))[0]
+			waiting, _ := s.Pending(h.env.rows)
+			pair := pki.Pair{Key: waiting[pki.APIServer].Key, Cert: signedAs(t, s, pki.CA, key, request.Request, names...)}
+			if err := s.SaveKeys(pki.Bundle{Pairs: map[string]pki.Pair{pki.APIServer: pair}}, []string{pki.APIServer}); err != nil {
+				t.Fatal(err)
+			}
+			l, err := newLive(withoutKey(t, func(*spec.Cluster) {}), testOptions(t, s))
+			var unsigned *UnsignedError
+			if names[0] == "worker-1" {
+				if !errors.As(err, &unsigned) || !slices.Equal(unsigned.Names, []string{pki.APIServer}) || !strings.Contains(err.Error(), "apiserver, by ca (it is good for worker-1 as well") {
+					t.Errorf("%v", err)
+				}
+				return
+			}
+			if err != nil || len(l.issues) > 0 {
+				t.Fatalf("it is no good: %v", err)
+			}
+			if said := strings.Join(l.namesBeyond(), "\n"); !strings.Contains(said, "certificate apiserver, signed elsewhere, is good for api.corp.example as well") {
+				t.Errorf("said %q", said)
+			}
+		})
+	}
+}
+
+// All files that are not as they have to be are named at once with all that is wrong, and none of the others is kept.
+func TestWhatIsNotImported(t *testing.T) {
+	s, key := external(t)
+	run(s).whole(t, "cp-1")
+	keys := must[pki.Bundle](t)(s.Keys(run(s).rows))
+	h := opened(t)
+	asked := map[string][]byte{}
+	for _, r := range must[[]SigningRequest](t)(h.SigningRequests([]string{pki.Scheduler, pki.Flannel, pki.APIServer, pki.KubeProxy, pki.EtcdPeer("cp-1")})) {
+		asked[r.Name] = r.Request
+	}
+	before := content(t, s)
+	good := signedWith(t, s, key, asked[pki.Scheduler])
+	_, _, err := h.ImportCertificates(map[string][]byte{
+		"1.crt": good, "2.crt": good, // twice the same is one
+		"flannel.crt":   signedAs(t, s, pki.EtcdCA, keys.Pairs[pki.EtcdCA].Key, asked[pki.Flannel]),
+		"apiserver.crt": signedAs(t, s, pki.FrontProxyCA, keys.Pairs[pki.FrontProxyCA].Key, asked[pki.APIServer], "cp-1"),
+		"proxy.crt":     signedWith(t, s, key, asked[pki.KubeProxy]), "proxy2.crt": signedWith(t, s, key, asked[pki.KubeProxy]),
+		"peer.crt":  signedWith(t, s, key, asked[pki.EtcdPeer("cp-1")]),
+		"alien.crt": selfSigned(t), "x.pem": []byte("x"),
+	})
+	var hinted *HintedError
+	if !errors.As(err, &hinted) || !strings.Contains(hinted.Hint, "haplane certs csr") {
+		t.Errorf("%v", err)
+	}
+	for _, says := range []string{
+		"flannel.crt: it is not as certificate flannel was requested: ca (CN=kubernetes) has not signed it: its issuer is CN=etcd-ca",
+		"; sign " + filepath.Join(s.Dir, "pki", "pending", "flannel.csr") + " again with the key of ca",
+		"apiserver.crt: it is not as certificate apiserver was requested: it is good for cp-1 as well, which others in the cluster are; ca (CN=kubernetes) has not signed it: its issuer is CN=front-proxy-ca",
+		"peer.crt: it is not as certificate etcd/peer@cp-1 was requested: etcd/ca (CN=etcd-ca) has not signed it: its issuer is CN=kubernetes",
+		"proxy2.crt: proxy.crt has a certificate kube-proxy too, and another one",
+		"alien.crt: it belongs to no key that waits for a signature: it is of CN=somebody",
+		"x.pem: certificate is not PEM",
+	} {
+		if err == nil || !strings.Contains(err.Error(), says) {
+			t.Errorf("%v\ndoes not say %q", err, says)
+		}
+	}
+	if diff := cmp.Diff(before, content(t, s)); diff != "" {
+		t.Errorf("something was kept:\n%s", diff)
+	}
+	// The same of a cluster that is not there yet: the authority of each name is known without the cluster.
+	if _, err := KeepSigned(s, map[string][]byte{"flannel.crt": signedAs(t, s, pki.EtcdCA, keys.Pairs[pki.EtcdCA].Key, asked[pki.Flannel]), "1.crt": good}); err == nil || !strings.Contains(err.Error(), "flannel.crt: ") {
+		t.Errorf("kept for later: %v", err)
+	}
+	if diff := cmp.Diff(before, content(t, s)); diff != "" {
+		t.Errorf("something was kept:\n%s", diff)
+	}
+	q, later, err := h.ImportCertificates(map[string][]byte{"1.crt": good, "2.crt": good})
+	if err != nil || len(later) > 0 || len(q.Renew) != 1 || q.Renew[pki.Scheduler] == "" {
+		t.Errorf("what is good: %v, %v, %v", q.Renew, later, err)
+	}
+}
+
+// A request is not written for an authority that nothing could be held against, nor with a key that cannot be used.
+func TestWhatIsNotRequested(t *testing.T) {
+	s, _ := external(t)
+	pending := filepath.Join(s.Dir, "pki", "pending", "scheduler.key")
+	if err := errors.Join(s.SavePending(pki.Scheduler, pki.Pair{Key: []byte("half a key")}), os.Remove(filepath.Join(s.Dir, "pki", "etcd", "ca.crt"))); err != nil {
+		t.Fatal(err)
+	}
+	before := content(t, s)
+	_, err := opened(t).SigningRequests([]string{pki.Admin, pki.Scheduler, pki.EtcdPeer("cp-1")})
+	if err == nil || !strings.Contains(err.Error(), pending+": private key is not PEM") || !strings.Contains(err.Error(), filepath.Join("pki", "etcd", "ca.crt")+": missing") || strings.Contains(err.Error(), "half") {
+		t.Errorf("%v", err)
+	}
+	if diff := cmp.Diff(before, content(t, s)); diff != "" {
+		t.Errorf("something was written:\n%s", diff)
+	}
+}
+
+// Where no machine is there, as after the record came out of a snapshot, what was signed is kept for the restore, and no change is planned.
+func TestImportBeforeARestore(t *testing.T) {
+	s, key := external(t)
+	if err := s.Update(func(r *store.Record) error {
+		r.Applied.Spec.Certificates.ExternalCA = []string{spec.CA}
+		return nil
+	}); err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(os.Remove(filepath.Join(s.Dir, "pki", "scheduler.crt")), os.Remove(filepath.Join(s.Dir, "pki", "scheduler.key"))); err != nil {
+		t.Fatal(err)
+	}
+	var unsigned *UnsignedError
+	if err := writeRequests(func() error { _, err := newLive(opened(t).Request(), testOptions(t, s)); return err }()); !errors.As(err, &unsigned) {
+		t.Fatalf("%v", err)
+	}
+	files := map[string][]byte{"scheduler.crt": signedWith(t, s, key, unsigned.Requests[0].Request)}
+	q, later, err := opened(t).ImportCertificates(files)
+	if err != nil || len(q.Renew) > 0 || !slices.Equal(later, []string{pki.Scheduler}) {
+		t.Errorf("renews %v, kept %v, %v", q.Renew, later, err)
+	}
+	l := must[*live](t)(newLive(opened(t).Request(), testOptions(t, s)))
+	if got := string(l.keys.Pairs[pki.Scheduler].Cert); got != string(files["scheduler.crt"]) {
+		t.Errorf("the restore goes on with\n%s", got)
+	}
+	run(s).whole(t, "cp-1")
+	if q, later, err = opened(t).ImportCertificates(files); err != nil || len(q.Renew) != 1 || len(later) > 0 {
+		t.Errorf("with machines it renews %v, kept %v, %v", q.Renew, later, err)
+	}
+}
+
+// A plan that needs what is not signed names the commands that lead on; where the cluster is to be another one, haplane certs csr does not know of it.
+func TestAPlanNamesTheWayToASignature(t *testing.T) {
+	s, _ := external(t)
+	if err := s.Update(func(r *store.Record) error {
+		r.Applied.Spec.Certificates.ExternalCA = []string{spec.CA}
+		return nil
+	}); err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(os.Remove(filepath.Join(s.Dir, "pki", "scheduler.crt")), os.Remove(filepath.Join(s.Dir, "pki", "admin.key"))); err != nil {
+		t.Fatal(err)
+	}
+	before := content(t, s)
+	more := func(c *spec.Cluster) {
+		c.Spec.Nodes = append(c.Spec.Nodes, spec.Node{Name: "worker-9", Role: spec.RoleWorker, Address: "10.10.10.99"})
+	}
+	for name, test := range map[string]struct {
+		q    Request
+		says string
+	}{
+		"as it is":    {opened(t).Request(), "haplane certs csr --cluster demo admin scheduler -o requests writes what has to be signed, with names and usages in it; then haplane certs import --cluster demo FILE..."},
+		"a node more": {withoutKey(t, more), "haplane apply -f FILE writes what has to be signed to " + filepath.Join(s.Dir, "pki", "pending")},
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, err := PlanFor(t.Context(), test.q, testOptions(t, s))
+			var hinted *HintedError
+			if !errors.As(err, &hinted) || !strings.Contains(hinted.Hint, test.says) || !strings.Contains(err.Error(), "scheduler, by ca (its certificate is missing)") {
+				t.Errorf("%v\nhint: %+v", err, hinted)
+			}
+		})
+	}
+	if diff := cmp.Diff(before, content(t, s)); diff != "" {
+		t.Errorf("a plan has written\n%s", diff)
+	}
+}
+
+// What came back and cannot be taken is told with the reason when it is asked for again.
+func TestWhatCameBackAndIsNotTaken(t *testing.T) {
+	s, _ := external(t)
+	h := opened(t)
+	request := must[[]SigningRequest](t)(h.SigningRequests([]string{pki.Flannel}))[0]
+	waiting, _ := s.Pending(h.env.rows)
+	keys := must[pki.Bundle](t)(s.Keys(h.env.rows))
+	bad := pki.Pair{Key: waiting[pki.Flannel].Key, Cert: signedAs(t, s, pki.EtcdCA, keys.Pairs[pki.EtcdCA].Key, request.Request)}
+	if err := errors.Join(s.SavePending(pki.Flannel, bad), os.Remove(filepath.Join(s.Dir, "pki", "flannel.crt"))); err != nil {
+		t.Fatal(err)
+	}
+	_, err := newLive(withoutKey(t, func(*spec.Cluster) {}), testOptions(t, s))
+	if err == nil || !strings.Contains(err.Error(), "flannel, by ca (its certificate is missing; the one that came back cannot be taken: ca (CN=kubernetes) has not signed it") {
+		t.Errorf("%v", err)
 	}
 }

@@ -35,10 +35,33 @@ func (h *Handle) SigningRequests(names []string) ([]SigningRequest, error) {
 	if err == nil {
 		err = h.env.loadKeys()
 	}
+	if err == nil {
+		err = h.env.requestable(names, pending)
+	}
 	if err != nil {
 		return nil, err
 	}
 	return h.env.requests(names, pending)
+}
+
+// requestable is an error where what an authority signs could not be imported, or where a key that waits cannot be used.
+func (e *env) requestable(names []string, pending map[string]pki.Pair) error {
+	var errs []error
+	asked := map[string]bool{}
+	for _, name := range names {
+		asked[pki.AuthorityOf(name)] = true
+		if key := pending[name].Key; len(key) > 0 {
+			if _, err := pki.PublicOf(key); err != nil {
+				errs = append(errs, fmt.Errorf("%s: %w: move it away, and another one is made", e.Store.Path("pki", "pending", name+".key"), err))
+			}
+		}
+	}
+	for _, authority := range slices.Sorted(maps.Keys(asked)) {
+		if reason := pki.Unusable(e.keys.Pairs[authority].Cert, time.Now()); reason != "" {
+			errs = append(errs, fmt.Errorf("%s: %s: what %s signs could not be checked; put its certificate there first", e.Store.Path("pki", authority+".crt"), reason, authority))
+		}
+	}
+	return errors.Join(errs...)
 }
 
 // requests makes them, for rows of the cluster as it is wanted.
@@ -70,93 +93,150 @@ func (e *env) requests(names []string, pending map[string]pki.Pair) ([]SigningRe
 }
 
 // ImportCertificates asks for certificates that were signed elsewhere, by the files that they
-// are in, to be brought to the nodes. Those that are of a change which has not begun are kept for it, and named.
-// The error tells of all that are not what was asked for.
+// are in, to be brought to the nodes. Those that are of a change which has not begun are kept for it, and named; so are all
+// while no machine is there that has, or had, etcd's data: a restore that makes them anew waits for these.
+// The error tells of all that are not what was asked for, and then nothing is kept.
 func (h *Handle) ImportCertificates(files map[string][]byte) (Request, []string, error) {
-	q, later := h.Request(), []string(nil)
-	pending, err := h.env.Store.Pending(h.env.rows)
-	if err == nil {
-		err = h.env.loadKeys()
-	}
+	q, e := h.Request(), h.env
+	unlock, err := e.Store.Lock()
 	if err != nil {
 		return q, nil, err
 	}
-	waiting, signed, errs := map[string][]byte{}, map[string]pki.Pair{}, []error(nil)
-	for name, p := range pending {
-		waiting[name] = p.Key
+	defer unlock()
+	if err := e.loadKeys(); err != nil {
+		return q, nil, err
 	}
-	for _, file := range slices.Sorted(maps.Keys(files)) {
-		name, pair, err := pki.Signed(h.env.rows, h.env.keys, waiting, files[file], time.Now())
-		if err != nil {
-			if kept, pair, keptErr := asRequested(h.env.Store, files[file]); keptErr == nil {
-				later = append(later, kept)
-				errs = append(errs, h.env.Store.SavePending(kept, pair))
-				continue
-			}
-			errs = append(errs, fmt.Errorf("%s: %w", file, err))
-			continue
-		}
-		signed[name] = pair
+	here, err := e.hasMachines()
+	if err != nil {
+		return q, nil, err
 	}
-	if err := errors.Join(errs...); err != nil {
-		return q, nil, withHint(err, "haplane certs csr writes what has to be signed")
+	now, later, err := returned(e.Store, e.rows, e.keys, files)
+	if err != nil {
+		return q, nil, err
+	}
+	if !here {
+		maps.Copy(later, now)
+		now = nil
 	}
 	q.Renew = map[string]string{}
-	for name, pair := range signed {
-		q.Renew[name] = pki.Serial(h.env.keys, name)
-		if err := h.env.Store.SavePending(name, pair); err != nil {
-			return q, nil, err
+	for name := range now {
+		q.Renew[name] = pki.Serial(e.keys, name)
+	}
+	var kept []string
+	for _, name := range slices.Sorted(maps.Keys(later)) {
+		if here && slices.ContainsFunc(e.rows, func(r pki.Row) bool { return r.Name == name }) {
+			kept = append(kept, name+" (another one than the cluster has need of as it is)")
+		} else {
+			kept = append(kept, name)
 		}
 	}
-	return q, later, nil
+	return q, kept, errors.Join(savePending(e.Store, now), savePending(e.Store, later))
 }
 
-// KeepSigned keeps certificates that were signed elsewhere for a cluster that is not there yet, and names them.
+// KeepSigned keeps certificates that were signed elsewhere for a cluster that is not there yet, and names them. The error
+// tells of all that are not what was asked for, and then nothing is kept.
 func KeepSigned(s store.Store, files map[string][]byte) ([]string, error) {
-	var names []string
-	var errs []error
-	for _, file := range slices.Sorted(maps.Keys(files)) {
-		name, pair, err := asRequested(s, files[file])
-		if err == nil {
-			names = append(names, name)
-			err = s.SavePending(name, pair)
-		}
-		if err != nil {
-			errs = append(errs, fmt.Errorf("%s: %w", file, err))
-		}
-	}
-	return names, errors.Join(errs...)
-}
-
-// asRequested holds a certificate against the requests that were written.
-func asRequested(s store.Store, cert []byte) (string, pki.Pair, error) {
-	requests, keys, err := s.Requests()
+	unlock, err := s.Lock()
 	if err != nil {
-		return "", pki.Pair{}, err
+		return nil, err
 	}
+	defer unlock()
 	authorities, err := s.Authorities()
 	if err != nil {
-		return "", pki.Pair{}, err
+		return nil, err
 	}
-	return pki.AsRequested(requests, keys, slices.Collect(maps.Values(authorities)), cert, time.Now())
+	have := pki.Bundle{Pairs: map[string]pki.Pair{}}
+	for name, cert := range authorities {
+		have.Pairs[name] = pki.Pair{Cert: cert}
+	}
+	_, later, err := returned(s, nil, have, files)
+	if err != nil {
+		return nil, err
+	}
+	return slices.Sorted(maps.Keys(later)), savePending(s, later)
 }
 
-// fits reports whether a pair is what the row of a name wants.
-func (e *env) fits(name string, p pki.Pair) bool {
+func savePending(s store.Store, pairs map[string]pki.Pair) error {
+	var errs []error
+	for name, p := range pairs {
+		errs = append(errs, s.SavePending(name, p))
+	}
+	return errors.Join(errs...)
+}
+
+// returned sorts certificates, by the files that they are in: what the rows of the cluster ask for as it is now, and what
+// was asked for by a change that has not begun. Each is held against the request that was written for it, and against the one
+// authority that signs for its name. The error has each file that is not as it has to be, with all that is wrong with it.
+func returned(s store.Store, rows []pki.Row, have pki.Bundle, files map[string][]byte) (now, later map[string]pki.Pair, err error) {
+	requests, waiting, err := s.Requests()
+	if err != nil {
+		return nil, nil, err
+	}
+	asked, err := pki.Requested(requests, rows)
+	if err != nil {
+		return nil, nil, err
+	}
+	now, later = map[string]pki.Pair{}, map[string]pki.Pair{}
+	from, wrong, strange := map[string]string{}, []error(nil), false
+	for _, file := range slices.Sorted(maps.Keys(files)) {
+		name, pair, err := pki.Returned(waiting, files[file])
+		if err != nil {
+			wrong, strange = append(wrong, fmt.Errorf("%s: %w", file, err)), true
+			continue
+		}
+		if first, twice := from[name]; twice && !bytes.Equal(pair.Cert, append(now[name].Cert, later[name].Cert...)) {
+			wrong = append(wrong, fmt.Errorf("%s: %s has a certificate %s too, and another one: give the one that is to be taken", file, first, name))
+			continue
+		}
+		from[name] = file
+		i := slices.IndexFunc(rows, func(r pki.Row) bool { return r.Name == name })
+		row, requested := asked[name]
+		if !requested && i >= 0 { // the request is lost
+			row = rows[i]
+		}
+		if err := pki.Check(row, pair, have.Pairs[pki.AuthorityOf(name)], time.Now()); err != nil {
+			wrong = append(wrong, fmt.Errorf("%s: it is not as certificate %s was requested: %w; sign %s again with the key of %s",
+				file, name, err, s.Path("pki", "pending", name+".csr"), pki.AuthorityOf(name)))
+			continue
+		}
+		if i >= 0 && row.Asks(rows[i]) {
+			now[name] = pair
+		} else {
+			later[name] = pair
+		}
+	}
+	if err = errors.Join(wrong...); strange && len(rows) > 0 {
+		err = withHint(err, "haplane certs csr writes what has to be signed")
+	}
+	return now, later, err
+}
+
+// judge tells why a pair is not what the row of a name wants.
+func (e *env) judge(name string, p pki.Pair) error {
 	i := slices.IndexFunc(e.rows, func(r pki.Row) bool { return r.Name == name })
-	return i >= 0 && pki.Check(e.rows[i], p, e.keys.Pairs[e.rows[i].CA].Cert, time.Now()) == nil
+	if i < 0 {
+		return errors.New("nothing has a certificate of that name")
+	}
+	return pki.Check(e.rows[i], p, e.keys.Pairs[e.rows[i].CA], time.Now())
 }
 
 // signedElsewhere are the certificates of a plan that somebody else has signed: of those that are renewed, and of
-// authorities whose keys are elsewhere.
-func (e *env) signedElsewhere(plan []pki.Reissue) (map[string]pki.Pair, error) {
-	pending, err := e.Store.Pending(e.rows)
-	maps.DeleteFunc(pending, func(name string, p pki.Pair) bool {
+// authorities whose keys are elsewhere. Of those that came back and are not as they have to be it tells why: they are of another time, or were declined.
+func (e *env) signedElsewhere(plan []pki.Reissue) (signed map[string]pki.Pair, unfit map[string]error, err error) {
+	signed, err = e.Store.Pending(e.rows)
+	unfit = map[string]error{}
+	maps.DeleteFunc(signed, func(name string, p pki.Pair) bool {
 		_, asked := e.renew[name]
 		planned := slices.ContainsFunc(plan, func(r pki.Reissue) bool { return r.Name == name }) && pki.Elsewhere(e.rows, name)
-		return !asked && !planned || len(p.Cert) == 0 || !e.fits(name, p) // what was declined, and is of another time
+		if !asked && !planned || len(p.Cert) == 0 {
+			return true
+		}
+		if err := e.judge(name, p); err != nil {
+			unfit[name] = err
+		}
+		return unfit[name] != nil
 	})
-	return pending, err
+	return signed, unfit, err
 }
 
 // spared leaves out of what is lost the keys of authorities that nothing has to be signed with:

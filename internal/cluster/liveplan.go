@@ -19,7 +19,7 @@ import (
 func PlanFor(ctx context.Context, q Request, o Options) (*Plan, error) {
 	l, err := planned(q, o)
 	if err != nil {
-		return nil, err
+		return nil, wayToSign(err)
 	}
 	defer l.close()
 	if err := l.look(ctx); err != nil {
@@ -153,7 +153,7 @@ func (l *live) warnings() []string {
 		out = append(out, there)
 	}
 	out = append(out, spec.Warnings(l.Wanted)...)
-	out = append(out, l.keysLeft()...)
+	out = slices.Concat(out, l.keysLeft(), l.namesBeyond())
 	out = append(out, certificateWarnings(l.rows, l.keys, time.Now())...)
 	out = append(out, l.foreignWarnings()...)
 	out = append(out, l.seen.Unseen...)

@@ -116,7 +116,7 @@ func Render(c *spec.Cluster, o Options, dir string) (int, error) {
 		return 0, err
 	}
 	if _, err := e.completeKeys(time.Now()); err != nil {
-		return 0, err
+		return 0, wayToSign(err)
 	}
 	if err := e.addAgent(); err != nil {
 		return 0, err

@@ -27,7 +27,7 @@ func (e *env) completeKeys(now time.Time) ([]pki.Reissue, error) {
 	}
 	plan, lost := pki.Plan(e.rows, e.keys, now, exists)
 	plan = pki.Renew(e.keys, plan, e.renew, e.rows)
-	signed, err := e.signedElsewhere(plan)
+	signed, unfit, err := e.signedElsewhere(plan)
 	if err != nil {
 		return nil, err
 	}
@@ -41,7 +41,7 @@ func (e *env) completeKeys(now time.Time) ([]pki.Reissue, error) {
 	if err := e.externalMissing(lost); err != nil {
 		return nil, err
 	}
-	plan, unsigned := e.unsigned(plan, signed)
+	plan, unsigned := e.unsigned(plan, signed, unfit)
 	lost = e.spared(lost, signed)
 	lostSSH, err := e.Store.LostSSH(hosts)
 	if err != nil {
@@ -54,8 +54,8 @@ func (e *env) completeKeys(now time.Time) ([]pki.Reissue, error) {
 		}
 		return nil, err
 	}
-	if len(unsigned) > 0 {
-		return nil, &UnsignedError{env: e, Names: unsigned}
+	if unsigned != nil {
+		return nil, unsigned
 	}
 	toSign := slices.DeleteFunc(slices.Clone(plan), func(r pki.Reissue) bool { _, is := signed[r.Name]; return is })
 	e.keys, err = pki.Issue(e.rows, e.keys, toSign, now, rand.Reader)

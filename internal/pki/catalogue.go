@@ -6,6 +6,7 @@ package pki
 import (
 	"net/netip"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/haplane/haplane/internal/topology"
@@ -67,6 +68,17 @@ func Kubelet(node string) string { return "kubelet@" + node }
 // KubeletClient is the identity of a node's kubelet towards the API.
 func KubeletClient(node string) string { return "kubelet-client@" + node }
 
+// AuthorityOf is the row that signs a certificate, by the name of that, which may be of a node that is still to come.
+func AuthorityOf(leaf string) string {
+	switch name, _, _ := strings.Cut(leaf, "@"); name + "@" {
+	case APIServerEtcdClient + "@", EtcdHealthcheckClient + "@", EtcdServer(""), EtcdPeer(""):
+		return EtcdCA
+	case FrontProxyClient + "@":
+		return FrontProxyCA
+	}
+	return CA
+}
+
 // Usage is what a certificate may be used for.
 type Usage int
 
@@ -89,6 +101,24 @@ type Row struct {
 	DNSNames     []string
 	Lifetime     time.Duration
 	External     bool // an authority whose key is elsewhere for good
+	// Taken are the names and addresses of nodes and of what all certificates are for. Those that the row does not ask for
+	// are somebody else's: whoever signs elsewhere must not put them in.
+	Taken []string
+}
+
+// names are all that the row asks for.
+func (r Row) names() []string {
+	out := slices.Clone(r.DNSNames)
+	for _, a := range r.Addresses {
+		out = append(out, a.String())
+	}
+	return out
+}
+
+// Asks reports whether two rows ask for the same, whoever signs it and however long it lasts.
+func (r Row) Asks(o Row) bool {
+	return r.CommonName == o.CommonName && r.Usage == o.Usage && slices.Equal(r.Organization, o.Organization) &&
+		slices.Equal(r.DNSNames, o.DNSNames) && slices.Equal(r.Addresses, o.Addresses)
 }
 
 // Elsewhere reports whether a certificate is signed by an authority whose key is elsewhere for good.
@@ -107,39 +137,56 @@ func Catalogue(t *topology.Topology) []Row {
 		{Name: EtcdCA, CommonName: "etcd-ca", Lifetime: caLifetime, External: external(spec.EtcdCA)},
 		{Name: FrontProxyCA, CommonName: "front-proxy-ca", Lifetime: caLifetime, External: external(spec.FrontProxyCA)},
 
-		{Name: APIServer, CA: CA, CommonName: "kube-apiserver", Usage: ForServer,
+		{Name: APIServer, CA: AuthorityOf(APIServer), CommonName: "kube-apiserver", Usage: ForServer,
 			Addresses: t.ServingAddresses(), DNSNames: t.ServingNames(), Lifetime: year},
-		client(APIServerKubeletClient, CA, KubeletClientUser),
-		client(APIServerEtcdClient, EtcdCA, "kube-apiserver-etcd-client"),
-		client(FrontProxyClient, FrontProxyCA, "front-proxy-client"),
-		client(EtcdHealthcheckClient, EtcdCA, "etcd-healthcheck-client"),
+		client(APIServerKubeletClient, KubeletClientUser),
+		client(APIServerEtcdClient, "kube-apiserver-etcd-client"),
+		client(FrontProxyClient, "front-proxy-client"),
+		client(EtcdHealthcheckClient, "etcd-healthcheck-client"),
 
-		client(SuperAdmin, CA, "kubernetes-super-admin", "system:masters"),
-		client(Admin, CA, "kubernetes-admin", AdminGroup),
-		client(ControllerManager, CA, "system:kube-controller-manager"),
-		client(Scheduler, CA, "system:kube-scheduler"),
-		client(KubeProxy, CA, "system:kube-proxy"),
-		client(Flannel, CA, FlannelUser),
-		client(Agent, CA, AgentUser),
+		client(SuperAdmin, "kubernetes-super-admin", "system:masters"),
+		client(Admin, "kubernetes-admin", AdminGroup),
+		client(ControllerManager, "system:kube-controller-manager"),
+		client(Scheduler, "system:kube-scheduler"),
+		client(KubeProxy, "system:kube-proxy"),
+		client(Flannel, FlannelUser),
+		client(Agent, AgentUser),
 	}
 	for _, n := range t.EtcdMembers() {
 		rows = append(rows, etcdMember(EtcdServer(n.Name), n), etcdMember(EtcdPeer(n.Name), n))
 	}
 	for _, n := range t.KubeletNodes() {
 		rows = append(rows,
-			client(KubeletClient(n.Name), CA, "system:node:"+n.Name, "system:nodes"),
-			Row{Name: Kubelet(n.Name), CA: CA, CommonName: n.Name, Usage: ForServer,
+			client(KubeletClient(n.Name), "system:node:"+n.Name, "system:nodes"),
+			Row{Name: Kubelet(n.Name), CA: AuthorityOf(Kubelet(n.Name)), CommonName: n.Name, Usage: ForServer,
 				Addresses: n.Addresses, DNSNames: []string{n.Name}, Lifetime: year})
+	}
+	var taken []string
+	for _, n := range t.Nodes {
+		taken = append(taken, Row{DNSNames: []string{n.Name}, Addresses: n.Addresses}.names()...)
+	}
+	return taking(rows, taken)
+}
+
+// taking has each row know what the others are for, beside names that are somebody's already.
+func taking(rows []Row, taken []string) []Row {
+	for _, r := range rows {
+		taken = append(taken, r.names()...)
+	}
+	slices.Sort(taken)
+	taken = slices.Compact(taken)
+	for i := range rows {
+		rows[i].Taken = taken
 	}
 	return rows
 }
 
-func client(name, ca, user string, groups ...string) Row {
-	return Row{Name: name, CA: ca, CommonName: user, Organization: groups, Usage: ForClient, Lifetime: year}
+func client(name, user string, groups ...string) Row {
+	return Row{Name: name, CA: AuthorityOf(name), CommonName: user, Organization: groups, Usage: ForClient, Lifetime: year}
 }
 
 func etcdMember(name string, n topology.Node) Row {
-	return Row{Name: name, CA: EtcdCA, CommonName: n.Name, Usage: ForBoth,
+	return Row{Name: name, CA: AuthorityOf(name), CommonName: n.Name, Usage: ForBoth,
 		Addresses: append(slices.Clone(n.Addresses), netip.AddrFrom4([4]byte{127, 0, 0, 1})),
 		DNSNames:  []string{n.Name, "localhost"}, Lifetime: year}
 }

@@ -11,7 +11,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"time"
+	"maps"
+	"slices"
 )
 
 // NewKey makes the private key of a certificate that is signed elsewhere.
@@ -67,53 +68,43 @@ func usageExtensions(u Usage) ([]pkix.Extension, error) {
 	return []pkix.Extension{{Id: keyUsage, Critical: true, Value: signs}, {Id: extendedKeyUsage, Value: extended}}, err
 }
 
-// Signed finds the row whose key, of those that wait for a signature, is a certificate's, and
-// checks the pair: that it is as the row wants it and that the row's authority has signed it.
-func Signed(rows []Row, have Bundle, waiting map[string][]byte, cert []byte, now time.Time) (string, Pair, error) {
+// Returned finds the name under which a key waits, of those given by name, that a certificate was signed for: both are its pair.
+func Returned(keys map[string][]byte, cert []byte) (string, Pair, error) {
 	parsed, err := ParseCertificate(cert)
 	if err != nil {
 		return "", Pair{}, err
 	}
-	for _, row := range rows {
-		key, err := parseKey(waiting[row.Name])
-		if err != nil || !samePublic(key, parsed.PublicKey) {
-			continue
+	for name, text := range keys {
+		if key, err := parseKey(text); err == nil && samePublic(key, parsed.PublicKey) {
+			return name, Pair{Cert: pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: parsed.Raw}), Key: text}, nil
 		}
-		pair := Pair{Cert: pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: parsed.Raw}), Key: waiting[row.Name]}
-		if err := Check(row, pair, have.Pairs[row.CA].Cert, now); err != nil {
-			return row.Name, Pair{}, fmt.Errorf("it is not as certificate %s has to be: %w", row.Name, err)
-		}
-		return row.Name, pair, nil
 	}
 	return "", Pair{}, fmt.Errorf("it belongs to no key that waits for a signature: it is of %s, signed by %s", parsed.Subject, parsed.Issuer)
 }
 
-// AsRequested finds the request, of those given by name, that a certificate was signed for, and checks the pair: that it
-// has what was asked for, and that one of the authorities has signed it. The rows that it is for may not be known yet.
-func AsRequested(requests, keys map[string][]byte, authorities [][]byte, cert []byte, now time.Time) (string, Pair, error) {
-	parsed, err := ParseCertificate(cert)
-	if err != nil {
-		return "", Pair{}, err
-	}
-	for name, text := range requests {
-		key, err := parseKey(keys[name])
-		if err != nil || !samePublic(key, parsed.PublicKey) {
+// Requested are the rows that requests, by name, are of, as SigningRequest has made them: also of nodes that are still to come. They know
+// of each other, and of the rows that there are, what none of them is for. The error names all that are none.
+func Requested(requests map[string][]byte, there []Row) (map[string]Row, error) {
+	var rows []Row
+	var errs []error
+	for _, name := range slices.Sorted(maps.Keys(requests)) {
+		row, err := requested(requests[name])
+		if err != nil {
+			errs = append(errs, fmt.Errorf("request for %s: %w", name, err))
 			continue
 		}
-		row, err := requested(text)
-		if err != nil {
-			return name, Pair{}, err
-		}
-		row.Name, row.CA = name, "that has signed it"
-		pair := Pair{Cert: pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: parsed.Raw}), Key: keys[name]}
-		for _, ca := range authorities {
-			if err = Check(row, pair, ca, now); err == nil {
-				return name, pair, nil
-			}
-		}
-		return name, Pair{}, fmt.Errorf("it is not as certificate %s was requested: %w", name, err)
+		row.Name, row.CA = name, AuthorityOf(name)
+		rows = append(rows, row)
 	}
-	return "", Pair{}, fmt.Errorf("it belongs to no key that waits for a signature: it is of %s, signed by %s", parsed.Subject, parsed.Issuer)
+	var taken []string
+	for _, r := range there {
+		taken = append(append(taken, r.names()...), r.Taken...)
+	}
+	out := map[string]Row{}
+	for _, row := range taking(rows, taken) {
+		out[row.Name] = row
+	}
+	return out, errors.Join(errs...)
 }
 
 // requested is the row that SigningRequest has made a request of.

@@ -47,6 +47,20 @@ func lostExternal(name string, data []byte, now time.Time) []Lost {
 	return nil
 }
 
+// Unusable says why nothing can be held against the certificate of an authority, in PEM, or nothing.
+func Unusable(authority []byte, now time.Time) string {
+	for _, l := range lostExternal("", authority, now) {
+		return l.Reason
+	}
+	return ""
+}
+
+// Whole reports whether a certificate and its key are there, and belong together.
+func (p Pair) Whole() bool {
+	cert, key, err := p.parse()
+	return err == nil && samePublic(key, cert.PublicKey)
+}
+
 func missingOr(data []byte, err error) string {
 	if len(data) == 0 {
 		return "missing"

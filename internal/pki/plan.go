@@ -112,8 +112,8 @@ func (p *planner) differs(row Row) string {
 	case len(pair.Key) == 0:
 		return "its key is missing"
 	}
-	if err := Check(row, pair, p.have.Pairs[row.CA].Cert, p.now); err != nil {
-		if b := p.have.Beside; b != nil && b.Name == row.CA && b.Older && Check(row, pair, b.Pair.Cert, p.now) == nil {
+	if err := Check(row, pair, p.have.Pairs[row.CA], p.now); err != nil {
+		if b := p.have.Beside; b != nil && b.Name == row.CA && b.Older && Check(row, pair, b.Pair, p.now) == nil {
 			return "its authority " + row.CA + " is rotated, and the old one has signed it"
 		}
 		return err.Error()

@@ -53,7 +53,7 @@ func (s Store) LostKeys(lost []pki.Lost, hosts []Host) []Lost {
 		case from == "":
 			one.Way = "restore " + s.path("pki", l.File) + " from a backup"
 		default:
-			one.Way = "restore it from a backup, or copy it from a control-plane node: " + s.copyFrom(from, known.command, one.File)
+			one.Way = "restore it from a backup, or copy it from a control-plane node: " + s.CopyFrom(from, known.command, one.File)
 		}
 		out = append(out, one)
 	}
@@ -69,8 +69,8 @@ func (s Store) rotated() string {
 	return record.Rotation.Name
 }
 
-// copyFrom is the command that writes to a file of the store what a command prints on a node.
-func (s Store) copyFrom(node, command, file string) string {
+// CopyFrom is the command that writes to a file of the store what a command prints on a node.
+func (s Store) CopyFrom(node, command, file string) string {
 	return fmt.Sprintf("haplane ssh --cluster %s %s %s | install -D -m 600 /dev/stdin %s", s.Name(), node, command, s.path(file))
 }
 
@@ -142,7 +142,7 @@ func (s Store) lostUserKey(reason string) Lost {
 func (s Store) lostHostKey(node, reason string) Lost {
 	file := hostKeyFile(node)
 	return Lost{File: file, Reason: reason, Depends: "the machine " + node + " proves with it that it is " + node,
-		Way: "restore it from a backup, or copy it from that machine: " + s.copyFrom(node, "cat /etc/ssh/ssh_host_ed25519_key", file)}
+		Way: "restore it from a backup, or copy it from that machine: " + s.CopyFrom(node, "cat /etc/ssh/ssh_host_ed25519_key", file)}
 }
 
 // unreadable says why an SSH key cannot be used, or nothing.

@@ -73,6 +73,9 @@ func (s Store) path(parts ...string) string {
 	return filepath.Join(append([]string{s.Dir}, parts...)...)
 }
 
+// Path is that of a part of the store, for messages.
+func (s Store) Path(parts ...string) string { return s.path(parts...) }
+
 // Name is the cluster's.
 func (s Store) Name() string { return filepath.Base(s.Dir) }
 
