@@ -225,15 +225,19 @@ func commandLine(cmd *cobra.Command) string {
 }
 
 // agree shows a plan and asks for a yes, unless that is said already; without a terminal there
-// is nobody to ask.
+// is nobody to ask. That a key may be lost for good was never said already.
 func (a *app) agree(said func(*cluster.Plan) bool) func(*cluster.Plan) (bool, error) {
 	return func(p *cluster.Plan) (bool, error) {
-		yes := said(p)
+		yes := said(p) && !p.LastCopies
 		if !yes || !a.quiet {
 			view.Asked(a.Err, p)
 		}
 		if yes {
 			return true, nil
+		}
+		if !term.IsTerminal(int(a.In.Fd())) && p.LastCopies {
+			return false, &cluster.HintedError{Err: errors.New("the last copies of a key that haplane knows of would be removed (see the warning): there is no terminal to ask on, and --yes is no answer to that"),
+				Hint: "put the key where it says first; when the change is done, move it from there to where it is kept"}
 		}
 		if !term.IsTerminal(int(a.In.Fd())) {
 			return false, usageError{fmt.Errorf("there is no terminal to ask on; --yes does not ask")}

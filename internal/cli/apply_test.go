@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -40,6 +41,28 @@ func TestAgreeWithoutATerminal(t *testing.T) {
 				t.Errorf("shown: %s, %v", text, err)
 			}
 		})
+	}
+}
+
+// That a key may be lost for good is no question that --yes answers.
+func TestYesDoesNotAnswerForTheLastCopiesOfAKey(t *testing.T) {
+	in, err := os.Open(os.DevNull)
+	if err != nil {
+		t.Fatal(err)
+	}
+	file, err := os.Create(filepath.Join(t.TempDir(), "stderr"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	a := &app{Streams: Streams{In: in, Err: file}}
+	plan := &cluster.Plan{LastCopies: true, Warnings: []string{"the key goes"}, Steps: []change.Step{{ID: "write-files@cp-1"}}}
+	yes, err := a.agree(func(*cluster.Plan) bool { return true })(plan)
+	var hinted *cluster.HintedError
+	if yes || !errors.As(err, &hinted) || !strings.Contains(err.Error(), "--yes is no answer") || exitCode(err) != exitFailed {
+		t.Errorf("%v, %v", yes, err)
+	}
+	if text, err := os.ReadFile(file.Name()); err != nil || !strings.Contains(string(text), "warning: the key goes") {
+		t.Errorf("shown: %s, %v", text, err)
 	}
 }
 

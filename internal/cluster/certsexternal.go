@@ -9,8 +9,10 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/haplane/haplane/internal/fileset"
 	"github.com/haplane/haplane/internal/pki"
 	"github.com/haplane/haplane/internal/topology"
+	"github.com/haplane/haplane/spec"
 )
 
 // An UnsignedError names certificates that have to be signed by who has the authorities' keys, before anything
@@ -139,7 +141,7 @@ func (e *env) keysLeft() []string {
 	for _, row := range e.rows {
 		file := e.Store.Path("pki", row.Name+".key")
 		if _, err := os.Stat(file); row.External && err == nil {
-			out = append(out, fmt.Sprintf("%s is here, and spec.certificates.externalCA says that it is not to be: nothing uses it; move it to where it is kept", file))
+			out = append(out, fmt.Sprintf("%s is here, and spec.certificates.externalCA says that it is not to be: nothing uses it, and no machine has a copy; move it to where it is kept", file))
 		}
 	}
 	return out
@@ -153,4 +155,55 @@ func (e *env) namesBeyond() []string {
 		out = append(out, fmt.Sprintf("certificate %s, signed elsewhere, is good for %s as well, which nobody has asked for: who has its key could pass for that", name, strings.Join(beyond[name], ", ")))
 	}
 	return out
+}
+
+// withCAKey are the nodes whose machines have the key of the CA, which haplane put there and removes, because the cluster file says that
+// it is elsewhere. A machine that cannot be asked may have it, until the cluster has come to that once.
+func (l *live) withCAKey() []string {
+	external := func(t *topology.Topology) bool { return slices.Contains(t.ExternalCA, spec.CA) }
+	if l.fresh() || !external(l.topology) {
+		return nil
+	}
+	settled := !slices.ContainsFunc(l.was, func(t *topology.Topology) bool { return !external(t) })
+	var out []string
+	for _, n := range l.union().ControlPlane() {
+		m := l.seen.Machines[n.Name]
+		if slices.Contains(fileset.Unwanted(m.Manifest, nil), caKey) || m.Made && !m.Reachable && !settled {
+			out = append(out, n.Name)
+		}
+	}
+	return out
+}
+
+// notSealed tells of keys that snapshots with the cluster's keys do not have from now on.
+func (l *live) notSealed() []string {
+	fresh := slices.DeleteFunc(slices.Clone(l.topology.ExternalCA), func(name string) bool {
+		return !slices.ContainsFunc(l.was, func(t *topology.Topology) bool { return !slices.Contains(t.ExternalCA, name) })
+	})
+	if l.fresh() || len(fresh) == 0 || len(l.topology.Snapshots.Recipients) == 0 {
+		return nil
+	}
+	return []string{fmt.Sprintf("spec.certificates.externalCA: snapshots that machines take from now on do not have the key of %s, as earlier ones may have", strings.Join(fresh, ", "))}
+}
+
+// caKey is where control-plane machines have the key of the CA.
+const caKey = topology.PKIDir + "/ca.key"
+
+// lastCopies says what becomes of the key of the CA on machines, and whether copies are removed of which nobody knows another.
+func (l *live) lastCopies() (warning string, last bool, err error) {
+	nodes := l.withCAKey()
+	if len(nodes) == 0 {
+		return "", false, nil
+	}
+	kept, err := l.Store.Keys(l.rows)
+	if err != nil {
+		return "", false, err
+	}
+	file := l.Store.Path("pki", "ca.key")
+	goes := fmt.Sprintf("spec.certificates.externalCA: %s goes from %s", caKey, strings.Join(nodes, ", "))
+	if kept.Pairs[pki.CA].Whole() {
+		return fmt.Sprintf("%s; %s is then the last copy that haplane knows of, and stays", goes, file), false, nil
+	}
+	return fmt.Sprintf("%s, and %s is no other copy: if nobody has one elsewhere, the key is lost for good. %s has it brought here, to be kept elsewhere",
+		goes, file, l.Store.CopyFrom(nodes[0], "cat "+caKey, "pki/ca.key")), true, nil
 }

@@ -13,8 +13,10 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/haplane/haplane/internal/observed"
 	"github.com/haplane/haplane/internal/pki"
 	"github.com/haplane/haplane/internal/store"
+	"github.com/haplane/haplane/internal/topology"
 	"github.com/haplane/haplane/spec"
 )
 
@@ -383,3 +385,53 @@ func TestWhatCameBackAndIsNotTaken(t *testing.T) {
 		t.Errorf("%v", err)
 	}
 }
+
+// The last copies of the CA's key do not go from machines without a word: it is said whether there is another one, and where.
+func TestTheLastCopiesOfAKey(t *testing.T) {
+	s, key := external(t)
+	q := withoutKey(t, func(*spec.Cluster) {})
+	file := filepath.Join(s.Dir, "pki", "ca.key")
+	for name, test := range map[string]struct {
+		here    []byte
+		settled bool
+		seen    observed.Machine
+		last    bool
+		says    string // "": nothing
+	}{
+		"the key is here":      {here: key, seen: observed.Machine{Made: true, Reachable: true, Manifest: caKey + "\n"}, says: caKey + " goes from cp-1; " + file + " is then the last copy"},
+		"it is nowhere else":   {seen: observed.Machine{Made: true, Reachable: true, Manifest: "/etc/x\n" + caKey + "\n"}, last: true, says: file + " is no other copy: if nobody has one elsewhere, the key is lost for good. haplane ssh --cluster demo cp-1 cat " + caKey + " | install"},
+		"it is another's":      {here: otherKey(t), seen: observed.Machine{Made: true, Reachable: true, Manifest: caKey + "\n"}, last: true, says: "is no other copy"},
+		"nobody can ask":       {seen: observed.Machine{Made: true}, last: true, says: caKey + " goes from cp-1"},
+		"gone since long":      {settled: true, seen: observed.Machine{Made: true, Reachable: true, Manifest: "/etc/x\n"}},
+		"off, gone since long": {settled: true, seen: observed.Machine{Made: true}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			_ = os.Remove(file)
+			if test.here != nil {
+				if err := os.WriteFile(file, test.here, 0o600); err != nil {
+					t.Fatal(err)
+				}
+			}
+			l := must[*live](t)(newLive(q, testOptions(t, s)))
+			if test.settled {
+				l.was = []*topology.Topology{l.topology}
+			}
+			l.seen.Machines = map[string]observed.Machine{"cp-1": test.seen}
+			warning, last, err := l.lastCopies()
+			if err != nil || last != test.last || !strings.Contains(warning, test.says) || (warning == "") != (test.says == "") {
+				t.Errorf("%q, %v, %v", warning, last, err)
+			}
+		})
+	}
+	undeclared := opened(t).Request()
+	if err := os.WriteFile(file, key, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	l := must[*live](t)(newLive(undeclared, testOptions(t, s)))
+	l.seen.Machines = map[string]observed.Machine{"cp-1": {Made: true, Reachable: true, Manifest: caKey + "\n"}}
+	if warning, last, err := l.lastCopies(); warning != "" || last || err != nil {
+		t.Errorf("not declared: %q, %v, %v", warning, last, err)
+	}
+}
+
+func otherKey(t *testing.T) []byte { return must[[]byte](t)(pki.NewKey(rand.Reader)) }

@@ -64,6 +64,13 @@ func (l *live) show(ctx context.Context) (*Plan, error) {
 		stays := func(n change.Node) bool { return n.Name == s.Node && n.State == change.Active }
 		return s.Verb == change.RemoveMachine && slices.ContainsFunc(l.nodes, stays)
 	})
+	warning, last, err := l.lastCopies()
+	if err != nil {
+		return nil, err
+	}
+	if p.LastCopies = last; warning != "" {
+		p.Warnings = append(p.Warnings, warning)
+	}
 	for _, r := range l.issues {
 		p.Keys = append(p.Keys, r.Name)
 	}
@@ -153,7 +160,7 @@ func (l *live) warnings() []string {
 		out = append(out, there)
 	}
 	out = append(out, spec.Warnings(l.Wanted)...)
-	out = slices.Concat(out, l.keysLeft(), l.namesBeyond())
+	out = slices.Concat(out, l.keysLeft(), l.namesBeyond(), l.notSealed())
 	out = append(out, certificateWarnings(l.rows, l.keys, time.Now())...)
 	out = append(out, l.foreignWarnings()...)
 	out = append(out, l.seen.Unseen...)

@@ -30,6 +30,9 @@ type Plan struct {
 	Reissue  []pki.Reissue     `json:"reissue"` // the same, and why
 	Objects  []kubeapi.Applied `json:"objects"` // of Kubernetes, to make or change; empty while its API does not answer
 
+	// LastCopies says that machines lose a key of which nobody here knows another copy: that is for a person to answer, who may know of one.
+	LastCopies bool `json:"-"`
+
 	removes bool
 }
 
