@@ -19,6 +19,8 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
 
+	"k8s.io/client-go/kubernetes/scheme"
+
 	"github.com/haplane/haplane/internal/machine"
 	"github.com/haplane/haplane/internal/pki"
 	"github.com/haplane/haplane/internal/topology"
@@ -191,8 +193,8 @@ func (w *world) answer(out http.ResponseWriter, r *http.Request) {
 	case last == "extension-apiserver-authentication":
 		var m corev1.ConfigMap
 		if r.Method == http.MethodPut {
-			body, _ := io.ReadAll(r.Body)
-			if err := json.Unmarshal(body, &m); err != nil {
+			body, _ := io.ReadAll(r.Body) // as JSON or in Kubernetes' own form
+			if _, _, err := scheme.Codecs.UniversalDeserializer().Decode(body, nil, &m); err != nil {
 				w.t.Error(err)
 			}
 			w.api.published = m.Data["client-ca-file"]

@@ -17,7 +17,7 @@ import (
 	"github.com/haplane/haplane/internal/machine"
 	"github.com/haplane/haplane/internal/observed"
 	"github.com/haplane/haplane/internal/runtime/systemd"
-	"github.com/haplane/haplane/internal/snapshot"
+	kept "github.com/haplane/haplane/internal/snapshot"
 	"github.com/haplane/haplane/internal/topology"
 )
 
@@ -196,7 +196,7 @@ stage=$2 kept=$3
 `
 
 // swapScript can be cut off anywhere and run again. Where a machine of an older haplane booted in between, etcd may have begun with nothing.
-const swapScript = guardFunctions + `[ ! -d "$5" ] || : >"$5/` + snapshot.RestoringFile + `"
+const swapScript = guardFunctions + `[ ! -d "$5" ] || : >"$5/` + kept.RestoringFile + `"
 if [ -e "$stage/data/member" ]; then
   hold
   mkdir -p -- "$kept"; chown --reference=. -- "$kept"; chmod 0700 -- "$kept"
@@ -217,7 +217,7 @@ release
 ` + dropFolders
 
 // dropFolders removes what is beside the data, of all attempts, and lets the machine take snapshots again.
-const dropFolders = `rm -rf -- "$kept" "$PWD/restore-${kept##*/before-}"* "$5/` + snapshot.RestoringFile + `"`
+const dropFolders = `rm -rf -- "$kept" "$PWD/restore-${kept##*/before-}"* "$5/` + kept.RestoringFile + `"`
 
 func swapDataBack(ctx context.Context, r *Runner, s change.Step) error {
 	return r.onData(ctx, s, swapBackScript)
@@ -228,7 +228,7 @@ func dropData(ctx context.Context, r *Runner, s change.Step) error {
 }
 
 func (r *Runner) onData(ctx context.Context, s change.Step, script string) error {
-	_, err := r.Cluster.Machine(s.Node).Run(ctx, machine.Cmd("sh", "-c", script, "sh", topology.EtcdDataDir, stageFolder+r.Task.Name(), keptFolder+r.Task.ID, topology.UnitDir, snapshot.KeptDir))
+	_, err := r.Cluster.Machine(s.Node).Run(ctx, machine.Cmd("sh", "-c", script, "sh", topology.EtcdDataDir, stageFolder+r.Task.Name(), keptFolder+r.Task.ID, topology.UnitDir, kept.KeptDir))
 	return err
 }
 

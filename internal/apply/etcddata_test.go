@@ -11,7 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/haplane/haplane/internal/change"
-	"github.com/haplane/haplane/internal/snapshot"
+	kept "github.com/haplane/haplane/internal/snapshot"
 )
 
 // Members are defragmented one after the other, none of them as the leader, each behind an API server that gets no new
@@ -279,7 +279,7 @@ func TestSwapDataFromEverywhere(t *testing.T) {
 					if err := w.run(swapScript); err != nil {
 						t.Fatal(err)
 					}
-					if _, err := os.Stat(filepath.Join(w.snapshots, snapshot.RestoringFile)); err != nil {
+					if _, err := os.Stat(filepath.Join(w.snapshots, kept.RestoringFile)); err != nil {
 						t.Errorf("snapshots may be taken of data that may go again: %v", err)
 					}
 					if got := w.has(); got != "before-x/member/old member/new restore-x/ready" {

@@ -292,8 +292,13 @@ func TestWhatIsNotRequested(t *testing.T) {
 	if err := errors.Join(s.SavePending(pki.Scheduler, pki.Pair{Key: []byte("half a key")}), os.Remove(filepath.Join(s.Dir, "pki", "etcd", "ca.crt"))); err != nil {
 		t.Fatal(err)
 	}
+	unlock, err := s.Lock() // the file of it stays
+	if err != nil {
+		t.Fatal(err)
+	}
+	unlock()
 	before := content(t, s)
-	_, err := opened(t).SigningRequests([]string{pki.Admin, pki.Scheduler, pki.EtcdPeer("cp-1")})
+	_, err = opened(t).SigningRequests([]string{pki.Admin, pki.Scheduler, pki.EtcdPeer("cp-1")})
 	if err == nil || !strings.Contains(err.Error(), pending+": private key is not PEM") || !strings.Contains(err.Error(), filepath.Join("pki", "etcd", "ca.crt")+": missing") || strings.Contains(err.Error(), "half") {
 		t.Errorf("%v", err)
 	}

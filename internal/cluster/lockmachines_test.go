@@ -8,7 +8,6 @@ import (
 	"github.com/haplane/haplane/internal/change"
 	"github.com/haplane/haplane/internal/machine"
 	"github.com/haplane/haplane/internal/observed"
-	"github.com/haplane/haplane/internal/topology"
 )
 
 type named struct {
@@ -38,7 +37,7 @@ func TestWhoHasTheLock(t *testing.T) {
 				if slices.Contains(test.joining, n.Name) {
 					state = change.Joining
 				}
-				l.nodes = append(l.nodes, change.Node{Node: topology.NewNode(n.Name, n.Role, n.Address), State: state})
+				l.nodes = append(l.nodes, change.Node{Node: n, State: state})
 				l.seen.Machines[n.Name] = observed.Machine{Made: true, Running: !slices.Contains(test.off, n.Name)}
 			}
 			var got []string
