@@ -14,7 +14,7 @@ var statusFields = map[string][]string{
 	"nodes":         {"name", "role", "ready"},
 	"apiServers":    {"node", "ready"},
 	"etcd.members":  {"name", "leader", "learner", "healthy"},
-	"loadBalancers": {"backends"},
+	"loadBalancers": {"node", "holdsAddress", "backends"},
 }
 
 func (c *cluster) checkStatus(t *testing.T) {

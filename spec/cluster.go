@@ -113,7 +113,8 @@ const (
 
 // LoadBalancer is where clients reach the API servers.
 type LoadBalancer struct {
-	// Address is an IP address, or two of different families, separated by a comma.
+	// Address is an IP address, or two of different families, separated by a comma. That of the one
+	// load balancer, or, where there are several, one that they move between them.
 	Address string `json:"address" jsonschema:"minLength=1"`
 	Port    int    `json:"port" jsonschema:"minimum=1,maximum=65535"`
 	// AdditionalPorts lead to the API servers as well.

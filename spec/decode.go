@@ -12,16 +12,18 @@ import (
 
 // Parse reads a cluster file, fills in the defaults and validates the result.
 // The error is a *FileError with every problem found, not only the first.
-func Parse(name string, data []byte) (*Cluster, error) { return readCluster(name, data, nil, false) }
+func Parse(name string, data []byte) (*Cluster, error) {
+	return readCluster(name, data, Known{}, false)
+}
 
 // ParseKept is ParseFor for the file that a cluster was made from, which an earlier
 // release may have read: fields that are written empty have their defaults, and what
 // follows the first document is not read.
-func ParseKept(name string, data []byte, known []Node) (*Cluster, error) {
+func ParseKept(name string, data []byte, known Known) (*Cluster, error) {
 	return readCluster(name, data, known, true)
 }
 
-func readCluster(name string, data []byte, known []Node, kept bool) (*Cluster, error) {
+func readCluster(name string, data []byte, known Known, kept bool) (*Cluster, error) {
 	c, r, errs := decode(data, kept)
 	if c != nil {
 		SetDefaultsFor(c, known)

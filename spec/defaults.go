@@ -30,12 +30,11 @@ func Default(name string) *Cluster {
 }
 
 // SetDefaults fills in the fields that are empty. It changes no other.
-func SetDefaults(c *Cluster) { SetDefaultsFor(c, nil) }
+func SetDefaults(c *Cluster) { SetDefaultsFor(c, Known{}) }
 
-// SetDefaultsFor is SetDefaults for a cluster that exists. Known are the nodes that
-// it has, also those that are about to leave, last: an entry takes the name and
-// the address of such a node before new ones are made up.
-func SetDefaultsFor(c *Cluster, known []Node) {
+// SetDefaultsFor is SetDefaults for a cluster that exists: an entry takes the name and
+// the address of a node that it has before new ones are made up.
+func SetDefaultsFor(c *Cluster, known Known) {
 	s := &c.Spec
 	setDefault(&c.Metadata.Name, DefaultName)
 	setDefault(&s.Identity, Shared)
@@ -58,7 +57,7 @@ func SetDefaultsFor(c *Cluster, known []Node) {
 	setNodeDefaults(s, known)
 }
 
-func setNodeDefaults(s *Spec, known []Node) {
+func setNodeDefaults(s *Spec, known Known) {
 	if len(s.Nodes) == 0 {
 		for range defaultControlPlanes {
 			s.Nodes = append(s.Nodes, Node{Role: RoleControlPlane})
@@ -70,13 +69,9 @@ func setNodeDefaults(s *Spec, known []Node) {
 	if len(s.nodesOf(RoleLoadBalancer)) == 0 {
 		s.Nodes = append(s.Nodes, Node{Role: RoleLoadBalancer})
 	}
-	for i := range s.Nodes {
-		if n := &s.Nodes[i]; n.Role == RoleLoadBalancer {
-			setDefault(&n.Address, s.LoadBalancer.Address)
-		}
-	}
-	takeKnown(s, known)
-	t := takenBy(s, known)
+	setBalancerDefaults(s, known)
+	takeKnown(s, known.Nodes)
+	t := takenBy(s, known.Nodes)
 	for i := range s.Nodes {
 		n := &s.Nodes[i]
 		if _, ok := namePrefix[n.Role]; !ok {
@@ -92,6 +87,24 @@ func setNodeDefaults(s *Spec, known []Node) {
 	}
 	if s.LoadBalancer.Address == "" {
 		s.LoadBalancer.Address = s.nodesOf(RoleLoadBalancer)[0].Address
+	}
+}
+
+// setBalancerDefaults has one load balancer and spec.loadBalancer share an address. Several have one of their own
+// each, and the address that clients use is the first of theirs, or the one that clients know.
+func setBalancerDefaults(s *Spec, known Known) {
+	several := len(s.nodesOf(RoleLoadBalancer)) > 1
+	switch {
+	case known.virtual() || several:
+		if setDefault(&s.LoadBalancer.Address, known.Address); s.LoadBalancer.Address == "" {
+			s.LoadBalancer.Address = takenBy(s, nil).address(RoleLoadBalancer, s.Network.MachineCIDR)
+		}
+	default:
+		for i := range s.Nodes {
+			if n := &s.Nodes[i]; n.Role == RoleLoadBalancer {
+				setDefault(&n.Address, s.LoadBalancer.Address)
+			}
+		}
 	}
 }
 

@@ -60,6 +60,9 @@ func Diff(old, new *Cluster) []FieldChange {
 			}
 		}
 	}
+	if moved := virtualChanges(&old.Spec, &new.Spec); moved != nil {
+		out = append(slices.DeleteFunc(out, func(c FieldChange) bool { return c.Field == moved[0].Field }), moved...)
+	}
 	return append(out, diffNodes(&old.Spec, &new.Spec)...)
 }
 

@@ -20,12 +20,12 @@ func diffNodes(old, new *Spec) []FieldChange {
 			out = append(out, placeChange(n, ".role", string(n.Role), string(now.Role)))
 		}
 		if !sameAddress(now.Address, n.Address) {
-			out = append(out, placeChange(n, ".address", n.Address, now.Address))
+			out = append(out, addressChange(n, now, old, new))
 		}
 	}
 	for _, n := range new.Nodes {
 		if !old.has(n.Name) {
-			out = append(out, nodeChange(n, "", describe(n), whyNotAdd(n, old)))
+			out = append(out, nodeChange(n, "", describe(n), whyNotAdd(n, old, new)))
 		}
 	}
 	return out
@@ -70,8 +70,8 @@ type reason struct {
 func whyNotRemove(n Node, new *Spec) reason {
 	left := len(new.nodesOf(n.Role))
 	switch {
-	case n.Role == RoleLoadBalancer && left > 0 && !sameAddress(n.Address, new.nodesOf(RoleLoadBalancer)[0].Address):
-		return reason{} // clients go to the other one first
+	case n.Role == RoleLoadBalancer && left > 0 && (new.Virtual() || !sameAddress(n.Address, new.nodesOf(RoleLoadBalancer)[0].Address)):
+		return reason{} // clients go to the other one first, or another one has the address that they use
 	case n.Role == RoleLoadBalancer:
 		return reason{why: "clients reach the API servers through it", instead: "keep it under its name; `haplane node replace` makes it anew"}
 	case n.Role == RoleControlPlane && left == 0:
@@ -82,8 +82,10 @@ func whyNotRemove(n Node, new *Spec) reason {
 	return reason{}
 }
 
-func whyNotAdd(n Node, old *Spec) reason {
+func whyNotAdd(n Node, old, new *Spec) reason {
 	switch lbs := old.nodesOf(RoleLoadBalancer); {
+	case n.Role == RoleLoadBalancer && (old.Virtual() || new.Virtual()):
+		return reason{} // it shares an address with the others
 	case n.Role == RoleLoadBalancer && len(lbs) > 0 && !sameAddress(n.Address, lbs[0].Address):
 		return reason{}
 	case n.Role == RoleLoadBalancer && len(lbs) == 0:
@@ -107,6 +109,34 @@ func placeChange(n Node, field, old, new string) FieldChange {
 	c := nodeChange(n, old, new, r)
 	c.Field += field
 	return c
+}
+
+// addressChange is that of a node that stays. A load balancer can give its address to all of them.
+func addressChange(n, now Node, old, new *Spec) FieldChange {
+	if becomesVirtual(old.LoadBalancer.Address, new, n) && strings.Contains(old.Network.MachineCIDR, ":") {
+		// A machine has an address of IPv6 once: it cannot be its own and one that moves.
+		c := nodeChange(n, n.Address, now.Address, reason{why: "with IPv6 the load balancer's address cannot become one that moves while it is in use",
+			instead: "bring a cluster up with several load balancers, or keep one"})
+		c.Field += ".address"
+		return c
+	}
+	if becomesVirtual(old.LoadBalancer.Address, new, n) {
+		c := nodeChange(n, n.Address, now.Address, reason{})
+		c.Field += ".address"
+		return c
+	}
+	return placeChange(n, ".address", n.Address, now.Address)
+}
+
+// virtualChanges are those of an address that load balancers move between them, which clients cannot follow yet.
+func virtualChanges(old, new *Spec) []FieldChange {
+	const field = "spec.loadBalancer.address"
+	from, to := old.LoadBalancer.Address, new.LoadBalancer.Address
+	if !old.Virtual() || new.Virtual() && sameAddress(from, to) {
+		return nil
+	}
+	return []FieldChange{{Field: field, Old: from, New: to, Why: "load balancers move it between them, and clients know it",
+		Instead: "leave it as it was: one load balancer alone keeps it too"}}
 }
 
 func describe(n Node) string { return string(n.Role) + " " + n.Address }

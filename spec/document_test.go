@@ -96,7 +96,7 @@ func TestEmptyFields(t *testing.T) {
 				want = "leave the field out for its default, 6443"
 			}
 			expect(t, got, want)
-			if c, err := ParseKept("f.yaml", []byte(head+text), nil); err != nil && field != "spec.nodes[0]" || err == nil && c.Spec.LoadBalancer.Port != DefaultPort {
+			if c, err := ParseKept("f.yaml", []byte(head+text), Known{}); err != nil && field != "spec.nodes[0]" || err == nil && c.Spec.LoadBalancer.Port != DefaultPort {
 				t.Errorf("in the file of a cluster that is there: %v", err)
 			}
 		})
@@ -109,12 +109,12 @@ func TestEmptyFields(t *testing.T) {
 	} {
 		t.Run(field+" is null", func(t *testing.T) {
 			expect(t, problems(t, head+text), field+": Invalid value: has no value; write one, or leave the field out for its default")
-			if _, err := ParseKept("f.yaml", []byte(head+text), nil); err != nil {
+			if _, err := ParseKept("f.yaml", []byte(head+text), Known{}); err != nil {
 				t.Errorf("in the file of a cluster that is there: %v", err)
 			}
 		})
 	}
-	if _, err := ParseKept("f.yaml", []byte(head+"spec: {extraArgs: {etcd: {quota: }}}\n---\nother: 1\n"), nil); err != nil {
+	if _, err := ParseKept("f.yaml", []byte(head+"spec: {extraArgs: {etcd: {quota: }}}\n---\nother: 1\n"), Known{}); err != nil {
 		t.Errorf("a flag without a value, and a further document, of a cluster that is there: %v", err)
 	}
 	expect(t, problems(t, head+"spec: {nodes: [{role: ''}]}"), `spec.nodes[0].role: Required value: must be "control-plane"`)

@@ -1,6 +1,7 @@
 package spec
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"reflect"
@@ -26,6 +27,7 @@ func AddNodes(data []byte, nodes []Node, resolved *Cluster) ([]byte, error) {
 		return nil, err
 	}
 	e.want.Spec.Nodes = append(e.want.Spec.Nodes, nodes...)
+	e.free()
 	return e.run(func() error {
 		for _, n := range nodes {
 			if err := e.insert(n); err != nil {
@@ -101,24 +103,26 @@ func ReplaceNode(data []byte, old, new Node, resolved *Cluster) ([]byte, error) 
 type edit struct {
 	text       []byte
 	base, want *Cluster
-	known      []Node
+	known      Known
 }
 
 func newEdit(data []byte, resolved *Cluster) (*edit, error) {
 	e := &edit{text: data}
 	if resolved != nil {
-		e.known = resolved.Spec.Nodes
+		e.known = knownOf(resolved)
 	}
 	base, err := ParseKept("cluster file", data, e.known)
 	if err != nil {
 		return nil, err
 	}
 	e.base = base
-	e.known = base.Spec.withNodes(e.known)
+	e.known = Known{base.Spec.withNodes(e.known.Nodes), cmp.Or(e.known.Address, base.Spec.LoadBalancer.Address)}
 	e.want = new(*base)
 	e.want.Spec.Nodes = slices.Clone(base.Spec.Nodes)
 	return e, nil
 }
+
+func knownOf(c *Cluster) Known { return Known{c.Spec.Nodes, c.Spec.LoadBalancer.Address} }
 
 // withNodes returns the nodes of the file and those of others that it does not name.
 func (s *Spec) withNodes(others []Node) []Node {
@@ -131,6 +135,19 @@ func (s *Spec) withNodes(others []Node) []Node {
 	return out
 }
 
+// free has a load balancer give its address to all of them, where they become several.
+func (e *edit) free() {
+	s := &e.want.Spec
+	if len(s.nodesOf(RoleLoadBalancer)) == 1 {
+		return
+	}
+	for i := range s.Nodes {
+		if n := &s.Nodes[i]; n.Role == RoleLoadBalancer && sameAddress(n.Address, s.LoadBalancer.Address) {
+			n.Address = ""
+		}
+	}
+}
+
 func (e *edit) checkNew(nodes []Node) error {
 	var errs []error
 	for i, n := range nodes {
@@ -140,7 +157,7 @@ func (e *edit) checkNew(nodes []Node) error {
 			errs = append(errs, fmt.Errorf("add a %s node: it has no name", n.Role))
 		case slices.ContainsFunc(nodes[:i], before):
 			errs = append(errs, fmt.Errorf("node %s is named more than once", n.Name))
-		case slices.ContainsFunc(e.known, before):
+		case slices.ContainsFunc(e.known.Nodes, before):
 			errs = append(errs, fmt.Errorf("there is a node %s already", n.Name))
 		}
 	}

@@ -180,7 +180,7 @@ func checkEdit(t *rapid.T, text []byte, before *Cluster, gone, comes string) *Cl
 	if err != nil {
 		t.Fatalf("%v\n%s", err, text)
 	}
-	live, err := ParseFor("edited.yaml", text, before.Spec.Nodes)
+	live, err := ParseFor("edited.yaml", text, knownOf(before))
 	if err != nil {
 		t.Fatalf("%v\n%s", err, text)
 	}

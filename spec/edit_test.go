@@ -99,7 +99,7 @@ func TestEdit(t *testing.T) {
 func TestEditKnowsTheCluster(t *testing.T) {
 	file := head + "spec:\n  nodes:\n  - {role: control-plane}\n  - {role: control-plane}\n"
 	known := []Node{cp2, {"cp-7", RoleControlPlane, "10.10.10.17"}, {"front", RoleLoadBalancer, "10.10.10.5"}, cp3}
-	resolved, err := ParseFor("f.yaml", []byte(file), known)
+	resolved, err := ParseFor("f.yaml", []byte(file), Known{Nodes: known})
 	if err != nil {
 		t.Fatal(err)
 	}

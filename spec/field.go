@@ -70,6 +70,32 @@ func (l *layout) writeList(nodes []Node) ([]byte, error) {
 	return l.withLines(l.blockEnd(lineStart(l.text, l.offset(l.root)), 0), lines...), nil
 }
 
+// setBalancerAddress writes spec.loadBalancer.address, in a file that has spec.nodes.
+func (l *layout) setBalancerAddress(address string) ([]byte, error) {
+	_, spec := l.spec()
+	p := pair{"address", address}
+	key, balancer := find(spec, "loadBalancer")
+	switch {
+	case spec == nil || spec.Kind != yaml.MappingNode || balancer != nil && balancer.Kind != yaml.MappingNode && balancer.Value != "":
+		return nil, errLayout
+	case key == nil && inFlow(spec):
+		return l.addToFlow(spec, quotedKey("loadBalancer", asJSON(spec))+"{"+p.text(asJSON(spec))+"}")
+	case key == nil:
+		nodes, _ := find(spec, "nodes")
+		return l.withLines(lineStart(l.text, l.offset(nodes)), strings.Repeat(" ", spec.Column-1)+"loadBalancer: {"+p.text(false)+"}"), nil
+	case balancer.Kind != yaml.MappingNode:
+		return l.setValue(key, balancer, "{"+p.text(asJSON(spec))+"}")
+	}
+	if key, value := find(balancer, p.key); key != nil {
+		return l.setValue(key, value, p.written(asJSON(balancer)))
+	}
+	if inFlow(balancer) {
+		return l.addToFlow(balancer, p.text(asJSON(balancer)))
+	}
+	start := l.offset(balancer)
+	return l.withLines(lineStart(l.text, start), strings.Repeat(" ", balancer.Column-1)+p.text(false)), nil
+}
+
 // linesUnder takes an empty value out and writes lines below its key.
 func (l *layout) linesUnder(key, value *yaml.Node, lines []string) ([]byte, error) {
 	if value.Kind == yaml.AliasNode || value.Anchor != "" {

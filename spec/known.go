@@ -7,9 +7,36 @@ import (
 	"k8s.io/apimachinery/pkg/util/validation/field"
 )
 
-// ParseFor is Parse for a cluster that exists. Known are the nodes that it has,
-// also those that are about to leave, last: their names and addresses stay.
-func ParseFor(name string, data []byte, known []Node) (*Cluster, error) {
+// Known is what a cluster that exists has: names and addresses that stay, whatever the file leaves out.
+// The zero value is that of a cluster which is not there yet.
+type Known struct {
+	Nodes   []Node // also those that are about to leave, last
+	Address string // where clients reach the load balancer; "" where that was never settled
+}
+
+// virtual reports whether the address of the load balancers is none of their own.
+func (k Known) virtual() bool { return k.Address != "" && virtual(k.Nodes, k.Address) }
+
+// virtual reports whether load balancers move an address between them: there are some, and none has it for its own.
+func virtual(nodes []Node, address string) bool {
+	balancers := 0
+	for _, n := range nodes {
+		if n.Role != RoleLoadBalancer {
+			continue
+		}
+		if balancers++; sameAddress(n.Address, address) {
+			return false
+		}
+	}
+	return balancers > 0
+}
+
+// Virtual reports whether the load balancers move the address that clients use between them: it is
+// no machine's own. Of a cluster without load balancers of its own nobody knows.
+func (s *Spec) Virtual() bool { return virtual(s.Nodes, s.LoadBalancer.Address) }
+
+// ParseFor is Parse for a cluster that exists.
+func ParseFor(name string, data []byte, known Known) (*Cluster, error) {
 	return readCluster(name, data, known, false)
 }
 
@@ -35,11 +62,12 @@ func takeKnown(s *Spec, known []Node) {
 		}
 	}
 	for i := range s.Nodes {
-		if n := &s.Nodes[i]; n.Address == "" || n.Role == RoleLoadBalancer { // of which there is one
+		if n := &s.Nodes[i]; n.Address == "" || n.Role == RoleLoadBalancer && len(s.nodesOf(RoleLoadBalancer)) == 1 {
 			take(n, func(Node) bool { return true })
 		}
 		for _, k := range known {
-			if s.Nodes[i].Name == k.Name {
+			// Where load balancers become several, the address of the first becomes the one that moves.
+			if s.Nodes[i].Name == k.Name && !(k.Role == RoleLoadBalancer && sameAddress(k.Address, s.LoadBalancer.Address) && len(s.nodesOf(RoleLoadBalancer)) > 1) {
 				setDefault(&s.Nodes[i].Address, k.Address)
 			}
 		}
@@ -47,16 +75,17 @@ func takeKnown(s *Spec, known []Node) {
 }
 
 // checkKnown holds the entries of a file against the nodes that the cluster has.
-func checkKnown(spec *field.Path, s *Spec, known []Node) field.ErrorList {
+func checkKnown(spec *field.Path, s *Spec, known Known) field.ErrorList {
 	var errs field.ErrorList
 	for i, n := range s.Nodes {
 		at := spec.Child("nodes").Index(i)
-		for _, k := range known {
+		for _, k := range known.Nodes {
 			switch same := sameAddress(n.Address, k.Address); {
 			case n.Name == k.Name && n.Role != k.Role:
 				errs = append(errs, field.Invalid(at.Child("role"), n.Role, fmt.Sprintf(
 					"node %s of the cluster is a %s node: %s", k.Name, k.Role, otherName(k))))
-			case n.Name == k.Name && !same && n.Role == RoleLoadBalancer:
+			case n.Name == k.Name && !same && becomesVirtual(known.Address, s, k):
+			case n.Name == k.Name && !same && n.Role == RoleLoadBalancer && !s.Virtual():
 				errs = append(errs, field.Invalid(spec.Child("loadBalancer", "address"), n.Address, fmt.Sprintf(
 					"node %s of the cluster has %s: certificates and kubeconfigs name it, so it stays; "+
 						"`haplane down` and `haplane up` make the cluster anew", k.Name, k.Address)))
@@ -70,6 +99,12 @@ func checkKnown(spec *field.Path, s *Spec, known []Node) field.ErrorList {
 		}
 	}
 	return errs
+}
+
+// becomesVirtual reports whether the own address of a load balancer becomes the one that it and others move between them:
+// its machine gets another one beside it then.
+func becomesVirtual(address string, s *Spec, k Node) bool {
+	return k.Role == RoleLoadBalancer && s.Virtual() && sameAddress(k.Address, address) && sameAddress(address, s.LoadBalancer.Address)
 }
 
 func otherName(n Node) string {

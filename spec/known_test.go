@@ -72,7 +72,7 @@ func TestParseForKeepsNamesAndAddresses(t *testing.T) {
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
-			c, err := ParseFor("f.yaml", []byte(head+"spec:\n  "+orNone(test.spec)+"\n"), test.known)
+			c, err := ParseFor("f.yaml", []byte(head+"spec:\n  "+orNone(test.spec)+"\n"), Known{Nodes: test.known})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -112,7 +112,7 @@ func TestParseForRefusesOtherAddressesAndRoles(t *testing.T) {
   - {role: worker, name: worker-1, address: 10.10.10.21}
   - {role: worker, name: new, address: 10.10.10.22}
 `
-	_, err := ParseFor("f.yaml", []byte(head+"spec:"+file), known)
+	_, err := ParseFor("f.yaml", []byte(head+"spec:"+file), Known{Nodes: known})
 	want := strings.Join([]string{
 		"f.yaml: spec.nodes[0].address: Invalid value: \"10.10.10.99\": node cp-1 of the cluster has 10.10.10.11: " +
 			"remove it and add it under another name, or `haplane node replace cp-1` (line 6)",

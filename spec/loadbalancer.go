@@ -2,6 +2,7 @@ package spec
 
 import (
 	"fmt"
+	"slices"
 
 	"k8s.io/apimachinery/pkg/util/validation"
 	"k8s.io/apimachinery/pkg/util/validation/field"
@@ -13,9 +14,10 @@ var occupied = map[int]string{22: "sshd, by which machines are reached"}
 func checkLoadBalancer(at *field.Path, s *Spec) field.ErrorList {
 	errs := checkPorts(at, s.LoadBalancer)
 	errs = append(errs, checkDNSNames(at.Child("dnsNames"), s)...)
-	if lbs := s.nodesOf(RoleLoadBalancer); len(lbs) > 0 && !sameAddress(lbs[0].Address, s.LoadBalancer.Address) {
+	if lbs := s.nodesOf(RoleLoadBalancer); len(lbs) > 1 && !s.Virtual() {
+		i := slices.IndexFunc(lbs, func(n Node) bool { return sameAddress(n.Address, s.LoadBalancer.Address) })
 		errs = append(errs, field.Invalid(at.Child("address"), s.LoadBalancer.Address,
-			fmt.Sprintf("must be the address of node %s (%s); leave one of the two out", lbs[0].Name, lbs[0].Address)))
+			fmt.Sprintf("is the address of node %s: several load balancers move an address between them that is none of their own; leave one of the two out", lbs[i].Name)))
 	}
 	return errs
 }

@@ -54,6 +54,11 @@ func checkNodeAddresses(spec *field.Path, s *Spec, r *reading) field.ErrorList {
 		}
 		errs = append(errs, checkHolders(holders, spec, i, s, r)...)
 	}
+	if s.Virtual() {
+		path := spec.Child("loadBalancer", "address")
+		errs = append(errs, checkAddresses(path, s.LoadBalancer.Address, networks)...)
+		errs = append(errs, checkVirtual(path, holders, s)...)
+	}
 	if full {
 		errs = append(errs, field.Invalid(spec.Child("nodes"), len(s.Nodes), fmt.Sprintf("nodes do not fit, the load balancer among them: %s has addresses for %d; "+
 			"write a larger network to spec.network.machineCIDR, or fewer nodes", s.Network.MachineCIDR, capacity(networks))))
@@ -83,13 +88,23 @@ func checkHolders(holders map[string]int, spec *field.Path, i int, s *Spec, r *r
 			holders[canonical(a)] = i
 			continue
 		}
-		both := s.Nodes[first].Role == RoleLoadBalancer && s.Nodes[i].Role == RoleLoadBalancer
 		path, other := addressPath(spec, i, s, r), first
 		if path == nil {
 			path, other = addressPath(spec, first, s, r), i
 		}
-		if path != nil && !both { // two load balancers are one too many
+		if path != nil {
 			errs = append(errs, field.Invalid(path, a, fmt.Sprintf("node %s has this address", s.Nodes[other].Name)))
+		}
+	}
+	return errs
+}
+
+// checkVirtual wants an address that load balancers move to be no machine's.
+func checkVirtual(at *field.Path, holders map[string]int, s *Spec) field.ErrorList {
+	var errs field.ErrorList
+	for _, a := range Split(s.LoadBalancer.Address) {
+		if i, ok := holders[canonical(a)]; ok && s.Nodes[i].Role != RoleLoadBalancer { // of those, checkLoadBalancer tells
+			errs = append(errs, field.Invalid(at, a, fmt.Sprintf("node %s has this address; the load balancers move one that no machine has", s.Nodes[i].Name)))
 		}
 	}
 	return errs

@@ -79,11 +79,11 @@ func (e *edit) insert(n Node) error {
 	return e.apply(func(l *layout, i int) ([]byte, error) { return l.insertAfter(i, n) }, after)
 }
 
-// settle writes down addresses, and the load balancer, as long as the text gives
+// settle writes down addresses, and the load balancers, as long as the text gives
 // others than wanted: read as the file of a new cluster, and as that of this one.
 func (e *edit) settle() error {
-	for range len(e.want.Spec.Nodes) + 1 {
-		fresh, err := ParseKept("cluster file", e.text, nil)
+	for range len(e.want.Spec.Nodes) + 2 {
+		fresh, err := ParseKept("cluster file", e.text, Known{})
 		if err != nil {
 			return err
 		}
@@ -124,7 +124,19 @@ func (e *edit) pin(read ...*Cluster) (changed bool, err error) {
 			return true, e.insert(n)
 		}
 	}
-	return false, nil
+	address := e.want.Spec.LoadBalancer.Address
+	if !slices.ContainsFunc(read, func(c *Cluster) bool { return !sameAddress(c.Spec.LoadBalancer.Address, address) }) {
+		return false, nil
+	}
+	l, err := readLayout(e.text)
+	if err != nil {
+		return false, err
+	}
+	text, err := l.setBalancerAddress(address)
+	if err == nil {
+		e.text = text
+	}
+	return true, err
 }
 
 func (s *Spec) hasAt(name, address string) bool {

@@ -101,8 +101,6 @@ func TestParseReportsEveryProblemWithItsPath(t *testing.T) {
 
 		"authorities": {head + "spec: {certificates: {externalCA: [ca, kubernetes, ca]}}",
 			[]string{`spec.certificates.externalCA[1]: Invalid value: "kubernetes": must be "ca" or "etcd-ca" or "front-proxy-ca"`, "spec.certificates.externalCA[2]: Duplicate value"}},
-		"two load balancers": {head + "spec: {nodes: [{role: control-plane}, {role: load-balancer}, {role: load-balancer}]}",
-			[]string{"at most one node"}},
 		"name": {head + "metadata: {name: a-name-that-is-much-too-long}", []string{"metadata.name: Too long"}},
 	}
 	for name, test := range tests {

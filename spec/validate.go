@@ -127,10 +127,6 @@ func checkCounts(at *field.Path, s *Spec) field.ErrorList {
 	if len(s.nodesOf(RoleControlPlane)) == 0 {
 		errs = append(errs, field.Required(at, `at least one node with role "control-plane"`))
 	}
-	if n := len(s.nodesOf(RoleLoadBalancer)); n > 1 {
-		errs = append(errs, field.TooMany(at, n, 1))
-		errs[len(errs)-1].Detail = `must have at most one node with role "load-balancer"`
-	}
 	if !*s.ControlPlane.Kubelet && len(s.nodesOf(RoleWorker)) == 0 {
 		errs = append(errs, field.Required(at, `at least one node with role "worker" where control-plane nodes have no kubelet`))
 	}

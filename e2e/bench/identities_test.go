@@ -37,12 +37,7 @@ func TestHealthy(t *testing.T) {
 			Name                     string
 			Leader, Learner, Healthy *bool
 		}, 3)
-		s.LoadBalancers = make([]struct {
-			Backends []struct {
-				Node string
-				Up   *bool
-			}
-		}, 1)
+		s.LoadBalancers = make([]rig.LoadBalancer, 1)
 		s.LoadBalancers[0].Backends = make([]struct {
 			Node string
 			Up   *bool

@@ -91,11 +91,16 @@ type Status struct {
 		}
 	}
 	Leaders                    map[string]string
-	KubernetesServiceEndpoints []string `json:"kubernetesServiceEndpoints"`
-	LoadBalancers              []struct {
-		Backends []struct {
-			Node string
-			Up   *bool
-		}
-	} `json:"loadBalancers"`
+	KubernetesServiceEndpoints []string       `json:"kubernetesServiceEndpoints"`
+	LoadBalancers              []LoadBalancer `json:"loadBalancers"`
+}
+
+// A LoadBalancer is one in Status.
+type LoadBalancer struct {
+	Node         string
+	HoldsAddress *bool `json:"holdsAddress"`
+	Backends     []struct {
+		Node string
+		Up   *bool
+	}
 }

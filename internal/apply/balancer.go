@@ -11,6 +11,7 @@ import (
 	"github.com/haplane/haplane/internal/haproxyapi"
 	"github.com/haplane/haplane/internal/look"
 	"github.com/haplane/haplane/internal/observed"
+	"github.com/haplane/haplane/internal/render"
 	"github.com/haplane/haplane/internal/runtime/systemd"
 	"github.com/haplane/haplane/internal/topology"
 	"github.com/haplane/haplane/spec"
@@ -77,11 +78,11 @@ func (r *Runner) setServer(ctx context.Context, s change.Step, state haproxyapi.
 // setBackends writes the configuration of a load balancer for the API servers of the
 // step, has it loaded, and waits until it sends requests to those that are ready.
 func setBackends(ctx context.Context, r *Runner, s change.Step) error {
-	render := r.Render
+	rendered := r.Render
 	if s.Last {
-		render = r.RenderLast
+		rendered = r.RenderLast
 	}
-	m, want := r.Cluster.Machine(s.Node), render(s.Backends)[s.Node]
+	m, want := r.Cluster.Machine(s.Node), rendered(s)[s.Node]
 	var seen observed.Machine
 	if err := look.Machine(ctx, m, WantOf(want), &seen); err != nil {
 		return err
@@ -104,6 +105,11 @@ func setBackends(ctx context.Context, r *Runner, s change.Step) error {
 		}
 	}
 	lb := r.node(s)
+	if slices.ContainsFunc(want.Units, func(u render.Unit) bool { return u.Name == "keepalived" }) {
+		if err := r.mayHold(ctx, lb); err != nil {
+			return err
+		}
+	}
 	if err := r.undrain(ctx, lb, s.Backends); err != nil {
 		return err
 	}

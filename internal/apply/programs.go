@@ -64,6 +64,11 @@ func startPrograms(ctx context.Context, r *Runner, s change.Step) error {
 			return err
 		}
 	}
+	if slices.Contains(names(r.wanted(s)), "keepalived") {
+		if err := r.mayHold(ctx, r.node(s)); err != nil {
+			return err
+		}
+	}
 	return r.waitForPrograms(ctx, s)
 }
 
@@ -116,6 +121,8 @@ func (r *Runner) waitForPrograms(ctx context.Context, s change.Step) error {
 			err = r.waitForUnit(ctx, n, []string{"etcd"}, r.memberServes(n))
 		case "kube-apiserver":
 			err = r.waitForUnit(ctx, n, []string{"kube-apiserver", "etcd"}, func(ctx context.Context) error { return r.Cluster.Ready(ctx, n) })
+		case "keepalived":
+			err = r.waitForUnit(ctx, n, []string{"keepalived"}, func(ctx context.Context) error { return r.addressHeld(ctx, "") })
 		case "haproxy":
 			err = r.waitForUnit(ctx, n, []string{"haproxy"}, func(ctx context.Context) error { return balancerAnswers(ctx, r, n) })
 		}

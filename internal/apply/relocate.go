@@ -34,11 +34,14 @@ func clientsMoved(ctx context.Context, r *Runner, _ change.Step) error {
 		return nil
 	}
 	return r.until(ctx, lbs[0].Name, endpointsTimeout, func(ctx context.Context) error {
-		result, err := r.Cluster.Machine(lbs[0].Name).Run(ctx, machine.Cmd("ss", "-Htn", "state", "established", "sport", "=", fmt.Sprintf(":%d", t.LoadBalancer.Port())))
-		if err != nil {
-			return err
+		var have []netip.Addr
+		for _, lb := range lbs { // that one has the address which has it
+			result, err := r.Cluster.Machine(lb.Name).Run(ctx, machine.Cmd("ss", "-Htn", "state", "established", "sport", "=", fmt.Sprintf(":%d", t.LoadBalancer.Port())))
+			if err != nil {
+				return err
+			}
+			have = append(have, peers(result.Stdout)...)
 		}
-		have := peers(result.Stdout)
 		for _, n := range t.KubeletNodes() {
 			if !slices.Contains(have, n.Address) {
 				return fmt.Errorf("%s has no connection to %s yet", n.Name, t.LoadBalancer)

@@ -32,6 +32,10 @@ type Provider interface {
 	Ready(ctx context.Context, n topology.Node) error
 	// Status tells whether the machine was made, and whether it runs.
 	Status(n topology.Node) (made, running bool, err error)
+	// Readdress gives a machine that is there the addresses of its node. Those of before stay until DropAddresses, or until
+	// it boots.
+	Readdress(ctx context.Context, n topology.Node) error
+	DropAddresses(ctx context.Context, n topology.Node) error
 }
 
 // A Journal remembers, durably, how far a change is and what became of nodes.
@@ -40,6 +44,8 @@ type Journal interface {
 	Note(step change.Step, state string) error
 	// SetNode writes down the state of a node.
 	SetNode(n topology.Node, state change.State, rejoin bool) error
+	// SetAddress writes down the address of a node, by which its machine is reached from then on.
+	SetAddress(n topology.Node) error
 	// Forget drops a node that is gone, with its keys.
 	Forget(n topology.Node) error
 	// Issue writes down the certificates of the change.
@@ -48,15 +54,15 @@ type Journal interface {
 
 // A Runner is what a change is carried out on.
 type Runner struct {
-	Cluster  *access.Cluster           // with the wanted topology and the wanted keys
-	Nodes    map[string]topology.Node  // those wanted and those that leave
-	Desired  map[string]render.Machine // of the wanted nodes
-	Interim  map[string]render.Machine // between two versions, see change.Upgrade
-	Programs map[string][]string       // of all nodes, in the order in which they start
-	Render   func(backends []string) map[string]render.Machine
+	Cluster  *access.Cluster                             // with the wanted topology and the wanted keys
+	Nodes    map[string]topology.Node                    // those wanted and those that leave
+	Desired  map[string]render.Machine                   // of the wanted nodes
+	Interim  map[string]render.Machine                   // between two versions, see change.Upgrade
+	Programs map[string][]string                         // of all nodes, in the order in which they start
+	Render   func(change.Step) map[string]render.Machine // for the backends and load balancers of a step
 	// Last is what nodes have in the end, see change.Input; RenderLast and IssueLast are as Render and the journal's Issue.
 	Last       map[string]render.Machine
-	RenderLast func(backends []string) map[string]render.Machine
+	RenderLast func(change.Step) map[string]render.Machine
 	IssueLast  func() error
 	LastKeys   pki.Bundle
 	// MoveKubeconfig has the user's kubeconfig lead to the load balancer; nil where there is none.

@@ -322,7 +322,13 @@ func (w *world) Remove(ctx context.Context, n topology.Node) error {
 	return ctx.Err()
 }
 
-// Note, SetNode, Forget and Issue make it a Journal.
+func (w *world) Readdress(context.Context, topology.Node) error {
+	return errors.New("no machine gets another address here")
+}
+
+func (w *world) DropAddresses(context.Context, topology.Node) error { return nil }
+
+// Note, SetNode, SetAddress, Forget and Issue make it a Journal.
 func (w *world) Note(s change.Step, state string) error {
 	w.mu.Lock()
 	w.notes = append(w.notes, state+" "+s.ID)
@@ -352,6 +358,8 @@ func (w *world) Forget(n topology.Node) error {
 	w.record = slices.DeleteFunc(w.record, func(o change.Node) bool { return o.Name == n.Name })
 	return nil
 }
+
+func (w *world) SetAddress(topology.Node) error { return nil }
 
 func (w *world) Issue() error { return nil }
 
@@ -389,7 +397,7 @@ func (w *world) access(wanted *topology.Topology) *access.Cluster {
 
 func (w *world) runner(wanted *topology.Topology) *Runner {
 	r := &Runner{Cluster: w.access(wanted), Nodes: map[string]topology.Node{}, Desired: desired(wanted, backends(wanted)), Programs: map[string][]string{},
-		Render: func(names []string) map[string]render.Machine { return desired(wanted, names) }, Members: w.members(wanted), Provider: w, Journal: w,
+		Render: func(s change.Step) map[string]render.Machine { return desired(wanted, s.Backends) }, Members: w.members(wanted), Provider: w, Journal: w,
 		Join: func(members string) fileset.Set {
 			return fileset.New(fileset.File{Path: render.EtcdJoinPath, Mode: 0o644, Data: []byte(members)})
 		},

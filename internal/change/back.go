@@ -2,9 +2,11 @@ package change
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/haplane/haplane/internal/topology"
+	"github.com/haplane/haplane/spec"
 )
 
 // A GoneError names nodes that cannot come back as they were, because a change took from
@@ -46,6 +48,9 @@ func (p *planner) gone() *GoneError {
 			}
 			if r.Name == n.Name && r.State == Leaving {
 				why = p.missing(r.Node)
+			}
+			if r.Name == n.Name && n.Role == spec.RoleLoadBalancer && !slices.Equal(r.Addresses, n.Addresses) {
+				why = "it has given its address to all load balancers; go on instead"
 			}
 		}
 		if why != "" {

@@ -8,7 +8,7 @@ import (
 )
 
 // apiPrograms make up the API. All others need it, and start after it.
-var apiPrograms = []string{"etcd", "kube-apiserver", "haproxy"}
+var apiPrograms = []string{"etcd", "kube-apiserver", "haproxy", "haplane-balancer", "keepalived"}
 
 // BringUp returns the steps that make a cluster of nothing, or of what an earlier run
 // left: on all nodes side by side, for nobody relies on any of them yet. No node is the
@@ -16,7 +16,7 @@ var apiPrograms = []string{"etcd", "kube-apiserver", "haproxy"}
 func BringUp(in Input) *Change {
 	p := &planner{Input: in}
 	p.certificates()
-	written, serving := map[string][]string{}, []string(nil)
+	written, serving, behind := map[string][]string{}, []string(nil), []string(nil)
 	for _, n := range in.Wanted.Nodes {
 		written[n.Name] = p.makeNode(n)
 	}
@@ -24,9 +24,12 @@ func BringUp(in Input) *Change {
 		if units, _ := p.split(n); len(units) > 0 {
 			needs := slices.Clone(written[n.Name])
 			if n.Role == spec.RoleLoadBalancer {
-				needs = append(needs, serving...)
+				needs = append(needs, behind...)
 			}
 			serving = append(serving, p.add(Step{ID: id(Start, n.Name, "api"), Verb: Start, Node: n.Name, Why: joins(n), Units: units, Needs: needs}))
+			if n.Role != spec.RoleLoadBalancer {
+				behind = serving
+			}
 		}
 	}
 	why := p.Objects
@@ -53,7 +56,7 @@ func BringUp(in Input) *Change {
 func Resume(in Input) *Change {
 	p := &planner{Input: in}
 	why := []Reason{{What: "the machine is off"}}
-	var serving, ends []string
+	var serving, behind, ends []string
 	started := map[string][]string{}
 	for _, n := range in.Wanted.Nodes {
 		if !in.Observed.Machines[n.Name].Running {
@@ -64,9 +67,12 @@ func Resume(in Input) *Change {
 		if units, _ := p.split(n); len(units) > 0 {
 			needs := started[n.Name]
 			if n.Role == spec.RoleLoadBalancer {
-				needs = slices.Concat(needs, serving)
+				needs = slices.Concat(needs, behind)
 			}
 			serving = append(serving, p.add(Step{ID: id(Serve, n.Name), Verb: Serve, Node: n.Name, Units: units, Needs: needs}))
+			if n.Role != spec.RoleLoadBalancer {
+				behind = serving
+			}
 		}
 	}
 	for _, n := range in.Wanted.Nodes {

@@ -72,6 +72,11 @@ const (
 	HoldEndpoints    = "endpoints-hold"  // of default/kubernetes: no API server writes them
 	SetEndpoints     = "endpoints-set"
 	ReleaseEndpoints = "endpoints-release"
+
+	// Those of load balancers that move an address between them.
+	Readdress   = "readdress"    // one whose own address they move gets another one for itself
+	DropAddress = "address-drop" // and keeps the one of before only as long as it is its turn to have it
+	MoveAddress = "address-move" // another one takes the address that clients use
 )
 
 // A Step is one thing that is done. Steps without an order between them run side by side.
@@ -88,6 +93,8 @@ type Step struct {
 	Units []string `json:"units,omitempty"`
 	// Backends are the nodes behind the load balancers after it.
 	Backends []string `json:"backends,omitempty"`
+	// Balancers are the load balancers that move an address between them after it; none where one has its own.
+	Balancers []string `json:"balancers,omitempty"`
 	// Endpoints are those of default/kubernetes after it, each as addr:port.
 	Endpoints []string `json:"endpoints,omitempty"`
 	// Files are those that are written; none is all of the node's.

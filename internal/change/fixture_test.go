@@ -36,6 +36,18 @@ func nodeOf(name string) spec.Node {
 	return spec.Node{Name: name, Role: role, Address: fmt.Sprintf("10.10.10.%d", base+n-1)}
 }
 
+// pair is wanted with two load balancers, lb-1 at .4 and lb-2 at .5, that move .3 between them.
+func pair(t *testing.T, names ...string) *topology.Topology {
+	t.Helper()
+	out := wanted(t, append(names, "lb-2", "lb-3")...)
+	for i, n := range out.Nodes {
+		if n.Role == spec.RoleLoadBalancer {
+			out.Nodes[i].Name = map[string]string{"lb-2": "lb-1", "lb-3": "lb-2"}[n.Name]
+		}
+	}
+	return out
+}
+
 // units are those that package render gives the roles, as far as they matter here.
 var units = map[spec.Role][]string{
 	spec.RoleControlPlane: {"etcd", "kube-apiserver", "kube-scheduler", "kubelet"},
@@ -47,7 +59,12 @@ func desired(t *topology.Topology) map[string]render.Machine {
 	for _, n := range t.Nodes {
 		m := render.Machine{Files: fileset.New(fileset.File{Path: "/etc/file", Mode: 0o644, Data: []byte("new")},
 			fileset.File{Path: servingCertificate, Mode: 0o644, Data: []byte("certificate")})}
-		for _, u := range units[n.Role] {
+		programs := units[n.Role]
+		if n.Role == spec.RoleLoadBalancer && t.Virtual {
+			programs = append(slices.Clone(programs), "haplane-balancer", "keepalived")
+			m.Files.Add(fileset.File{Path: "/etc/keepalived", Mode: 0o644, Data: []byte(strings.Join(nodeNames(t.LoadBalancers()), " "))})
+		}
+		for _, u := range programs {
 			if u == "etcd" && !t.HasEtcdMember(n) {
 				continue
 			}

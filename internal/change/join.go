@@ -73,12 +73,10 @@ func (p *planner) addBackends(ready []string) {
 	}
 }
 
-// setBackends plans the backends as they are now, on every load balancer that stays.
+// setBackends plans the backends as they are now, on every load balancer that stays. Where one has to restart, they
+// take turns.
 func (p *planner) setBackends(what string, needs []string, why ...Reason) {
-	var names, done []string
-	for _, n := range p.ordered() {
-		names = append(names, n.Name)
-	}
+	var done []string
 	for _, lb := range p.stay {
 		if lb.Role == spec.RoleLoadBalancer {
 			last := p.lastOf(SetBackends, lb.Name)
@@ -86,13 +84,25 @@ func (p *planner) setBackends(what string, needs []string, why ...Reason) {
 			if len(last) == 0 {
 				restart = p.diff(lb).restart
 			}
+			before := append(slices.Clone(needs), last...)
+			if len(restart) > 0 {
+				before = p.handOver(lb, why, append(before, done...))
+			}
 			done = append(done, p.add(Step{ID: id(SetBackends, lb.Name, what), Verb: SetBackends, Node: lb.Name, Why: why,
-				Units: restart, Backends: names, Needs: append(slices.Clone(needs), last...)}))
+				Units: restart, Backends: nodeNames(p.ordered()), Balancers: nodeNames(p.balancers), Needs: before}))
 		}
 	}
 	if len(done) > 0 {
 		p.tail = compact(append(slices.Clone(p.tail), done...))
 	}
+}
+
+func nodeNames(nodes []topology.Node) []string {
+	var out []string
+	for _, n := range nodes {
+		out = append(out, n.Name)
+	}
+	return out
 }
 
 // ordered are the backends in the order of the file, and those that leave behind them.
@@ -145,7 +155,11 @@ func (p *planner) finishJoin(n topology.Node) {
 	}
 	all := slices.Concat(written, ready)
 	if len(node) > 0 {
-		all = append(all, p.add(Step{ID: id(Start, n.Name), Verb: Start, Node: n.Name, Why: why, Units: node, Needs: written}))
+		needs := written
+		if n.Role == spec.RoleLoadBalancer {
+			needs = slices.Concat(written, p.balancersKnow())
+		}
+		all = append(all, p.add(Step{ID: id(Start, n.Name), Verb: Start, Node: n.Name, Why: why, Units: node, Needs: needs}))
 	}
 	if p.Wanted.RunsKubelet(n) {
 		all = append(all, p.add(Step{ID: id(NodeReady, n.Name), Verb: NodeReady, Node: n.Name, Why: why, Needs: p.has(id(Start, n.Name))}))

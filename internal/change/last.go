@@ -24,11 +24,7 @@ func (p *planner) last() {
 
 func (p *planner) lastOn(n topology.Node, needs []string) {
 	if n.Role == spec.RoleLoadBalancer {
-		var names []string
-		for _, b := range p.ordered() {
-			names = append(names, b.Name)
-		}
-		p.add(Step{ID: id(SetBackends, n.Name, "last"), Verb: SetBackends, Node: n.Name, Last: true, Backends: names,
+		p.add(Step{ID: id(SetBackends, n.Name, "last"), Verb: SetBackends, Node: n.Name, Last: true, Backends: nodeNames(p.ordered()), Balancers: nodeNames(p.balancers),
 			Why: []Reason{{What: "what was served beside what is wanted"}}, Needs: needs})
 		return
 	}

@@ -58,10 +58,13 @@ func (p *planner) leaveNode(n Node) {
 	if _, member := p.member(n.Node); member || p.Wanted.HasEtcdMember(n.Node) {
 		needs = p.leaveEtcd(n, why, needs, alive)
 	}
-	if alive && p.clientsFirst(n) {
+	if alive && p.clientsFirst(n) && !named(p.balancers, n.Name) {
 		s := step(ClientsGone)
 		s.Why = append(slices.Clone(why), Reason{What: "who is still connected through it", New: "gets some time to go, and is named"})
 		then(s)
+	}
+	if n.Role == spec.RoleLoadBalancer {
+		needs = p.handOver(n.Node, why, needs)
 	}
 	if alive {
 		s := step(Stop)
@@ -75,6 +78,7 @@ func (p *planner) leaveNode(n Node) {
 		then(step(DeleteNode))
 	}
 	then(step(RemoveMachine))
+	p.unshare(n, needs)
 	if !n.Rejoin {
 		then(step(Forget))
 	}

@@ -51,6 +51,7 @@ func Plan(in Input) (*Change, error) {
 		p.hold()
 	}
 	p.relocate()
+	p.shareAddress()
 	p.leave(p.early)
 	p.join()
 	p.turnsBefore()
@@ -91,10 +92,12 @@ type planner struct {
 	back    []topology.Node     // of those that stay: were to leave
 
 	backends []topology.Node // API servers behind the load balancers, as the steps so far have it
-	tail     []string        // steps that whatever changes etcd or an API server next comes after
-	issued   []string        // the step that makes certificates
-	drained  []string        // the last step on a node that loses its kubelet
-	first    []string        // steps that all later ones come after
+	// balancers are those that move an address between them, as the steps so far have it; none where one has its own.
+	balancers []topology.Node
+	tail      []string // steps that whatever changes etcd or an API server next comes after
+	issued    []string // the step that makes certificates
+	drained   []string // the last step on a node that loses its kubelet
+	first     []string // steps that all later ones come after
 }
 
 func newPlanner(in Input) *planner {
@@ -125,6 +128,7 @@ func newPlanner(in Input) *planner {
 			p.backends = append(p.backends, n.Node)
 		}
 	}
+	p.balancers = p.sharing()
 	slices.SortStableFunc(p.late, etcdLast)
 	for _, n := range in.Wanted.Nodes {
 		named := func(t Node) bool { return t.Name == n.Name }
@@ -204,7 +208,7 @@ func (p *planner) lostWith(n topology.Node) string {
 		with = append(with, "its etcd member with its data")
 	}
 	if n.Role == spec.RoleLoadBalancer {
-		with = append(with, "the way to the API")
+		with = append(with, p.wayLost())
 	}
 	if len(with) == 0 {
 		return ""

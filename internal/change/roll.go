@@ -77,7 +77,8 @@ func (p *planner) sick(n topology.Node) bool {
 		m, ok := p.Observed.Etcd.Member(n.Name, n.EtcdPeerURL())
 		return !ok || !m.Healthy
 	}
-	return n.Role == spec.RoleLoadBalancer && !p.Observed.Machines[n.Name].Units["haproxy"].Active
+	units := p.Observed.Machines[n.Name].Units
+	return n.Role == spec.RoleLoadBalancer && (!units["haproxy"].Active || named(p.sharing(), n.Name) && !p.readdresses(n) && !units["keepalived"].Active)
 }
 
 // mend plans the nodes that are sick, before anything that is healthy is touched.
@@ -185,9 +186,9 @@ func (p *planner) roll() {
 }
 
 // laterBackends reports whether the load balancers are written later, because a
-// control-plane node leaves.
+// control-plane node leaves, or one of themselves.
 func (p *planner) laterBackends() bool {
-	return slices.ContainsFunc(p.late, func(n Node) bool { return n.Role == spec.RoleControlPlane })
+	return slices.ContainsFunc(p.late, func(n Node) bool { return n.Role == spec.RoleControlPlane || named(p.balancers, n.Name) && !n.Rejoin })
 }
 
 func (p *planner) rollAlone(n topology.Node, d difference) {

@@ -41,7 +41,7 @@ keeps the Endpoints and the EndpointSlice default/kubernetes right: the load bal
 	f.StringVar(&o.NodeName, "node-name", "", "name of this node (required)")
 	f.StringVar(&endpoint, "endpoint", "", "address and port of the load balancer; without it API servers write the endpoints")
 	f.StringVar(&o.Listen, "listen", "127.0.0.1:10271", "address and port for /healthz and /metrics")
-	cmd.AddCommand(a.agentSnapshots())
+	cmd.AddCommand(a.agentSnapshots(), a.agentBalancer())
 	return cmd
 }
 
@@ -73,5 +73,32 @@ oldest beyond as many as are retained.`,
 	f.StringVar(&o.Cert, "cert", "", "certificate of a client of etcd (required)")
 	f.StringVar(&o.Key, "key", "", "its key (required)")
 	f.StringVar(&o.Listen, "listen", "127.0.0.1:10272", "address and port for /healthz and /metrics")
+	return cmd
+}
+
+func (a *app) agentBalancer() *cobra.Command {
+	var o agent.BalancerOptions
+	cmd := &cobra.Command{
+		Use:   "balancer",
+		Short: "Tell keepalived whether HAProxy is well (runs on load balancers that share an address)",
+		Long: `Runs on every load balancer where several move an address between them. It asks the HAProxy beside
+it, ten times a second, and writes what keepalived watches: 0 where the machine may have the
+address, 1 where HAProxy is gone or hangs. It never asks whether the API is well: an overloaded
+API must not move the address.`,
+		Example: `  haplane agent balancer --socket /run/haproxy/admin.sock --track-file /run/haplane/haproxy`,
+		Args:    usage(cobra.NoArgs),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			for name, value := range map[string]string{"socket": o.Socket, "track-file": o.TrackFile} {
+				if value == "" {
+					return usageError{fmt.Errorf("--%s is required", name)}
+				}
+			}
+			o.Log = slog.New(slog.NewTextHandler(a.Err, nil))
+			return agent.RunBalancer(cmd.Context(), o)
+		},
+	}
+	f := cmd.Flags()
+	f.StringVar(&o.Socket, "socket", "", "HAProxy's Runtime API (required)")
+	f.StringVar(&o.TrackFile, "track-file", "", "the file that keepalived watches (required)")
 	return cmd
 }

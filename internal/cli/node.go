@@ -35,10 +35,12 @@ func (a *app) nodeAdd() *cobra.Command {
 		Long: `Adds nodes to the cluster's file, whose comments stay, and to the cluster. Without a name
 it adds one, and names it. In the identities shared and sharedCertificate nothing changes on
 other nodes but the backends of the load balancer. The first nodes of role etcd take etcd, with
-its data, over from the control-plane nodes: the plan says so.`,
+its data, over from the control-plane nodes: the plan says so. A second load balancer shares the
+address of the first, which gets another one for itself.`,
 		Example: `  haplane node add                                # a worker
   haplane node add --role control-plane cp-4 cp-5
-  haplane node add --role etcd etcd-1 etcd-2 etcd-3`,
+  haplane node add --role etcd etcd-1 etcd-2 etcd-3
+  haplane node add --role load-balancer           # a second one: they move the address between them`,
 		RunE: func(cmd *cobra.Command, names []string) error {
 			if !slices.Contains(roles, role) {
 				return usageError{fmt.Errorf("--role %q: must be one of %s", role, strings.Join(roles, ", "))}
@@ -49,12 +51,12 @@ its data, over from the control-plane nodes: the plan says so.`,
 		},
 	}
 	f = a.addChangeFlags(cmd)
-	cmd.Flags().StringVar(&role, "role", string(spec.RoleWorker), "control-plane, worker or etcd")
+	cmd.Flags().StringVar(&role, "role", string(spec.RoleWorker), "control-plane, worker, etcd or load-balancer")
 	_ = cmd.RegisterFlagCompletionFunc("role", cobra.FixedCompletions(roles, cobra.ShellCompDirectiveNoFileComp))
 	return cmd
 }
 
-var roles = []string{string(spec.RoleControlPlane), string(spec.RoleWorker), string(spec.RoleEtcd)}
+var roles = []string{string(spec.RoleControlPlane), string(spec.RoleWorker), string(spec.RoleEtcd), string(spec.RoleLoadBalancer)}
 
 func (a *app) nodeRemove() *cobra.Command {
 	var f *changeFlags

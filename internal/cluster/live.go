@@ -236,27 +236,28 @@ func (l *live) renderWith(t *topology.Topology, keys pki.Bundle, beside map[stri
 }
 
 // withBackends renders the load balancers for some of the API servers.
-func (l *live) withBackends(names []string) map[string]render.Machine {
+func (l *live) withBackends(s change.Step) map[string]render.Machine {
 	t := l.union()
 	if l.both != nil {
 		t.LBPorts = l.both.LBPorts
 	}
-	return l.balancersOf(t, names)
+	return l.balancersOf(t, s)
 }
 
 // withLastBackends does so with what they have in the end.
-func (l *live) withLastBackends(names []string) map[string]render.Machine {
-	return l.balancersOf(l.union(), names)
+func (l *live) withLastBackends(s change.Step) map[string]render.Machine {
+	return l.balancersOf(l.union(), s)
 }
 
-func (l *live) balancersOf(t *topology.Topology, names []string) map[string]render.Machine {
+func (l *live) balancersOf(t *topology.Topology, s change.Step) map[string]render.Machine {
 	var nodes []topology.Node
 	for _, n := range t.Nodes {
-		if n.Role != spec.RoleControlPlane {
+		gone := n.Role == spec.RoleLoadBalancer && t.Virtual && !slices.Contains(s.Balancers, n.Name)
+		if n.Role != spec.RoleControlPlane && !gone {
 			nodes = append(nodes, n)
 		}
 	}
-	for _, name := range names {
+	for _, name := range s.Backends {
 		if n, ok := t.Node(name); ok {
 			nodes = append(nodes, n)
 		}

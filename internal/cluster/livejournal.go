@@ -64,6 +64,19 @@ func (j *journal) SetNode(n topology.Node, state change.State, rejoin bool) erro
 	})
 }
 
+// SetAddress writes down the address of a node; its machine is reached there from then on.
+func (j *journal) SetAddress(n topology.Node) error {
+	err := j.update(func(r *store.Record) {
+		if o := r.Node(n.Name); o != nil {
+			o.Address = topology.Join(n.Addresses)
+		}
+	})
+	if err != nil {
+		return err
+	}
+	return j.live.Store.MoveHost(n.Name, n.Address.String())
+}
+
 // Forget drops a node that is gone.
 func (j *journal) Forget(n topology.Node) error {
 	err := j.update(func(r *store.Record) {

@@ -39,6 +39,14 @@ func (m *machines) Remove(ctx context.Context, n topology.Node) error {
 	return err
 }
 
+func (m *machines) Readdress(ctx context.Context, n topology.Node) error {
+	return m.Provider.Readdress(ctx, m.of(n))
+}
+
+func (m *machines) DropAddresses(_ context.Context, n topology.Node) error {
+	return m.Provider.DropAddresses(m.of(n))
+}
+
 func (m *machines) Ready(ctx context.Context, n topology.Node) error {
 	return m.Provider.Ready(ctx, n.Name)
 }

@@ -17,24 +17,24 @@ type NodeNameError struct{ Err error }
 func (e *NodeNameError) Error() string { return e.Err.Error() }
 func (e *NodeNameError) Unwrap() error { return e.Err }
 
-// Known are the nodes that the cluster of a name has, with those that leave: a file
-// that names them means them. Of a cluster that does not exist there are none.
-func Known(name string) ([]spec.Node, error) {
+// Known is what the cluster of a name has, nodes that leave among them: a file
+// that names them means them. Of a cluster that does not exist there is nothing.
+func Known(name string) (spec.Known, error) {
 	s, err := store.Open(name)
 	if err != nil {
-		return nil, err
+		return spec.Known{}, err
 	}
 	r, err := s.Record()
 	if errors.Is(err, store.ErrNoCluster) {
-		return nil, nil
+		return spec.Known{}, nil
 	}
 	if err != nil {
-		return nil, err
+		return spec.Known{}, err
 	}
 	return known(r), nil
 }
 
-func known(r *store.Record) []spec.Node {
+func known(r *store.Record) spec.Known {
 	var stay, leave []spec.Node
 	for _, n := range r.Nodes {
 		one := spec.Node{Name: n.Name, Role: n.Role, Address: n.Address}
@@ -44,7 +44,11 @@ func known(r *store.Record) []spec.Node {
 			stay = append(stay, one)
 		}
 	}
-	return slices.Concat(stay, leave) // entries without a name take them in this order
+	out := spec.Known{Nodes: slices.Concat(stay, leave)} // entries without a name take them in this order
+	if c := cmp.Or(r.Applied, r.Wanted); c != nil {
+		out.Address = c.Spec.LoadBalancer.Address
+	}
+	return out
 }
 
 // Request is what the cluster's own file asks for, or a change that was cut off.
@@ -119,7 +123,7 @@ func (h *Handle) removed(r *store.Record, name string) bool {
 }
 
 // nextName is the name that a further node of a role has by default.
-func (h *Handle) nextName(role spec.Role, known []spec.Node) string {
+func (h *Handle) nextName(role spec.Role, known spec.Known) string {
 	c := *h.env.cluster
 	c.Spec.Nodes = append(slices.Clone(c.Spec.Nodes), spec.Node{Role: role})
 	spec.SetDefaultsFor(&c, known)

@@ -58,7 +58,7 @@ func TestRequestsKeepTheUsersText(t *testing.T) {
 				}
 				rest = after
 			}
-			again, err := spec.ParseFor("again", q.Text, q.Wanted.Spec.Nodes)
+			again, err := spec.ParseFor("again", q.Text, spec.Known{Nodes: q.Wanted.Spec.Nodes, Address: q.Wanted.Spec.LoadBalancer.Address})
 			if diff := cmp.Diff(q.Wanted, again); diff != "" || err != nil {
 				t.Errorf("the text says another cluster: %v\n%s", err, diff)
 			}

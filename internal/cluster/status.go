@@ -10,6 +10,7 @@ import (
 	"github.com/haplane/haplane/internal/haproxyapi"
 	"github.com/haplane/haplane/internal/kubeapi"
 	"github.com/haplane/haplane/internal/look"
+	"github.com/haplane/haplane/internal/observed"
 	"github.com/haplane/haplane/internal/topology"
 	"github.com/haplane/haplane/spec"
 )
@@ -88,8 +89,10 @@ type MemberStatus struct {
 
 // LBStatus is one load balancer with what it thinks of its backends.
 type LBStatus struct {
-	Node     string          `json:"node"`
-	Backends []BackendStatus `json:"backends"`
+	Node string `json:"node"`
+	// HoldsAddress says that clients reach the API through this one right now.
+	HoldsAddress bool            `json:"holdsAddress"`
+	Backends     []BackendStatus `json:"backends"`
 }
 
 // BackendStatus is an API server as the load balancer sees it.
@@ -274,13 +277,13 @@ func (c *collector) snapshots(ctx context.Context) error {
 
 func (c *collector) loadBalancers(ctx context.Context) error {
 	nodes := c.env.topology.LoadBalancers()
-	seen, err := gather(ctx, nodes, func(ctx context.Context, n topology.Node) (map[string]bool, error) {
-		return c.env.backends(ctx, n)
+	seen, err := gather(ctx, nodes, func(ctx context.Context, n topology.Node) (observed.Balancer, error) {
+		return c.env.balancer(ctx, n)
 	})
 	for _, n := range nodes {
-		lb := LBStatus{Node: n.Name, Backends: []BackendStatus{}}
+		lb := LBStatus{Node: n.Name, HoldsAddress: seen[n.Name].Holds, Backends: []BackendStatus{}}
 		for _, cp := range c.env.topology.ControlPlane() {
-			lb.Backends = append(lb.Backends, BackendStatus{Node: cp.Name, Up: seen[n.Name][cp.Name]})
+			lb.Backends = append(lb.Backends, BackendStatus{Node: cp.Name, Up: seen[n.Name].Servers[cp.Name]})
 		}
 		c.status.LoadBalancers = append(c.status.LoadBalancers, lb)
 	}
@@ -290,11 +293,14 @@ func (c *collector) loadBalancers(ctx context.Context) error {
 	return nil
 }
 
-// backends asks a load balancer which of its servers are up.
-func (e *env) backends(ctx context.Context, n topology.Node) (map[string]bool, error) {
+// balancer asks a load balancer which of its servers are up, and its machine whether it has the address
+// that clients use.
+func (e *env) balancer(ctx context.Context, n topology.Node) (observed.Balancer, error) {
 	seen := look.Balancer(ctx, haproxyapi.New(haproxyapi.OnMachine(e.machine(n))))
 	if !seen.Seen {
-		return nil, errors.New(seen.Error)
+		return seen, errors.New(seen.Error)
 	}
-	return seen.Servers, nil
+	var err error
+	seen.Holds, err = look.Holds(ctx, e.machine(n), e.topology.LoadBalancer.Addr())
+	return seen, err
 }

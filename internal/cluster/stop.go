@@ -124,6 +124,7 @@ type unwritten struct{}
 
 func (unwritten) Note(change.Step, string) error                  { return nil }
 func (unwritten) SetNode(topology.Node, change.State, bool) error { return nil }
+func (unwritten) SetAddress(topology.Node) error                  { return nil }
 func (unwritten) Forget(topology.Node) error                      { return nil }
 func (unwritten) Issue() error                                    { return nil }
 

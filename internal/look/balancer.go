@@ -3,19 +3,39 @@ package look
 import (
 	"context"
 	"fmt"
+	"net/netip"
+	"strings"
 
 	"github.com/haplane/haplane/internal/access"
 	"github.com/haplane/haplane/internal/haproxyapi"
+	"github.com/haplane/haplane/internal/machine"
 	"github.com/haplane/haplane/internal/observed"
 	"github.com/haplane/haplane/internal/topology"
 )
 
-func (c *collector) balancer(ctx context.Context, n topology.Node) {
+func (c *collector) balancer(ctx context.Context, n topology.Node, running bool) {
+	if !running { // asking would only take time, and the machine's state tells
+		put(c, c.state.Balancers, n.Name, observed.Balancer{Error: "its machine does not run"})
+		return
+	}
 	seen := Balancer(ctx, c.Cluster.Balancer(n))
 	if !seen.Seen {
 		c.unseen("load balancer "+n.Name, fmt.Errorf("%s", seen.Error))
+	} else if t := c.Cluster.Topology; t.Virtual {
+		var err error
+		if seen.Holds, err = Holds(ctx, c.Cluster.Machine(n.Name), t.LoadBalancer.Addr()); err != nil {
+			c.unseen("address of load balancer "+n.Name, err)
+		}
 	}
 	put(c, c.state.Balancers, n.Name, seen)
+}
+
+// Holds reports whether a machine has an address, on whatever link.
+func Holds(ctx context.Context, m machine.Machine, address netip.Addr) (bool, error) {
+	ctx, cancel := context.WithTimeout(ctx, access.RequestTimeout)
+	defer cancel()
+	result, err := m.Run(ctx, machine.Cmd("ip", "-oneline", "address", "show", "to", address.String()))
+	return err == nil && strings.TrimSpace(result.Stdout) != "", err
 }
 
 // Balancer asks one HAProxy for its servers. Up are those of the backend of the API servers

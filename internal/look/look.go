@@ -50,7 +50,7 @@ func (l *Looker) State(ctx context.Context) (observed.State, error) {
 		case spec.RoleControlPlane:
 			group.Go(func() { c.apiServer(ctx, n, running) })
 		case spec.RoleLoadBalancer:
-			group.Go(func() { c.balancer(ctx, n) })
+			group.Go(func() { c.balancer(ctx, n, running) })
 		}
 	}
 	group.Go(func() { c.etcd(ctx) })

@@ -111,6 +111,7 @@ type Balancer struct {
 	Seen     bool
 	Servers  map[string]bool // up
 	Draining map[string]bool
+	Holds    bool // the machine has the address that load balancers move between them
 	Error    string
 }
 

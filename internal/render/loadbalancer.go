@@ -119,6 +119,9 @@ func (b *builder) loadBalancer() {
 		argv: []string{"/usr/sbin/haproxy", "-Ws", "-f", conf},
 		service: []string{"Type=notify", "RuntimeDirectory=haproxy", "ExecReload=/usr/sbin/haproxy -c -q -f " + conf,
 			"KillMode=mixed", "TimeoutStopSec=5"},
-		onChange: program.Reload,
+		onChange: program.Reload, reload: "USR2",
 	})
+	if b.Topology.Virtual {
+		b.keepalived()
+	}
 }

@@ -185,6 +185,7 @@ type service struct {
 	closed            bool             // root alone reads the unit file
 	onChange          program.OnChange // Restart where it is empty
 	self              []string         // see program.Program.Self
+	reload            string           // the signal for it, where onChange is Reload
 }
 
 // addService writes the unit file of a service. The files that it reads have to be there.
@@ -203,7 +204,7 @@ func (b *builder) addService(s service) {
 		Binary: b.Programs[s.argv[0]]}.State(b.files)
 	writeLines(&w, s.confine)
 	if len(state.Reloading) > 0 {
-		writeLines(&w, reloadLines(s.name, state.Reloading))
+		writeLines(&w, reloadLines(s.name, s.reload, state.Reloading))
 	}
 	fmt.Fprintf(&w, "Environment=%s=%s\n\n[Install]\nWantedBy=multi-user.target\n", program.ConfigVariable, state.Config)
 	add := b.add
@@ -217,9 +218,9 @@ func (b *builder) addService(s service) {
 
 // reloadLines note what is loaded whenever it is, see program.NoteLoaded; the last one
 // reloads.
-func reloadLines(name string, files []string) []string {
+func reloadLines(name, signal string, files []string) []string {
 	note := "/bin/sh -c '" + program.NoteLoaded(program.LoadedDir, name, files) + "'"
-	return []string{"ExecStartPre=" + note, "ExecReload=" + note, "ExecReload=/bin/kill -USR2 $MAINPID"}
+	return []string{"ExecStartPre=" + note, "ExecReload=" + note, "ExecReload=/bin/kill -" + signal + " $MAINPID"}
 }
 
 // words writes arguments as systemd.service(5) reads them.

@@ -90,6 +90,14 @@ var shapes = map[string]struct {
 		spec.SetDefaults(c)
 		return c
 	}, []string{"cp-1", "lb-1"}},
+	"pair":            {func() *spec.Cluster { return balanced("10.10.10.0/24", 2) }, []string{"lb-1", "lb-2"}},
+	"pair-dual-stack": {func() *spec.Cluster { return balanced("10.10.10.0/24,fd00:10:10:10::/64", 2) }, []string{"lb-2"}},
+	"pair-ipv6":       {func() *spec.Cluster { return balanced("fd00:10:10:10::/64", 2) }, []string{"lb-1"}},
+	"pair-of-one": {func() *spec.Cluster {
+		c := balanced("10.10.10.0/24", 2)
+		c.Spec.Nodes = slices.DeleteFunc(c.Spec.Nodes, func(n spec.Node) bool { return n.Name == "lb-2" })
+		return c
+	}, []string{"lb-1"}},
 	"snapshots": {func() *spec.Cluster {
 		c := identity(spec.PerNode)
 		c.Spec.Etcd.Snapshots = spec.EtcdSnapshots{Schedule: "0 */6 * * *", Recipients: []string{"age1..."}}
@@ -104,6 +112,18 @@ var shapes = map[string]struct {
 		spec.SetDefaults(c)
 		return c
 	}, []string{"cp-1", "lb-1"}},
+}
+
+// balanced is a cluster with several load balancers.
+func balanced(network string, balancers int) *spec.Cluster {
+	c := &spec.Cluster{}
+	c.Spec.Network.MachineCIDR = network
+	c.Spec.Nodes = []spec.Node{{Role: spec.RoleControlPlane}, {Role: spec.RoleWorker}}
+	for range balancers {
+		c.Spec.Nodes = append(c.Spec.Nodes, spec.Node{Role: spec.RoleLoadBalancer})
+	}
+	spec.SetDefaults(c)
+	return c
 }
 
 func text(m Machine) string {

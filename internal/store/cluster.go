@@ -41,7 +41,7 @@ func (s Store) clusterFile() (*spec.Cluster, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read cluster: %w", err)
 	}
-	return spec.ParseKept(file, data, nil)
+	return spec.ParseKept(file, data, spec.Known{})
 }
 
 // SaveCluster writes the file that the cluster is made from.

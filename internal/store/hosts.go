@@ -31,7 +31,11 @@ func (s Store) Hosts(t *topology.Topology) ([]Host, error) {
 	}
 	var out []Host
 	for _, n := range t.Nodes {
-		out = append(out, Host{Name: n.Name, Address: n.Address.String(), Role: n.Role})
+		h := Host{Name: n.Name, Address: n.Address.String(), Role: n.Role}
+		if known := r.Node(n.Name); known != nil && known.State != Joining && known.Address != "" { // it may be wanted elsewhere
+			h.Address = spec.Split(known.Address)[0]
+		}
+		out = append(out, h)
 	}
 	for _, n := range r.Nodes {
 		if _, ok := t.Node(n.Name); ok {

@@ -83,6 +83,24 @@ func (s Store) MoveSSH() error {
 	return nil
 }
 
+// MoveHost has the ssh_config lead to a host at another address; its key stays.
+func (s Store) MoveHost(name, address string) error {
+	config, err := s.load(sshConfigFile)
+	if err != nil {
+		return fmt.Errorf("read ssh configuration: %w", err)
+	}
+	lines := strings.Split(string(config), "\n")
+	for i := range lines[:max(len(lines)-1, 0)] {
+		if lines[i] == "Host "+name {
+			lines[i+1] = "  HostName " + address
+		}
+	}
+	if err := s.save(sshConfigFile, []byte(strings.Join(lines, "\n")), 0o600); err != nil {
+		return fmt.Errorf("write ssh configuration: %w", err)
+	}
+	return nil
+}
+
 func (s Store) sshDefaults() string {
 	return fmt.Sprintf(sshDefaults, s.path(userKeyFile), s.path(knownHostsFile))
 }

@@ -19,6 +19,9 @@ const (
 	EtcdDataDir    = "/var/lib/etcd"
 	AuditLog       = "/var/log/kubernetes/audit.log"
 	HAProxySocket  = "/run/haproxy/admin.sock"
+	BalancerDir    = "/run/haplane"
+	StandBy        = BalancerDir + "/stand-by" // 1 where a load balancer is not to have the address that moves
+	BalancerWell   = BalancerDir + "/haproxy"  // 0 where its HAProxy is well, else 1
 )
 
 // HAProxy's backends: of the API servers that are well, and of last resort. Each has a

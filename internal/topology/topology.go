@@ -44,6 +44,7 @@ type Topology struct {
 	LBAddresses  []netip.Addr
 	LBPorts      []uint16 // all of them, that of LoadBalancer first
 	LBNames      []string
+	Virtual      bool // the load balancers move LBAddresses between them; none has one for its own
 	Nodes        []Node
 	Machines     []netip.Prefix
 	Pods         []netip.Prefix
@@ -64,6 +65,7 @@ func New(c *spec.Cluster) *Topology {
 		Name: c.Metadata.Name, Identity: s.Identity, Reconciler: s.EndpointReconciler,
 		LBAddresses: parse(s.LoadBalancer.Address, netip.MustParseAddr), LBNames: s.LoadBalancer.DNSNames,
 		LBPorts:   []uint16{uint16(s.LoadBalancer.Port)},
+		Virtual:   s.Virtual(),
 		Machines:  parse(s.Network.MachineCIDR, netip.MustParsePrefix),
 		Pods:      parse(s.Network.PodCIDR, netip.MustParsePrefix),
 		Services:  parse(s.Network.ServiceCIDR, netip.MustParsePrefix),
@@ -163,9 +165,9 @@ func (t *Topology) EtcdMembers() []Node {
 }
 
 // RunsAgent reports whether haplane itself runs on the node: to approve what kubelets serve and to own the endpoints of
-// the kubernetes Service, or to take snapshots of etcd.
+// the kubernetes Service, to take snapshots of etcd, or to tell whether a load balancer may have the address that moves.
 func (t *Topology) RunsAgent(n Node) bool {
-	return n.Role == spec.RoleControlPlane || t.Snapshots.Scheduled() && t.HasEtcdMember(n)
+	return n.Role == spec.RoleControlPlane || t.Snapshots.Scheduled() && t.HasEtcdMember(n) || t.Virtual && n.Role == spec.RoleLoadBalancer
 }
 
 // HasEtcdMember reports whether the node runs an etcd member.

@@ -125,15 +125,29 @@ func member(s *cluster.Status, node string) string {
 	return "-"
 }
 
+// backend is what the load balancers think of a node's API server or, of one of several load balancers, whether
+// it has the address that clients use.
 func backend(s *cluster.Status, node string) string {
+	up, asked := 0, 0
 	for _, lb := range s.LoadBalancers {
+		if lb.Node == node && len(s.LoadBalancers) > 1 {
+			return word(lb.HoldsAddress, "has the address", "stands by")
+		}
 		for _, b := range lb.Backends {
 			if b.Node == node {
-				return word(b.Up, "up", "down")
+				if asked++; b.Up {
+					up++
+				}
 			}
 		}
 	}
-	return "-"
+	switch {
+	case asked == 0:
+		return "-"
+	case up > 0 && up < asked:
+		return fmt.Sprintf("up on %d of %d", up, asked)
+	}
+	return word(up > 0, "up", "down")
 }
 
 // reasons tells of everything that is not as it should be.

@@ -59,15 +59,6 @@ func reaches(t *testing.T, p, other, outside *Provider) {
 	}
 }
 
-func inNetns(ns *os.File, fn func() error) error {
-	return onThread(func() error {
-		if err := unix.Setns(int(ns.Fd()), unix.CLONE_NEWNET); err != nil {
-			return err
-		}
-		return fn()
-	})
-}
-
 // dial tells whether anybody is at an address: a refusal is an answer.
 func dial(p *Provider, machine string, to netip.Addr) (result string) {
 	ns, err := os.Open(netnsPath(p.netns(machine)))

@@ -42,7 +42,29 @@ func (p *Provider) makeNetns(r record) error {
 		return err
 	}
 	defer inside.Close()
+	if err := inNetns(ns, tellNeighbours); err != nil {
+		return err
+	}
 	return p.configure(inside, r.Addresses)
+}
+
+// inNetns runs fn on a thread that is in a network namespace.
+func inNetns(ns *os.File, fn func() error) error {
+	return onThread(func() error {
+		if err := unix.Setns(int(ns.Fd()), unix.CLONE_NEWNET); err != nil {
+			return err
+		}
+		return fn()
+	})
+}
+
+// tellNeighbours has a machine say where its addresses are when its link comes up: one that was made anew, or has got
+// another address since its link was made, may have another hardware address than others remember for a minute.
+func tellNeighbours() error {
+	if err := writeSysctl(filepath.Join(sysctlDir, "net/ipv4/conf/eth0/arp_notify"), "1"); err != nil {
+		return err
+	}
+	return configureIPv6("eth0", []setting{{"ndisc_notify", "1"}})
 }
 
 // bindNetns makes an empty network namespace that a path keeps alive. The links
@@ -95,17 +117,15 @@ func (p *Provider) configure(inside *netlink.Handle, addresses []netip.Addr) err
 	if err != nil {
 		return err
 	}
-	steps := []func() error{
-		func() error { return inside.LinkSetUp(lo) },
-		func() error { return inside.LinkSetUp(eth) },
-	}
-	for i, gateway := range p.Network.Gateways() {
+	steps := []func() error{func() error { return inside.LinkSetUp(lo) }}
+	for i := range p.Network.Prefixes {
 		addr := address(addresses[i], p.Network.Prefixes[i])
+		steps = append(steps, func() error { return inside.AddrAdd(eth, addr) })
+	}
+	steps = append(steps, func() error { return inside.LinkSetUp(eth) }) // which tells of the addresses that it has
+	for _, gateway := range p.Network.Gateways() {
 		route := &netlink.Route{LinkIndex: eth.Attrs().Index, Dst: familyOf(gateway).everywhere(), Gw: gateway.AsSlice()}
-		steps = append(steps,
-			func() error { return inside.AddrAdd(eth, addr) },
-			func() error { return inside.RouteAdd(route) },
-		)
+		steps = append(steps, func() error { return inside.RouteAdd(route) })
 	}
 	return firstError(steps...)
 }

@@ -28,7 +28,7 @@ func Keepalived(path, text, machine string) *evidence.Keepalived {
 		out.Notes = append(out.Notes, fmt.Sprintf("%s is included and was not read", d.arg()))
 	}
 	defined := map[string]int{} // weights by name
-	for _, kind := range []string{"vrrp_script", "vrrp_track_process", "vrrp_track_file"} {
+	for _, kind := range []string{"vrrp_script", "vrrp_track_process", "vrrp_track_file", "track_process", "track_file"} {
 		for _, d := range file[kind] {
 			defined[d.arg()] = weight(index(d.block))
 		}

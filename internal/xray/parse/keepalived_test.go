@@ -69,6 +69,7 @@ vrrp_instance VI_1 {
 				v.Version, v.Interval, v.Addresses = 3, 500*time.Millisecond, addrs("fd00::1", "10.0.0.9")
 			})},
 		{"a process", "vrrp_track_process haproxy {\n process haproxy\n}\n" + begin + "track_process {\n haproxy\n}\n}", with(func(v *evidence.VRRP) { v.Tracks = []evidence.Track{{Name: "haproxy"}} })},
+		{"a file", "track_file haproxy {\n file /run/haplane/haproxy\n weight 0\n}\nvrrp_track_file old {\n file /run/old\n}\n" + begin + "track_file {\n haproxy\n old\n}\n}", with(func(v *evidence.VRRP) { v.Tracks = []evidence.Track{{Name: "haproxy"}, {Name: "old"}} })},
 		{"tracked by its group", "vrrp_script a {\n}\nvrrp_sync_group G {\n group {\n VI_1\n }\n track_script {\n a\n }\n}\n" + begin + "}", with(func(v *evidence.VRRP) { v.Tracks = []evidence.Track{{Name: "a"}} })},
 		{"lines of machines", begin + "@lb-1 priority 101\n@lb-2 priority 99\n@^lb-1 state BACKUP\n}", with(func(v *evidence.VRRP) { v.Priority = 101 })},
 		{"macros", "$VIP=10.0.0.100/24\n$ID = 7\n" + begin + "virtual_router_id $ID\nvirtual_ipaddress {\n ${VIP}\n}\n}", with(func(v *evidence.VRRP) { v.RouterID, v.Addresses = 7, addrs("10.0.0.100") })},

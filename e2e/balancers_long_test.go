@@ -1,0 +1,125 @@
+//go:build e2e
+
+package e2e
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+)
+
+// TestLongLoadBalancers has one load balancer of a cluster that is in use become two, which move its address between
+// them, and become one again. HAProxy and keepalived are killed, and a machine loses its power.
+func TestLongLoadBalancers(t *testing.T) {
+	r := newRig(t)
+	c := newCluster(t, r, "e2e-pair", 56)
+	must(t, 0, c.Up(background(t)))
+	virtual := c.address("lb-1")
+	t.Run("one becomes two", func(t *testing.T) {
+		unnoticed(t, c.change(t, "node", "add", "--role", "load-balancer"))
+		want(t, "who has the address", c.holder(t), "lb-1")
+		if own := c.on(t, "lb-1", "ip -brief address show eth0"); !strings.Contains(own, " "+virtual+"/32") || strings.Contains(own, " "+virtual+"/24") {
+			t.Errorf("addresses of lb-1: %s", own)
+		}
+		verdict := c.Run(background(t), "xray", "--cluster", c.Name)
+		contains(t, "x-ray", verdict.Stdout, "1 of 2 load balancers may fail")
+	})
+	for _, fault := range []struct{ name, line string }{
+		{"HAProxy is killed", "systemctl kill --signal KILL haproxy"},
+		{"HAProxy hangs", "systemctl kill --signal STOP haproxy"},
+		{"keepalived is stopped", "systemctl stop keepalived"},
+	} {
+		t.Run(fault.name, func(t *testing.T) {
+			had := c.holder(t)
+			c.on(t, had, fault.line)
+			took := c.moved(t, had)
+			t.Logf("the address moved after %s", ms(took))
+			c.on(t, had, "systemctl kill --signal CONT haproxy; systemctl restart haproxy keepalived")
+			c.standsBy(t, had)
+		})
+	}
+	t.Run("the power of its machine is gone", func(t *testing.T) {
+		had := c.holder(t)
+		if err := c.provider().Kill(background(t), had); err != nil {
+			t.Fatal(err)
+		}
+		t.Logf("the address moved after %s", ms(c.moved(t, had)))
+		must(t, 0, c.Run(background(t), "apply", "--cluster", c.Name, "--yes"))
+		c.standsBy(t, had)
+	})
+	t.Run("one is made anew", func(t *testing.T) {
+		had := c.holder(t)
+		nothingLost(t, c.change(t, "node", "replace", had))
+		if now := c.holder(t); now == had {
+			t.Errorf("%s has the address still", now)
+		}
+	})
+	t.Run("two become one", func(t *testing.T) {
+		var other string
+		for _, lb := range []string{"lb-1", "lb-2"} {
+			if lb != c.holder(t) {
+				other = lb
+			}
+		}
+		unnoticed(t, c.change(t, "node", "remove", other))
+		if api := must(t, 0, c.Kubectl(background(t), "get", "--raw", "/readyz")); api.Stdout != "ok" {
+			t.Errorf("/readyz: %s", api.Stdout)
+		}
+	})
+}
+
+// holder is the load balancer that has the address that clients use: just one.
+func (c *cluster) holder(t *testing.T) string {
+	t.Helper()
+	var out []string
+	wait(t, time.Minute, "one load balancer with the address", func(ctx context.Context) error {
+		s, err := c.Status(ctx)
+		if err != nil {
+			return err
+		}
+		out = nil
+		for _, lb := range s.LoadBalancers {
+			if lb.HoldsAddress != nil && *lb.HoldsAddress {
+				out = append(out, lb.Node)
+			}
+		}
+		if len(out) != 1 {
+			return fmt.Errorf("%v have the address", out)
+		}
+		return nil
+	})
+	return out[0]
+}
+
+// moved waits until the API answers at the address again, and another load balancer has it.
+func (c *cluster) moved(t *testing.T, from string) time.Duration {
+	t.Helper()
+	took := wait(t, time.Minute, "the API at the address", func(ctx context.Context) error {
+		ctx, cancel := context.WithTimeout(ctx, time.Second)
+		defer cancel()
+		if result := c.Kubectl(ctx, "get", "--raw", "/readyz"); result.Code != 0 {
+			return errors.New(result.Stderr)
+		}
+		return nil
+	})
+	if now := c.holder(t); now == from {
+		t.Errorf("%s has the address still", from)
+	}
+	return took
+}
+
+// standsBy waits until a load balancer that was hurt could take the address.
+func (c *cluster) standsBy(t *testing.T, node string) {
+	t.Helper()
+	wait(t, time.Minute, node+" to stand by", func(ctx context.Context) error {
+		result := c.SSH(ctx, node, "cat /run/haplane/haproxy /run/haplane/stand-by; systemctl is-active haproxy keepalived haplane-balancer")
+		if said := strings.Fields(result.Stdout); !slices.Equal(said, []string{"0", "0", "active", "active", "active"}) {
+			return fmt.Errorf("%v", said)
+		}
+		return nil
+	})
+}

@@ -1,0 +1,122 @@
+package agent
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"os"
+	"time"
+)
+
+// BalancerOptions say what haplane agent balancer runs with.
+type BalancerOptions struct {
+	Socket    string // of HAProxy's Runtime API
+	TrackFile string // which keepalived watches: 0 lets this machine have the address, 1 does not
+	Log       *slog.Logger
+}
+
+// How HAProxy is asked. It answers within a millisecond; where it takes longer the machine is busy, and that is no reason
+// to move the address: it resets every connection, and the next machine is as busy.
+const (
+	askEvery     = 100 * time.Millisecond
+	mayBeSilent  = 500 * time.Millisecond // one that hangs: it takes connections, and says nothing
+	refusalsOf   = 2                      // asked so often in a row, one that refuses is gone, and not just being started anew
+	countedAgain = 3                      // answers in a row, until it may have the address again
+)
+
+// RunBalancer tells keepalived whether the HAProxy beside it takes connections, until ctx ends. It never asks
+// whether the API behind it is well: an overloaded API must not move the address.
+func RunBalancer(ctx context.Context, o BalancerOptions) error {
+	if err := writeTrack(o.TrackFile, false); err != nil {
+		return fmt.Errorf("agent: %w", err)
+	}
+	o.Log.Info("balancer started", "socket", o.Socket, "file", o.TrackFile)
+	b := balancerHealth{}
+	ticker := time.NewTicker(askEvery)
+	defer ticker.Stop()
+	for due := time.Now(); ; due = time.Now().Add(askEvery) {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-ticker.C:
+		}
+		if late := time.Since(due); late > askEvery {
+			continue // this program did not run either: nobody knows what HAProxy would have done
+		}
+		err := askHAProxy(ctx, o.Socket)
+		if ctx.Err() != nil {
+			return nil
+		}
+		if well, changed := b.note(err); changed {
+			o.Log.Info("HAProxy", "well", well, "err", err)
+			if err := writeTrack(o.TrackFile, well); err != nil {
+				o.Log.Error("tell keepalived", "err", err)
+				b.well = !well // once more
+			}
+		}
+	}
+}
+
+// A balancerHealth is what was seen of HAProxy. It begins as not well.
+type balancerHealth struct {
+	well              bool
+	answers, refusals int
+}
+
+// note takes how HAProxy answered, and reports whether it is well now, and was otherwise before.
+func (b *balancerHealth) note(err error) (well, changed bool) {
+	before := b.well
+	switch {
+	case err == nil:
+		b.refusals = 0
+		if b.answers++; b.answers >= countedAgain {
+			b.well = true
+		}
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		b.answers, b.well = 0, false
+	default:
+		b.answers = 0
+		if b.refusals++; b.refusals >= refusalsOf {
+			b.well = false
+		}
+	}
+	return b.well, b.well != before
+}
+
+// askHAProxy asks its Runtime API for something small.
+func askHAProxy(ctx context.Context, socket string) error {
+	dialer := net.Dialer{Timeout: mayBeSilent}
+	conn, err := dialer.DialContext(ctx, "unix", socket)
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	if err := conn.SetDeadline(time.Now().Add(mayBeSilent)); err != nil {
+		return err
+	}
+	if _, err := io.WriteString(conn, "show version\n"); err != nil {
+		return err
+	}
+	answer, err := io.ReadAll(io.LimitReader(conn, 1<<12))
+	if err == nil && len(answer) == 0 {
+		return io.ErrUnexpectedEOF
+	}
+	return err
+}
+
+// writeTrack writes a file that keepalived reads whenever it is closed: in place, for an empty one is a 0.
+func writeTrack(file string, well bool) error {
+	value := "1\n"
+	if well {
+		value = "0\n"
+	}
+	f, err := os.OpenFile(file, os.O_WRONLY|os.O_CREATE, 0o644)
+	if err != nil {
+		return err
+	}
+	_, err = f.WriteString(value)
+	return errors.Join(err, f.Close())
+}

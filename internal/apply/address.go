@@ -1,0 +1,99 @@
+package apply
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/haplane/haplane/internal/change"
+	"github.com/haplane/haplane/internal/look"
+	"github.com/haplane/haplane/internal/machine"
+	"github.com/haplane/haplane/internal/topology"
+)
+
+// moveTimeout is how long another load balancer may take to have the address: many times what it takes.
+const moveTimeout = 20 * time.Second
+
+// readdress gives a machine another address of its own, beside the one that it has until another program has that.
+func readdress(ctx context.Context, r *Runner, s change.Step) error {
+	n := r.node(s)
+	if err := r.Provider.Readdress(ctx, n); err != nil {
+		return err
+	}
+	return r.Journal.SetAddress(n)
+}
+
+// dropAddress takes from a machine the address that it had for its own, once keepalived has put it there too: the machine
+// has it without a break, and loses it when another one has it.
+func dropAddress(ctx context.Context, r *Runner, s change.Step) error {
+	n := r.node(s)
+	err := r.until(ctx, n.Name, moveTimeout, func(ctx context.Context) error {
+		address := r.Cluster.Topology.LoadBalancer.Addr()
+		result, err := r.Cluster.Machine(n.Name).Run(ctx, machine.Cmd("ip", "-oneline", "address", "show", "to", address.String()))
+		if err == nil && !strings.Contains(result.Stdout, fmt.Sprintf(" %s/%d ", address, address.BitLen())) {
+			err = fmt.Errorf("keepalived has not put %s on %s yet", address, n.Name)
+		}
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	return r.Provider.DropAddresses(ctx, n)
+}
+
+// addressElsewhere reports whether another load balancer has the address already, and this one may not.
+func addressElsewhere(ctx context.Context, r *Runner, s change.Step) (bool, error) {
+	result, err := r.Cluster.Machine(s.Node).Run(ctx, machine.Cmd("sh", "-c", "cat "+topology.StandBy+" 2>/dev/null || true"))
+	if err != nil || strings.TrimSpace(result.Stdout) != "1" {
+		return false, err
+	}
+	return r.addressHeld(ctx, s.Node) == nil, nil
+}
+
+// moveAddress has a load balancer stand by, and waits until another one has the address that clients use. Where none takes
+// it, this one has it again.
+func moveAddress(ctx context.Context, r *Runner, s change.Step) error {
+	lb := r.node(s)
+	if err := r.standBy(ctx, lb, "1"); err != nil {
+		return err
+	}
+	err := r.until(ctx, lb.Name, moveTimeout, func(ctx context.Context) error { return r.addressHeld(ctx, lb.Name) })
+	if err == nil {
+		return nil
+	}
+	if back := r.standBy(context.WithoutCancel(ctx), lb, "0"); back != nil {
+		err = fmt.Errorf("%w; and it still stands by: %w", err, back)
+	}
+	return fmt.Errorf("no other load balancer takes %s, so %s keeps it: %w", r.Cluster.Topology.LoadBalancer.Addr(), lb.Name, err)
+}
+
+// mayHold lets a load balancer have the address that clients use again.
+func (r *Runner) mayHold(ctx context.Context, lb topology.Node) error { return r.standBy(ctx, lb, "0") }
+
+// standBy writes the file by which keepalived knows whether its machine is to have the address.
+func (r *Runner) standBy(ctx context.Context, lb topology.Node, value string) error {
+	_, err := r.Cluster.Machine(lb.Name).Run(ctx, machine.Cmd("sh", "-c", "mkdir -p "+topology.BalancerDir+" && echo "+value+" > "+topology.StandBy))
+	return err
+}
+
+// addressHeld returns nil when a load balancer other than one has the address that clients use.
+func (r *Runner) addressHeld(ctx context.Context, except string) error {
+	address := r.Cluster.Topology.LoadBalancer.Addr()
+	var unseen []string
+	for _, lb := range r.balancers() {
+		if lb.Name == except {
+			continue
+		}
+		switch held, err := look.Holds(ctx, r.Cluster.Machine(lb.Name), address); {
+		case held:
+			return nil
+		case err != nil:
+			unseen = append(unseen, fmt.Sprintf("%s: %v", lb.Name, err))
+		}
+	}
+	if len(unseen) > 0 {
+		return fmt.Errorf("nobody is seen to have %s: %s", address, strings.Join(unseen, "; "))
+	}
+	return fmt.Errorf("no other load balancer has %s yet", address)
+}

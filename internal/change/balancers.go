@@ -1,0 +1,117 @@
+package change
+
+import (
+	"slices"
+
+	"github.com/haplane/haplane/internal/topology"
+	"github.com/haplane/haplane/spec"
+)
+
+// sharing are the load balancers that move an address between them, before the change.
+func (p *planner) sharing() []topology.Node {
+	if !p.Wanted.Virtual {
+		return nil
+	}
+	var out []topology.Node
+	for _, n := range p.Record {
+		if n.Role != spec.RoleLoadBalancer {
+			continue
+		}
+		if w, ok := p.Wanted.Node(n.Name); ok {
+			out = append(out, w)
+		} else {
+			out = append(out, n.Node)
+		}
+	}
+	return out
+}
+
+// shareAddress has a load balancer whose own address becomes the one that all move get another one for itself, and tells
+// those that stay of those that join: these would take the address of one that they do not hear.
+func (p *planner) shareAddress() {
+	if !p.Wanted.Virtual {
+		return
+	}
+	var changed []string
+	for _, n := range p.stay {
+		if n.Role == spec.RoleLoadBalancer && p.readdresses(n) {
+			was, _ := p.recorded(n.Name)
+			changed = append(changed, p.add(Step{ID: id(Readdress, n.Name), Verb: Readdress, Node: n.Name, Needs: p.tail,
+				Why: []Reason{{What: "spec.nodes[" + n.Name + "].address", Old: topology.Join(was.Addresses), New: topology.Join(n.Addresses)}}}))
+		}
+	}
+	before := len(p.balancers)
+	for _, n := range p.joins {
+		if n.Role == spec.RoleLoadBalancer && !named(p.balancers, n.Name) {
+			p.balancers = append(p.balancers, n)
+		}
+	}
+	if len(changed) > 0 || len(p.balancers) > before {
+		p.setBackends("balancers", slices.Concat(p.tail, changed), Reason{What: "load balancers share " + topology.Join(p.Wanted.LBAddresses)})
+	}
+	for _, n := range p.stay {
+		if n.Role == spec.RoleLoadBalancer && p.readdresses(n) {
+			p.tail = append(p.tail, p.add(Step{ID: id(DropAddress, n.Name), Verb: DropAddress, Node: n.Name, Needs: p.lastOf(SetBackends, n.Name),
+				Why: []Reason{{What: topology.Join(p.Wanted.LBAddresses) + " moves from now on"}}}))
+		}
+	}
+}
+
+// handOver has another load balancer take the address that clients use, before one stops or restarts.
+func (p *planner) handOver(n topology.Node, why []Reason, needs []string) []string {
+	if len(p.balancers) < 2 || !named(p.balancers, n.Name) || !p.alive(n.Name) {
+		return needs
+	}
+	return []string{p.add(Step{ID: id(MoveAddress, n.Name), Verb: MoveAddress, Node: n.Name, Why: why, Needs: needs})}
+}
+
+// unshare takes a load balancer that has left from those that the others wait for.
+func (p *planner) unshare(n Node, needs []string) {
+	if n.Rejoin || !named(p.balancers, n.Name) {
+		return
+	}
+	p.balancers = slices.DeleteFunc(p.balancers, func(b topology.Node) bool { return b.Name == n.Name })
+	p.setBackends("without-"+n.Name, needs, Reason{What: n.Name + " leaves"})
+}
+
+// balancersKnow are the last steps that told the load balancers which stay who the others are.
+func (p *planner) balancersKnow() []string {
+	var out []string
+	for _, n := range p.stay {
+		if n.Role == spec.RoleLoadBalancer {
+			out = slices.Concat(out, p.lastOf(SetBackends, n.Name), p.has(id(DropAddress, n.Name)))
+		}
+	}
+	return out
+}
+
+// recorded is a node as the record has it.
+func (p *planner) recorded(name string) (Node, bool) {
+	i := slices.IndexFunc(p.Record, func(n Node) bool { return n.Name == name })
+	if i < 0 {
+		return Node{}, false
+	}
+	return p.Record[i], true
+}
+
+func named(nodes []topology.Node, name string) bool {
+	return slices.ContainsFunc(nodes, func(n topology.Node) bool { return n.Name == name })
+}
+
+// readdresses reports whether a load balancer has given its own address to all of them, and has no other yet.
+func (p *planner) readdresses(n topology.Node) bool {
+	was, ok := p.recorded(n.Name)
+	return ok && !slices.Equal(was.Addresses, n.Addresses)
+}
+
+// others reports whether another load balancer can have the address that clients use meanwhile: one that shares it, and stays.
+func (p *planner) others(n topology.Node) bool {
+	return slices.ContainsFunc(p.sharing(), func(b topology.Node) bool { return b.Name != n.Name && named(p.stay, b.Name) })
+}
+
+func (p *planner) wayLost() string {
+	if len(p.balancers) > 1 {
+		return "a way to the API"
+	}
+	return "the way to the API"
+}

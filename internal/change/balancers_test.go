@@ -1,0 +1,148 @@
+package change
+
+import (
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/haplane/haplane/internal/topology"
+	"github.com/haplane/haplane/spec"
+)
+
+var planes = []string{"cp-1", "cp-2", "cp-3", "worker-1"}
+
+// plan is a plan, which has to be there.
+func planOf(t *testing.T, in Input) *Change {
+	t.Helper()
+	c, err := Plan(in)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+func lacks(t *testing.T, c *Change, verbs ...string) {
+	t.Helper()
+	for _, s := range c.Steps {
+		if slices.Contains(verbs, s.Verb) {
+			t.Errorf("there is a step %s", s.ID)
+		}
+	}
+}
+
+// From one to two: the address stays on the machine that has it, which gets another one of its own; the second one
+// starts when the first one talks to it, or it would take the address.
+func TestOneLoadBalancerBecomesTwo(t *testing.T) {
+	in, next := healthy(wanted(t, append(planes, "lb-1")...)), pair(t, planes...)
+	in.Wanted, in.Desired = next, desired(next)
+	c := planOf(t, in)
+	before(t, c, "readdress@lb-1", "lb-backends@lb-1/balancers", "address-drop@lb-1", "start@lb-2", "activate@lb-2")
+	lacks(t, c, MoveAddress, RemoveMachine, Restart)
+	if s, _ := c.Step("lb-backends@lb-1/balancers"); !slices.Equal(s.Balancers, []string{"lb-1", "lb-2"}) || len(s.Backends) != 3 {
+		t.Errorf("%+v", s)
+	}
+	if s, _ := c.Step("readdress@lb-1"); s.Why[0].Old != "10.10.10.3" || s.Why[0].New != "10.10.10.4" {
+		t.Errorf("%+v", s.Why)
+	}
+	if got := c.Warnings(); len(got) > 0 {
+		t.Errorf("warnings: %q", got)
+	}
+	in.Back = true
+	in.Wanted, in.Desired = wanted(t, append(planes, "lb-1")...), desired(wanted(t, append(planes, "lb-1")...))
+	for i := range in.Record {
+		if in.Record[i].Name == "lb-1" {
+			in.Record[i].Node = next.LoadBalancers()[0]
+		}
+	}
+	if _, err := Plan(in); err == nil || !strings.Contains(err.Error(), "it has given its address to all load balancers") {
+		t.Errorf("back: %v", err)
+	}
+}
+
+// From two to one: whoever leaves gives the address away first, and the other one talks to it until it is gone.
+func TestOneOfTwoLoadBalancersLeaves(t *testing.T) {
+	in := healthy(pair(t, planes...))
+	next := pair(t, planes...)
+	next.Nodes = slices.DeleteFunc(slices.Clone(next.Nodes), func(n topology.Node) bool { return n.Name == "lb-1" })
+	in.Wanted, in.Desired = next, desired(next)
+	c := planOf(t, in)
+	before(t, c, "address-move@lb-1", "stop@lb-1", "remove-machine@lb-1", "lb-backends@lb-2/without-lb-1")
+	before(t, c, "remove-machine@lb-1", "forget@lb-1")
+	lacks(t, c, Readdress)
+	for _, s := range c.Steps {
+		if s.Verb == SetBackends && !slices.Equal(s.Balancers, []string{"lb-2"}) {
+			t.Errorf("%s tells of %s", s.ID, s.Balancers)
+		}
+	}
+	if got := c.Warnings(); len(got) > 0 {
+		t.Errorf("warnings: %q", got)
+	}
+
+	dies(&in, "lb-1", false)
+	c = planOf(t, in)
+	before(t, c, "remove-machine@lb-1", "lb-backends@lb-2/without-lb-1")
+	lacks(t, c, MoveAddress, Stop)
+}
+
+// One that is made anew stays one of those that the other talks to.
+func TestLoadBalancerOfTwoIsMadeAnew(t *testing.T) {
+	in := healthy(pair(t, planes...))
+	in.Replace = []string{"lb-1"}
+	c := planOf(t, in)
+	before(t, c, "address-move@lb-1", "stop@lb-1", "remove-machine@lb-1", "create-machine@lb-1", "start@lb-1", "activate@lb-1")
+	lacks(t, c, SetBackends, Readdress)
+	if got := c.Warnings(); len(got) > 0 {
+		t.Errorf("warnings: %q", got)
+	}
+}
+
+// A third one: both know of it before it starts.
+func TestThirdLoadBalancer(t *testing.T) {
+	in := healthy(pair(t, planes...))
+	next := pair(t, planes...)
+	next.Nodes = append(slices.Clone(next.Nodes), topology.NewNode("lb-3", spec.RoleLoadBalancer, "10.10.10.6"))
+	in.Wanted, in.Desired = next, desired(next)
+	c := planOf(t, in)
+	before(t, c, "lb-backends@lb-1/balancers", "start@lb-3")
+	before(t, c, "lb-backends@lb-2/balancers", "start@lb-3")
+}
+
+// What takes a restart of HAProxy is done on one after the other, each without the address.
+func TestLoadBalancersRestartInTurns(t *testing.T) {
+	in := healthy(pair(t, planes...))
+	for _, lb := range []string{"lb-1", "lb-2"} {
+		m := in.Observed.Machines[lb]
+		u := m.Units["haproxy"]
+		u.Config = "old"
+		m.Units["haproxy"] = u
+	}
+	c := planOf(t, in)
+	before(t, c, "address-move@lb-1", "lb-backends@lb-1/configuration", "address-move@lb-2", "lb-backends@lb-2/configuration")
+	if got := c.Warnings(); len(got) > 0 {
+		t.Errorf("warnings: %q", got)
+	}
+}
+
+// One without keepalived is sick: it is mended first.
+func TestLoadBalancerWithoutKeepalivedIsMended(t *testing.T) {
+	in := healthy(pair(t, planes...))
+	delete(in.Observed.Machines["lb-2"].Units, "keepalived")
+	c := planOf(t, in)
+	if s, ok := c.Step("start@lb-2"); !ok || !all(s.Units) {
+		t.Errorf("steps: %q", ids(c))
+	}
+}
+
+// The members of a pair that is brought up begin side by side.
+func TestBringUpOfTwoLoadBalancers(t *testing.T) {
+	t2 := pair(t, planes...)
+	c := BringUp(Input{Wanted: t2, Desired: desired(t2)})
+	for _, lb := range []string{"lb-1", "lb-2"} {
+		if s, ok := c.Step("start@" + lb + "/api"); !ok || !slices.Equal(s.Units, []string{"haproxy", "haplane-balancer", "keepalived"}) {
+			t.Errorf("%+v", s)
+		}
+	}
+	if reaches(c, "start@lb-1/api", "start@lb-2/api") {
+		t.Error("lb-1 waits for lb-2")
+	}
+}
