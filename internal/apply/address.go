@@ -44,8 +44,8 @@ func dropAddress(ctx context.Context, r *Runner, s change.Step) error {
 
 // addressElsewhere reports whether another load balancer has the address already, and this one may not.
 func addressElsewhere(ctx context.Context, r *Runner, s change.Step) (bool, error) {
-	result, err := r.Cluster.Machine(s.Node).Run(ctx, machine.Cmd("sh", "-c", "cat "+topology.StandBy+" 2>/dev/null || true"))
-	if err != nil || strings.TrimSpace(result.Stdout) != "1" {
+	is, err := look.Address(ctx, r.Cluster.Machine(s.Node), r.Cluster.Topology.LoadBalancer.Addr())
+	if err != nil || !is.StandsBy || is.Held {
 		return false, err
 	}
 	return r.addressHeld(ctx, s.Node) == nil, nil
@@ -68,6 +68,11 @@ func moveAddress(ctx context.Context, r *Runner, s change.Step) error {
 	return fmt.Errorf("no other load balancer takes %s, so %s keeps it: %w", r.Cluster.Topology.LoadBalancer.Addr(), lb.Name, err)
 }
 
+// allowAddress lets one that was told to stand by have the address again, where a change was cut off.
+func allowAddress(ctx context.Context, r *Runner, s change.Step) error {
+	return r.mayHold(ctx, r.node(s))
+}
+
 // mayHold lets a load balancer have the address that clients use again.
 func (r *Runner) mayHold(ctx context.Context, lb topology.Node) error { return r.standBy(ctx, lb, "0") }
 
@@ -85,8 +90,8 @@ func (r *Runner) addressHeld(ctx context.Context, except string) error {
 		if lb.Name == except {
 			continue
 		}
-		switch held, err := look.Holds(ctx, r.Cluster.Machine(lb.Name), address); {
-		case held:
+		switch is, err := look.Address(ctx, r.Cluster.Machine(lb.Name), address); {
+		case is.Held:
 			return nil
 		case err != nil:
 			unseen = append(unseen, fmt.Sprintf("%s: %v", lb.Name, err))

@@ -61,6 +61,7 @@ func init() {
 		change.MoveKubeconfig:    {Do: moveKubeconfig},
 		change.Readdress:         {Do: readdress},
 		change.DropAddress:       {Do: dropAddress},
+		change.AllowAddress:      {Do: allowAddress},
 		change.MoveAddress:       {Done: addressElsewhere, Do: moveAddress},
 		change.HoldEndpoints:     {Do: holdEndpoints},
 		change.SetEndpoints:      {Do: setEndpoints},

@@ -50,8 +50,11 @@ func (p *planner) shareAddress() {
 		p.setBackends("balancers", slices.Concat(p.tail, changed), Reason{What: "load balancers share " + topology.Join(p.Wanted.LBAddresses)})
 	}
 	for _, n := range p.stay {
-		if n.Role == spec.RoleLoadBalancer && p.readdresses(n) {
-			p.tail = append(p.tail, p.add(Step{ID: id(DropAddress, n.Name), Verb: DropAddress, Node: n.Name, Needs: p.lastOf(SetBackends, n.Name),
+		if n.Role == spec.RoleLoadBalancer && (p.readdresses(n) || p.Observed.Balancers[n.Name].Address.Own) {
+			if len(p.lastOf(SetBackends, n.Name)) == 0 && !p.diff(n).none() { // keepalived is to be there first
+				p.setBackends("balancers", p.tail, p.diff(n).why()...)
+			}
+			p.tail = append(p.tail, p.add(Step{ID: id(DropAddress, n.Name), Verb: DropAddress, Node: n.Name, Needs: compact(slices.Concat(p.tail, p.lastOf(SetBackends, n.Name))),
 				Why: []Reason{{What: topology.Join(p.Wanted.LBAddresses) + " moves from now on"}}}))
 		}
 	}

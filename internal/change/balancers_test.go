@@ -5,6 +5,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/haplane/haplane/internal/observed"
 	"github.com/haplane/haplane/internal/topology"
 	"github.com/haplane/haplane/spec"
 )
@@ -145,4 +146,20 @@ func TestBringUpOfTwoLoadBalancers(t *testing.T) {
 	if reaches(c, "start@lb-1/api", "start@lb-2/api") {
 		t.Error("lb-1 waits for lb-2")
 	}
+}
+
+// A change that was cut off leaves a load balancer with the address for its own, or one that must not have it: the next one mends that.
+func TestAddressesOfAChangeThatWasCutOff(t *testing.T) {
+	in := healthy(pair(t, planes...))
+	in.Observed.Balancers["lb-1"] = observed.Balancer{Seen: true, Address: observed.Address{Held: true, Own: true}}
+	in.Observed.Balancers["lb-2"] = observed.Balancer{Seen: true, Address: observed.Address{StandsBy: true}}
+	c := planOf(t, in)
+	if want := []string{"address-allow@lb-2", "address-drop@lb-1"}; !slices.Equal(ids(c), want) {
+		t.Errorf("steps are %q, want %q", ids(c), want)
+	}
+	// keepalived is not there yet
+	m := in.Observed.Machines["lb-1"]
+	delete(m.Units, "keepalived")
+	delete(m.Files, "/etc/keepalived")
+	before(t, planOf(t, in), "start@lb-1", "address-drop@lb-1")
 }

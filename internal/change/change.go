@@ -74,9 +74,10 @@ const (
 	ReleaseEndpoints = "endpoints-release"
 
 	// Those of load balancers that move an address between them.
-	Readdress   = "readdress"    // one whose own address they move gets another one for itself
-	DropAddress = "address-drop" // and keeps the one of before only as long as it is its turn to have it
-	MoveAddress = "address-move" // another one takes the address that clients use
+	Readdress    = "readdress"     // one whose own address they move gets another one for itself
+	DropAddress  = "address-drop"  // and keeps the one of before only as long as it is its turn to have it
+	MoveAddress  = "address-move"  // another one takes the address that clients use
+	AllowAddress = "address-allow" // one that was told to leave it to others may have it again
 )
 
 // A Step is one thing that is done. Steps without an order between them run side by side.

@@ -128,8 +128,15 @@ func (p *planner) mend() {
 	p.promote()
 }
 
-// undrain gives traffic back to API servers that a change drained before it was cut off.
+// undrain gives traffic back to API servers that a change drained before it was cut off, and the address to load balancers
+// that it had stand by.
 func (p *planner) undrain() {
+	for _, n := range p.stay {
+		if n.Role == spec.RoleLoadBalancer && p.Observed.Balancers[n.Name].Address.StandsBy {
+			p.tail = append(p.tail, p.add(Step{ID: id(AllowAddress, n.Name), Verb: AllowAddress, Node: n.Name, Needs: p.has(id(Start, n.Name)),
+				Why: []Reason{{What: "it stands by, and nobody works on it"}}}))
+		}
+	}
 	for _, n := range p.stay {
 		drained := func(b observed.Balancer) bool { return b.Draining[n.Name] }
 		if n.Role == spec.RoleControlPlane && slices.ContainsFunc(slices.Collect(maps.Values(p.Observed.Balancers)), drained) {

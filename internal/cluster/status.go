@@ -281,7 +281,7 @@ func (c *collector) loadBalancers(ctx context.Context) error {
 		return c.env.balancer(ctx, n)
 	})
 	for _, n := range nodes {
-		lb := LBStatus{Node: n.Name, HoldsAddress: seen[n.Name].Holds, Backends: []BackendStatus{}}
+		lb := LBStatus{Node: n.Name, HoldsAddress: seen[n.Name].Address.Held, Backends: []BackendStatus{}}
 		for _, cp := range c.env.topology.ControlPlane() {
 			lb.Backends = append(lb.Backends, BackendStatus{Node: cp.Name, Up: seen[n.Name].Servers[cp.Name]})
 		}
@@ -301,6 +301,6 @@ func (e *env) balancer(ctx context.Context, n topology.Node) (observed.Balancer,
 		return seen, errors.New(seen.Error)
 	}
 	var err error
-	seen.Holds, err = look.Holds(ctx, e.machine(n), e.topology.LoadBalancer.Addr())
+	seen.Address, err = look.Address(ctx, e.machine(n), e.topology.LoadBalancer.Addr())
 	return seen, err
 }

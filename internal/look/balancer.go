@@ -21,21 +21,34 @@ func (c *collector) balancer(ctx context.Context, n topology.Node, running bool)
 	seen := Balancer(ctx, c.Cluster.Balancer(n))
 	if !seen.Seen {
 		c.unseen("load balancer "+n.Name, fmt.Errorf("%s", seen.Error))
-	} else if t := c.Cluster.Topology; t.Virtual {
+	}
+	if t := c.Cluster.Topology; t.Virtual {
 		var err error
-		if seen.Holds, err = Holds(ctx, c.Cluster.Machine(n.Name), t.LoadBalancer.Addr()); err != nil {
+		if seen.Address, err = Address(ctx, c.Cluster.Machine(n.Name), t.LoadBalancer.Addr()); err != nil {
 			c.unseen("address of load balancer "+n.Name, err)
 		}
 	}
 	put(c, c.state.Balancers, n.Name, seen)
 }
 
-// Holds reports whether a machine has an address, on whatever link.
-func Holds(ctx context.Context, m machine.Machine, address netip.Addr) (bool, error) {
+// Address looks what a load balancer has of an address that moves, on whatever link. keepalived puts it there alone: one
+// with a network around it is the machine's own.
+func Address(ctx context.Context, m machine.Machine, address netip.Addr) (observed.Address, error) {
 	ctx, cancel := context.WithTimeout(ctx, access.RequestTimeout)
 	defer cancel()
-	result, err := m.Run(ctx, machine.Cmd("ip", "-oneline", "address", "show", "to", address.String()))
-	return err == nil && strings.TrimSpace(result.Stdout) != "", err
+	const script = `echo "told $(cat "$2" 2>/dev/null)"; ip -oneline address show to "$1"`
+	result, err := m.Run(ctx, machine.Cmd("sh", "-c", script, "sh", address.String(), topology.StandBy))
+	if err != nil {
+		return observed.Address{}, err
+	}
+	told, links, _ := strings.Cut(result.Stdout, "\n")
+	out := observed.Address{StandsBy: told == "told 1"}
+	for field := range strings.FieldsSeq(links) {
+		if p, err := netip.ParsePrefix(field); err == nil && p.Addr() == address {
+			out.Held, out.Own = true, out.Own || !p.IsSingleIP()
+		}
+	}
+	return out, nil
 }
 
 // Balancer asks one HAProxy for its servers. Up are those of the backend of the API servers

@@ -3,11 +3,13 @@ package look
 import (
 	"context"
 	"errors"
+	"net/netip"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/haplane/haplane/internal/haproxyapi"
+	"github.com/haplane/haplane/internal/machine/machinetest"
 	"github.com/haplane/haplane/internal/observed"
 )
 
@@ -35,5 +37,31 @@ func TestBalancerKnowsWhatDrains(t *testing.T) {
 	delete(hap, "show servers state")
 	if got := Balancer(t.Context(), haproxyapi.New(hap)); got.Seen || got.Error == "" {
 		t.Errorf("without an answer: %+v", got)
+	}
+}
+
+// A load balancer has the address that moves alone, or, where it is its own still, with a network around it.
+func TestAddressOfALoadBalancer(t *testing.T) {
+	const own = "2: eth0    inet 10.10.10.3/24 brd 10.10.10.255 scope global eth0\\       valid_lft forever preferred_lft forever\n"
+	const alone = "2: eth0    inet 10.10.10.3/32 scope global eth0\\       valid_lft forever preferred_lft forever\n"
+	for name, test := range map[string]struct {
+		printed string
+		want    observed.Address
+	}{
+		"without":                {"told 0\n", observed.Address{}},
+		"nobody has told it":     {"told \n" + alone, observed.Address{Held: true}},
+		"alone":                  {"told 0\n" + alone, observed.Address{Held: true}},
+		"its own":                {"told \n" + own, observed.Address{Held: true, Own: true}},
+		"both":                   {"told 0\n" + own + alone, observed.Address{Held: true, Own: true}},
+		"stands by":              {"told 1\n", observed.Address{StandsBy: true}},
+		"another of the network": {"told 0\n2: eth0    inet 10.10.10.30/32 scope global eth0\n", observed.Address{}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			m := &machinetest.Recorder{NodeName: "lb-1", Answer: func([]string) (string, error) { return test.printed, nil }}
+			got, err := Address(t.Context(), m, netip.MustParseAddr("10.10.10.3"))
+			if err != nil || got != test.want {
+				t.Errorf("%+v, %v, want %+v", got, err, test.want)
+			}
+		})
 	}
 }

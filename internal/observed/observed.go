@@ -111,8 +111,15 @@ type Balancer struct {
 	Seen     bool
 	Servers  map[string]bool // up
 	Draining map[string]bool
-	Holds    bool // the machine has the address that load balancers move between them
+	Address  Address
 	Error    string
+}
+
+// An Address is what a load balancer has of the address that several move between them.
+type Address struct {
+	Held     bool // the machine has it: clients reach the API through this one
+	Own      bool // as an address of its own still: it would keep it when another one takes it
+	StandsBy bool // haplane has told it to leave it to others
 }
 
 // A Node is a Node object.
