@@ -158,7 +158,27 @@ func checkRequest(r *store.Record, q Request) error {
 			errs = append(errs, fmt.Errorf("cluster %s has no node %q", q.Wanted.Metadata.Name, name))
 		}
 	}
+	errs = append(errs, q.oneBalancerAtATime(r))
 	return errors.Join(errs...)
+}
+
+// oneBalancerAtATime is an error of load balancers that share an address and are all to be made anew: another one has it meanwhile.
+func (q Request) oneBalancerAtATime(r *store.Record) error {
+	var anew []string
+	left := 0
+	for _, n := range r.Nodes {
+		switch {
+		case n.Role != spec.RoleLoadBalancer:
+		case slices.Contains(q.Replace, n.Name):
+			anew = append(anew, n.Name)
+		default:
+			left++
+		}
+	}
+	if len(anew) < 2 || left > 0 || !q.Wanted.Spec.Virtual() {
+		return nil
+	}
+	return fmt.Errorf("replace %s: nobody would have %s meanwhile; replace one load balancer after the other", strings.Join(anew, ", "), q.Wanted.Spec.LoadBalancer.Address)
 }
 
 // oneAfterTheOther is an error of changes that do not go together.
