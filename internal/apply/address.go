@@ -12,8 +12,9 @@ import (
 	"github.com/haplane/haplane/internal/topology"
 )
 
-// moveTimeout is how long another load balancer may take to have the address: many times what it takes.
-const moveTimeout = 20 * time.Second
+// moveTimeout is how long another load balancer may take to have the address: many times what it takes, for nobody is
+// served meanwhile.
+const moveTimeout = 5 * time.Second
 
 // readdress gives a machine another address of its own, beside the one that it has until another program has that.
 func readdress(ctx context.Context, r *Runner, s change.Step) error {
@@ -52,9 +53,21 @@ func addressElsewhere(ctx context.Context, r *Runner, s change.Step) (bool, erro
 }
 
 // moveAddress has a load balancer stand by, and waits until another one has the address that clients use. Where none takes
-// it, this one has it again.
+// it, this one has it again; where none could, nothing is done.
 func moveAddress(ctx context.Context, r *Runner, s change.Step) error {
 	lb := r.node(s)
+	if err := r.until(ctx, lb.Name, readyTimeout, func(ctx context.Context) error { return r.couldTake(ctx, lb.Name) }); err != nil {
+		return err
+	}
+	// Who only listens would hear nothing for long once the address is elsewhere: a machine without it sends no resets.
+	var ports []string
+	for _, port := range r.Cluster.Topology.LBPorts {
+		ports = append(ports, fmt.Sprintf("sport = :%d", port))
+	}
+	cut := machine.Cmd("ss", "--kill", "--no-header", "--tcp", "--numeric", "src", r.Cluster.Topology.LoadBalancer.Addr().String(), "( "+strings.Join(ports, " or ")+" )")
+	if _, err := r.Cluster.Machine(lb.Name).Run(ctx, cut); err != nil {
+		r.Log.Warn("connections are not ended", "node", lb.Name, "err", err)
+	}
 	if err := r.standBy(ctx, lb, "1"); err != nil {
 		return err
 	}
@@ -80,6 +93,22 @@ func (r *Runner) mayHold(ctx context.Context, lb topology.Node) error { return r
 func (r *Runner) standBy(ctx context.Context, lb topology.Node, value string) error {
 	_, err := r.Cluster.Machine(lb.Name).Run(ctx, machine.Cmd("sh", "-c", "mkdir -p "+topology.BalancerDir+" && echo "+value+" > "+topology.StandBy))
 	return err
+}
+
+// mayTakeScript succeeds on a load balancer that takes the address when nobody else has it.
+const mayTakeScript = `[ "$(cat "$1")" = 0 ] && [ "$(cat "$2" 2>/dev/null)" != 1 ] && systemctl is-active --quiet keepalived haplane-balancer haproxy`
+
+// couldTake returns nil when a load balancer other than one could have the address.
+func (r *Runner) couldTake(ctx context.Context, except string) error {
+	for _, lb := range r.balancers() {
+		if lb.Name == except {
+			continue
+		}
+		if _, err := r.Cluster.Machine(lb.Name).Run(ctx, machine.Cmd("sh", "-c", mayTakeScript, "sh", topology.BalancerWell, topology.StandBy)); err == nil {
+			return nil
+		}
+	}
+	return fmt.Errorf("no other load balancer is well enough to have %s", r.Cluster.Topology.LoadBalancer.Addr())
 }
 
 // addressHeld returns nil when a load balancer other than one has the address that clients use.
