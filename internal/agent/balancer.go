@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net"
 	"os"
+	"strings"
 	"time"
 )
 
@@ -30,11 +31,11 @@ const (
 // RunBalancer tells keepalived whether the HAProxy beside it takes connections, until ctx ends. It never asks
 // whether the API behind it is well: an overloaded API must not move the address.
 func RunBalancer(ctx context.Context, o BalancerOptions) error {
-	if err := writeTrack(o.TrackFile, false); err != nil {
+	b := balancerHealth{well: said(o.TrackFile)}
+	if err := writeTrack(o.TrackFile, b.well); err != nil {
 		return fmt.Errorf("agent: %w", err)
 	}
-	o.Log.Info("balancer started", "socket", o.Socket, "file", o.TrackFile)
-	b := balancerHealth{}
+	o.Log.Info("balancer started", "socket", o.Socket, "file", o.TrackFile, "well", b.well)
 	ticker := time.NewTicker(askEvery)
 	defer ticker.Stop()
 	for due := time.Now(); ; due = time.Now().Add(askEvery) {
@@ -60,7 +61,8 @@ func RunBalancer(ctx context.Context, o BalancerOptions) error {
 	}
 }
 
-// A balancerHealth is what was seen of HAProxy. It begins as not well.
+// A balancerHealth is what was seen of HAProxy. It begins as it was when an earlier one ended: that this program is started
+// anew must not move the address.
 type balancerHealth struct {
 	well              bool
 	answers, refusals int
@@ -105,6 +107,12 @@ func askHAProxy(ctx context.Context, socket string) error {
 		return io.ErrUnexpectedEOF
 	}
 	return err
+}
+
+// said reports whether HAProxy was well when that was last written down; a machine that boots has no such file.
+func said(file string) bool {
+	text, err := os.ReadFile(file)
+	return err == nil && strings.TrimSpace(string(text)) == "0"
 }
 
 // writeTrack writes a file that keepalived reads whenever it is closed: in place, for an empty one is a 0.

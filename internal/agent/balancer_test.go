@@ -105,6 +105,13 @@ func TestBalancerTellsKeepalived(t *testing.T) {
 	if err := <-done; err != nil {
 		t.Error(err)
 	}
+	// Started anew it goes on as it was.
+	ctx, cancel = context.WithCancel(t.Context())
+	cancel()
+	if err := RunBalancer(ctx, BalancerOptions{Socket: socket, TrackFile: file, Log: slog.New(slog.DiscardHandler)}); err != nil {
+		t.Error(err)
+	}
+	says("0")
 	haproxy.Close()
 	if err := RunBalancer(t.Context(), BalancerOptions{TrackFile: filepath.Join(dir, "none", "track")}); err == nil {
 		t.Error("no error where nobody can be told")

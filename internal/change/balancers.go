@@ -112,6 +112,11 @@ func (p *planner) others(n topology.Node) bool {
 	return slices.ContainsFunc(p.sharing(), func(b topology.Node) bool { return b.Name != n.Name && named(p.stay, b.Name) })
 }
 
+// takesWay reports whether clients do not get through a load balancer while these programs restart.
+func takesWay(units []string) bool {
+	return slices.Contains(units, "haproxy") || slices.Contains(units, "keepalived")
+}
+
 func (p *planner) wayLost() string {
 	if len(p.balancers) > 1 {
 		return "a way to the API"

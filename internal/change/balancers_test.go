@@ -124,6 +124,20 @@ func TestLoadBalancersRestartInTurns(t *testing.T) {
 	}
 }
 
+// What only tells keepalived of HAProxy restarts beside both: as it was before, it is.
+func TestAgentOfALoadBalancerRestartsWithoutAMove(t *testing.T) {
+	in := healthy(pair(t, planes...))
+	m := in.Observed.Machines["lb-1"]
+	m.Units["haplane-balancer"] = observed.Unit{Active: true, Config: "old"}
+	c := planOf(t, in)
+	if want := []string{"lb-backends@lb-1/configuration", "lb-backends@lb-2/configuration"}; !slices.Equal(ids(c), want) {
+		t.Errorf("steps are %q, want %q", ids(c), want)
+	}
+	if got := c.Warnings(); len(got) > 0 {
+		t.Errorf("warnings: %q", got)
+	}
+}
+
 // One without keepalived is sick: it is mended first.
 func TestLoadBalancerWithoutKeepalivedIsMended(t *testing.T) {
 	in := healthy(pair(t, planes...))

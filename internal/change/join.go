@@ -85,7 +85,7 @@ func (p *planner) setBackends(what string, needs []string, why ...Reason) {
 				restart = p.diff(lb).restart
 			}
 			before := append(slices.Clone(needs), last...)
-			if len(restart) > 0 {
+			if takesWay(restart) {
 				before = p.handOver(lb, why, append(before, done...))
 			}
 			done = append(done, p.add(Step{ID: id(SetBackends, lb.Name, what), Verb: SetBackends, Node: lb.Name, Why: why,
