@@ -12,16 +12,6 @@ import (
 
 var planes = []string{"cp-1", "cp-2", "cp-3", "worker-1"}
 
-// plan is a plan, which has to be there.
-func planOf(t *testing.T, in Input) *Change {
-	t.Helper()
-	c, err := Plan(in)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return c
-}
-
 func lacks(t *testing.T, c *Change, verbs ...string) {
 	t.Helper()
 	for _, s := range c.Steps {
@@ -36,7 +26,7 @@ func lacks(t *testing.T, c *Change, verbs ...string) {
 func TestOneLoadBalancerBecomesTwo(t *testing.T) {
 	in, next := healthy(wanted(t, append(planes, "lb-1")...)), pair(t, planes...)
 	in.Wanted, in.Desired = next, desired(next)
-	c := planOf(t, in)
+	c := plan(t, in)
 	before(t, c, "readdress@lb-1", "lb-backends@lb-1/balancers", "address-drop@lb-1", "start@lb-2", "activate@lb-2")
 	lacks(t, c, MoveAddress, RemoveMachine, Restart)
 	if s, _ := c.Step("lb-backends@lb-1/balancers"); !slices.Equal(s.Balancers, []string{"lb-1", "lb-2"}) || len(s.Backends) != 3 {
@@ -66,7 +56,7 @@ func TestOneOfTwoLoadBalancersLeaves(t *testing.T) {
 	next := pair(t, planes...)
 	next.Nodes = slices.DeleteFunc(slices.Clone(next.Nodes), func(n topology.Node) bool { return n.Name == "lb-1" })
 	in.Wanted, in.Desired = next, desired(next)
-	c := planOf(t, in)
+	c := plan(t, in)
 	before(t, c, "address-move@lb-1", "stop@lb-1", "remove-machine@lb-1", "lb-backends@lb-2/without-lb-1")
 	before(t, c, "remove-machine@lb-1", "forget@lb-1")
 	lacks(t, c, Readdress)
@@ -80,7 +70,7 @@ func TestOneOfTwoLoadBalancersLeaves(t *testing.T) {
 	}
 
 	dies(&in, "lb-1", false)
-	c = planOf(t, in)
+	c = plan(t, in)
 	before(t, c, "remove-machine@lb-1", "lb-backends@lb-2/without-lb-1")
 	lacks(t, c, MoveAddress, Stop)
 }
@@ -89,7 +79,7 @@ func TestOneOfTwoLoadBalancersLeaves(t *testing.T) {
 func TestLoadBalancerOfTwoIsMadeAnew(t *testing.T) {
 	in := healthy(pair(t, planes...))
 	in.Replace = []string{"lb-1"}
-	c := planOf(t, in)
+	c := plan(t, in)
 	before(t, c, "address-move@lb-1", "stop@lb-1", "remove-machine@lb-1", "create-machine@lb-1", "start@lb-1", "activate@lb-1")
 	lacks(t, c, SetBackends, Readdress)
 	if got := c.Warnings(); len(got) > 0 {
@@ -103,7 +93,7 @@ func TestThirdLoadBalancer(t *testing.T) {
 	next := pair(t, planes...)
 	next.Nodes = append(slices.Clone(next.Nodes), topology.NewNode("lb-3", spec.RoleLoadBalancer, "10.10.10.6"))
 	in.Wanted, in.Desired = next, desired(next)
-	c := planOf(t, in)
+	c := plan(t, in)
 	before(t, c, "lb-backends@lb-1/balancers", "start@lb-3")
 	before(t, c, "lb-backends@lb-2/balancers", "start@lb-3")
 }
@@ -117,7 +107,7 @@ func TestLoadBalancersRestartInTurns(t *testing.T) {
 		u.Config = "old"
 		m.Units["haproxy"] = u
 	}
-	c := planOf(t, in)
+	c := plan(t, in)
 	before(t, c, "address-move@lb-1", "lb-backends@lb-1/configuration", "address-move@lb-2", "lb-backends@lb-2/configuration")
 	if got := c.Warnings(); len(got) > 0 {
 		t.Errorf("warnings: %q", got)
@@ -129,7 +119,7 @@ func TestAgentOfALoadBalancerRestartsWithoutAMove(t *testing.T) {
 	in := healthy(pair(t, planes...))
 	m := in.Observed.Machines["lb-1"]
 	m.Units["haplane-balancer"] = observed.Unit{Active: true, Config: "old"}
-	c := planOf(t, in)
+	c := plan(t, in)
 	if want := []string{"lb-backends@lb-1/configuration", "lb-backends@lb-2/configuration"}; !slices.Equal(ids(c), want) {
 		t.Errorf("steps are %q, want %q", ids(c), want)
 	}
@@ -142,7 +132,7 @@ func TestAgentOfALoadBalancerRestartsWithoutAMove(t *testing.T) {
 func TestLoadBalancerWithoutKeepalivedIsMended(t *testing.T) {
 	in := healthy(pair(t, planes...))
 	delete(in.Observed.Machines["lb-2"].Units, "keepalived")
-	c := planOf(t, in)
+	c := plan(t, in)
 	if s, ok := c.Step("start@lb-2"); !ok || !all(s.Units) {
 		t.Errorf("steps: %q", ids(c))
 	}
@@ -167,7 +157,7 @@ func TestAddressesOfAChangeThatWasCutOff(t *testing.T) {
 	in := healthy(pair(t, planes...))
 	in.Observed.Balancers["lb-1"] = observed.Balancer{Seen: true, Address: observed.Address{Held: true, Own: true}}
 	in.Observed.Balancers["lb-2"] = observed.Balancer{Seen: true, Address: observed.Address{StandsBy: true}}
-	c := planOf(t, in)
+	c := plan(t, in)
 	if want := []string{"address-allow@lb-2", "address-drop@lb-1"}; !slices.Equal(ids(c), want) {
 		t.Errorf("steps are %q, want %q", ids(c), want)
 	}
@@ -175,5 +165,5 @@ func TestAddressesOfAChangeThatWasCutOff(t *testing.T) {
 	m := in.Observed.Machines["lb-1"]
 	delete(m.Units, "keepalived")
 	delete(m.Files, "/etc/keepalived")
-	before(t, planOf(t, in), "start@lb-1", "address-drop@lb-1")
+	before(t, plan(t, in), "start@lb-1", "address-drop@lb-1")
 }

@@ -3,7 +3,10 @@ package cli
 import (
 	"fmt"
 	"log/slog"
+	"maps"
 	"net/netip"
+	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -57,10 +60,8 @@ oldest beyond as many as are retained.`,
 		Example: `  haplane agent snapshots --config /etc/kubernetes/haplane-snapshots.json --endpoint https://127.0.0.1:2379 --cacert ca.crt --cert client.crt --key client.key`,
 		Args:    usage(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			for name, value := range map[string]string{"config": o.Config, "endpoint": o.Endpoint, "cacert": o.CA, "cert": o.Cert, "key": o.Key} {
-				if value == "" {
-					return usageError{fmt.Errorf("--%s is required", name)}
-				}
+			if err := given(map[string]string{"config": o.Config, "endpoint": o.Endpoint, "cacert": o.CA, "cert": o.Cert, "key": o.Key}); err != nil {
+				return err
 			}
 			o.Log = slog.New(slog.NewTextHandler(a.Err, nil))
 			return agent.RunSnapshots(cmd.Context(), o)
@@ -88,10 +89,8 @@ API must not move the address.`,
 		Example: `  haplane agent balancer --socket /run/haproxy/admin.sock --track-file /run/haplane/haproxy`,
 		Args:    usage(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			for name, value := range map[string]string{"socket": o.Socket, "track-file": o.TrackFile} {
-				if value == "" {
-					return usageError{fmt.Errorf("--%s is required", name)}
-				}
+			if err := given(map[string]string{"socket": o.Socket, "track-file": o.TrackFile}); err != nil {
+				return err
 			}
 			o.Log = slog.New(slog.NewTextHandler(a.Err, nil))
 			return agent.RunBalancer(cmd.Context(), o)
@@ -101,4 +100,18 @@ API must not move the address.`,
 	f.StringVar(&o.Socket, "socket", "", "HAProxy's Runtime API (required)")
 	f.StringVar(&o.TrackFile, "track-file", "", "the file that keepalived watches (required)")
 	return cmd
+}
+
+// given wants a value of each flag.
+func given(values map[string]string) error {
+	var lacking []string
+	for _, name := range slices.Sorted(maps.Keys(values)) {
+		if values[name] == "" {
+			lacking = append(lacking, "--"+name)
+		}
+	}
+	if len(lacking) > 0 {
+		return usageError{fmt.Errorf("required: %s", strings.Join(lacking, ", "))}
+	}
+	return nil
 }
