@@ -41,9 +41,9 @@ func TestHostWithSystemd(t *testing.T) {
 	took := g.up(t)
 	t.Logf("up took %s", took)
 	g.checkMachines(t)
-	g.sh(t, kubectlSmall+"create configmap kept --from-literal=by=haplane")
-	g.sh(t, kubectlSmall+"taint nodes cp-1 node-role.kubernetes.io/control-plane-") // there is no worker
-	g.sh(t, kubectlSmall+"run ask --image=haplane.local/web:v0.1.0 --image-pull-policy=Never")
+	g.write(t, "create configmap kept --from-literal=by=haplane")
+	g.write(t, "taint nodes cp-1 node-role.kubernetes.io/control-plane-") // there is no worker
+	g.write(t, "run ask --image=haplane.local/web:v0.1.0 --image-pull-policy=Never")
 	g.waitWhole(t, "")
 	g.checkComesBack(t, "reboot", g.Reboot)
 	g.checkComesBack(t, "power cut", g.powerCut)
@@ -126,6 +126,18 @@ func (g guestHost) sh(t *testing.T, line string) string {
 		t.Fatal(err)
 	}
 	return out
+}
+
+// write has kubectl write. Where all is emulated an answer may be late, and one that was lost may have been a yes.
+func (g guestHost) write(t *testing.T, command string) {
+	t.Helper()
+	wait(t, emulated, "kubectl "+command, func(ctx context.Context) error {
+		_, err := g.try(ctx, kubectlSmall+command)
+		if err != nil && (strings.Contains(err.Error(), "AlreadyExists") || strings.Contains(err.Error(), "taint") && strings.Contains(err.Error(), "not found")) {
+			return nil
+		}
+		return err
+	})
 }
 
 func (g guestHost) powerCut(ctx context.Context) error {
