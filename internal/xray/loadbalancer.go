@@ -99,6 +99,13 @@ var loadBalancerChecks = []Check{
 		Needs:  []evidence.Way{evidence.Machines, evidence.Folder, evidence.API}, Run: lbAddressMoves,
 	},
 	{
+		ID: "lb-address-held", Subject: LoadBalancer, Title: "Just one machine has the address that moves",
+		Why:    "Where two machines have it, which one a client reaches is chance, and changes under open connections; where none has it, nobody reaches the API through it. VRRP lets both have it for as long as they do not hear each other.",
+		Source: "https://www.rfc-editor.org/rfc/rfc9568",
+		Fix:    "Look at keepalived's log on the machines that are named, and whether each receives the other's adverts (IP protocol 112). An address that is configured for the interface as well is not keepalived's to take away: remove it there.",
+		Needs:  fromMachines, Run: lbAddressHeld,
+	},
+	{
 		ID: "lb-single-point", Subject: LoadBalancer, Title: "The load balancer is more than one machine",
 		Why:    "However many API servers there are, kubelets, users and, in the shared identity, pods reach them through the load balancer: without it the control plane is up and out of reach.",
 		Source: "https://github.com/kubernetes/kubeadm/blob/main/docs/ha-considerations.md",

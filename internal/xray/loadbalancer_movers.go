@@ -130,6 +130,40 @@ func (s *Scene) moved(m *evidence.Machine) []netip.Addr {
 	return out
 }
 
+// lbAddressHeld looks who has the address, of the machines that are configured to move it.
+func lbAddressHeld(s *Scene) []Finding {
+	target, err := netip.ParseAddr(host(s.Endpoint))
+	if err != nil {
+		return nil
+	}
+	var holders, all []string
+	for _, m := range s.candidates() {
+		if moverOf(m) == "" || !slices.Contains(s.moved(m), target.Unmap()) {
+			continue
+		}
+		if len(m.Addresses) == 0 {
+			return []Finding{at{node: m.Name}.skip("the addresses of %s were not seen", m.Name)}
+		}
+		if all = append(all, m.Name); slices.Contains(m.Addresses, target.Unmap()) {
+			holders = append(holders, m.Name)
+		}
+	}
+	expected := "one machine with " + target.String()
+	switch {
+	case len(all) == 0:
+		return nil
+	case len(holders) == 0:
+		return []Finding{at{}.fail(expected, "none of "+list(all)+" has it")}
+	case len(holders) == 1:
+		return []Finding{at{}.pass("%s has %s", holders[0], target)}
+	}
+	var out []Finding
+	for _, name := range holders {
+		out = append(out, at{node: name}.fail(expected, list(holders)+" have it"))
+	}
+	return out
+}
+
 // moverNames are the programs that move the address, by the machines between which they do by
 // their configuration; unknown are those of which it was not seen.
 func (s *Scene) moverNames() (good map[string]string, unknown map[string]bool) {

@@ -61,6 +61,21 @@ var moverCases = []checkCase{
 		evidencetest.Machine(e, "lb-1").Keepalived, evidencetest.Machine(e, "lb-2").Keepalived = nil, nil
 	}},
 	{check: "lb-address-moves", name: "ucarp", status: Skip, says: "ucarp is not read", change: secondLB("ucarp")},
+	{check: "lb-address-held", name: "one of two", status: Pass, says: "lb-1 has 10.10.10.3", change: secondLB(evidence.KeepalivedProgram)},
+	{check: "lb-address-held", name: "nothing moves it", status: Skip},
+	{check: "lb-address-held", name: "both", status: Fail, node: "lb-1,lb-2", says: "lb-1, lb-2 have it", change: func(e *evidence.Evidence) {
+		secondLB(evidence.KeepalivedProgram)(e)
+		m := evidencetest.Machine(e, "lb-2")
+		m.Addresses = append(m.Addresses, address("10.10.10.3"))
+	}},
+	{check: "lb-address-held", name: "none", status: Fail, says: "none of lb-1, lb-2 has it", change: func(e *evidence.Evidence) {
+		secondLB(evidence.KeepalivedProgram)(e)
+		evidencetest.Machine(e, "lb-1").Addresses = []netip.Addr{address("10.10.10.5")}
+	}},
+	{check: "lb-address-held", name: "of a machine whose addresses were not seen", status: Skip, says: "addresses of lb-2", change: func(e *evidence.Evidence) {
+		secondLB(evidence.KeepalivedProgram)(e)
+		evidencetest.Machine(e, "lb-2").Addresses = nil
+	}},
 	{check: "lb-single-point", name: "another router ID", status: Warn, node: "lb-2", says: "lb-address-moves", change: second(func(v *evidence.VRRP) { v.RouterID = 52 })},
 	{check: "lb-single-point", name: "ucarp", status: Skip, says: "whether ucarp moves", change: secondLB("ucarp")},
 	{check: "failures-tolerated", name: "another address on the second", status: Skip, says: "is a single point of failure", change: second(func(v *evidence.VRRP) { v.Addresses = []netip.Addr{address("10.10.10.99")} })},

@@ -32,7 +32,7 @@ func secondLB(programs ...string) func(*evidence.Evidence) {
 	return func(e *evidence.Evidence) {
 		first := evidencetest.Machine(e, "lb-1")
 		second := *first
-		second.Name, second.Hostname = "lb-2", "lb-2"
+		second.Name, second.Hostname, second.Addresses = "lb-2", "lb-2", []netip.Addr{netip.MustParseAddr("10.10.10.4")}
 		e.Machines = append(e.Machines, &second)
 		for _, name := range programs {
 			first.Programs = append(first.Programs, evidence.Program{Name: name, Running: true})
