@@ -29,6 +29,9 @@ func readCluster(name string, data []byte, known Known, kept bool) (*Cluster, er
 		SetDefaultsFor(c, known)
 		errs = append(errs, r.news(validate(c, r))...)
 		errs = append(errs, r.news(checkKnown(field.NewPath("spec"), &c.Spec, known))...)
+		if !kept && !known.virtual() {
+			errs = append(errs, r.news(checkAlone(field.NewPath("spec", "loadBalancer", "address"), &c.Spec))...)
+		}
 	}
 	if len(errs) > 0 {
 		return nil, &FileError{Name: name, Problems: errs, lines: r.lines}

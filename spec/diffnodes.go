@@ -70,6 +70,8 @@ type reason struct {
 func whyNotRemove(n Node, new *Spec) reason {
 	left := len(new.nodesOf(n.Role))
 	switch {
+	case n.Role == RoleLoadBalancer && left > 0 && new.Virtual() && sameAddress(n.Address, new.LoadBalancer.Address):
+		return reason{why: "its own address becomes the one that the others move", instead: "add these first, and remove it in a second change"}
 	case n.Role == RoleLoadBalancer && left > 0 && (new.Virtual() || !sameAddress(n.Address, new.nodesOf(RoleLoadBalancer)[0].Address)):
 		return reason{} // clients go to the other one first, or another one has the address that they use
 	case n.Role == RoleLoadBalancer:

@@ -34,7 +34,7 @@ func AddNodes(data []byte, nodes []Node, resolved *Cluster) ([]byte, error) {
 				return err
 			}
 		}
-		return nil
+		return e.placeShared()
 	})
 }
 
@@ -146,6 +146,34 @@ func (e *edit) free() {
 			n.Address = ""
 		}
 	}
+}
+
+// placeShared writes another address for load balancers whose own, as it is written, has become that of all of them.
+func (e *edit) placeShared() error {
+	entries, err := e.entries()
+	if err != nil || len(e.want.Spec.nodesOf(RoleLoadBalancer)) == 1 {
+		return err
+	}
+	for _, n := range e.want.Spec.nodesOf(RoleLoadBalancer) { // one that the text leaves out is one of them
+		if !slices.ContainsFunc(entries, func(o Node) bool { return o.Name == n.Name }) {
+			if err := e.insert(n); err != nil {
+				return err
+			}
+		}
+	}
+	if entries, err = e.entries(); err != nil {
+		return err
+	}
+	for i, n := range entries {
+		now, ok := e.want.Spec.node(n.Name)
+		if n.Role != RoleLoadBalancer || !ok || n.Address == "" || !sameAddress(n.Address, e.want.Spec.LoadBalancer.Address) {
+			continue
+		}
+		if err := e.place(i, now.Address); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (e *edit) checkNew(nodes []Node) error {

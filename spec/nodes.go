@@ -103,7 +103,7 @@ func checkHolders(holders map[string]int, spec *field.Path, i int, s *Spec, r *r
 func checkVirtual(at *field.Path, holders map[string]int, s *Spec) field.ErrorList {
 	var errs field.ErrorList
 	for _, a := range Split(s.LoadBalancer.Address) {
-		if i, ok := holders[canonical(a)]; ok && s.Nodes[i].Role != RoleLoadBalancer { // of those, checkLoadBalancer tells
+		if i, ok := holders[canonical(a)]; ok {
 			errs = append(errs, field.Invalid(at, a, fmt.Sprintf("node %s has this address; the load balancers move one that no machine has", s.Nodes[i].Name)))
 		}
 	}

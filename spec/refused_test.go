@@ -112,8 +112,10 @@ func TestErrorsAreWhereTheyWereWritten(t *testing.T) {
 			[]string{`spec.loadBalancer.address: Invalid value: "10.10.11.50": is outside of spec.network.machineCIDR`}},
 		"an address that moves, of too few families": {"loadBalancer: {address: 10.9.0.50}, network: {machineCIDR: '10.9.0.0/24,fd00::/64'}, nodes: [{role: control-plane}, {role: load-balancer}, {role: load-balancer}]",
 			[]string{`spec.loadBalancer.address: Invalid value: "10.9.0.50": must be two addresses`}},
-		"one balancer with an address that moves": {"loadBalancer: {address: 10.10.10.50}, nodes: [{role: control-plane}, {role: load-balancer, address: 10.10.10.51}]",
-			nil},
+		"one balancer, and another address": {"loadBalancer: {address: 10.10.10.50}, nodes: [{role: control-plane}, {role: load-balancer, address: 10.10.10.51}]",
+			[]string{"spec.loadBalancer.address: Invalid value: \"10.10.10.50\": must be the address of node lb-1 (10.10.10.51)"}},
+		"an address that moves, half of which a machine has": {"loadBalancer: {address: '10.9.0.3,fd00::3'}, network: {machineCIDR: '10.9.0.0/24,fd00::/64'}, nodes: [{role: control-plane}, {role: load-balancer, address: '10.9.0.3,fd00::4'}, {role: load-balancer}]",
+			[]string{`spec.loadBalancer.address: Invalid value: "10.9.0.3": node lb-1 has this address; the load balancers move one that no machine has`}},
 		"a network that is clear": {"network: {machineCIDR: 10.75.3.7/24}, nodes: [{role: control-plane, address: 10.76.0.1}]", []string{
 			`spec.network.machineCIDR: Invalid value: "10.75.3.7/24": has host bits set; did you mean "10.75.3.0/24"?`, "spec.nodes[0].address: Invalid value: \"10.76.0.1\": is outside"}},
 		"no network, no addresses": {"network: {machineCIDR: nonsense}, nodes: [{role: control-plane}, {role: worker}]", []string{"spec.network.machineCIDR"}},

@@ -87,6 +87,51 @@ func TestVirtualAddressStays(t *testing.T) {
 	}
 }
 
+// One that gives its address away cannot leave in the same change: nobody would talk to it.
+func TestLoadBalancerThatGivesItsAddressAwayStays(t *testing.T) {
+	known := Known{[]Node{{"cp-1", RoleControlPlane, "10.10.10.11"}, {"lb-1", RoleLoadBalancer, "10.10.10.3"}}, "10.10.10.3"}
+	read := func(spec string) *Cluster {
+		c, err := ParseFor("f.yaml", []byte(head+"spec:\n  "+spec+"\n"), known)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return c
+	}
+	err := CheckLive(read("nodes: [{role: control-plane}]"), read("nodes: [{role: control-plane}, {role: load-balancer, name: lb-2}, {role: load-balancer, name: lb-3}]"))
+	if err == nil {
+		t.Fatal("no error")
+	}
+	expect(t, []string{err.Error()}, "add these first, and remove it in a second change")
+}
+
+// A second load balancer is added to files of all kinds that name the first one's address.
+func TestSecondLoadBalancerBesideOneThatIsNamed(t *testing.T) {
+	for name, file := range map[string]string{
+		"all defaults written": DefaultFile,
+		"in a flow":            head + "spec: {nodes: [{role: control-plane}, {role: load-balancer, name: lb-1, address: 10.10.10.3}]}\n",
+		"JSON":                 `{"apiVersion": "haplane/v1alpha1", "kind": "Cluster", "spec": {"nodes": [{"role": "control-plane"}, {"role": "load-balancer", "address": "10.10.10.3"}]}}`,
+		"the address alone":    head + "spec:\n  loadBalancer:\n    address: 10.10.10.3\n  nodes:\n  - role: control-plane\n",
+	} {
+		t.Run(name, func(t *testing.T) {
+			one, err := Parse("f.yaml", []byte(file))
+			if err != nil {
+				t.Fatal(err)
+			}
+			text, err := AddNodes([]byte(file), []Node{{Name: "lb-2", Role: RoleLoadBalancer}}, one)
+			if err != nil {
+				t.Fatal(err)
+			}
+			two, err := ParseFor("f.yaml", text, knownOf(one))
+			if err != nil {
+				t.Fatalf("%v:\n%s", err, text)
+			}
+			if n, _ := two.Spec.node("lb-1"); n.Address != "10.10.10.4" || two.Spec.LoadBalancer.Address != "10.10.10.3" || !two.Spec.Virtual() {
+				t.Errorf("lb-1 has %s, and %s moves:\n%s", n.Address, two.Spec.LoadBalancer.Address, text)
+			}
+		})
+	}
+}
+
 // The edits of the commands keep what is there.
 func TestEditsOfLoadBalancers(t *testing.T) {
 	file := []byte(head + "spec:\n  nodes:\n  - {role: control-plane}\n")
@@ -118,7 +163,7 @@ func TestEditsOfLoadBalancers(t *testing.T) {
 	if diff := cmp.Diff(want[1:], left.Spec.nodesOf(RoleLoadBalancer)); diff != "" || left.Spec.LoadBalancer.Address != "10.10.10.3" {
 		t.Errorf("%s, and %s moves; the file:\n%s", diff, left.Spec.LoadBalancer.Address, text)
 	}
-	if fresh, err := Parse("f.yaml", text); err != nil || fresh.Spec.LoadBalancer.Address != "10.10.10.3" {
+	if fresh, err := ParseKept("f.yaml", text, Known{}); err != nil || fresh.Spec.LoadBalancer.Address != "10.10.10.3" {
 		t.Errorf("as the file of a new cluster: %v", err)
 	}
 }

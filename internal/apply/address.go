@@ -1,7 +1,9 @@
 package apply
 
 import (
+	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -32,10 +34,13 @@ func dropAddress(ctx context.Context, r *Runner, s change.Step) error {
 	err := r.until(ctx, n.Name, moveTimeout, func(ctx context.Context) error {
 		address := r.Cluster.Topology.LoadBalancer.Addr()
 		result, err := r.Cluster.Machine(n.Name).Run(ctx, machine.Cmd("ip", "-oneline", "address", "show", "to", address.String()))
-		if err == nil && !strings.Contains(result.Stdout, fmt.Sprintf(" %s/%d ", address, address.BitLen())) {
-			err = fmt.Errorf("keepalived has not put %s on %s yet", address, n.Name)
+		if err != nil || strings.Contains(result.Stdout, fmt.Sprintf(" %s/%d ", address, address.BitLen())) {
+			return err
 		}
-		return err
+		if r.addressHeld(ctx, n.Name) == nil {
+			return nil // another one has it already: this one must not
+		}
+		return fmt.Errorf("keepalived has not put %s on %s yet", address, n.Name)
 	})
 	if err != nil {
 		return err
@@ -59,16 +64,7 @@ func moveAddress(ctx context.Context, r *Runner, s change.Step) error {
 	if err := r.until(ctx, lb.Name, readyTimeout, func(ctx context.Context) error { return r.couldTake(ctx, lb.Name) }); err != nil {
 		return err
 	}
-	// Who only listens would hear nothing for long once the address is elsewhere: a machine without it sends no resets.
-	var ports []string
-	for _, port := range r.Cluster.Topology.LBPorts {
-		ports = append(ports, fmt.Sprintf("sport = :%d", port))
-	}
-	cut := machine.Cmd("ss", "--kill", "--no-header", "--tcp", "--numeric", "src", r.Cluster.Topology.LoadBalancer.Addr().String(), "( "+strings.Join(ports, " or ")+" )")
-	if _, err := r.Cluster.Machine(lb.Name).Run(ctx, cut); err != nil {
-		r.Log.Warn("connections are not ended", "node", lb.Name, "err", err)
-	}
-	if err := r.standBy(ctx, lb, "1"); err != nil {
+	if err := r.leave(ctx, lb); err != nil {
 		return err
 	}
 	err := r.until(ctx, lb.Name, moveTimeout, func(ctx context.Context) error { return r.addressHeld(ctx, lb.Name) })
@@ -79,6 +75,26 @@ func moveAddress(ctx context.Context, r *Runner, s change.Step) error {
 		err = fmt.Errorf("%w; and it still stands by: %w", err, back)
 	}
 	return fmt.Errorf("no other load balancer takes %s, so %s keeps it: %w", r.Cluster.Topology.LoadBalancer.Addr(), lb.Name, err)
+}
+
+// leaveScript resets what is open and has the machine stand by, in a moment: who only listens would hear nothing for long once the
+// address is elsewhere, for a machine without it sends no resets.
+const leaveScript = `file=$1 ports=$2; shift 2
+for address; do ss --kill --no-header --tcp --numeric src "$address" "$ports" >/dev/null; done
+echo 1 >"$file"`
+
+func (r *Runner) leave(ctx context.Context, lb topology.Node) error {
+	t := r.Cluster.Topology
+	var ports []string
+	for _, port := range t.LBPorts {
+		ports = append(ports, fmt.Sprintf("sport = :%d", port))
+	}
+	argv := []string{"sh", "-c", leaveScript, "sh", topology.StandBy, "( " + strings.Join(ports, " or ") + " )"}
+	for _, a := range t.LBAddresses {
+		argv = append(argv, a.String())
+	}
+	_, err := r.Cluster.Machine(lb.Name).Run(ctx, machine.Cmd(argv...))
+	return err
 }
 
 // allowAddress lets one that was told to stand by have the address again, where a change was cut off.
@@ -100,34 +116,66 @@ const mayTakeScript = `[ "$(cat "$1")" = 0 ] && [ "$(cat "$2" 2>/dev/null)" != 1
 
 // couldTake returns nil when a load balancer other than one could have the address.
 func (r *Runner) couldTake(ctx context.Context, except string) error {
-	for _, lb := range r.balancers() {
-		if lb.Name == except {
-			continue
-		}
-		if _, err := r.Cluster.Machine(lb.Name).Run(ctx, machine.Cmd("sh", "-c", mayTakeScript, "sh", topology.BalancerWell, topology.StandBy)); err == nil {
-			return nil
-		}
+	if r.anyBalancer(except, func(lb topology.Node) error { return r.mayTake(ctx, lb) }) == nil {
+		return nil
 	}
 	return fmt.Errorf("no other load balancer is well enough to have %s", r.Cluster.Topology.LoadBalancer.Addr())
+}
+
+func (r *Runner) mayTake(ctx context.Context, lb topology.Node) error {
+	_, err := r.Cluster.Machine(lb.Name).Run(ctx, machine.Cmd("sh", "-c", mayTakeScript, "sh", topology.BalancerWell, topology.StandBy))
+	return err
+}
+
+// sharesAddress returns nil when a load balancer could have the address, and one has it.
+func (r *Runner) sharesAddress(ctx context.Context, lb topology.Node) error {
+	if err := r.mayTake(ctx, lb); err != nil {
+		return fmt.Errorf("%s could not have the address: %w", lb.Name, err)
+	}
+	return r.addressHeld(ctx, "")
 }
 
 // addressHeld returns nil when a load balancer other than one has the address that clients use.
 func (r *Runner) addressHeld(ctx context.Context, except string) error {
 	address := r.Cluster.Topology.LoadBalancer.Addr()
-	var unseen []string
+	err := r.anyBalancer(except, func(lb topology.Node) error {
+		is, err := look.Address(ctx, r.Cluster.Machine(lb.Name), address)
+		if err == nil && !is.Held {
+			err = fmt.Errorf("it does not have %s", address)
+		}
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("no load balancer is seen to have %s: %w", address, err)
+	}
+	return nil
+}
+
+// anyBalancer asks all load balancers but one at once, and returns nil as soon as one of them says yes: one that is off takes
+// long to say nothing.
+func (r *Runner) anyBalancer(except string, ask func(topology.Node) error) error {
+	var asked int
+	answers := make(chan error, len(r.Nodes))
 	for _, lb := range r.balancers() {
 		if lb.Name == except {
 			continue
 		}
-		switch is, err := look.Address(ctx, r.Cluster.Machine(lb.Name), address); {
-		case is.Held:
+		asked++
+		go func() {
+			err := ask(lb)
+			if err != nil {
+				err = fmt.Errorf("%s: %w", lb.Name, err)
+			}
+			answers <- err
+		}()
+	}
+	var errs []error
+	for range asked {
+		err := <-answers
+		if err == nil {
 			return nil
-		case err != nil:
-			unseen = append(unseen, fmt.Sprintf("%s: %v", lb.Name, err))
 		}
+		errs = append(errs, err)
 	}
-	if len(unseen) > 0 {
-		return fmt.Errorf("nobody is seen to have %s: %s", address, strings.Join(unseen, "; "))
-	}
-	return fmt.Errorf("no other load balancer has %s yet", address)
+	return cmp.Or(errors.Join(errs...), errors.New("there is no other load balancer"))
 }

@@ -38,8 +38,9 @@ func (w *pairWorld) answer(node string) func([]string) (string, error) {
 			if w.sick || node == "lb-1" {
 				return "", errors.New("exit status 1")
 			}
-		case argv[0] == "ss":
-			w.did = append(w.did, "cut "+node)
+		case strings.Contains(line, leaveScript):
+			w.standBy[node] = true
+			w.did = append(w.did, "leave "+node+" "+strings.Join(argv[4:], " "))
 		case strings.Contains(line, "> "+topology.StandBy):
 			w.standBy[node] = strings.Contains(line, "echo 1")
 			w.did = append(w.did, fmt.Sprintf("stand by %s %v", node, w.standBy[node]))
@@ -56,21 +57,22 @@ func (w *pairWorld) answer(node string) func([]string) (string, error) {
 }
 
 func TestAddressMoves(t *testing.T) {
+	const left = "leave lb-1 /run/haplane/stand-by ( sport = :6443 ) 10.10.10.3"
 	for name, test := range map[string]struct {
-		world pairWorld
+		world *pairWorld
 		want  []string
 		fails string
 	}{
-		"to one that is well":     {pairWorld{}, []string{"cut lb-1", "stand by lb-1 true"}, ""},
-		"nobody could take it":    {pairWorld{sick: true}, nil, "no other load balancer is well enough to have 10.10.10.3"},
-		"nobody takes it in time": {pairWorld{deaf: true}, []string{"cut lb-1", "stand by lb-1 true", "stand by lb-1 false"}, "no other load balancer takes 10.10.10.3, so lb-1 keeps it"},
+		"to one that is well":     {&pairWorld{}, []string{left}, ""},
+		"nobody could take it":    {&pairWorld{sick: true}, nil, "no other load balancer is well enough to have 10.10.10.3"},
+		"nobody takes it in time": {&pairWorld{deaf: true}, []string{left, "stand by lb-1 false"}, "no other load balancer takes 10.10.10.3, so lb-1 keeps it"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			c, err := spec.Parse("f.yaml", []byte("apiVersion: haplane/v1alpha1\nkind: Cluster\nspec:\n  nodes: [{role: control-plane}, {role: load-balancer}, {role: load-balancer}]\n"))
 			if err != nil {
 				t.Fatal(err)
 			}
-			topo, w := topology.New(c), &test.world
+			topo, w := topology.New(c), test.world
 			w.standBy = map[string]bool{}
 			r := &Runner{Nodes: map[string]topology.Node{}, Waiting: func(string, string) {}, Log: slog.New(slog.DiscardHandler), Cluster: &access.Cluster{Topology: topo,
 				Machine: func(node string) machine.Machine {

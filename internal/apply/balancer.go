@@ -67,8 +67,13 @@ func (r *Runner) setServer(ctx context.Context, s change.Step, state haproxyapi.
 	for _, lb := range r.balancers() {
 		for _, backend := range []string{topology.HAProxyLastResort, topology.HAProxyBackend} {
 			err := r.Cluster.Balancer(lb).SetState(ctx, backend, s.Node, state)
-			if err != nil && !errors.Is(err, haproxyapi.ErrNoServer) {
+			_, stays := r.Desired[lb.Name]
+			switch {
+			case err == nil || errors.Is(err, haproxyapi.ErrNoServer):
+			case stays:
 				return fmt.Errorf("%s: %w", lb.Name, err)
+			default:
+				r.Log.Debug("a load balancer that leaves is not told", "node", lb.Name, "err", err)
 			}
 		}
 	}
@@ -105,7 +110,8 @@ func setBackends(ctx context.Context, r *Runner, s change.Step) error {
 		}
 	}
 	lb := r.node(s)
-	if slices.ContainsFunc(want.Units, func(u render.Unit) bool { return u.Name == "keepalived" }) {
+	shares := slices.ContainsFunc(want.Units, func(u render.Unit) bool { return u.Name == "keepalived" })
+	if shares {
 		if err := r.mayHold(ctx, lb); err != nil {
 			return err
 		}
@@ -113,7 +119,10 @@ func setBackends(ctx context.Context, r *Runner, s change.Step) error {
 	if err := r.undrain(ctx, lb, s.Backends); err != nil {
 		return err
 	}
-	return r.waitForUnit(ctx, lb, []string{"haproxy"}, func(ctx context.Context) error { return r.backendsServe(ctx, lb, s.Backends) })
+	if err := r.waitForUnit(ctx, lb, []string{"haproxy"}, func(ctx context.Context) error { return r.backendsServe(ctx, lb, s.Backends) }); err != nil || !shares {
+		return err
+	}
+	return r.waitForUnit(ctx, lb, []string{"keepalived"}, func(ctx context.Context) error { return r.sharesAddress(ctx, lb) })
 }
 
 // undrain has a load balancer send requests to servers that a change drained before it

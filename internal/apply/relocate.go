@@ -36,7 +36,7 @@ func clientsMoved(ctx context.Context, r *Runner, _ change.Step) error {
 	return r.until(ctx, lbs[0].Name, endpointsTimeout, func(ctx context.Context) error {
 		var have []netip.Addr
 		for _, lb := range lbs { // that one has the address which has it
-			result, err := r.Cluster.Machine(lb.Name).Run(ctx, machine.Cmd("ss", "-Htn", "state", "established", "sport", "=", fmt.Sprintf(":%d", t.LoadBalancer.Port())))
+			result, err := r.Cluster.Machine(lb.Name).Run(ctx, machine.Cmd("ss", "-Htn", "state", "established", "src", t.LoadBalancer.String()))
 			if err != nil {
 				return err
 			}

@@ -7,14 +7,15 @@ import (
 	"github.com/haplane/haplane/spec"
 )
 
-// sharing are the load balancers that move an address between them, before the change.
+// sharing are the load balancers that move an address between them, before the change. One that was to join when a run was
+// cut off is none yet: the others may not know of it.
 func (p *planner) sharing() []topology.Node {
 	if !p.Wanted.Virtual {
 		return nil
 	}
 	var out []topology.Node
 	for _, n := range p.Record {
-		if n.Role != spec.RoleLoadBalancer {
+		if n.Role != spec.RoleLoadBalancer || n.State == Joining {
 			continue
 		}
 		if w, ok := p.Wanted.Node(n.Name); ok {
@@ -60,9 +61,10 @@ func (p *planner) shareAddress() {
 	}
 }
 
-// handOver has another load balancer take the address that clients use, before one stops or restarts.
-func (p *planner) handOver(n topology.Node, why []Reason, needs []string) []string {
-	if len(p.balancers) < 2 || !named(p.balancers, n.Name) || !p.alive(n.Name) {
+// handOver has another load balancer take the address that clients use, before one stops or restarts: one of those.
+func (p *planner) handOver(n topology.Node, to []topology.Node, why []Reason, needs []string) []string {
+	other := func(b topology.Node) bool { return b.Name != n.Name && named(p.balancers, b.Name) }
+	if !slices.ContainsFunc(to, other) || !named(p.balancers, n.Name) || !p.alive(n.Name) {
 		return needs
 	}
 	return []string{p.add(Step{ID: id(MoveAddress, n.Name), Verb: MoveAddress, Node: n.Name, Why: why, Needs: needs})}
@@ -77,12 +79,33 @@ func (p *planner) unshare(n Node, needs []string) {
 	p.setBackends("without-"+n.Name, needs, Reason{What: n.Name + " leaves"})
 }
 
-// balancersKnow are the last steps that told the load balancers which stay who the others are.
+// balancersKnow are the last steps that told the load balancers that are there who the others are.
 func (p *planner) balancersKnow() []string {
 	var out []string
+	for _, n := range p.configured() {
+		out = slices.Concat(out, p.lastOf(SetBackends, n.Name), p.has(id(DropAddress, n.Name)))
+	}
+	return out
+}
+
+// configured are the load balancers that are told what changes: those that stay, and those that share the address with them
+// until they leave.
+func (p *planner) configured() []topology.Node {
+	var out []topology.Node
 	for _, n := range p.stay {
 		if n.Role == spec.RoleLoadBalancer {
-			out = slices.Concat(out, p.lastOf(SetBackends, n.Name), p.has(id(DropAddress, n.Name)))
+			out = append(out, n)
+		}
+	}
+	return append(out, p.leavingLate()...)
+}
+
+// leavingLate are the load balancers that share the address, and leave when all else is done.
+func (p *planner) leavingLate() []topology.Node {
+	var out []topology.Node
+	for _, n := range p.late {
+		if named(p.balancers, n.Name) && p.alive(n.Name) {
+			out = append(out, n.Node)
 		}
 	}
 	return out

@@ -167,3 +167,60 @@ func TestAddressesOfAChangeThatWasCutOff(t *testing.T) {
 	delete(m.Files, "/etc/keepalived")
 	before(t, plan(t, in), "start@lb-1", "address-drop@lb-1")
 }
+
+// A change that was cut off before the others knew of the one that joins tells them first.
+func TestThirdLoadBalancerAfterAKill(t *testing.T) {
+	in := healthy(pair(t, planes...))
+	next := pair(t, planes...)
+	third := topology.NewNode("lb-3", spec.RoleLoadBalancer, "10.10.10.6")
+	next.Nodes = append(slices.Clone(next.Nodes), third)
+	in.Wanted, in.Desired = next, desired(next)
+	in.Record = append(in.Record, Node{Node: third, State: Joining})
+	c := plan(t, in)
+	before(t, c, "lb-backends@lb-1/balancers", "start@lb-3")
+	before(t, c, "lb-backends@lb-2/balancers", "start@lb-3")
+}
+
+// One that leaves while another one comes is told of that too: it may have the address until it goes.
+func TestLoadBalancerLeavesWhileAnotherComes(t *testing.T) {
+	in := healthy(pair(t, planes...))
+	next := pair(t, planes...)
+	next.Nodes = append(slices.DeleteFunc(slices.Clone(next.Nodes), func(n topology.Node) bool { return n.Name == "lb-1" }), topology.NewNode("lb-3", spec.RoleLoadBalancer, "10.10.10.6"))
+	in.Wanted, in.Desired = next, desired(next)
+	c := plan(t, in)
+	before(t, c, "lb-backends@lb-1/balancers", "start@lb-3", "address-move@lb-1", "remove-machine@lb-1", "lb-backends@lb-2/without-lb-1")
+	if s, _ := c.Step("lb-backends@lb-1/balancers"); !slices.Equal(s.Balancers, []string{"lb-1", "lb-2", "lb-3"}) {
+		t.Errorf("%+v", s)
+	}
+	if s, _ := c.Step("lb-backends@lb-2/without-lb-1"); !slices.Equal(s.Balancers, []string{"lb-2", "lb-3"}) {
+		t.Errorf("%+v", s)
+	}
+}
+
+// The only one cannot hand over to one that is not there yet.
+func TestOnlyLoadBalancerRestartsBeforeAnotherComes(t *testing.T) {
+	next := pair(t, planes...)
+	alone := pair(t, planes...)
+	alone.Nodes = slices.DeleteFunc(slices.Clone(alone.Nodes), func(n topology.Node) bool { return n.Name == "lb-2" })
+	in := healthy(alone)
+	in.Wanted, in.Desired = next, desired(next)
+	in.Observed.Machines["lb-1"].Units["haproxy"] = observed.Unit{Active: true, Config: "old"}
+	c := plan(t, in)
+	lacks(t, c, MoveAddress)
+	before(t, c, "lb-backends@lb-1/balancers", "start@lb-2")
+}
+
+// One that is mended hears the one that leaves until that is gone.
+func TestLoadBalancerIsMendedWhileAnotherLeaves(t *testing.T) {
+	in := healthy(pair(t, planes...))
+	next := pair(t, planes...)
+	next.Nodes = slices.DeleteFunc(slices.Clone(next.Nodes), func(n topology.Node) bool { return n.Name == "lb-1" })
+	in.Wanted, in.Desired = next, desired(next)
+	dies(&in, "lb-2", false)
+	c := plan(t, in)
+	before(t, c, "start-machine@lb-2", "lb-backends@lb-2/mended", "address-move@lb-1", "remove-machine@lb-1", "lb-backends@lb-2/without-lb-1")
+	if s, _ := c.Step("lb-backends@lb-2/mended"); !slices.Equal(s.Balancers, []string{"lb-1", "lb-2"}) {
+		t.Errorf("%+v", s)
+	}
+	lacks(t, c, WriteFiles, Start)
+}

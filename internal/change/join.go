@@ -73,24 +73,22 @@ func (p *planner) addBackends(ready []string) {
 	}
 }
 
-// setBackends plans the backends as they are now, on every load balancer that stays. Where one has to restart, they
+// setBackends plans the backends as they are now, on every load balancer that is told. Where one has to restart, they
 // take turns.
 func (p *planner) setBackends(what string, needs []string, why ...Reason) {
 	var done []string
-	for _, lb := range p.stay {
-		if lb.Role == spec.RoleLoadBalancer {
-			last := p.lastOf(SetBackends, lb.Name)
-			var restart []string // what a reload is not enough for; the first step does it
-			if len(last) == 0 {
-				restart = p.diff(lb).restart
-			}
-			before := append(slices.Clone(needs), last...)
-			if takesWay(restart) {
-				before = p.handOver(lb, why, append(before, done...))
-			}
-			done = append(done, p.add(Step{ID: id(SetBackends, lb.Name, what), Verb: SetBackends, Node: lb.Name, Why: why,
-				Units: restart, Backends: nodeNames(p.ordered()), Balancers: nodeNames(p.balancers), Needs: before}))
+	for _, lb := range p.configured() {
+		last := p.lastOf(SetBackends, lb.Name)
+		var restart []string // what a reload is not enough for; the first step does it
+		if len(last) == 0 && named(p.stay, lb.Name) {
+			restart = p.diff(lb).restart
 		}
+		before := append(slices.Clone(needs), last...)
+		if takesWay(restart) {
+			before = p.handOver(lb, p.stay, why, append(before, done...))
+		}
+		done = append(done, p.add(Step{ID: id(SetBackends, lb.Name, what), Verb: SetBackends, Node: lb.Name, Why: why,
+			Units: restart, Backends: nodeNames(p.ordered()), Balancers: nodeNames(p.balancers), Needs: before}))
 	}
 	if len(done) > 0 {
 		p.tail = compact(append(slices.Clone(p.tail), done...))

@@ -39,6 +39,9 @@ func (p *planner) leaveNode(n Node) {
 		needs = p.tail
 	} else {
 		needs = p.joined(n.Role) // who comes for it is there first
+		if named(p.balancers, n.Name) {
+			needs = slices.Concat(needs, p.tail) // and who stays is well
+		}
 	}
 	if p.clientsFirst(n) {
 		needs = p.ends() // and its clients have moved
@@ -64,7 +67,7 @@ func (p *planner) leaveNode(n Node) {
 		then(s)
 	}
 	if n.Role == spec.RoleLoadBalancer {
-		needs = p.handOver(n.Node, why, needs)
+		needs = p.handOver(n.Node, p.balancers, why, needs)
 	}
 	if alive {
 		s := step(Stop)

@@ -106,6 +106,11 @@ func (p *planner) mend() {
 			needs = p.bring(n, needs)
 			needs = p.use(n, needs)
 		}
+		if named(p.balancers, n.Name) && len(p.leavingLate()) > 0 { // whom it has to hear until it is gone
+			mended = append(mended, p.add(Step{ID: id(SetBackends, n.Name, "mended"), Verb: SetBackends, Node: n.Name, Why: append(d.why(), p.sickness(n)...),
+				Backends: nodeNames(p.ordered()), Balancers: nodeNames(p.balancers), Needs: needs}))
+			continue
+		}
 		needs = p.removeKubelet(n, d, needs)
 		if d.unseen || len(d.files)+len(d.unwanted) > 0 {
 			needs = []string{p.add(Step{ID: id(WriteFiles, n.Name), Verb: WriteFiles, Node: n.Name, Why: d.why(), Needs: needs})}

@@ -249,7 +249,7 @@ func differ(a, b []change.Step) []string {
 	var out []string
 	for _, s := range a {
 		same := func(o change.Step) bool {
-			return o.ID == s.ID && slices.Equal(o.Units, s.Units) && slices.Equal(o.Backends, s.Backends)
+			return o.ID == s.ID && slices.Equal(o.Units, s.Units) && slices.Equal(o.Backends, s.Backends) && slices.Equal(o.Balancers, s.Balancers)
 		}
 		if !slices.ContainsFunc(b, same) {
 			out = append(out, s.ID)

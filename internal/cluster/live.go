@@ -169,7 +169,7 @@ func (q Request) oneBalancerAtATime(r *store.Record) error {
 	for _, n := range r.Nodes {
 		switch {
 		case n.Role != spec.RoleLoadBalancer:
-		case slices.Contains(q.Replace, n.Name):
+		case slices.Contains(q.Replace, n.Name) || n.Rejoin:
 			anew = append(anew, n.Name)
 		default:
 			left++

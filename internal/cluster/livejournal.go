@@ -51,17 +51,26 @@ func (j *journal) Note(s change.Step, state string) error {
 
 // SetNode writes down the state of a node; one that is new is added.
 func (j *journal) SetNode(n topology.Node, state change.State, rejoin bool) error {
-	return j.update(func(r *store.Record) {
+	moved := false
+	err := j.update(func(r *store.Record) {
 		i := slices.IndexFunc(r.Nodes, func(o store.Node) bool { return o.Name == n.Name })
 		if i < 0 {
 			i = len(r.Nodes)
 			r.Nodes = append(r.Nodes, j.live.recordOf(n, store.Joining))
 		}
 		r.Nodes[i].State, r.Nodes[i].Rejoin = store.NodeState(state), rejoin
+		if state == change.Joining { // its machine is made where it is wanted now
+			moved = r.Nodes[i].Address != topology.Join(n.Addresses)
+			r.Nodes[i].Address = topology.Join(n.Addresses)
+		}
 		if state == change.Joining || j.live.Upgrade != nil { // its machine is made of what is wanted now, or has its programs
 			r.Nodes[i].Image = j.live.image.Root
 		}
 	})
+	if err != nil || !moved {
+		return err
+	}
+	return j.live.Store.MoveHost(n.Name, n.Address.String())
 }
 
 // SetAddress writes down the address of a node; its machine is reached there from then on.

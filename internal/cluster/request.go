@@ -45,7 +45,7 @@ func known(r *store.Record) spec.Known {
 		}
 	}
 	out := spec.Known{Nodes: slices.Concat(stay, leave)} // entries without a name take them in this order
-	if c := cmp.Or(r.Applied, r.Wanted); c != nil {
+	if c := cmp.Or(r.Wanted, r.Applied); c != nil {
 		out.Address = c.Spec.LoadBalancer.Address
 	}
 	return out

@@ -1,9 +1,11 @@
 package cluster
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"sync"
 	"time"
 
@@ -92,6 +94,7 @@ type LBStatus struct {
 	Node string `json:"node"`
 	// HoldsAddress says that clients reach the API through this one right now.
 	HoldsAddress bool            `json:"holdsAddress"`
+	Error        string          `json:"error,omitempty"` // why nothing was seen of it, or not all
 	Backends     []BackendStatus `json:"backends"`
 }
 
@@ -281,11 +284,16 @@ func (c *collector) loadBalancers(ctx context.Context) error {
 		return c.env.balancer(ctx, n)
 	})
 	for _, n := range nodes {
-		lb := LBStatus{Node: n.Name, HoldsAddress: seen[n.Name].Address.Held, Backends: []BackendStatus{}}
+		lb := LBStatus{Node: n.Name, HoldsAddress: seen[n.Name].Address.Held, Error: seen[n.Name].Error, Backends: []BackendStatus{}}
 		for _, cp := range c.env.topology.ControlPlane() {
 			lb.Backends = append(lb.Backends, BackendStatus{Node: cp.Name, Up: seen[n.Name].Servers[cp.Name]})
 		}
 		c.status.LoadBalancers = append(c.status.LoadBalancers, lb)
+	}
+	if warning := holders(c.env.topology, c.status.LoadBalancers); warning != "" {
+		c.mu.Lock()
+		c.status.Warnings = append(c.status.Warnings, warning)
+		c.mu.Unlock()
 	}
 	if err != nil {
 		return fmt.Errorf("ask load balancer: %w", err)
@@ -293,14 +301,34 @@ func (c *collector) loadBalancers(ctx context.Context) error {
 	return nil
 }
 
+// holders warns where not just one load balancer has the address that they move; "" where one has it, or nobody knows.
+func holders(t *topology.Topology, seen []LBStatus) string {
+	var have []string
+	for _, lb := range seen {
+		if lb.HoldsAddress {
+			have = append(have, lb.Node)
+		} else if lb.Error != "" {
+			return ""
+		}
+	}
+	if !t.Virtual || len(have) == 1 {
+		return ""
+	}
+	return fmt.Sprintf("%s have %s, which just one load balancer should", cmp.Or(strings.Join(have, ", "), "none of the load balancers"), t.LoadBalancer.Addr())
+}
+
 // balancer asks a load balancer which of its servers are up, and its machine whether it has the address
 // that clients use.
 func (e *env) balancer(ctx context.Context, n topology.Node) (observed.Balancer, error) {
 	seen := look.Balancer(ctx, haproxyapi.New(haproxyapi.OnMachine(e.machine(n))))
+	var errs []error
 	if !seen.Seen {
-		return seen, errors.New(seen.Error)
+		errs = append(errs, errors.New(seen.Error))
 	}
 	var err error
-	seen.Address, err = look.Address(ctx, e.machine(n), e.topology.LoadBalancer.Addr())
-	return seen, err
+	if seen.Address, err = look.Address(ctx, e.machine(n), e.topology.LoadBalancer.Addr()); err != nil {
+		seen.Error = cmp.Or(seen.Error, err.Error())
+		errs = append(errs, err)
+	}
+	return seen, errors.Join(errs...)
 }

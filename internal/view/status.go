@@ -131,6 +131,9 @@ func backend(s *cluster.Status, node string) string {
 	up, asked := 0, 0
 	for _, lb := range s.LoadBalancers {
 		if lb.Node == node && len(s.LoadBalancers) > 1 {
+			if lb.Error != "" && !lb.HoldsAddress {
+				return "-"
+			}
 			return word(lb.HoldsAddress, "has the address", "stands by")
 		}
 		for _, b := range lb.Backends {

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"net/netip"
 	"os"
 	"path/filepath"
 	"strings"
@@ -45,7 +44,7 @@ func (p *Provider) makeNetns(r record) error {
 	if err := inNetns(ns, tellNeighbours); err != nil {
 		return err
 	}
-	return p.configure(inside, r.Addresses)
+	return p.configure(inside, r)
 }
 
 // inNetns runs fn on a thread that is in a network namespace.
@@ -108,7 +107,7 @@ func (p *Provider) addVeth(r record, ns *os.File) error {
 	)
 }
 
-func (p *Provider) configure(inside *netlink.Handle, addresses []netip.Addr) error {
+func (p *Provider) configure(inside *netlink.Handle, r record) error {
 	lo, err := inside.LinkByName("lo")
 	if err != nil {
 		return err
@@ -118,9 +117,11 @@ func (p *Provider) configure(inside *netlink.Handle, addresses []netip.Addr) err
 		return err
 	}
 	steps := []func() error{func() error { return inside.LinkSetUp(lo) }}
-	for i := range p.Network.Prefixes {
-		addr := address(addresses[i], p.Network.Prefixes[i])
-		steps = append(steps, func() error { return inside.AddrAdd(eth, addr) })
+	for i, prefix := range p.Network.Prefixes {
+		steps = append(steps, func() error { return inside.AddrAdd(eth, address(r.Addresses[i], prefix)) })
+		if len(r.Kept) > i {
+			steps = append(steps, func() error { return inside.AddrAdd(eth, address(r.Kept[i], prefix)) })
+		}
 	}
 	steps = append(steps, func() error { return inside.LinkSetUp(eth) }) // which tells of the addresses that it has
 	for _, gateway := range p.Network.Gateways() {

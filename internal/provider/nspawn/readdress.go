@@ -12,8 +12,8 @@ import (
 	"github.com/vishvananda/netns"
 )
 
-// Readdress gives a machine that was made before the addresses that it has now. One that runs keeps the old ones
-// beside them, for whoever has connections there, until somebody takes them away or it boots.
+// Readdress gives a machine that was made before the addresses that it has now. It keeps the old ones
+// beside them, for whoever has connections there, until DropAddresses, also when it boots.
 func (p *Provider) Readdress(ctx context.Context, m Machine) error {
 	if err := p.owned(); err != nil {
 		return err
@@ -29,7 +29,7 @@ func (p *Provider) Readdress(ctx context.Context, m Machine) error {
 		return err
 	}
 	if !slices.Equal(r.Addresses, m.Addresses) {
-		r.Addresses = m.Addresses
+		r.Kept, r.Addresses = r.Addresses, m.Addresses
 		if err := p.writeRecord(r); err != nil {
 			return err
 		}
@@ -47,6 +47,14 @@ func (p *Provider) Readdress(ctx context.Context, m Machine) error {
 // prefix that are not its own. What others have put there, as addresses without a network around them, stays.
 func (p *Provider) DropAddresses(m Machine) error {
 	if err := p.owned(); err != nil {
+		return err
+	}
+	r, err := p.look(m.Name)
+	if err != nil {
+		return err
+	}
+	r.Kept = nil
+	if err := p.writeRecord(r); err != nil {
 		return err
 	}
 	return p.inside(m.Name, func(_ *os.File, inside *netlink.Handle, eth netlink.Link) error {

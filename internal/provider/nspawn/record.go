@@ -17,7 +17,9 @@ import (
 type record struct {
 	Name      string       `json:"name"`
 	Addresses []netip.Addr `json:"addresses"`
-	Image     string       `json:"image"` // stays: its files lie under the machine's own
+	// Kept are addresses of before that it has beside those, see Readdress.
+	Kept  []netip.Addr `json:"kept,omitempty"`
+	Image string       `json:"image"` // stays: its files lie under the machine's own
 }
 
 // A networkRecord tells what the network was made of, written before it is.
