@@ -70,15 +70,26 @@ func (l *live) takeTask() error {
 // that one told them it would have forgotten: two members of one cluster could come to have different data.
 func (l *live) beginAnew(c *store.Change) error {
 	again := wentBack(c.Steps)
-	if !again && len(c.Task.Made) > 0 && !noted(c.Steps, change.WriteObject, "", store.Done) {
+	if !again && len(c.Task.Made) > 0 {
 		made, err := l.power()
 		if err != nil {
 			return err
 		}
-		again = slices.ContainsFunc(c.Task.Made, func(name string) bool {
-			_, there := made[name]
-			return !there && noted(c.Steps, change.SwapData, name)
-		})
+		gone := func(name string) bool { _, there := made[name]; return !there }
+		var lost []string // whose data was in place: before that a member has told nobody anything
+		for _, name := range c.Task.Made {
+			if gone(name) && noted(c.Steps, change.SwapData, name, store.Done) {
+				lost = append(lost, name)
+			}
+		}
+		left := slices.DeleteFunc(slices.Clone(c.Task.Members), gone)
+		switch wrote := noted(c.Steps, change.WriteObject, "", store.Done); {
+		case len(lost) == 0:
+		case !wrote || 2*len(left) <= len(c.Task.Members): // what was written since went with the quorum
+			again = true
+		default: // they join those that are left
+			l.Replace = append(slices.Clone(c.Replace), without(lost, func(name string) bool { return slices.Contains(c.Replace, name) })...)
+		}
 	}
 	if again {
 		task := *l.Task
@@ -119,12 +130,18 @@ func (l *live) stepsOf(before *store.Change) []store.StepRecord {
 }
 
 // wentBack reports whether the attempt was on its way back: somebody's data was given back, or may have been, or the API
-// took writes again before anybody's data was exchanged.
+// took writes again before anybody's data was exchanged. An older haplane kept the steps of a way back that went forward again:
+// they are before those.
 func wentBack(steps []store.StepRecord) bool {
 	has := func(verb string) bool {
 		return slices.ContainsFunc(steps, func(s store.StepRecord) bool { return s.Verb == verb })
 	}
-	return has(change.SwapDataBack) || has(change.WriteObject) && !has(change.SwapData)
+	back := func(s store.StepRecord) bool {
+		return s.Verb == change.SwapDataBack && !slices.ContainsFunc(steps, func(o store.StepRecord) bool {
+			return o.Verb == change.SwapData && o.Node == s.Node && o.State == store.Done && o.At.After(s.At)
+		})
+	}
+	return slices.ContainsFunc(steps, back) || has(change.WriteObject) && !has(change.SwapData)
 }
 
 // doneBefore are the IDs of stepsOf that need not be done again, begunBefore those of all.

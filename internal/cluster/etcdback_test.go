@@ -1,0 +1,36 @@
+package cluster
+
+import (
+	"testing"
+	"time"
+
+	"github.com/haplane/haplane/internal/change"
+	"github.com/haplane/haplane/internal/store"
+)
+
+// A way back counts where the data was not put in place again since, as an older haplane went on after it.
+func TestWentBack(t *testing.T) {
+	began := time.Date(2026, 11, 28, 12, 0, 0, 0, time.UTC)
+	step := func(verb, node, state string, minute int) store.StepRecord {
+		return store.StepRecord{ID: verb + "@" + node, Verb: verb, Node: node, State: state, At: began.Add(time.Duration(minute) * time.Minute)}
+	}
+	for name, test := range map[string]struct {
+		steps []store.StepRecord
+		want  bool
+	}{
+		"nothing":                      {nil, false},
+		"on its way":                   {[]store.StepRecord{step(change.SwapData, "cp-1", store.Done, 1), step(change.WriteObject, "", store.Done, 2)}, false},
+		"back":                         {[]store.StepRecord{step(change.SwapData, "cp-1", store.Done, 1), step(change.SwapDataBack, "cp-1", store.Done, 2)}, true},
+		"perhaps back":                 {[]store.StepRecord{step(change.SwapData, "cp-1", store.Done, 1), step(change.SwapDataBack, "cp-1", store.Doing, 2)}, true},
+		"back, and forward again":      {[]store.StepRecord{step(change.SwapDataBack, "cp-1", store.Done, 1), step(change.SwapData, "cp-1", store.Done, 2), step(change.WriteObject, "", store.Done, 3)}, false},
+		"back, and not forward wholly": {[]store.StepRecord{step(change.SwapDataBack, "cp-1", store.Done, 1), step(change.SwapData, "cp-1", store.Doing, 2)}, true},
+		"another one went forward":     {[]store.StepRecord{step(change.SwapDataBack, "cp-1", store.Done, 1), step(change.SwapData, "cp-2", store.Done, 2)}, true},
+		"writes before any exchange":   {[]store.StepRecord{step(change.WriteObject, "", store.Done, 1)}, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if got := wentBack(test.steps); got != test.want {
+				t.Errorf("it is %v", got)
+			}
+		})
+	}
+}
