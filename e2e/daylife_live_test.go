@@ -362,7 +362,7 @@ func (d *day) refusals(t *testing.T) {
 		{nodes("remove", "cp-1", "cp-2", "cp-3"), 4, "control-plane"},
 		{nodes("add", "cp-2", "--role", "control-plane"), 2, "cp-2"},
 		{nodes("replace", "cp-9"), 2, "cp-9"},
-		{nodes("add", "--role", "load-balancer"), 2, "--role"},
+		{nodes("add", "--role", "boss"), 2, "--role"},
 	} {
 		contains(t, strings.Join(try.args, " "), must(t, try.code, d.Run(background(t), try.args...)).Stderr, "error: ", try.says)
 	}

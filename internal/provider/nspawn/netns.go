@@ -1,6 +1,7 @@
 package nspawn
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -41,10 +42,10 @@ func (p *Provider) makeNetns(r record) error {
 		return err
 	}
 	defer inside.Close()
-	if err := inNetns(ns, tellNeighbours); err != nil {
+	if err := p.configure(inside, r); err != nil {
 		return err
 	}
-	return p.configure(inside, r)
+	return announce(context.Background(), ns, inside, r.Addresses)
 }
 
 // inNetns runs fn on a thread that is in a network namespace.
@@ -55,15 +56,6 @@ func inNetns(ns *os.File, fn func() error) error {
 		}
 		return fn()
 	})
-}
-
-// tellNeighbours has a machine say where its addresses are when its link comes up: one that was made anew, or has got
-// another address since its link was made, may have another hardware address than others remember for a minute.
-func tellNeighbours() error {
-	if err := writeSysctl(filepath.Join(sysctlDir, "net/ipv4/conf/eth0/arp_notify"), "1"); err != nil {
-		return err
-	}
-	return configureIPv6("eth0", []setting{{"ndisc_notify", "1"}})
 }
 
 // bindNetns makes an empty network namespace that a path keeps alive. The links
