@@ -1,7 +1,6 @@
 package nspawn
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -42,10 +41,7 @@ func (p *Provider) makeNetns(r record) error {
 		return err
 	}
 	defer inside.Close()
-	if err := p.configure(inside, r); err != nil {
-		return err
-	}
-	return announce(context.Background(), ns, inside, r.Addresses)
+	return p.configure(inside, r)
 }
 
 // inNetns runs fn on a thread that is in a network namespace.
@@ -115,7 +111,7 @@ func (p *Provider) configure(inside *netlink.Handle, r record) error {
 			steps = append(steps, func() error { return inside.AddrAdd(eth, address(r.Kept[i], prefix)) })
 		}
 	}
-	steps = append(steps, func() error { return inside.LinkSetUp(eth) }) // which tells of the addresses that it has
+	steps = append(steps, func() error { return inside.LinkSetUp(eth) })
 	for _, gateway := range p.Network.Gateways() {
 		route := &netlink.Route{LinkIndex: eth.Attrs().Index, Dst: familyOf(gateway).everywhere(), Gw: gateway.AsSlice()}
 		steps = append(steps, func() error { return inside.RouteAdd(route) })
