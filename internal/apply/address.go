@@ -33,8 +33,8 @@ func dropAddress(ctx context.Context, r *Runner, s change.Step) error {
 	n := r.node(s)
 	err := r.until(ctx, n.Name, moveTimeout, func(ctx context.Context) error {
 		address := r.Cluster.Topology.LoadBalancer.Addr()
-		result, err := r.Cluster.Machine(n.Name).Run(ctx, machine.Cmd("ip", "-oneline", "address", "show", "to", address.String()))
-		if err != nil || strings.Contains(result.Stdout, fmt.Sprintf(" %s/%d ", address, address.BitLen())) {
+		is, err := look.Address(ctx, r.Cluster.Machine(n.Name), address)
+		if err != nil || is.Moved {
 			return err
 		}
 		if r.addressHeld(ctx, n.Name) == nil {

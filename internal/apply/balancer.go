@@ -11,7 +11,6 @@ import (
 	"github.com/haplane/haplane/internal/haproxyapi"
 	"github.com/haplane/haplane/internal/look"
 	"github.com/haplane/haplane/internal/observed"
-	"github.com/haplane/haplane/internal/render"
 	"github.com/haplane/haplane/internal/runtime/systemd"
 	"github.com/haplane/haplane/internal/topology"
 	"github.com/haplane/haplane/spec"
@@ -83,11 +82,11 @@ func (r *Runner) setServer(ctx context.Context, s change.Step, state haproxyapi.
 // setBackends writes the configuration of a load balancer for the API servers of the
 // step, has it loaded, and waits until it sends requests to those that are ready.
 func setBackends(ctx context.Context, r *Runner, s change.Step) error {
-	rendered := r.Render
+	render := r.Render
 	if s.Last {
-		rendered = r.RenderLast
+		render = r.RenderLast
 	}
-	m, want := r.Cluster.Machine(s.Node), rendered(s)[s.Node]
+	m, want := r.Cluster.Machine(s.Node), render(s)[s.Node]
 	var seen observed.Machine
 	if err := look.Machine(ctx, m, WantOf(want), &seen); err != nil {
 		return err
@@ -110,7 +109,7 @@ func setBackends(ctx context.Context, r *Runner, s change.Step) error {
 		}
 	}
 	lb := r.node(s)
-	shares := slices.ContainsFunc(want.Units, func(u render.Unit) bool { return u.Name == "keepalived" })
+	shares := slices.Contains(names(want.Units), "keepalived")
 	if shares {
 		if err := r.mayHold(ctx, lb); err != nil {
 			return err

@@ -63,8 +63,7 @@ func (p *planner) joinEtcd(n topology.Node, why []Reason, needs []string) []stri
 func (p *planner) addBackends(ready []string) {
 	before := len(p.backends)
 	for _, n := range p.joins {
-		known := func(b topology.Node) bool { return b.Name == n.Name }
-		if n.Role == spec.RoleControlPlane && !slices.ContainsFunc(p.backends, known) {
+		if n.Role == spec.RoleControlPlane && !named(p.backends, n.Name) {
 			p.backends = append(p.backends, n)
 		}
 	}
@@ -106,16 +105,13 @@ func nodeNames(nodes []topology.Node) []string {
 // ordered are the backends in the order of the file, and those that leave behind them.
 func (p *planner) ordered() []topology.Node {
 	var out []topology.Node
-	in := func(list []topology.Node, n topology.Node) bool {
-		return slices.ContainsFunc(list, func(o topology.Node) bool { return o.Name == n.Name })
-	}
 	for _, n := range p.Wanted.ControlPlane() {
-		if in(p.backends, n) {
+		if named(p.backends, n.Name) {
 			out = append(out, n)
 		}
 	}
 	for _, n := range p.backends {
-		if !in(out, n) {
+		if !named(out, n.Name) {
 			out = append(out, n)
 		}
 	}

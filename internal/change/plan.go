@@ -264,10 +264,8 @@ func (p *planner) node(name string) topology.Node {
 	if n, ok := p.Wanted.Node(name); ok {
 		return n
 	}
-	for _, n := range p.Record {
-		if n.Name == name {
-			return n.Node
-		}
+	if n, ok := p.recorded(name); ok {
+		return n.Node
 	}
 	return topology.Node{Name: name}
 }

@@ -206,7 +206,7 @@ func (w *restoreWorld) run(back bool) (ended bool) {
 // between runs machines boot, which starts etcd where it has data, and some are lost with their disks.
 func (w *restoreWorld) between() {
 	task := w.record.Change.Task
-	wrote := noted(w.record.Change.Steps, change.WriteObject, "", store.Done)
+	wrote := stepDone(w.record.Change.Steps, change.WriteObject, "")
 	for _, n := range w.nodes.EtcdMembers() {
 		switch rapid.SampledFrom([]string{"stays", "stays", "boots", "is lost"}).Draw(w.t, n.Name) {
 		case "boots":

@@ -45,7 +45,7 @@ func (l *live) takeTask() error {
 	same := l.Task != nil && l.Task.Kind == cut.Kind && l.Task.To == cut.To && l.Task.Sum == cut.Sum
 	plain := l.Task == nil && len(l.Replace) == 0 && (l.Text == nil || bytes.Equal(l.Text, c.TextAfter))
 	switch {
-	case l.Abort && restores && !wentBack(c.Steps) && slices.ContainsFunc(c.Steps, func(s store.StepRecord) bool { return s.ID == change.WriteObject && s.State == store.Done }):
+	case l.Abort && restores && !wentBack(c.Steps) && stepDone(c.Steps, change.WriteObject, ""):
 		return withHint(errors.New("the cluster has the restored data already, and was written to: going back would lose these writes"), "haplane apply --cluster "+l.topology.Name+" goes on")
 	case l.Abort && restores && c.Task.Interrupts != "":
 		return withHint(errors.New("before it etcd had no quorum: there is nothing to go back to"), "haplane apply --cluster "+l.topology.Name+" goes on")
@@ -78,12 +78,12 @@ func (l *live) beginAnew(c *store.Change) error {
 		gone := func(name string) bool { _, there := made[name]; return !there }
 		var lost []string // whose data was in place: before that a member has told nobody anything
 		for _, name := range c.Task.Made {
-			if gone(name) && noted(c.Steps, change.SwapData, name, store.Done) {
+			if gone(name) && stepDone(c.Steps, change.SwapData, name) {
 				lost = append(lost, name)
 			}
 		}
 		left := slices.DeleteFunc(slices.Clone(c.Task.Members), gone)
-		switch wrote := noted(c.Steps, change.WriteObject, "", store.Done); {
+		switch wrote := stepDone(c.Steps, change.WriteObject, ""); {
 		case len(lost) == 0:
 		case !wrote || 2*len(left) <= len(c.Task.Members): // what was written since went with the quorum
 			again = true
@@ -100,11 +100,9 @@ func (l *live) beginAnew(c *store.Change) error {
 	return nil
 }
 
-// noted reports whether steps have one of a verb on a node, in one of the states; none is any.
-func noted(steps []store.StepRecord, verb, node string, states ...string) bool {
-	return slices.ContainsFunc(steps, func(s store.StepRecord) bool {
-		return s.Verb == verb && s.Node == node && (len(states) == 0 || slices.Contains(states, s.State))
-	})
+// stepDone reports whether one of a verb on a node is among steps, and was done.
+func stepDone(steps []store.StepRecord, verb, node string) bool {
+	return slices.ContainsFunc(steps, func(s store.StepRecord) bool { return s.Verb == verb && s.Node == node && s.State == store.Done })
 }
 
 // stepsOf are the steps of the same task that earlier runs began. On the way back, and where it begins anew, what is left of them

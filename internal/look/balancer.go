@@ -45,7 +45,7 @@ func Address(ctx context.Context, m machine.Machine, address netip.Addr) (observ
 	out := observed.Address{StandsBy: told == "told 1"}
 	for field := range strings.FieldsSeq(links) {
 		if p, err := netip.ParsePrefix(field); err == nil && p.Addr() == address {
-			out.Held, out.Own = true, out.Own || !p.IsSingleIP()
+			out.Held, out.Moved, out.Own = true, out.Moved || p.IsSingleIP(), out.Own || !p.IsSingleIP()
 		}
 	}
 	return out, nil

@@ -49,10 +49,10 @@ func TestAddressOfALoadBalancer(t *testing.T) {
 		want    observed.Address
 	}{
 		"without":                {"told 0\n", observed.Address{}},
-		"nobody has told it":     {"told \n" + alone, observed.Address{Held: true}},
-		"alone":                  {"told 0\n" + alone, observed.Address{Held: true}},
+		"nobody has told it":     {"told \n" + alone, observed.Address{Held: true, Moved: true}},
+		"alone":                  {"told 0\n" + alone, observed.Address{Held: true, Moved: true}},
 		"its own":                {"told \n" + own, observed.Address{Held: true, Own: true}},
-		"both":                   {"told 0\n" + own + alone, observed.Address{Held: true, Own: true}},
+		"both":                   {"told 0\n" + own + alone, observed.Address{Held: true, Moved: true, Own: true}},
 		"stands by":              {"told 1\n", observed.Address{StandsBy: true}},
 		"another of the network": {"told 0\n2: eth0    inet 10.10.10.30/32 scope global eth0\n", observed.Address{}},
 	} {

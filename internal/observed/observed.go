@@ -118,6 +118,7 @@ type Balancer struct {
 // An Address is what a load balancer has of the address that several move between them.
 type Address struct {
 	Held     bool // the machine has it: clients reach the API through this one
+	Moved    bool // by keepalived, which takes it away again
 	Own      bool // as an address of its own still: it would keep it when another one takes it
 	StandsBy bool // haplane has told it to leave it to others
 }
