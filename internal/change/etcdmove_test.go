@@ -130,6 +130,37 @@ func TestNodesLeaveWhileEtcdMoves(t *testing.T) {
 	before(t, c, "lb-restore@cp-2", "stop@cp-3", "member-remove@etcd-1")
 }
 
+// A change that made cp-4 with a member was cut off before cp-4 was one of us, and etcd is to have machines of its own after all.
+func TestNodeThatJoinedWithAMemberIsMadeAnewWhereEtcdMoves(t *testing.T) {
+	for name, left := range map[string]func(*Input){
+		"member": func(*Input) {},
+		"data": func(in *Input) {
+			in.Observed.Etcd.Members = slices.DeleteFunc(in.Observed.Etcd.Members, func(m observed.Member) bool { return m.Name == "cp-4" })
+		},
+		"off": func(in *Input) { dies(in, "cp-4", false) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			four := []string{"lb-1", "cp-1", "cp-2", "cp-3", "cp-4", "worker-1"}
+			in := become(t, four, append(with("etcd-1", "etcd-2", "etcd-3"), "cp-4"))
+			in.Moving = true
+			for i := range in.Record {
+				if in.Record[i].Name == "cp-4" {
+					in.Record[i].State = Joining
+				}
+			}
+			m := in.Observed.Machines["cp-4"]
+			m.EtcdData = true
+			in.Observed.Machines["cp-4"] = m
+			left(&in)
+			c := plan(t, in)
+			before(t, c, "remove-machine@cp-4", "create-machine@cp-4", "write-files@cp-4", "activate@cp-4")
+			if name != "data" {
+				before(t, c, "member-remove@cp-4", "remove-machine@cp-4")
+			}
+		})
+	}
+}
+
 func TestEtcdDoesNotMoveTwice(t *testing.T) {
 	for name, nodes := range map[string][]string{"stacked": three, "own": with("etcd-1")} {
 		in := healthy(wanted(t, nodes...))

@@ -105,7 +105,7 @@ func newPlanner(in Input) *planner {
 	for _, n := range in.Record {
 		_, wanted := in.Wanted.Node(n.Name)
 		w, _ := in.Wanted.Node(n.Name)
-		n.Rejoin = wanted && (n.Rejoin || slices.Contains(in.Replace, n.Name) || p.lostWhileJoining(n))
+		n.Rejoin = wanted && (n.Rejoin || slices.Contains(in.Replace, n.Name) || p.lostWhileJoining(n) || p.joinedElsewhere(n))
 		switch {
 		case n.State == Leaving && wanted && !n.Rejoin && p.missing(w) == "" && !p.halfJoined(w):
 			p.stay, p.back = append(p.stay, w), append(p.back, w)
@@ -144,6 +144,12 @@ func newPlanner(in Input) *planner {
 func (p *planner) lostWhileJoining(n Node) bool {
 	m, ok := p.Observed.Etcd.Member(n.Name, n.EtcdPeerURL())
 	return n.State == Joining && ok && m.Name != "" && !p.Observed.Machines[n.Name].Made
+}
+
+// joinedElsewhere reports whether a control-plane node was cut off while it joined with a member of etcd's, and etcd is
+// to have machines of its own now: its files would go from under that member, which votes, and its data would stay.
+func (p *planner) joinedElsewhere(n Node) bool {
+	return n.State == Joining && p.Observed.Machines[n.Name].Made && (p.gives(n.Node) || p.mayHaveData(n.Node))
 }
 
 // dead reports whether nothing is to be saved on a node: nobody answers there, or

@@ -304,6 +304,9 @@ func (w *world) step(t *rapid.T, s Step, began bool) {
 			t.Fatalf("%s takes quorum: %v", s.ID, v)
 		}
 	}
+	if s.Verb == WriteFiles && w.in.Wanted.ExternalEtcd() && n.Role == spec.RoleControlPlane && w.member(s.Node) != nil {
+		t.Fatalf("%s takes the files of etcd from under a member", s.ID)
+	}
 	w.do(s)
 	if v := w.in.Observed.Etcd.Voting(); began && !v.HasQuorum() {
 		t.Fatalf("no quorum after %s: %v", s.ID, v)
