@@ -410,7 +410,7 @@ func (c *cluster) killedAt(t *testing.T, args ...string) {
 		}
 		_ = cmd.Process.Kill()
 		<-done
-		t.Logf("%s: killed at %s", args[1], step)
+		t.Logf("%s: %s: killed at %s", time.Now().Format("15:04:05.000"), args[1], step)
 		contains(t, "status after that", c.Run(background(t), "status", "--cluster", c.Name).Stdout, "cut off", strings.Join(args[:2], " "))
 	}
 	if len(seen) < 5 {

@@ -19,6 +19,7 @@ import (
 	"github.com/haplane/haplane/e2e/rig/guest"
 	haplane "github.com/haplane/haplane/internal/cluster"
 	"github.com/haplane/haplane/internal/component"
+	"github.com/haplane/haplane/internal/poll"
 )
 
 // A guestHost is a virtual machine that a cluster is brought up on.
@@ -28,7 +29,7 @@ const (
 	smallCluster = "/root/small.yaml"
 	kubectlSmall = "haplane kubectl --cluster small -- "
 	// The wait for what takes seconds on a host, where all is emulated and others want the cores too.
-	emulated = 10 * time.Minute
+	emulated = 15 * time.Minute
 )
 
 // TestHostWithSystemd brings the smallest cluster up on a host as most users have it: its own kernel, on which
@@ -67,6 +68,7 @@ func newGuest(t *testing.T) guestHost {
 		if t.Failed() {
 			console, _ := exec.Command("tail", "-n", "40", g.Console()).Output()
 			t.Logf("console of the guest:\n%s", console)
+			guestHost{g}.tell(t)
 		}
 		if err := g.CutPower(); err != nil {
 			t.Error(err)
@@ -81,6 +83,23 @@ func newGuest(t *testing.T) guestHost {
 	}
 	t.Logf("the host took commands after %s", time.Since(start).Round(time.Second))
 	return guestHost{g}
+}
+
+// tell logs what a guest knows of a failure.
+func (g guestHost) tell(t *testing.T) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), 3*time.Minute)
+	defer cancel()
+	for _, line := range []string{
+		"uptime; systemctl status --no-pager --full --lines 40 haplane.small.service",
+		"haplane status --cluster small",
+		`haplane ssh --cluster small cp-1 -- 'uptime; systemctl list-units --no-pager --failed; systemctl list-jobs --no-pager
+for unit in etcd kube-apiserver kubelet containerd; do systemctl show -p ActiveState,NRestarts,Result $unit; journalctl --no-pager -q -n 12 -u $unit; done'`,
+		`haplane ssh --cluster small lb-1 -- 'journalctl --no-pager -q -n 12 -u haproxy'`,
+	} {
+		out, err := g.try(ctx, "{ "+line+"; } 2>&1")
+		t.Logf("in the guest: %s\n%s\n%v", line, out, err)
+	}
 }
 
 // guestContent puts what the guest is given into a folder: links to the cache where that is possible.
@@ -197,27 +216,41 @@ func (g guestHost) checkComesBack(t *testing.T, what string, restart func(contex
 		t.Fatalf("%s: %v", what, err)
 	}
 	booted := time.Since(start)
+	ended := g.waitUnit(t)
 	g.waitWhole(t, node)
-	t.Logf("%s: the host took commands after %s, the cluster was whole after %s", what, booted.Round(time.Second), time.Since(start).Round(time.Second))
-	wait(t, emulated, "the end of the unit", func(ctx context.Context) error {
+	t.Logf("%s: the host took commands after %s, the unit had ended after %s, the cluster was whole after %s", what,
+		booted.Round(time.Second), (booted + ended).Round(time.Second), time.Since(start).Round(time.Second))
+	want(t, "the unit's end", g.sh(t, "systemctl show -P Result haplane.small.service"), "success")
+}
+
+// waitUnit waits until the unit has started the cluster.
+func (g guestHost) waitUnit(t *testing.T) time.Duration {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(background(t), emulated)
+	defer cancel()
+	start := time.Now()
+	err := poll.Until(ctx, 10*time.Second, func(ctx context.Context) error {
 		state, err := g.try(ctx, "systemctl is-active haplane.small.service || true")
-		if err == nil && state == "activating" {
-			err = errors.New("it starts the cluster still")
+		if err == nil && state != "active" {
+			err = errors.New("it is " + state)
 		}
 		return err
 	})
-	want(t, "the unit's end", g.sh(t, "systemctl show -P Result haplane.small.service"), "success")
+	if err != nil {
+		t.Fatalf("wait for the end of the unit: %v", err)
+	}
+	return time.Since(start)
 }
 
 const bootOfNode = kubectlSmall + "get node cp-1 -o 'jsonpath={.status.nodeInfo.bootID}'"
 
 // waitWhole waits until the node is ready, since another boot than the last, the pod runs and reaches the API, and
-// the data is there.
+// the data is there. Each look takes the guest seconds that the cluster wants too.
 func (g guestHost) waitWhole(t *testing.T, last string) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(background(t), emulated)
 	defer cancel()
-	wait(t, emulated, "a cluster that is whole", func(context.Context) error {
+	err := poll.Until(ctx, 15*time.Second, func(ctx context.Context) error {
 		boot, err := g.try(ctx, bootOfNode)
 		if err != nil {
 			return err
@@ -235,6 +268,9 @@ func (g guestHost) waitWhole(t *testing.T, last string) {
 		}
 		return nil
 	})
+	if err != nil {
+		t.Fatalf("wait for a cluster that is whole: %v", err)
+	}
 	want(t, "what was kept", g.sh(t, kubectlSmall+"get configmap kept -o 'jsonpath={.data.by}'"), "haplane")
 }
 

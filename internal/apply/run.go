@@ -113,7 +113,7 @@ var errStopped = errors.New("another step failed")
 // Waits are bounded: what takes longer than this on a loaded machine is broken.
 const (
 	bootTimeout   = 3 * time.Minute
-	readyTimeout  = 3 * time.Minute
+	readyTimeout  = 5 * time.Minute
 	memberTimeout = 2 * time.Minute
 	guardTimeout  = 20 * time.Second
 	pollEvery     = 200 * time.Millisecond

@@ -57,7 +57,7 @@ StartLimitBurst=5
 [Service]
 Type=oneshot
 RemainAfterExit=yes
-TimeoutStartSec=10min
+TimeoutStartSec=20min
 Restart=on-failure
 RestartSec=5s
 Environment="HAPLANE_HOME=/root/my 100%%"

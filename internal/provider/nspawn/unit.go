@@ -21,7 +21,7 @@ func (p *Provider) serviceText() string {
 	line("[Service]")
 	line("Type=oneshot")
 	line("RemainAfterExit=yes")
-	line("TimeoutStartSec=10min")
+	line("TimeoutStartSec=20min")
 	line("Restart=on-failure") // a host that has just booted can be too busy for what is waited for
 	line("RestartSec=5s")
 	for _, e := range p.StartEnvironment {
