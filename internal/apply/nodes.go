@@ -21,17 +21,20 @@ import (
 	"github.com/haplane/haplane/spec"
 )
 
-// drainNode moves the pods of a node elsewhere, as their budgets allow it. Those of one whose kubelet tells nothing, since when ever, never end:
-// they are not waited for, and go with their Node where that goes.
+// muteTime is what a kubelet that tells nothing gets to come back before the drain of its node goes on without.
+const muteTime = 30 * time.Second
+
+// drainNode moves the pods of a node elsewhere, as their budgets allow it. Those of one whose kubelet tells nothing never end:
+// where it does not come back they are not waited for, and go with their Node where that goes.
 func drainNode(ctx context.Context, r *Runner, s change.Step) error {
 	client, err := r.Cluster.API()
 	if err != nil {
 		return err
 	}
-	options := kubeapi.DrainOptions{Timeout: r.DrainTimeout, Force: r.Force, Expendable: r.Expendable, Report: func(text string) { r.detail(s, "%s", text) }}
+	options := kubeapi.DrainOptions{Timeout: r.DrainTimeout, Force: r.Force, Expendable: r.Expendable, Stays: !r.losesNode(s.Node), Mute: muteTime, Report: func(text string) { r.detail(s, "%s", text) }}
 	err = r.unlessStopped(ctx, func(ctx context.Context) error { return client.Drain(ctx, s.Node, options) })
 	var mute *kubeapi.MuteError
-	if errors.As(err, &mute) {
+	if errors.As(err, &mute) && !errors.Is(err, context.Canceled) {
 		r.detail(s, "its kubelet tells nothing: %d pods there would never end, and are not waited for", len(mute.Pods))
 		return nil
 	}
@@ -39,6 +42,11 @@ func drainNode(ctx context.Context, r *Runner, s change.Step) error {
 		return nil
 	}
 	return err
+}
+
+// losesNode reports whether the change deletes a Node.
+func (r *Runner) losesNode(name string) bool {
+	return slices.ContainsFunc(r.steps, func(s change.Step) bool { return s.Verb == change.DeleteNode && s.Node == name })
 }
 
 // uncordonNode lets pods come to a node that was to leave, and stays.

@@ -97,12 +97,13 @@ type Runner struct {
 	Detail       func(step, text string)
 	Log          *slog.Logger
 
-	last    atomic.Int64 // revision of etcd's data before a restore
-	begun   atomic.Bool  // some step is or was under way
-	looked  sync.Map     // what Done saw for Do, by the step's ID
-	started sync.Map     // when this run started a machine, by node
-	gone    sync.Map     // nodes whose machine this run has removed, and not made anew
-	blank   sync.Map     // nodes whose machine this run has made
+	steps   []change.Step // of the change that is carried out
+	last    atomic.Int64  // revision of etcd's data before a restore
+	begun   atomic.Bool   // some step is or was under way
+	looked  sync.Map      // what Done saw for Do, by the step's ID
+	started sync.Map      // when this run started a machine, by node
+	gone    sync.Map      // nodes whose machine this run has removed, and not made anew
+	blank   sync.Map      // nodes whose machine this run has made
 	nodes   nodeList
 	stopped chan struct{} // closed when a step has failed: nobody waits any more
 }
@@ -132,6 +133,7 @@ type verb struct {
 // cluster as that step left it: the same change planned again goes on from there.
 func (r *Runner) Run(ctx context.Context, c *change.Change) error {
 	var tasks []phase.Task
+	r.steps = c.Steps
 	for _, s := range c.Steps {
 		tasks = append(tasks, phase.Task{ID: s.ID, Needs: s.Needs, Run: func(ctx context.Context) (phase.State, error) { return r.step(ctx, s) }})
 	}

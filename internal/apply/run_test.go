@@ -486,24 +486,40 @@ func TestDrainNamesWhatStandsInTheWay(t *testing.T) {
 	}
 }
 
-// Whether a kubelet is mute is looked at when its node is drained: the pods of one that is are not waited for, and those of
-// one that has come back leave as ever.
+// Whether a kubelet is mute is looked at when its node is drained: the pods of one that is and does not come back are not waited for, and those
+// of one that has come back leave as ever. Pods that nothing makes anew are asked about where their Node goes, and not where it stays.
 func TestDrainOfWhoIsMute(t *testing.T) {
 	wanted := of(three...)
-	drain := &change.Change{Steps: []change.Step{{ID: "node-drain@worker-1", Verb: change.DrainNode, Node: "worker-1"}}}
-	for name, mute := range map[string]bool{"mute": true, "back": false} {
+	drain := change.Step{ID: "node-drain@worker-1", Verb: change.DrainNode, Node: "worker-1"}
+	gone := change.Step{ID: "node-delete@worker-1", Verb: change.DeleteNode, Node: "worker-1", Needs: []string{drain.ID}}
+	for name, test := range map[string]struct {
+		mute, bare bool
+		steps      []change.Step
+		err        string
+	}{
+		"mute":                            {mute: true, steps: []change.Step{drain}},
+		"back":                            {steps: []change.Step{drain}},
+		"mute, a bare pod, it stays":      {mute: true, bare: true, steps: []change.Step{drain}},
+		"mute, a bare pod, its Node goes": {mute: true, bare: true, steps: []change.Step{drain, gone}, err: "nothing would make these pods anew: default/web-1"},
+		"back, a bare pod":                {bare: true, steps: []change.Step{drain}, err: "nothing would make these pods anew: default/web-1"},
+	} {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t, wanted)
-			w.api.pods, w.api.mute["worker-1"] = []corev1.Pod{pod("web-1", "worker-1")}, mute
+			one := pod("web-1", "worker-1")
+			if test.bare {
+				one.OwnerReferences = nil
+			}
+			w.api.pods, w.api.mute["worker-1"] = []corev1.Pod{one}, test.mute
 			r := w.runner(wanted)
-			r.DrainTimeout = time.Minute
+			r.DrainTimeout = 2 * time.Second // in which it would have to come back
 			var told []string
 			r.Detail = func(_, text string) { told = append(told, text) }
-			if err := r.Run(t.Context(), drain); err != nil {
-				t.Fatal(err)
+			err := r.Run(t.Context(), &change.Change{Steps: test.steps})
+			if (err == nil) != (test.err == "") || err != nil && !strings.Contains(err.Error(), test.err) {
+				t.Fatalf("error %v", err)
 			}
 			says := slices.ContainsFunc(told, func(s string) bool { return strings.HasPrefix(s, "its kubelet tells nothing: 1 pods there") })
-			if left := len(w.api.pods) == 1; left != mute || says != mute || !w.api.cordoned["worker-1"] {
+			if left := len(w.api.pods) == 1; left != (test.mute || err != nil) || says != (test.mute && err == nil) || !w.api.cordoned["worker-1"] {
 				t.Errorf("pods left: %v, told %q", left, told)
 			}
 		})

@@ -22,7 +22,7 @@ func (p *planner) notReady(n topology.Node) bool {
 // when it is drained: it may have come back until then, or gone.
 func (p *planner) drainNode(n topology.Node, why []Reason, needs []string) []string {
 	if p.notReady(n) {
-		why = append(slices.Clone(why), Reason{What: "its node is not Ready", New: "if its kubelet tells nothing still, pods there are not waited for"})
+		why = append(slices.Clone(why), Reason{What: "its node is not Ready", New: "if its kubelet tells nothing still, it gets 30 s to come back, and then pods there are not waited for"})
 	}
 	return []string{p.add(Step{ID: id(DrainNode, n.Name), Verb: DrainNode, Node: n.Name, Why: why, Needs: needs})}
 }

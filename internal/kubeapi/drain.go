@@ -25,6 +25,12 @@ type DrainOptions struct {
 	Force bool
 	// Expendable is a label of pods that nobody misses; empty is none. They go without Force.
 	Expendable string
+	// Stays says that the Node stays: where its kubelet tells nothing, so do its pods, and nobody has to let those without a
+	// controller go.
+	Stays bool
+	// Mute is how long a kubelet that tells nothing gets to tell something again, within Timeout. Nothing is evicted meanwhile;
+	// 0 waits for none.
+	Mute time.Duration
 	// Report is told of every pod once it is being evicted, and of what is in the way
 	// when that changes. Nil is silence.
 	Report func(string)
@@ -38,7 +44,7 @@ const drainInterval = time.Second
 // Pods of DaemonSets and mirror pods stay; emptyDir volumes are lost with their pods. It
 // returns when the last of the others is gone, and at the timeout a *DrainError; without Force,
 // pods without a controller are an *UnmanagedError. It can be run again. The pods of a node whose kubelet tells nothing never end:
-// whenever that is seen, be it in the middle, it is a *MuteError, and no pod is evicted any more.
+// from when that is seen on, be it in the middle, no pod is evicted, and where it lasts it is a *MuteError. So it is where ctx ends meanwhile.
 //
 // kubectl's drain package does the same, and brings 140 packages (kustomize among them); at its
 // timeout it does not know the budget that stands in the way.
@@ -62,6 +68,7 @@ type drain struct {
 	options DrainOptions
 	evicted map[string]bool // by UID
 	said    string
+	silent  time.Time // since when the node's kubelet is known to tell nothing; zero while it does
 }
 
 // round evicts what can be evicted, and returns nil when nothing is left.
@@ -73,34 +80,56 @@ func (d *drain) round(ctx context.Context) error {
 	if len(pods) == 0 {
 		return nil
 	}
-	if alone := withoutController(pods, d.options.Expendable); len(alone) > 0 && !d.options.Force {
+	mute, err := d.mute(ctx)
+	if err != nil {
+		return err
+	}
+	if alone := withoutController(pods, d.options.Expendable); len(alone) > 0 && !d.options.Force && !(mute && d.options.Stays) {
 		return poll.Stop(&UnmanagedError{Node: d.node, Pods: alone})
 	}
-	if err := d.mute(ctx, pods); err != nil {
-		return err
+	if mute {
+		return d.wait(&MuteError{Node: d.node, Pods: names(pods)})
 	}
 	budgets, err := d.client.typed.PolicyV1().PodDisruptionBudgets(metav1.NamespaceAll).List(ctx, metav1.ListOptions{})
 	if err != nil {
 		return d.unlessTransient(d.client.errorf("list poddisruptionbudgets", err))
 	}
 	err = d.evictAll(ctx, pods, budgets.Items)
-	if said := err.Error(); d.options.Report != nil && said != d.said {
-		d.options.Report(said)
-		d.said = said
-	}
+	d.report(err.Error())
 	return err
 }
 
-// mute ends the drain of a node whose kubelet tells nothing.
-func (d *drain) mute(ctx context.Context, pods []corev1.Pod) error {
+// mute reports whether the node's kubelet tells nothing.
+func (d *drain) mute(ctx context.Context) (bool, error) {
 	n, err := d.client.typed.CoreV1().Nodes().Get(ctx, d.node, metav1.GetOptions{})
-	switch {
-	case err != nil:
-		return d.unlessTransient(d.client.errorf("read node "+d.node, err))
-	case nodeOf(*n).Mute():
-		return poll.Stop(&MuteError{Node: d.node, Pods: names(pods)})
+	if err != nil {
+		return false, d.unlessTransient(d.client.errorf("read node "+d.node, err))
 	}
-	return nil
+	is := nodeOf(*n).Mute()
+	if !is {
+		d.silent = time.Time{}
+	}
+	return is, nil
+}
+
+// wait gives a kubelet that tells nothing some time: a machine that was cut off for a while, or whose kubelet starts anew, comes back.
+func (d *drain) wait(mute *MuteError) error {
+	if d.silent.IsZero() {
+		d.silent = time.Now()
+	}
+	if time.Since(d.silent) >= d.options.Mute {
+		return poll.Stop(mute)
+	}
+	d.report(fmt.Sprintf("its kubelet tells the API nothing: it gets %s to come back", d.options.Mute.Round(time.Second)))
+	return mute
+}
+
+// report tells of what is in the way, once.
+func (d *drain) report(text string) {
+	if d.options.Report != nil && text != d.said {
+		d.options.Report(text)
+		d.said = text
+	}
 }
 
 // unlessTransient ends the drain at an error that waiting does not mend.

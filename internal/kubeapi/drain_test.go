@@ -150,15 +150,25 @@ func TestDrainWaitsForBudgets(t *testing.T) {
 	}
 }
 
-// A node that goes mute in the middle ends the drain, with its pods named; without a controller they are asked about first, as ever.
+// tells has the kubelet of w-1 tell something, or nothing.
+func (d *drained) tells(t *testing.T, is bool) {
+	t.Helper()
+	ready := corev1.NodeCondition{Type: corev1.NodeReady, Status: corev1.ConditionUnknown, Reason: "NodeStatusUnknown"}
+	if is {
+		ready.Status, ready.Reason = corev1.ConditionTrue, "KubeletReady"
+	}
+	n := &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: "w-1"}, Status: corev1.NodeStatus{Conditions: []corev1.NodeCondition{ready}}}
+	if err := d.Tracker().Update(schema.GroupVersionResource{Version: "v1", Resource: "nodes"}, n, ""); err != nil {
+		t.Error(err)
+	}
+}
+
+// A node that goes mute in the middle ends the drain, with its pods named. Pods without a controller are asked about first, where they
+// would go with the Node.
 func TestDrainOfAMuteNode(t *testing.T) {
 	var d *drained
 	goes := func(string, int) error {
-		n := &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: "w-1"}, Status: corev1.NodeStatus{Conditions: []corev1.NodeCondition{
-			{Type: corev1.NodeReady, Status: corev1.ConditionUnknown, Reason: "NodeStatusUnknown"}}}}
-		if err := d.Tracker().Update(schema.GroupVersionResource{Version: "v1", Resource: "nodes"}, n, ""); err != nil {
-			t.Error(err)
-		}
+		d.tells(t, false)
 		return budgetRefuses("", 0)
 	}
 	d = cluster(t, goes, pod("web", "w-1", "ReplicaSet"))
@@ -175,10 +185,50 @@ func TestDrainOfAMuteNode(t *testing.T) {
 	if err := d.Tracker().Add(pod("alone", "w-1", "")); err != nil {
 		t.Fatal(err)
 	}
-	err := d.client.Drain(t.Context(), "w-1", DrainOptions{Timeout: time.Minute})
+	for stays, mute := range map[bool]bool{false: false, true: true} {
+		err := d.client.Drain(t.Context(), "w-1", DrainOptions{Timeout: time.Minute, Stays: stays})
+		var alone *UnmanagedError
+		var silent *MuteError
+		if errors.As(err, &silent) != mute || errors.As(err, &alone) == mute {
+			t.Errorf("its Node stays: %v, error %v", stays, err)
+		}
+	}
+	d.tells(t, true) // then they would be evicted
+	err := d.client.Drain(t.Context(), "w-1", DrainOptions{Timeout: time.Minute, Stays: true})
 	var alone *UnmanagedError
-	if !errors.As(err, &alone) {
-		t.Errorf("error %v", err)
+	if !errors.As(err, &alone) || len(d.asked) != 1 {
+		t.Errorf("error %v, evicted %v", err, d.asked)
+	}
+}
+
+// A kubelet that tells nothing gets some time, in which nothing is evicted; if it comes back its pods go as ever.
+func TestDrainWaitsForAMuteNode(t *testing.T) {
+	d := cluster(t, yes, pod("web", "w-1", "ReplicaSet"))
+	d.tells(t, false)
+	looks := 0
+	d.PrependReactor("get", "nodes", func(clienttesting.Action) (bool, runtime.Object, error) {
+		if looks++; looks == 3 { // the first is that of the cordon
+			if len(d.asked) > 0 {
+				t.Errorf("evicted %v while it told nothing", d.asked)
+			}
+			d.tells(t, true)
+		}
+		return false, nil, nil
+	})
+	var reports []string
+	err := d.client.Drain(t.Context(), "w-1", DrainOptions{Mute: time.Minute, Report: func(text string) { reports = append(reports, text) }})
+	if err != nil || len(d.left(t)) > 0 || len(reports) == 0 || reports[0] != "its kubelet tells the API nothing: it gets 1m0s to come back" {
+		t.Errorf("error %v, left %v, told %q", err, d.left(t), reports)
+	}
+	if err := d.Tracker().Add(pod("web", "w-1", "ReplicaSet")); err != nil {
+		t.Fatal(err)
+	}
+	d.tells(t, false)
+	began := time.Now()
+	err = d.client.Drain(t.Context(), "w-1", DrainOptions{Mute: time.Hour, Timeout: 1500 * time.Millisecond})
+	var mute *MuteError
+	if took := time.Since(began); !errors.As(err, &mute) || took < 1500*time.Millisecond {
+		t.Errorf("after %s: error %v", took, err)
 	}
 }
 
