@@ -56,8 +56,8 @@ func uncordonNode(ctx context.Context, r *Runner, s change.Step) error {
 		return err
 	}
 	kept, err := client.Uncordon(ctx, s.Node)
-	if kept {
-		r.detail(s, "stays cordoned, as it was before haplane drained it")
+	if kept != "" {
+		r.detail(s, "stays cordoned: %s", kept)
 	}
 	return err
 }

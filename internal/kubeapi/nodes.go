@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -98,15 +99,22 @@ func noted(n corev1.Node) bool {
 
 // cordonedBy reports whether a field manager was the last to cordon a node: the field is nobody's once it is uncordoned, and
 // then of whoever sets it again.
-func cordonedBy(n corev1.Node, manager string) bool {
-	return n.Spec.Unschedulable && slices.ContainsFunc(n.ManagedFields, func(e metav1.ManagedFieldsEntry) bool {
+func cordonedBy(n corev1.Node, manager string) bool { return slices.Contains(cordoners(n), manager) }
+
+// cordoners are the field managers that have cordoned a node.
+func cordoners(n corev1.Node) []string {
+	var out []string
+	for _, e := range n.ManagedFields {
 		var fields struct {
 			Spec struct {
 				Unschedulable *struct{} `json:"f:unschedulable"`
 			} `json:"f:spec"`
 		}
-		return e.Manager == manager && e.FieldsV1 != nil && json.Unmarshal(e.FieldsV1.Raw, &fields) == nil && fields.Spec.Unschedulable != nil
-	})
+		if n.Spec.Unschedulable && e.FieldsV1 != nil && json.Unmarshal(e.FieldsV1.Raw, &fields) == nil && fields.Spec.Unschedulable != nil {
+			out = append(out, e.Manager)
+		}
+	}
+	return out
 }
 
 // cordonToDrain keeps new pods away from a node, and notes on it that nobody else did before.
@@ -121,16 +129,31 @@ func (c *Client) cordonToDrain(ctx context.Context, node string) error {
 	return c.patchNode(ctx, FieldManager, "cordon", node, fmt.Sprintf(`{"metadata":{"annotations":{%q:"true"}},"spec":{"unschedulable":true}}`, drainedBy))
 }
 
-// Uncordon lets pods come to a node again that a drain has cordoned. One that somebody else cordoned is left so.
-func (c *Client) Uncordon(ctx context.Context, node string) (kept bool, err error) {
+// Uncordon lets pods come to a node again that a drain has cordoned. One that somebody else cordoned is left so, and kept says in
+// words who that was; it is empty where the node is not cordoned any more.
+func (c *Client) Uncordon(ctx context.Context, node string) (kept string, err error) {
 	n, err := c.typed.CoreV1().Nodes().Get(ctx, node, metav1.GetOptions{})
 	switch {
 	case err != nil:
-		return false, c.errorf("uncordon node "+node, err)
+		return "", c.errorf("uncordon node "+node, err)
 	case n.Spec.Unschedulable && !byDrain(*n):
-		return true, nil
+		return cordoner(*n), nil
 	}
-	return false, c.patchNode(ctx, FieldManager, "uncordon", node, fmt.Sprintf(`{"metadata":{"annotations":{%q:null}},"spec":{"unschedulable":false}}`, drainedBy))
+	return "", c.patchNode(ctx, FieldManager, "uncordon", node, fmt.Sprintf(`{"metadata":{"annotations":{%q:null}},"spec":{"unschedulable":false}}`, drainedBy))
+}
+
+// cordoner is who cordoned a node that no drain of haplane's did, in words.
+func cordoner(n corev1.Node) string {
+	switch by := cordoners(n); {
+	case len(by) == 0:
+		return "somebody else than haplane cordoned it"
+	case slices.Contains(by, keeper):
+		return "somebody had cordoned it before it was made anew"
+	case slices.Contains(by, FieldManager):
+		return "an older haplane cordoned it, and did not note whether for a drain"
+	default:
+		return strings.Join(by, ", ") + " cordoned it, and no drain of haplane's did"
+	}
 }
 
 func (c *Client) patchNode(ctx context.Context, manager, verb, node, patch string) error {

@@ -82,8 +82,10 @@ func TestCordon(t *testing.T) {
 	}
 }
 
-// What an older haplane cordoned, which noted nothing, is told apart from what a user did.
+// What an older haplane cordoned, which noted nothing, is told apart from what a user did; both stay cordoned, and it is said who did it.
 func TestDrainedUnnoted(t *testing.T) {
+	said := map[string]string{FieldManager: "an older haplane cordoned it, and did not note whether for a drain",
+		"kubectl": "kubectl cordoned it, and no drain of haplane's did", keeper: "somebody had cordoned it before it was made anew"}
 	for manager, want := range map[string]bool{FieldManager: true, "kubectl": false, keeper: false} {
 		client := with(&corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: "w-1"}})
 		if err := client.patchNode(t.Context(), manager, "cordon", "w-1", `{"spec":{"unschedulable":true}}`); err != nil {
@@ -92,6 +94,9 @@ func TestDrainedUnnoted(t *testing.T) {
 		nodes, err := client.Nodes(t.Context())
 		if err != nil || nodes[0].Drained || nodes[0].DrainedUnnoted != want {
 			t.Errorf("%s: %+v, %v", manager, nodes, err)
+		}
+		if kept, err := client.Uncordon(t.Context(), "w-1"); err != nil || kept != said[manager] {
+			t.Errorf("%s: kept, because %q, %v", manager, kept, err)
 		}
 	}
 }
