@@ -158,21 +158,22 @@ func (e *env) namesBeyond() []string {
 }
 
 // withCAKey are the nodes whose machines have the key of the CA, which haplane put there and removes, because the cluster file says that
-// it is elsewhere. A machine that cannot be asked may have it, until the cluster has come to that once.
-func (l *live) withCAKey() []string {
+// it is elsewhere; and those that may have it: a machine that cannot be asked, until the cluster has come to that once.
+func (l *live) withCAKey() (have, may []string) {
 	external := func(t *topology.Topology) bool { return slices.Contains(t.ExternalCA, spec.CA) }
 	if l.fresh() || !external(l.topology) {
-		return nil
+		return nil, nil
 	}
 	settled := !slices.ContainsFunc(l.was, func(t *topology.Topology) bool { return !external(t) })
-	var out []string
 	for _, n := range l.union().ControlPlane() {
-		m := l.seen.Machines[n.Name]
-		if slices.Contains(fileset.Unwanted(m.Manifest, nil), caKey) || m.Made && !m.Reachable && !settled {
-			out = append(out, n.Name)
+		switch m := l.seen.Machines[n.Name]; {
+		case slices.Contains(fileset.Unwanted(m.Manifest, nil), caKey):
+			have = append(have, n.Name)
+		case m.Made && !m.Reachable && !settled:
+			may = append(may, n.Name)
 		}
 	}
-	return out
+	return have, may
 }
 
 // notSealed tells of keys that snapshots with the cluster's keys do not have from now on.
@@ -191,8 +192,8 @@ const caKey = topology.PKIDir + "/ca.key"
 
 // lastCopies says what becomes of the key of the CA on machines, and whether copies are removed of which nobody knows another.
 func (l *live) lastCopies() (warning string, last bool, err error) {
-	nodes := l.withCAKey()
-	if len(nodes) == 0 {
+	have, may := l.withCAKey()
+	if len(have)+len(may) == 0 {
 		return "", false, nil
 	}
 	kept, err := l.Store.Keys(l.rows)
@@ -200,10 +201,17 @@ func (l *live) lastCopies() (warning string, last bool, err error) {
 		return "", false, err
 	}
 	file := l.Store.Path("pki", "ca.key")
-	goes := fmt.Sprintf("spec.certificates.externalCA: %s goes from %s", caKey, strings.Join(nodes, ", "))
+	var from []string
+	if len(have) > 0 {
+		from = append(from, strings.Join(have, ", "))
+	}
+	if len(may) > 0 {
+		from = append(from, strings.Join(may, ", ")+" (not answering: nobody knows whether it is there)")
+	}
+	goes := fmt.Sprintf("spec.certificates.externalCA: %s goes from %s", caKey, strings.Join(from, " and "))
 	if kept.Pairs[pki.CA].Whole() {
 		return fmt.Sprintf("%s; %s is then the last copy that haplane knows of, and stays", goes, file), false, nil
 	}
 	return fmt.Sprintf("%s, and %s is no other copy: if nobody has one elsewhere, the key is lost for good. %s has it brought here, to be kept elsewhere",
-		goes, file, l.Store.CopyFrom(nodes[0], "cat "+caKey, "pki/ca.key")), true, nil
+		goes, file, l.Store.CopyFrom(append(have, may...)[0], "cat "+caKey, "pki/ca.key")), true, nil // who has it is asked first
 }

@@ -403,10 +403,12 @@ func TestTheLastCopiesOfAKey(t *testing.T) {
 		last    bool
 		says    string // "": nothing
 	}{
-		"the key is here":      {here: key, seen: observed.Machine{Made: true, Reachable: true, Manifest: caKey + "\n"}, says: caKey + " goes from cp-1; " + file + " is then the last copy"},
-		"it is nowhere else":   {seen: observed.Machine{Made: true, Reachable: true, Manifest: "/etc/x\n" + caKey + "\n"}, last: true, says: file + " is no other copy: if nobody has one elsewhere, the key is lost for good. haplane ssh --cluster demo cp-1 cat " + caKey + " | install"},
-		"it is another's":      {here: otherKey(t), seen: observed.Machine{Made: true, Reachable: true, Manifest: caKey + "\n"}, last: true, says: "is no other copy"},
-		"nobody can ask":       {seen: observed.Machine{Made: true}, last: true, says: caKey + " goes from cp-1"},
+		"the key is here":    {here: key, seen: observed.Machine{Made: true, Reachable: true, Manifest: caKey + "\n"}, says: caKey + " goes from cp-1; " + file + " is then the last copy"},
+		"it is nowhere else": {seen: observed.Machine{Made: true, Reachable: true, Manifest: "/etc/x\n" + caKey + "\n"}, last: true, says: file + " is no other copy: if nobody has one elsewhere, the key is lost for good. haplane ssh --cluster demo cp-1 cat " + caKey + " | install"},
+		"it is another's":    {here: otherKey(t), seen: observed.Machine{Made: true, Reachable: true, Manifest: caKey + "\n"}, last: true, says: "is no other copy"},
+		"nobody can ask":     {seen: observed.Machine{Made: true}, last: true, says: caKey + " goes from cp-1 (not answering"},
+		"another one has it": {seen: observed.Machine{Made: true}, other: observed.Machine{Made: true, Reachable: true, Manifest: caKey + "\n"}, last: true,
+			says: caKey + " goes from cp-2 and cp-1 (not answering: nobody knows whether it is there), and " + file + " is no other copy: if nobody has one elsewhere, the key is lost for good. haplane ssh --cluster demo cp-2 cat "},
 		"gone since long":      {settled: true, seen: observed.Machine{Made: true, Reachable: true, Manifest: "/etc/x\n"}},
 		"off, gone since long": {settled: true, seen: observed.Machine{Made: true}},
 	} {
@@ -421,7 +423,7 @@ func TestTheLastCopiesOfAKey(t *testing.T) {
 			if test.settled {
 				l.was = []*topology.Topology{l.topology}
 			}
-			l.seen.Machines = map[string]observed.Machine{"cp-1": test.seen}
+			l.seen.Machines = map[string]observed.Machine{"cp-1": test.seen, "cp-2": test.other}
 			warning, last, err := l.lastCopies()
 			if err != nil || last != test.last || !strings.Contains(warning, test.says) || (warning == "") != (test.says == "") {
 				t.Errorf("%q, %v, %v", warning, last, err)
@@ -434,6 +436,7 @@ func TestTheLastCopiesOfAKey(t *testing.T) {
 	}
 	l := must[*live](t)(newLive(undeclared, testOptions(t, s)))
 	l.seen.Machines = map[string]observed.Machine{"cp-1": {Made: true, Reachable: true, Manifest: caKey + "\n"}}
+		other   observed.Machine // cp-2
 	if warning, last, err := l.lastCopies(); warning != "" || last || err != nil {
 		t.Errorf("not declared: %q, %v, %v", warning, last, err)
 	}
