@@ -106,7 +106,7 @@ func (a *app) keepSigned(files map[string][]byte, none error) error {
 	if err != nil {
 		return err
 	}
-	if requests, _, err := s.Requests(); err != nil || len(requests) == 0 && none != nil {
+	if requests, _, _, err := s.Requests(); err != nil || len(requests) == 0 && none != nil {
 		return errors.Join(err, none)
 	}
 	names, err := cluster.KeepSigned(s, files)

@@ -123,7 +123,7 @@ func TestANodeIsAddedWithoutTheKey(t *testing.T) {
 	if err := errors.Join(l.begin(), (&journal{live: l}).Issue()); err != nil {
 		t.Fatal(err)
 	}
-	if requests, keys, err := s.Requests(); err != nil || len(requests)+len(keys) > 0 {
+	if requests, keys, unread, err := s.Requests(); err != nil || len(requests)+len(keys)+len(unread) > 0 {
 		t.Errorf("there waits %v still: %v", len(requests)+len(keys), err)
 	}
 }
@@ -285,6 +285,42 @@ func TestWhatIsNotImported(t *testing.T) {
 	}
 }
 
+// A request that cannot be read is in the way of its own certificate alone: nobody knows any more as what that was asked for.
+func TestARequestThatCannotBeRead(t *testing.T) {
+	s, key := external(t)
+	run(s).whole(t, "cp-1")
+	h := opened(t)
+	signed := map[string][]byte{}
+	for _, r := range must[[]SigningRequest](t)(h.SigningRequests([]string{pki.Scheduler, pki.Flannel, pki.KubeProxy})) {
+		signed[r.Name] = signedWith(t, s, key, r.Request)
+	}
+	pending := func(name string) string { return filepath.Join(s.Dir, "pki", "pending", name) }
+	nowhere := errors.Join(os.Remove(pending("kube-proxy.csr")), os.Symlink("nowhere", pending("kube-proxy.csr")))
+	if err := errors.Join(nowhere, os.WriteFile(pending("flannel.csr"), []byte("half a request"), 0o644)); err != nil {
+		t.Fatal(err)
+	}
+	q, _, err := h.ImportCertificates(map[string][]byte{"scheduler.crt": signed[pki.Scheduler]})
+	if err != nil || len(q.Renew) != 1 || q.Renew[pki.Scheduler] == "" {
+		t.Errorf("another one: %v, %v", q.Renew, err)
+	}
+	for name, says := range map[string]string{
+		pki.Flannel:   "flannel.crt: nobody knows as what certificate flannel was requested: " + pending("flannel.csr") + ": the request is not PEM",
+		pki.KubeProxy: "kube-proxy.crt: nobody knows as what certificate kube-proxy was requested: " + pending("kube-proxy.csr") + ": open ",
+	} {
+		_, _, err := h.ImportCertificates(map[string][]byte{name + ".crt": signed[name]})
+		var hinted *HintedError
+		if !errors.As(err, &hinted) || !strings.Contains(hinted.Hint, "haplane certs csr") || !strings.Contains(err.Error(), says) {
+			t.Errorf("%v\ndoes not say %q", err, says)
+		}
+	}
+	if _, err := h.SigningRequests([]string{pki.Flannel}); err != nil { // as the hint has it
+		t.Fatal(err)
+	}
+	if q, _, err := h.ImportCertificates(map[string][]byte{"flannel.crt": signed[pki.Flannel]}); err != nil || q.Renew[pki.Flannel] == "" {
+		t.Errorf("with a request that can be read again: %v, %v", q.Renew, err)
+	}
+}
+
 // A request is not written for an authority that nothing could be held against, nor with a key that cannot be used.
 func TestWhatIsNotRequested(t *testing.T) {
 	s, _ := external(t)
@@ -400,6 +436,7 @@ func TestTheLastCopiesOfAKey(t *testing.T) {
 		here    []byte
 		settled bool
 		seen    observed.Machine
+		other   observed.Machine // cp-2
 		last    bool
 		says    string // "": nothing
 	}{
@@ -436,7 +473,6 @@ func TestTheLastCopiesOfAKey(t *testing.T) {
 	}
 	l := must[*live](t)(newLive(undeclared, testOptions(t, s)))
 	l.seen.Machines = map[string]observed.Machine{"cp-1": {Made: true, Reachable: true, Manifest: caKey + "\n"}}
-		other   observed.Machine // cp-2
 	if warning, last, err := l.lastCopies(); warning != "" || last || err != nil {
 		t.Errorf("not declared: %q, %v, %v", warning, last, err)
 	}

@@ -168,16 +168,14 @@ func savePending(s store.Store, pairs map[string]pki.Pair) error {
 // was asked for by a change that has not begun. Each is held against the request that was written for it, and against the one
 // authority that signs for its name. The error has each file that is not as it has to be, with all that is wrong with it.
 func returned(s store.Store, rows []pki.Row, have pki.Bundle, files map[string][]byte) (now, later map[string]pki.Pair, err error) {
-	requests, waiting, err := s.Requests()
+	requests, waiting, unread, err := s.Requests()
 	if err != nil {
 		return nil, nil, err
 	}
-	asked, err := pki.Requested(requests, rows)
-	if err != nil {
-		return nil, nil, err
-	}
+	asked, broken := pki.Requested(requests, rows)
+	maps.Copy(broken, unread)
 	now, later = map[string]pki.Pair{}, map[string]pki.Pair{}
-	from, wrong, strange := map[string]string{}, []error(nil), false
+	from, wrong, strange, again := map[string]string{}, []error(nil), false, false
 	for _, file := range slices.Sorted(maps.Keys(files)) {
 		name, pair, err := pki.Returned(waiting, files[file])
 		if err != nil {
@@ -189,6 +187,10 @@ func returned(s store.Store, rows []pki.Row, have pki.Bundle, files map[string][
 			continue
 		}
 		from[name] = file
+		if err := broken[name]; err != nil {
+			wrong, again = append(wrong, fmt.Errorf("%s: nobody knows as what certificate %s was requested: %s: %w", file, name, s.Path("pki", "pending", name+".csr"), err)), true
+			continue
+		}
 		i := slices.IndexFunc(rows, func(r pki.Row) bool { return r.Name == name })
 		row, requested := asked[name]
 		if !requested && i >= 0 { // the request is lost
@@ -205,7 +207,12 @@ func returned(s store.Store, rows []pki.Row, have pki.Bundle, files map[string][
 			later[name] = pair
 		}
 	}
-	if err = errors.Join(wrong...); strange && len(rows) > 0 {
+	if strange { // it may be of these
+		for _, name := range slices.Sorted(maps.Keys(unread)) {
+			wrong = append(wrong, fmt.Errorf("what waits for certificate %s cannot be read: %w", name, unread[name]))
+		}
+	}
+	if err = errors.Join(wrong...); (strange || again) && len(rows) > 0 {
 		err = withHint(err, "haplane certs csr writes what has to be signed")
 	}
 	return now, later, err

@@ -4,6 +4,7 @@
 package pki
 
 import (
+	"maps"
 	"net/netip"
 	"slices"
 	"strings"
@@ -101,8 +102,8 @@ type Row struct {
 	DNSNames     []string
 	Lifetime     time.Duration
 	External     bool // an authority whose key is elsewhere for good
-	// Taken are the names and addresses of nodes and of what all certificates are for. Those that the row does not ask for
-	// are somebody else's: whoever signs elsewhere must not put them in.
+	// Taken are the names and addresses of nodes and of what other certificates are for. Those that the row does not ask for
+	// are somebody else's: whoever signs elsewhere must not put them in. Names of the machine that a client is on itself are nobody's.
 	Taken []string
 }
 
@@ -170,15 +171,31 @@ func Catalogue(t *topology.Topology) []Row {
 
 // taking has each row know what the others are for, beside names that are somebody's already.
 func taking(rows []Row, taken []string) []Row {
-	for _, r := range rows {
-		taken = append(taken, r.names()...)
+	in := map[string]int{}
+	for _, name := range taken {
+		in[name] += len(rows) + 1 // whichever rows have it
 	}
-	slices.Sort(taken)
-	taken = slices.Compact(taken)
+	for _, r := range rows {
+		for _, name := range r.names() {
+			in[name]++
+		}
+	}
+	all := slices.DeleteFunc(slices.Sorted(maps.Keys(in)), loopback)
 	for i := range rows {
-		rows[i].Taken = taken
+		rows[i].Taken = all
+		own := rows[i].names()
+		alone := func(name string) bool { return in[name] == 1 && slices.Contains(own, name) }
+		if slices.ContainsFunc(own, alone) {
+			rows[i].Taken = slices.DeleteFunc(slices.Clone(all), alone)
+		}
 	}
 	return rows
+}
+
+// loopback reports whether a name is of the machine on which it is asked for.
+func loopback(name string) bool {
+	a, err := netip.ParseAddr(name)
+	return name == "localhost" || err == nil && a.IsLoopback()
 }
 
 func client(name, user string, groups ...string) Row {

@@ -11,7 +11,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"maps"
 	"slices"
 )
 
@@ -83,28 +82,37 @@ func Returned(keys map[string][]byte, cert []byte) (string, Pair, error) {
 }
 
 // Requested are the rows that requests, by name, are of, as SigningRequest has made them: also of nodes that are still to come. They know
-// of each other, and of the rows that there are, what none of them is for. The error names all that are none.
-func Requested(requests map[string][]byte, there []Row) (map[string]Row, error) {
-	var rows []Row
-	var errs []error
-	for _, name := range slices.Sorted(maps.Keys(requests)) {
-		row, err := requested(requests[name])
+// of each other, and of the rows that there are, what none of them is for; a row of the same name is the certificate's own, as it is so far.
+// Broken tells, by name, why some are none.
+func Requested(requests map[string][]byte, there []Row) (rows map[string]Row, broken map[string]error) {
+	rows, broken = map[string]Row{}, map[string]error{}
+	for name, text := range requests {
+		row, err := requested(text)
 		if err != nil {
-			errs = append(errs, fmt.Errorf("request for %s: %w", name, err))
+			broken[name] = err
 			continue
 		}
 		row.Name, row.CA = name, AuthorityOf(name)
-		rows = append(rows, row)
+		rows[name] = row
 	}
-	var taken []string
-	for _, r := range there {
-		taken = append(append(taken, r.names()...), r.Taken...)
+	for name, row := range rows {
+		if i := slices.IndexFunc(there, func(r Row) bool { return r.Name == name }); i >= 0 {
+			row.Taken = slices.Clone(there[i].Taken)
+		} else {
+			for _, r := range there {
+				row.Taken = append(append(row.Taken, r.names()...), r.Taken...)
+			}
+		}
+		for other, r := range rows {
+			if other != name {
+				row.Taken = append(row.Taken, r.names()...)
+			}
+		}
+		slices.Sort(row.Taken)
+		row.Taken = slices.DeleteFunc(slices.Compact(row.Taken), loopback)
+		rows[name] = row
 	}
-	out := map[string]Row{}
-	for _, row := range taking(rows, taken) {
-		out[row.Name] = row
-	}
-	return out, errors.Join(errs...)
+	return rows, broken
 }
 
 // requested is the row that SigningRequest has made a request of.

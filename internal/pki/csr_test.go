@@ -68,9 +68,9 @@ func TestSignedElsewhere(t *testing.T) {
 		}
 		waiting[row.Name], certs[row.Name] = key, sign(t, requests[row.Name], have.Pairs[row.CA], now)
 	}
-	asked, err := Requested(requests, nil)
-	if err != nil {
-		t.Fatal(err)
+	asked, broken := Requested(requests, nil)
+	if len(broken) > 0 {
+		t.Fatal(broken)
 	}
 	for _, row := range rows()[3:] {
 		name, pair, err := Returned(waiting, certs[row.Name])
@@ -100,8 +100,9 @@ func TestSignedElsewhere(t *testing.T) {
 			}
 		})
 	}
-	if _, err := Requested(map[string][]byte{"scheduler": []byte("x"), "admin": nil}, nil); err == nil || !strings.Contains(err.Error(), "request for admin: ") || !strings.Contains(err.Error(), "request for scheduler: ") {
-		t.Errorf("requests that are none: %v", err)
+	asked, broken = Requested(map[string][]byte{"scheduler": []byte("x"), "admin": nil, "flannel": requests["flannel"]}, nil)
+	if len(broken) != 2 || broken["scheduler"] == nil || broken["admin"] == nil || len(asked) != 1 || asked["flannel"].CommonName != FlannelUser {
+		t.Errorf("requests that are none: %v, and the others %v", broken, asked)
 	}
 }
 
@@ -130,6 +131,9 @@ func TestWhatAnAuthorityElsewhereMayAdd(t *testing.T) {
 		"the API's name":    {row: node, edit: func(c *x509.Certificate) { c.DNSNames = append(c.DNSNames, "kubernetes.default") }, says: []string{"it is good for kubernetes.default as well"}},
 		"a wildcard of it":  {row: node, edit: func(c *x509.Certificate) { c.DNSNames = append(c.DNSNames, "*.default.svc") }, says: []string{"it is good for kubernetes.default.svc as well"}},
 		"another member":    {row: EtcdPeer("cp-1"), edit: func(c *x509.Certificate) { c.DNSNames = append(c.DNSNames, "cp-2") }, says: []string{"it is good for cp-2 as well"}},
+		"loopback": {row: node, edit: func(c *x509.Certificate) {
+			c.DNSNames, c.IPAddresses = append(c.DNSNames, "localhost"), append(c.IPAddresses, net.IPv4(127, 0, 0, 1), net.IPv6loopback)
+		}},
 		"another user":      {row: Scheduler, edit: func(c *x509.Certificate) { c.Subject.CommonName = "system:kube-controller-manager" }, says: []string{"subject is CN=system:kube-controller-manager, not CN=system:kube-scheduler"}},
 		"another group":     {row: Admin, edit: func(c *x509.Certificate) { c.Subject.Organization = append(c.Subject.Organization, "system:masters") }, says: []string{"subject is ", ", not CN=kubernetes-admin,O=haplane:cluster-admins"}},
 		"also a client":     {row: node, edit: func(c *x509.Certificate) { c.ExtKeyUsage = append(c.ExtKeyUsage, x509.ExtKeyUsageClientAuth) }, says: []string{"extended key usage has clientAuth"}},
@@ -212,12 +216,53 @@ func TestNamesOfNodesThatComeAndGo(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	asked, err := Requested(map[string][]byte{come.Name: request}, after)
-	if err != nil {
-		t.Fatal(err)
+	asked, broken := Requested(map[string][]byte{come.Name: request}, after)
+	if len(broken) > 0 {
+		t.Fatal(broken)
 	}
 	pair := Pair{Key: key, Cert: signWith(t, request, have.Pairs[CA], now, func(c *x509.Certificate) { c.DNSNames = append(c.DNSNames, "worker-1", "fine.example") })}
 	if err := Check(asked[come.Name], pair, Pair{Cert: have.Pairs[CA].Cert}, now); err == nil || !strings.Contains(err.Error(), "it is good for worker-1 as well") {
 		t.Errorf("a node that comes, with the name of another: %v", err)
+	}
+}
+
+// The names that a certificate has so far are its own, where it is asked for with others: an authority that leaves them in takes nothing from
+// anybody. Those of nodes are theirs all the same.
+func TestOwnEarlierNames(t *testing.T) {
+	c := spec.Default("demo")
+	c.Spec.LoadBalancer.DNSNames = []string{"api.corp.example"}
+	there := Catalogue(topology.New(c))
+	have, _ := complete(t, there, Bundle{}, now)
+	c.Spec.LoadBalancer.DNSNames = []string{"kube.corp.example"}
+	asked := map[string][]byte{}
+	key, err := NewKey(rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, row := range Catalogue(topology.New(c)) {
+		if row.Name != APIServer && row.Name != Kubelet("worker-1") {
+			continue
+		}
+		if asked[row.Name], err = SigningRequest(row, key, rand.Reader); err != nil {
+			t.Fatal(err)
+		}
+	}
+	rows, broken := Requested(asked, there)
+	if len(broken) > 0 {
+		t.Fatal(broken)
+	}
+	for name, test := range map[string]struct{ row, more, says string }{
+		"its own of before":       {APIServer, "api.corp.example", ""},
+		"that of a node":          {APIServer, "worker-1", "it is good for worker-1 as well"},
+		"another's of before":     {Kubelet("worker-1"), "api.corp.example", "it is good for api.corp.example as well"},
+		"another's of afterwards": {Kubelet("worker-1"), "kube.corp.example", "it is good for kube.corp.example as well"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			cert := signWith(t, asked[test.row], have.Pairs[CA], now, func(c *x509.Certificate) { c.DNSNames = append(c.DNSNames, test.more) })
+			err := Check(rows[test.row], Pair{Key: key, Cert: cert}, Pair{Cert: have.Pairs[CA].Cert}, now)
+			if (err == nil) != (test.says == "") || err != nil && !strings.Contains(err.Error(), test.says) {
+				t.Errorf("error %v", err)
+			}
+		})
 	}
 }

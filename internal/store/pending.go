@@ -55,9 +55,10 @@ func (s Store) SaveRequest(name string, request []byte) (string, error) {
 	return s.path(file), s.save(file, request, 0o644)
 }
 
-// Requests are what waits to be signed, and the keys of it, by name: also of certificates of nodes that are still to come.
-func (s Store) Requests() (requests, keys map[string][]byte, err error) {
-	requests, keys = map[string][]byte{}, map[string][]byte{}
+// Requests are what waits to be signed, and the keys of it, by name: also of certificates of nodes that are still to come. Unread tells
+// of files that could not be read, by the certificate; the error is of the folder.
+func (s Store) Requests() (requests, keys map[string][]byte, unread map[string]error, err error) {
+	requests, keys, unread = map[string][]byte{}, map[string][]byte{}, map[string]error{}
 	root := s.path(pendingDir)
 	err = filepath.WalkDir(root, func(file string, d fs.DirEntry, err error) error {
 		if err != nil || d.IsDir() {
@@ -69,9 +70,12 @@ func (s Store) Requests() (requests, keys map[string][]byte, err error) {
 		}
 		for ext, into := range map[string]map[string][]byte{".csr": requests, ".key": keys} {
 			if name, is := strings.CutSuffix(filepath.ToSlash(within), ext); is {
-				if into[name], err = os.ReadFile(file); err != nil {
-					return err
+				text, err := os.ReadFile(file)
+				if err != nil {
+					unread[name] = errors.Join(unread[name], err)
+					continue
 				}
+				into[name] = text
 			}
 		}
 		return nil
@@ -79,7 +83,7 @@ func (s Store) Requests() (requests, keys map[string][]byte, err error) {
 	if errors.Is(err, fs.ErrNotExist) {
 		err = nil
 	}
-	return requests, keys, err
+	return requests, keys, unread, err
 }
 
 // Authorities are the certificates of authorities that the store has, by name.
