@@ -105,11 +105,13 @@ const onDataAlone = `set -e; data=$1
 ` + alone + `cd -- "$data"
 `
 
-// stageScript makes the data of a member out of the snapshot that comes in. The arguments are the folder, the
-// snapshot's digest, the folder of etcd's data, and what etcdutl is told.
+// stageScript makes the data of a member out of the snapshot that comes in, and then removes what earlier attempts have made and nobody
+// will read any more: where that is in place it is not here. The arguments are the folder, the snapshot's digest, the folder of etcd's
+// data, that of the first attempt, and what etcdutl is told.
 const stageScript = `set -e; umask 077
-stage=$1 sum=$2 data=$3; shift 3
-` + alone + `[ ! -e "$stage/ready" ] || { cat >/dev/null; exit 0; }
+stage=$1 sum=$2 data=$3 first=$4; shift 4
+earlier() { for old in "$first" "$first"-*; do [ "$old" = "$stage" ] || rm -rf -- "$old"; done; }
+` + alone + `[ ! -e "$stage/ready" ] || { cat >/dev/null; earlier; exit 0; }
 rm -rf -- "$stage"; mkdir -p -- "$stage"
 trap '[ -e "$stage/ready" ] || rm -rf -- "$stage"' EXIT
 cat >"$stage/snapshot.db"
@@ -118,10 +120,14 @@ etcdutl snapshot restore "$stage/snapshot.db" --data-dir="$stage/data" "$@" 2>"$
 rm -- "$stage/snapshot.db" "$stage/log"
 chown -R --reference="$data" -- "$stage"
 sync
-: >"$stage/ready"`
+: >"$stage/ready"
+earlier`
+
+// stagedScript says ready where the data is there whole, and none of earlier attempts.
+const stagedScript = `for old in "$2" "$2"-*; do [ "$old" = "$1" ] || [ ! -e "$old" ] || exit 0; done; [ ! -e "$1/ready" ] || echo ready`
 
 func dataStaged(ctx context.Context, r *Runner, s change.Step) (bool, error) {
-	result, err := r.Cluster.Machine(s.Node).Run(ctx, machine.Cmd("sh", "-c", `[ ! -e "$1/ready" ] || echo ready`, "sh", stageFolder+r.Task.Name()))
+	result, err := r.Cluster.Machine(s.Node).Run(ctx, machine.Cmd("sh", "-c", stagedScript, "sh", stageFolder+r.Task.Name(), stageFolder+r.Task.ID))
 	return strings.TrimSpace(result.Stdout) == "ready", err
 }
 
@@ -134,7 +140,7 @@ func stageData(ctx context.Context, r *Runner, s change.Step) error {
 		return err
 	}
 	defer from.Close()
-	argv := append([]string{"sh", "-c", stageScript, "sh", stageFolder + r.Task.Name(), r.Task.Sum, topology.EtcdDataDir}, r.restoreFlags(n)...)
+	argv := append([]string{"sh", "-c", stageScript, "sh", stageFolder + r.Task.Name(), r.Task.Sum, topology.EtcdDataDir, stageFolder + r.Task.ID}, r.restoreFlags(n)...)
 	_, err = r.Cluster.Machine(s.Node).Run(ctx, machine.Command{Argv: argv, Stdin: from})
 	return err
 }

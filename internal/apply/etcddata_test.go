@@ -341,26 +341,47 @@ func TestEtcdDoesNotBeginWithNothing(t *testing.T) {
 	}
 }
 
-// The data is there whole, or not at all.
+// The data is there whole, or not at all; what earlier attempts have made goes when it is there, and not before.
 func TestStageData(t *testing.T) {
 	const sumOfData = "3a6eb0790f39ac87c94f3856b2dd2c5d110e6811602261a9a923d3bb23adc8b7" // of "data"
-	for name, test := range map[string]struct{ sum, etcdutl, want string }{
-		"well":            {sumOfData, `mkdir -p "${4#--data-dir=}/member" && : >"${4#--data-dir=}/member/new"`, "restore-x/data/member/new restore-x/ready"},
-		"arrived damaged": {strings.Repeat("0", 64), "exit 0", ""},
-		"etcdutl fails":   {sumOfData, "echo no space left on device >&2; exit 1", ""},
+	const well = `mkdir -p "${4#--data-dir=}/member" && : >"${4#--data-dir=}/member/new"`
+	const earlier = "restore-x/data/member/first restore-x/ready restore-x-1/data/member/other"
+	for name, test := range map[string]struct{ stage, sum, etcdutl, there, want string }{
+		"well":                    {"restore-x", sumOfData, well, "", "restore-x/data/member/new restore-x/ready"},
+		"arrived damaged":         {"restore-x", strings.Repeat("0", 64), "exit 0", "", ""},
+		"etcdutl fails":           {"restore-x", sumOfData, "echo no space left on device >&2; exit 1", "", ""},
+		"another attempt":         {"restore-x-2", sumOfData, well, "before-x/member/old member/now restore-xy/ready " + earlier, "before-x/member/old member/now restore-x-2/data/member/new restore-x-2/ready restore-xy/ready"},
+		"another one, cut off":    {"restore-x-2", sumOfData, "exit 1", "restore-x-2/data/member/new restore-x-2/ready " + earlier, "restore-x-2/data/member/new restore-x-2/ready"},
+		"another one, in place":   {"restore-x-2", sumOfData, "exit 1", "member/new restore-x-2/ready " + earlier, "member/new restore-x-2/ready"},
+		"another one, that fails": {"restore-x-2", sumOfData, "exit 1", "member/now " + earlier, "member/now " + earlier},
 	} {
 		t.Run(name, func(t *testing.T) {
-			w := newDataWorld(t, "")
+			w := newDataWorld(t, "", strings.Fields(test.there)...)
 			if err := os.WriteFile(filepath.Join(w.bin, "etcdutl"), []byte("#!/bin/sh\n"+test.etcdutl+"\n"), 0o755); err != nil {
 				t.Fatal(err)
 			}
+			sh := func(script, stdin string, args ...string) (string, error) {
+				cmd := exec.CommandContext(t.Context(), "sh", append([]string{"-c", script, "sh"}, args...)...)
+				cmd.Env, cmd.Stdin = []string{"PATH=" + w.bin + ":" + os.Getenv("PATH")}, strings.NewReader(stdin)
+				out, err := cmd.Output()
+				return strings.TrimSpace(string(out)), err
+			}
+			stage, first, ready := w.dir+"/"+test.stage, w.dir+"/restore-x", strings.Contains(test.want, test.stage+"/ready")
 			for range 2 {
-				cmd := exec.CommandContext(t.Context(), "sh", "-c", stageScript, "sh", w.dir+"/restore-x", test.sum, w.dir, "--name=cp-1")
-				cmd.Env, cmd.Stdin = []string{"PATH=" + w.bin + ":" + os.Getenv("PATH")}, strings.NewReader("data")
-				err := cmd.Run()
-				if (err == nil) != (test.want != "") || w.has() != test.want {
+				_, err := sh(stageScript, "data", stage, test.sum, w.dir, first, "--name=cp-1")
+				if (err == nil) != ready || w.has() != test.want {
 					t.Errorf("%v, %q", err, w.has())
 				}
+				said, err := sh(stagedScript, "", stage, first)
+				if err != nil || (said == "ready") != ready {
+					t.Errorf("done is %q, %v", said, err)
+				}
+			}
+			if err := os.MkdirAll(w.dir+"/restore-x", 0o700); err != nil { // cut off between
+				t.Fatal(err)
+			}
+			if said, err := sh(stagedScript, "", w.dir+"/restore-x-2", first); said != "" || err != nil {
+				t.Errorf("beside an earlier attempt it is done: %q, %v", said, err)
 			}
 		})
 	}

@@ -103,6 +103,7 @@ func (w *restoreWorld) do(task *change.Task, s change.Step) {
 		}
 	case change.Halt:
 		if slices.Contains(s.Units, "etcd") {
+		maps.DeleteFunc(w.staged[n], func(attempt string, _ *raftData) bool { return attempt != name })
 			w.runs[n] = false
 		}
 	case change.SwapData:
