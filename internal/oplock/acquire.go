@@ -24,18 +24,22 @@ var patient = timing{every: 5 * time.Second, answer: 4 * time.Second, expiry: 30
 
 // Acquire takes the lock on the machines and keeps it until Release. It does not wait: where
 // somebody else has it, on whichever machine, nothing is kept and the error is a *HeldError;
-// where too few machines can be reached, a *TooFewError. me says who, which command and which
-// cluster; see Me.
-func Acquire(ctx context.Context, machines []machine.Machine, me Holder) (*Lock, error) {
-	return acquire(ctx, machines, me, patient)
+// where too few machines can be reached, a *TooFewError. Those of told have it too while they answer, and count for
+// nothing: they go, or are made anew. me says who, which command and which cluster; see Me.
+func Acquire(ctx context.Context, machines, told []machine.Machine, me Holder) (*Lock, error) {
+	return acquire(ctx, machines, told, me, patient)
 }
 
-func acquire(ctx context.Context, machines []machine.Machine, me Holder, t timing) (*Lock, error) {
-	machines = slices.SortedFunc(slices.Values(machines), func(a, b machine.Machine) int { return cmp.Compare(a.Name(), b.Name()) })
+func acquire(ctx context.Context, machines, told []machine.Machine, me Holder, t timing) (*Lock, error) {
 	me.Token, me.Since = cmp.Or(me.Token, rand.Text()), time.Now().UTC().Truncate(time.Second)
-	l := &Lock{machines: machines, me: me, timing: t, lost: make(chan struct{}), stopped: make(chan struct{})}
+	l := &Lock{machines: machines, told: told, me: me, timing: t, silent: map[string]bool{}, lost: make(chan struct{}), stopped: make(chan struct{})}
 	began := uptime()
 	answers := l.takeInOrder(ctx)
+	for _, a := range answers {
+		if !l.counts(a) {
+			l.answered(a)
+		}
+	}
 	if err := l.won(answers); err != nil {
 		// What an interrupted attempt left behind is not left to expire.
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), t.answer)
@@ -46,18 +50,29 @@ func acquire(ctx context.Context, machines []machine.Machine, me Holder, t timin
 	return l, nil
 }
 
+// all are the machines that have the lock, by name: everybody asks in the same order, whichever count for him.
+func (l *Lock) all() []machine.Machine {
+	return slices.SortedFunc(slices.Values(slices.Concat(l.machines, l.told)), func(a, b machine.Machine) int { return cmp.Compare(a.Name(), b.Name()) })
+}
+
+// counts reports whether an answer is of a machine of which a majority is needed.
+func (l *Lock) counts(a answer) bool {
+	return slices.ContainsFunc(l.machines, func(m machine.Machine) bool { return m.Name() == a.machine })
+}
+
 // takeInOrder takes the first machine that answers before all others: of two who come at the
 // same time one has it, and the other asks no further, so that not both go away without.
 func (l *Lock) takeInOrder(ctx context.Context) []answer {
 	var answers []answer
-	for i, m := range l.machines {
+	all := l.all()
+	for i, m := range all {
 		a := l.run(ctx, m, opTake)
 		answers = append(answers, a)
 		if a.state == isOther {
 			return answers
 		}
 		if a.err == nil {
-			return append(answers, l.everywhere(ctx, l.machines[i+1:], opTake)...)
+			return append(answers, l.everywhere(ctx, all[i+1:], opTake)...)
 		}
 	}
 	return answers
@@ -70,6 +85,7 @@ func (l *Lock) won(answers []answer) error {
 		switch {
 		case a.state == isOther:
 			return &HeldError{Seen: together(answers, a.seen)}
+		case !l.counts(a):
 		case a.err != nil:
 			causes = append(causes, a.err)
 		case a.state == isMine:
@@ -104,7 +120,7 @@ func (l *Lock) everywhere(ctx context.Context, machines []machine.Machine, op st
 // itself, so those errors are of no use beside the one that led here.
 func (l *Lock) giveBack(ctx context.Context) error {
 	var failed []error
-	for _, a := range l.everywhere(ctx, l.machines, opRelease) {
+	for _, a := range l.everywhere(ctx, l.all(), opRelease) {
 		var answered *machine.CommandError
 		if errors.As(a.err, &answered) {
 			failed = append(failed, a.err)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -14,7 +15,8 @@ import (
 
 // A Lock is held until Release, or until it is lost.
 type Lock struct {
-	machines []machine.Machine
+	machines []machine.Machine // a majority of these is the lock
+	told     []machine.Machine // these have it as well
 	me       Holder
 	timing   timing
 
@@ -24,7 +26,8 @@ type Lock struct {
 	once    sync.Once
 
 	mu        sync.Mutex
-	confirmed time.Duration // when the last heartbeat began that a majority took, by uptime
+	confirmed time.Duration   // when the last heartbeat began that a majority took, by uptime
+	silent    map[string]bool // those of told that did not answer the last one
 }
 
 // Holder is what others see of the lock.
@@ -41,8 +44,11 @@ func (l *Lock) Release(ctx context.Context) error {
 	l.stop()
 	<-l.stopped // or a heartbeat would put it back
 	var failed []error
-	for _, a := range l.everywhere(ctx, l.machines, opRelease) {
-		failed = append(failed, a.err)
+	there := slices.DeleteFunc(l.all(), func(m machine.Machine) bool { return l.silent[m.Name()] }) // others are gone, or have not come back
+	for _, a := range l.everywhere(ctx, there, opRelease) {
+		if l.counts(a) {
+			failed = append(failed, a.err)
+		}
 	}
 	return errors.Join(failed...)
 }
@@ -55,7 +61,7 @@ func (l *Lock) Held(ctx context.Context) error {
 		return errors.New("the lock on the cluster was lost")
 	default:
 	}
-	return l.beat(ctx)
+	return l.beat(ctx, l.machines)
 }
 
 func (l *Lock) start(ctx context.Context, began time.Duration) {
@@ -73,23 +79,27 @@ func (l *Lock) start(ctx context.Context, began time.Duration) {
 				return
 			case <-ticker.C:
 				// A heartbeat that goes nowhere is bounded, and the next one is due anyway.
-				_ = l.beat(ctx)
+				_ = l.beat(ctx, l.all())
 			}
 		}
 	}()
 }
 
-// beat renews the lock everywhere, also on machines that were away or were started anew.
-func (l *Lock) beat(ctx context.Context) error {
+// beat renews the lock on machines, those that count among them, also where they were away or were started anew.
+func (l *Lock) beat(ctx context.Context, machines []machine.Machine) error {
 	began := uptime()
 	if err := l.slept(began, max(l.timing.lost, l.timing.expiry-l.timing.answer)); err != nil {
 		return err
 	}
-	answers := l.everywhere(ctx, l.machines, opTake)
+	answers := l.everywhere(ctx, machines, opTake)
 	kept, refused := 0, 0
-	var causes []error
+	var causes, taken []error
 	for _, a := range answers {
 		switch {
+		case !l.counts(a) && (a.err != nil || a.state == isMine):
+			l.answered(a)
+		case !l.counts(a):
+			taken = append(taken, fmt.Errorf("%s: it is %s", a.machine, refusal(a)))
 		case a.err != nil:
 			causes = append(causes, a.err)
 		case a.state == isMine:
@@ -103,7 +113,18 @@ func (l *Lock) beat(ctx context.Context) error {
 	if err := l.slept(uptime(), max(l.timing.lost, l.timing.expiry)); err != nil {
 		return err
 	}
+	if len(taken) > 0 { // by somebody for whom that machine counts
+		l.lose()
+		return fmt.Errorf("keep the lock on the cluster: %w", errors.Join(taken...))
+	}
 	return l.judge(began, kept, refused, errors.Join(causes...))
+}
+
+// answered notes whether a machine that does not count is there.
+func (l *Lock) answered(a answer) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.silent[a.machine] = a.err != nil
 }
 
 func refusal(a answer) string {

@@ -4,8 +4,9 @@
 // Whoever has it on a majority of the machines that were given holds it. Machines that cannot be
 // reached are no votes and do count: were the majority one of those that were reached, two
 // operators on two sides of a broken network would both have one. So whoever knows machines
-// to be gone for good leaves them out. Give control-plane nodes, and etcd's own machines: there is at least one, and of two
-// operators who disagree on which there are, one meets the other on a machine that both know.
+// to be gone for good, or to go, leaves them out of those that count. Give control-plane nodes, and etcd's own machines: there is at least one. Two
+// operators may disagree on which there are and which go, by records of different age. So the lock is also put on those of these that do
+// not count, where they run, and whoever has it on one of them is in the way of all others: one meets the other on a machine that both know.
 //
 // The holder renews it every 5 s. Where that has stopped for 30 s, by the uptime of the machine that
 // has it (which no change of the clock moves), it is free for others. A machine that is started anew

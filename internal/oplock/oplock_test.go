@@ -22,7 +22,7 @@ var (
 
 func take(t *testing.T, all []*shell, who Holder) *Lock {
 	t.Helper()
-	lock, err := acquire(t.Context(), machines(all), who, still)
+	lock, err := acquire(t.Context(), machines(all), nil, who, still)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -42,7 +42,7 @@ func awaitLost(t *testing.T, lock *Lock) {
 func TestAcquireAndRelease(t *testing.T) {
 	all := shells(t, "cp-1", "cp-2", "cp-3")
 	lock := take(t, all, ann)
-	_, err := acquire(t.Context(), machines(all), bob, still)
+	_, err := acquire(t.Context(), machines(all), nil, bob, still)
 	var held *HeldError
 	if !errors.As(err, &held) || held.Seen.Who != ann.Who || held.Seen.Command != ann.Command || held.Seen.Token != lock.Holder().Token {
 		t.Fatalf("error %v", err)
@@ -86,7 +86,7 @@ func TestMajority(t *testing.T) {
 			for i := range tt.off {
 				all[i].off.Store(true)
 			}
-			lock, err := acquire(t.Context(), machines(all), ann, still)
+			lock, err := acquire(t.Context(), machines(all), nil, ann, still)
 			if (err == nil) != (tt.err == "") || err != nil && !strings.Contains(err.Error(), tt.err) {
 				t.Fatalf("error %v, want one with %q", err, tt.err)
 			}
@@ -113,7 +113,7 @@ func TestAMinorityOfTheOtherIsRespected(t *testing.T) {
 	// Two machines are started anew; the holder has not put it back yet.
 	all[0].reboots(t)
 	all[1].reboots(t)
-	_, err := acquire(t.Context(), machines(all), bob, still)
+	_, err := acquire(t.Context(), machines(all), nil, bob, still)
 	var held *HeldError
 	if !errors.As(err, &held) || held.Seen.Who != ann.Who {
 		t.Fatalf("error %v", err)
@@ -150,7 +150,7 @@ func TestExpiry(t *testing.T) {
 			if err != nil || seen == nil || seen.Who != ann.Who || seen.Expired != tt.free {
 				t.Errorf("seen %+v, error %v", seen, err)
 			}
-			lock, err := acquire(t.Context(), machines(all), bob, still)
+			lock, err := acquire(t.Context(), machines(all), nil, bob, still)
 			if (err == nil) != tt.free {
 				t.Fatalf("error %v", err)
 			}
@@ -177,7 +177,7 @@ func TestBreak(t *testing.T) {
 	all := shells(t, "cp-1", "cp-2", "cp-3")
 	quick := still
 	quick.every = 20 * time.Millisecond
-	lock, err := acquire(t.Context(), machines(all), ann, quick)
+	lock, err := acquire(t.Context(), machines(all), nil, ann, quick)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -284,7 +284,7 @@ func TestDamage(t *testing.T) {
 		all := shells(t, "cp-1")
 		lines := func() []string { take(t, all, ann); return all[0].lines(t) }()
 		all[0].write(t, lines[0]+"\n"+lines[1]+"\nscribble\n")
-		_, err := acquire(t.Context(), machines(all), bob, still)
+		_, err := acquire(t.Context(), machines(all), nil, bob, still)
 		var held *HeldError
 		if !errors.As(err, &held) || held.Seen.Who != "unknown" || !strings.Contains(err.Error(), "scribble") {
 			t.Errorf("error %v", err)
@@ -293,7 +293,7 @@ func TestDamage(t *testing.T) {
 	t.Run("not a folder", func(t *testing.T) {
 		all := shells(t, "cp-1")
 		all[0].dir = os.DevNull
-		_, err := acquire(t.Context(), machines(all), bob, still)
+		_, err := acquire(t.Context(), machines(all), nil, bob, still)
 		var few *TooFewError
 		if !errors.As(err, &few) || strings.Contains(err.Error(), "umask") {
 			t.Errorf("error %v", err)
@@ -316,7 +316,7 @@ func TestNeverTwoHolders(t *testing.T) {
 					away.off.Store(true)
 					defer away.off.Store(false)
 				}
-				lock, err := acquire(t.Context(), machines(all), Holder{Who: string(rune('a' + c))}, still)
+				lock, err := acquire(t.Context(), machines(all), nil, Holder{Who: string(rune('a' + c))}, still)
 				if err == nil {
 					if n := holders.Add(1); n != 1 {
 						t.Errorf("%d holders", n)
@@ -351,7 +351,7 @@ func TestOneOfTwoWins(t *testing.T) {
 		var errs [2]error
 		for i := range locks {
 			group.Go(func() {
-				locks[i], errs[i] = acquire(t.Context(), machines(all), Holder{Who: string(rune('a' + i))}, still)
+				locks[i], errs[i] = acquire(t.Context(), machines(all), nil, Holder{Who: string(rune('a' + i))}, still)
 			})
 		}
 		group.Wait()
@@ -367,4 +367,79 @@ func TestOneOfTwoWins(t *testing.T) {
 			}
 		}
 	}
+}
+
+// Who replaces the control plane and who knows the cluster as it was count other machines, and meet all the same.
+func TestWhoCountsOthersIsMet(t *testing.T) {
+	all := shells(t, "cp-1", "cp-2", "cp-3", "lb-1")
+	nodes, balancer := machines(all[:3]), machines(all[3:])
+	for name, first := range map[string]bool{"who replaces comes first": true, "who replaces comes second": false} {
+		t.Run(name, func(t *testing.T) {
+			replaces := func(who Holder) (*Lock, error) { return acquire(t.Context(), balancer, nodes, who, still) }
+			applies := func(who Holder) (*Lock, error) { return acquire(t.Context(), nodes, nil, who, still) }
+			if !first {
+				replaces, applies = applies, replaces
+			}
+			lock, err := replaces(ann)
+			if err != nil {
+				t.Fatal(err)
+			}
+			var held *HeldError
+			if _, err := applies(bob); !errors.As(err, &held) || held.Seen.Who != ann.Who {
+				t.Errorf("error %v", err)
+			}
+			if err := lock.Release(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			for _, s := range all {
+				if s.locked() {
+					t.Errorf("%s is left locked", s.name)
+				}
+			}
+		})
+	}
+}
+
+// Machines that do not count may go and come back: the lock is put there again. Whoever takes it there has it.
+func TestToldMachines(t *testing.T) {
+	all := shells(t, "cp-1", "cp-2", "lb-1")
+	begin := func() *Lock {
+		lock, err := acquire(t.Context(), machines(all[2:]), machines(all[:2]), ann, still)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return lock
+	}
+	all[1].off.Store(true)
+	lock := begin()
+	all[0].off.Store(true)
+	all[0].reboots(t) // made anew
+	if err := errors.Join(lock.beat(t.Context(), lock.all()), lock.Held(t.Context())); err != nil {
+		t.Errorf("those that do not count are away: %v", err)
+	}
+	all[0].off.Store(false)
+	if err := lock.beat(t.Context(), lock.all()); err != nil || !all[0].locked() {
+		t.Errorf("one is back: %v", err)
+	}
+	asked := all[1].runs.Load()
+	if err := lock.Release(t.Context()); err != nil || all[0].locked() || all[2].locked() {
+		t.Errorf("released: %v", err)
+	}
+	if all[1].runs.Load() != asked {
+		t.Error("who was away all along is waited for")
+	}
+	all[1].off.Store(false)
+	lock = begin()
+	defer func() { _ = lock.Release(context.WithoutCancel(t.Context())) }()
+	if _, err := Break(t.Context(), machines(all[:2])); err != nil {
+		t.Fatal(err)
+	}
+	take(t, all[:2], bob)
+	if err := lock.Held(t.Context()); err != nil {
+		t.Errorf("those that count have it: %v", err)
+	}
+	if err := lock.beat(t.Context(), lock.all()); err == nil || !strings.Contains(err.Error(), "cp-1: it is held by bob's@desk") {
+		t.Errorf("error %v", err)
+	}
+	awaitLost(t, lock)
 }
