@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/haplane/haplane/internal/render"
 	"github.com/haplane/haplane/internal/topology"
 	"github.com/haplane/haplane/spec"
 )
@@ -23,9 +24,10 @@ func Restore(in Input) (*Change, error) {
 		return nil, &Refused{Step: StageData, Err: fmt.Errorf("off, or not answering: %s; a member would keep other data than the rest", strings.Join(silent, ", "))}
 	}
 	made := p.remake()
+	heed := p.heedRestores(members)
 	var swapped []string
 	if slices.ContainsFunc(members, func(n topology.Node) bool { return !p.swapped(n) }) {
-		staged := p.ready(made)
+		staged := append(p.ready(made), heed...)
 		for _, n := range members {
 			staged = append(staged, p.add(Step{ID: id(StageData, n.Name), Verb: StageData, Node: n.Name, Why: why, Needs: made[n.Name]}))
 		}
@@ -34,7 +36,7 @@ func Restore(in Input) (*Change, error) {
 			swapped = append(swapped, p.add(Step{ID: id(SwapData, n.Name), Verb: SwapData, Node: n.Name, Why: why, Needs: down}))
 		}
 	} else {
-		swapped = p.ready(made)
+		swapped = append(p.ready(made), heed...)
 	}
 	started := p.startAll(members, why, swapped)
 	started = append(started, p.add(Step{ID: ApplyManifests, Verb: ApplyManifests, Needs: []string{WriteObject},
@@ -47,6 +49,22 @@ func Restore(in Input) (*Change, error) {
 	}
 	p.finishRemade(ends)
 	return &Change{Steps: p.steps}, nil
+}
+
+// heedRestores brings haplane's program of now to machines that take snapshots with another one, and starts that again. One that is older
+// may not know of snapshot.RestoringFile: cut off between, it would keep snapshots of data that goes again, and remove those that are good.
+func (p *planner) heedRestores(members []topology.Node) []string {
+	const unit = "haplane-snapshots"
+	var out []string
+	for _, n := range members {
+		if slices.Contains(p.Task.Made, n.Name) || !slices.Contains(p.diff(n).restart, unit) {
+			continue
+		}
+		why := []Reason{{What: unit + " is that of another haplane", New: "it has to know what a restore is"}}
+		written := p.add(Step{ID: id(WriteFiles, n.Name, unit), Verb: WriteFiles, Node: n.Name, Why: why, Files: []string{render.AgentBinary, topology.UnitDir + "/" + unit + ".service"}})
+		out = append(out, p.add(Step{ID: id(Restart, n.Name, unit), Verb: Restart, Node: n.Name, Why: why, Units: []string{unit}, Needs: []string{written}}))
+	}
+	return out
 }
 
 // leaveLost leaves out members that were lost again after the data was written to: one that got the data once more would have forgotten

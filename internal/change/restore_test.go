@@ -5,6 +5,10 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/haplane/haplane/internal/observed"
+	"github.com/haplane/haplane/internal/render"
+	"github.com/haplane/haplane/internal/topology"
 )
 
 // lostAll is a restore in a cluster of which the machines of some nodes are gone, so that they are made anew first.
@@ -179,4 +183,40 @@ func TestAMemberThatForgotIsLeftOut(t *testing.T) {
 	}
 	before(t, c, "member-remove@cp-3", "member-add@cp-3", "activate@cp-3")
 	before(t, c, "create-machine@cp-3", "member-add@cp-3")
+}
+
+// Machines that take snapshots with another haplane's program get that of now before anything stops: one that is older may keep snapshots of
+// data that goes again, in the place of those that are good.
+func TestWhoTakesSnapshotsKnowsOfTheRestore(t *testing.T) {
+	in := asked(t, Task{ID: "x", Kind: RestoreData, Members: []string{"cp-1", "cp-2", "cp-3"}}, threeNodes...)
+	for _, n := range in.Wanted.EtcdMembers() {
+		m := in.Desired[n.Name]
+		m.Units = append(slices.Clone(m.Units), render.Unit{Name: "haplane-snapshots", Config: "new"})
+		in.Desired[n.Name] = m
+		seen := map[string]string{"cp-1": "old", "cp-2": "new"}[n.Name]
+		in.Observed.Machines[n.Name].Units["haplane-snapshots"] = observed.Unit{Active: seen != "", Config: seen}
+	}
+	for name, done := range map[string][]string{"from the start": nil, "cut off": {"etcd-swap@cp-1", "etcd-swap@cp-2", "etcd-swap@cp-3"}} {
+		t.Run(name, func(t *testing.T) {
+			in.Done = done
+			c, err := Restore(in)
+			if err != nil {
+				t.Fatal(err)
+			}
+			next := "halt@cp-2/kube-apiserver"
+			if done != nil {
+				next = "start@cp-2/etcd"
+			}
+			before(t, c, "write-files@cp-1/haplane-snapshots", "restart@cp-1/haplane-snapshots", next)
+			written, _ := c.Step("write-files@cp-1/haplane-snapshots")
+			if want := []string{render.AgentBinary, topology.UnitDir + "/haplane-snapshots.service"}; !slices.Equal(written.Files, want) {
+				t.Errorf("writes %v", written.Files)
+			}
+			for _, id := range ids(c) {
+				if strings.HasSuffix(id, "/haplane-snapshots") && !strings.Contains(id, "@cp-1/") {
+					t.Errorf("step %s", id) // it has it, or takes none
+				}
+			}
+		})
+	}
 }
