@@ -104,7 +104,10 @@ will be. This takes the data of the member that is left (of several, of the one 
 makes a cluster of those that are left with it, and then makes the others anew as
 haplane node replace does. What others acknowledged without that member is lost: the plan says
 when that member wrote its last entry before it asks. Where a quorum is there, or only
-machines are off, it is refused.`,
+machines are off, it is refused.
+
+A restore that was cut off goes on first, unless a write was acknowledged since and the quorum
+was lost then: those that are left have what was written, and this goes on with that.`,
 		Example: `  haplane etcd recover`,
 		Args:    usage(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {

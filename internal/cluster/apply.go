@@ -458,6 +458,9 @@ func (l *live) begin() error {
 		}
 		return nil
 	})
+	if c := l.record.Change; err == nil && restoring(c) && l.restores() && c.Task.Snapshot != l.Task.Snapshot { // that of before is not restored any more
+		err = l.Store.DropRestored(c.Task.Snapshot)
+	}
 	switch {
 	case err != nil:
 		return err

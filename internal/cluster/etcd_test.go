@@ -182,6 +182,7 @@ func TestARestoreThatWasCutOff(t *testing.T) {
 				t.Fatal(err)
 			}
 			l := asked(t, s, test.q(opened(t).Request()))
+			l.whole(t, "cp-1")
 			err := l.takeTask()
 			if test.says != "" && (err == nil || !strings.Contains(err.Error(), test.says)) || test.says == "" && err != nil {
 				t.Fatalf("error %v", err)

@@ -81,7 +81,7 @@ func (e *env) survivors(ctx context.Context, record *store.Record) (left []topol
 	}
 	switch {
 	case len(off) > 0:
-		return nil, nil, withHint(fmt.Errorf("the machines of %s are off, and their data is not lost", strings.Join(off, ", ")), "haplane start --cluster "+name)
+		return nil, nil, refuse("haplane start --cluster "+name, "the machines of %s are off, and their data is not lost", strings.Join(off, ", "))
 	case len(left) == 0:
 		return nil, nil, withHint(errors.New("no machine with an etcd member is left: there is no data to go on with"), "haplane etcd restore FILE --cluster "+name+" makes the machines anew, with the data of a snapshot")
 	case len(left) > all/2:

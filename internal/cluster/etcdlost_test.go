@@ -1,6 +1,7 @@
 package cluster
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
 	"slices"
@@ -199,5 +200,106 @@ func TestWhatARestoreInterruptsGoesOn(t *testing.T) {
 	l.record.Change.Task = (*store.Task)(&task)
 	if err := l.takeTask(); err == nil || !strings.Contains(err.Error(), "nothing to go back to") {
 		t.Errorf("error %v", err)
+	}
+}
+
+// Where machines are lost in the midst of a restore on those that there were, it goes on with the others; where the quorum went with them it
+// begins anew for those that are left. What was written to it is not lost unless that is asked for.
+func TestMachinesThatARestoreLoses(t *testing.T) {
+	step := func(verb, node, state string) store.StepRecord {
+		return store.StepRecord{ID: verb + "@" + node, Verb: verb, Node: node, State: state}
+	}
+	staged := []store.StepRecord{step(change.StageData, "cp-1", store.Done)}
+	swapped := append(slices.Clone(staged), step(change.Halt, "cp-1", store.Done), step(change.SwapData, "cp-1", store.Done))
+	wrote := append(slices.Clone(swapped), step(change.WriteObject, "", store.Done))
+	apply := func(*Request) {}
+	back := func(q *Request) { q.Abort = true }
+	same := func(q *Request) { q.Task = &change.Task{ID: "b", Kind: change.RestoreData, Sum: "s"} }
+	rescue := func(q *Request) {
+		q.Task, q.Replace = &change.Task{ID: "a", Attempt: 1, Kind: change.RestoreData, Sum: "z", Members: []string{"cp-1"}}, []string{"cp-2"}
+	}
+	for name, test := range map[string]struct {
+		members, there   string
+		steps            []store.StepRecord
+		ask              func(*Request)
+		task, of, anew   string // its name, members, and who is made anew afterwards
+		made, says, hint string
+	}{
+		"none":                        {members: "cp-1 cp-2", there: "cp-1 cp-2 lb-1", steps: swapped, ask: apply, task: "a", of: "cp-1 cp-2"},
+		"a minority":                  {members: "cp-1 cp-2 cp-3", there: "cp-1 cp-2 lb-1", steps: swapped, ask: apply, task: "a", of: "cp-1 cp-2 cp-3", anew: "cp-3"},
+		"a minority, after a write":   {members: "cp-1 cp-2 cp-3", there: "cp-1 cp-2 lb-1", steps: wrote, ask: apply, task: "a", of: "cp-1 cp-2 cp-3", anew: "cp-3"},
+		"the quorum":                  {members: "cp-1 cp-2", there: "cp-1 worker-1 lb-1", steps: swapped, ask: apply, task: "a-1", of: "cp-1", anew: "cp-2"},
+		"the quorum, and the way":     {members: "cp-1 cp-2", there: "cp-1 worker-1", steps: swapped, ask: apply, task: "a-1", of: "cp-1", anew: "cp-2", made: "lb-1"},
+		"all":                         {members: "cp-1 cp-2", there: "worker-1 lb-1", steps: swapped, ask: apply, task: "a-1", of: "cp-1 cp-2", made: "cp-1 cp-2"},
+		"the quorum, after a write":   {members: "cp-1 cp-2", there: "cp-1 lb-1", steps: wrote, ask: apply, says: "the machines of cp-2 were lost, and with them the quorum", hint: "haplane etcd recover --cluster demo goes on with the data of cp-1; "},
+		"the same asked for again":    {members: "cp-1 cp-2", there: "cp-1 worker-1 lb-1", steps: wrote, ask: same, task: "a-1", of: "cp-1", anew: "cp-2"},
+		"what is left asked for":      {members: "cp-1 cp-2", there: "cp-1 lb-1", steps: wrote, ask: rescue, task: "a-1", of: "cp-1", anew: "cp-2"},
+		"back, with the quorum":       {members: "cp-1 cp-2 cp-3", there: "cp-1 cp-2 lb-1", steps: swapped, ask: back, task: "a", of: "cp-1 cp-2 cp-3"},
+		"back, without it":            {members: "cp-1 cp-2", there: "cp-1 lb-1", steps: swapped, ask: back, says: "the machines of cp-2 are gone since", hint: "haplane apply --cluster demo goes on, with the snapshot for those that are left"},
+		"back, where nothing stopped": {members: "cp-1 cp-2", there: "cp-1 lb-1", steps: staged, ask: back, task: "a", of: "cp-1 cp-2"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := applied(t, commented)
+			task := store.Task{ID: "a", Kind: change.RestoreData, Sum: "s", Bump: 7, Members: strings.Fields(test.members)}
+			if err := s.Update(func(r *store.Record) error {
+				r.Change = &store.Change{ID: "1", Command: "haplane etcd restore", Task: &task, Steps: test.steps}
+				return nil
+			}); err != nil {
+				t.Fatal(err)
+			}
+			q := opened(t).Request()
+			test.ask(&q)
+			l := asked(t, s, q)
+			for _, node := range strings.Fields(test.there) {
+				l.whole(t, node)
+			}
+			err := l.takeTask()
+			if test.says != "" {
+				var hinted *HintedError
+				if !errors.As(err, &hinted) || !strings.Contains(err.Error(), test.says) || !strings.HasPrefix(hinted.Hint, test.hint) {
+					t.Errorf("error %v, hint %+v", err, hinted)
+				}
+				return
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			got := []string{l.Task.Name(), strings.Join(l.Task.Members, " "), strings.Join(l.Task.Made, " "), strings.Join(l.Replace, " ")}
+			if diff := cmp.Diff([]string{test.task, test.of, test.made, test.anew}, got); diff != "" {
+				t.Error(diff)
+			}
+			if leapt := l.Task.Bump > 7; leapt != (test.task == "a-1" && l.Task.Sum == "s") {
+				t.Errorf("revisions grow by %d", l.Task.Bump)
+			}
+			if done := strings.Join(l.doneBefore(), " "); test.task == "a-1" && done != "" {
+				t.Errorf("done already: %s", done)
+			}
+		})
+	}
+}
+
+// A restore that was written to and has lost its quorum since is what recover is for; any other goes on.
+func TestRecoverInTheMidstOfARestore(t *testing.T) {
+	for name, recovers := range map[string]bool{"written to": true, "not written to": false} {
+		t.Run(name, func(t *testing.T) {
+			s := keyed(t)
+			steps := []store.StepRecord{{ID: "etcd-swap@cp-1", Verb: change.SwapData, Node: "cp-1", State: store.Done}}
+			if recovers {
+				steps = append(steps, store.StepRecord{ID: change.WriteObject, Verb: change.WriteObject, State: store.Done})
+			}
+			if err := s.Update(func(r *store.Record) error {
+				r.Change = &store.Change{ID: "1", Command: "haplane etcd restore", Steps: steps,
+					Task: &store.Task{ID: "a", Kind: change.RestoreData, Sum: "s", Members: []string{"cp-1", "cp-2"}}}
+				return nil
+			}); err != nil {
+				t.Fatal(err)
+			}
+			h := opened(t)
+			h.env.whole(t, "cp-1") // and is off
+			q, err := h.Recover(t.Context())
+			if off := err != nil && strings.Contains(err.Error(), "the machines of cp-1 are off, and their data is not lost"); off != recovers || !recovers && (err != nil || q.Task != nil) {
+				t.Errorf("task %+v, error %v", q.Task, err)
+			}
+		})
 	}
 }

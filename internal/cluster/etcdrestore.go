@@ -152,15 +152,20 @@ func (e *env) restoreTask(q *Request, record *store.Record, database string) err
 }
 
 // Recover asks for a quorum of those members that are left, where the machines of the others are gone for good. All
-// have the data of the one that has most of it; the others are made anew afterwards.
+// have the data of the one that has most of it; the others are made anew afterwards. A restore that was cut off goes on first; where the
+// quorum was lost after a write had been acknowledged, it goes on with what is left of that, as another attempt.
 func (h *Handle) Recover(ctx context.Context) (Request, error) {
 	e, q := h.env, h.Request()
 	record, err := e.Store.Record()
 	if err != nil {
 		return q, err
 	}
-	if restoring(record.Change) { // cut off; go on
-		return q, nil
+	cut := record.Change
+	if restoring(cut) {
+		loss, err := e.lossOf(cut)
+		if err != nil || !loss.written {
+			return q, err
+		}
 	}
 	interrupts, err := h.interrupted(ctx, record)
 	if err != nil {
@@ -202,6 +207,9 @@ func (h *Handle) Recover(ctx context.Context) (Request, error) {
 	}
 	q.Task = newTask(change.RestoreData)
 	q.Task.Revision, q.Task.Newest, q.Task.Interrupts = revision, revision, interrupts
+	if restoring(cut) { // its folders on the machines are those of this one
+		q.Task.ID, q.Task.Attempt, q.Task.Interrupts = cut.Task.ID, cut.Task.Attempt+1, cut.Task.Interrupts
+	}
 	q.Task.Note = fmt.Sprintf("etcd goes on with the data of %s, revision %d, of which the last entry was written %s: what %s acknowledged after that, and without it, is lost, and nobody knows how much that is",
 		best.Name, revision, e.lastEntry(ctx, best), strings.Join(gone, " and "))
 	return q, e.restoreTask(&q, record, filepath.Join(dir, best.Name))

@@ -42,21 +42,36 @@ func (l *live) takeTask() error {
 		return nil
 	}
 	cut, restores := (*change.Task)(c.Task), c.Task.Kind == change.RestoreData
+	var loss restoreLoss
+	if restores {
+		var err error
+		if loss, err = l.lossOf(c); err != nil {
+			return err
+		}
+	}
 	same := l.Task != nil && l.Task.Kind == cut.Kind && l.Task.To == cut.To && l.Task.Sum == cut.Sum
 	plain := l.Task == nil && len(l.Replace) == 0 && (l.Text == nil || bytes.Equal(l.Text, c.TextAfter))
+	goesOn := func() string { return "haplane apply --cluster " + l.topology.Name + " goes on" }
 	switch {
+	case restores && l.Task != nil && l.Task.ID == cut.ID: // with what is left, see Recover
+		return nil
+	case loss.written && (l.Abort || plain):
+		return loss.refused(l.topology.Name)
 	case l.Abort && restores && !wentBack(c.Steps) && stepDone(c.Steps, change.WriteObject, ""):
-		return withHint(errors.New("the cluster has the restored data already, and was written to: going back would lose these writes"), "haplane apply --cluster "+l.topology.Name+" goes on")
+		return withHint(errors.New("the cluster has the restored data already, and was written to: going back would lose these writes"), goesOn())
 	case l.Abort && restores && c.Task.Interrupts != "":
-		return withHint(errors.New("before it etcd had no quorum: there is nothing to go back to"), "haplane apply --cluster "+l.topology.Name+" goes on")
+		return withHint(errors.New("before it etcd had no quorum: there is nothing to go back to"), goesOn())
 	case l.Abort && restores && (len(c.Replace) > 0 || len(c.Task.Made) > 0):
-		return withHint(errors.New("machines were gone before it, and are made anew by it: they have nothing to go back to"), "haplane apply --cluster "+l.topology.Name+" goes on")
+		return withHint(errors.New("machines were gone before it, and are made anew by it: they have nothing to go back to"), goesOn())
+	case l.Abort && restores && loss.few && loss.any() && begun(c.Steps, change.Halt, change.SwapData):
+		return withHint(fmt.Errorf("the machines of %s are gone since, and with them the quorum of the data of before", strings.Join(loss.gone, ", ")),
+			goesOn()+", with the snapshot for those that are left, and makes the others anew")
 	case l.Abort && !restores:
 	case l.Abort, same, plain:
 		l.Task = cut
 		if restores && !l.Abort {
 			l.Replace = c.Replace
-			return l.beginAnew(c)
+			return l.beginAnew(c, loss)
 		}
 	case restores:
 		return withHint(fmt.Errorf("etcd's data is being restored, by a change that was cut off (%s): that comes first", c.Command),
@@ -65,38 +80,101 @@ func (l *live) takeTask() error {
 	return nil
 }
 
+// A restoreLoss is what a restore that was cut off has lost of its members since.
+type restoreLoss struct {
+	left []string // whose machines are there
+	// forgot are those that the restore itself made, and that had the data. Before that a member has told nobody anything.
+	forgot []string
+	gone   []string // the others: the restore does not make them
+	few    bool     // those that are left are no majority
+	// written says that a write was acknowledged, and that the quorum which did it is gone, but not all who know of it.
+	written bool
+}
+
+func (r restoreLoss) any() bool { return len(r.forgot)+len(r.gone) > 0 }
+
+// lossOf tells what a restore that was cut off has lost.
+func (e *env) lossOf(c *store.Change) (restoreLoss, error) {
+	var r restoreLoss
+	if len(c.Task.Members) == 0 {
+		return r, nil
+	}
+	made, err := e.power()
+	if err != nil {
+		return r, err
+	}
+	for _, name := range c.Task.Members {
+		switch _, there := made[name]; {
+		case there:
+			r.left = append(r.left, name)
+		case !slices.Contains(c.Task.Made, name):
+			r.gone = append(r.gone, name)
+		case stepDone(c.Steps, change.SwapData, name):
+			r.forgot = append(r.forgot, name)
+		}
+	}
+	r.few = 2*len(r.left) <= len(c.Task.Members)
+	r.written = r.few && r.any() && len(r.left) > 0 && stepDone(c.Steps, change.WriteObject, "")
+	return r, nil
+}
+
+// refused is the error where nobody has said what is to become of the writes that those who are left have.
+func (r restoreLoss) refused(cluster string) error {
+	return withHint(fmt.Errorf("the restore was written to, and then the machines of %s were lost, and with them the quorum", strings.Join(append(slices.Clone(r.forgot), r.gone...), ", ")),
+		fmt.Sprintf("haplane etcd recover --cluster %s goes on with the data of %s; haplane etcd restore with the same snapshot begins anew, and what was written since is lost", cluster, strings.Join(r.left, " or ")))
+}
+
+// begun reports whether a step of one of the verbs was begun.
+func begun(steps []store.StepRecord, verbs ...string) bool {
+	return slices.ContainsFunc(steps, func(s store.StepRecord) bool { return slices.Contains(verbs, s.Verb) })
+}
+
 // beginAnew has a restore give all members its data again, as those of another cluster of etcd, where some member has it no more
 // and got or gets it again: because it was on its way back, or its machine was lost. The others may have run since, and what
-// that one told them it would have forgotten: two members of one cluster could come to have different data.
-func (l *live) beginAnew(c *store.Change) error {
-	again := wentBack(c.Steps)
-	if !again && len(c.Task.Made) > 0 {
-		made, err := l.power()
-		if err != nil {
-			return err
-		}
-		gone := func(name string) bool { _, there := made[name]; return !there }
-		var lost []string // whose data was in place: before that a member has told nobody anything
-		for _, name := range c.Task.Made {
-			if gone(name) && stepDone(c.Steps, change.SwapData, name) {
-				lost = append(lost, name)
-			}
-		}
-		left := slices.DeleteFunc(slices.Clone(c.Task.Members), gone)
-		switch wrote := stepDone(c.Steps, change.WriteObject, ""); {
-		case len(lost) == 0:
-		case !wrote || 2*len(left) <= len(c.Task.Members): // what was written since went with the quorum
-			again = true
-		default: // they join those that are left
-			l.Replace = append(slices.Clone(c.Replace), without(lost, func(name string) bool { return slices.Contains(c.Replace, name) })...)
+// that one told them it would have forgotten: two members of one cluster could come to have different data. The same is done where
+// those that are left are no quorum: they are a cluster of their own then, and the others join it.
+func (l *live) beginAnew(c *store.Change, loss restoreLoss) error {
+	wrote := stepDone(c.Steps, change.WriteObject, "")
+	switch lost := slices.Concat(loss.forgot, loss.gone); {
+	case wentBack(c.Steps):
+	case len(lost) == 0:
+		return nil
+	case loss.few, !wrote && len(loss.forgot) > 0: // what was written since went with the quorum
+	default: // they join those that are left
+		l.Replace = append(slices.Clone(c.Replace), without(lost, func(name string) bool { return slices.Contains(c.Replace, name) })...)
+		return nil
+	}
+	task := *l.Task
+	task.Attempt++
+	task.Bump += leap // who saw a revision of the attempt before must not go on with it
+	l.Task = &task
+	if len(loss.gone) == 0 {
+		return nil
+	}
+	return l.retarget(c)
+}
+
+// retarget has a restore give its data to the members that are there now.
+func (l *live) retarget(c *store.Change) error {
+	there, err := l.power()
+	if err != nil {
+		return err
+	}
+	for name := range there {
+		there[name] = true // who is off is told of with all who do not answer
+	}
+	q := Request{Wanted: l.Wanted, Task: l.Task}
+	q.Task.Members, q.Task.Made = nil, nil
+	if err := q.target(l.record, there); err != nil {
+		return err
+	}
+	for _, name := range c.Task.Made { // they have no programs that run yet
+		if there[name] && !slices.Contains(q.Task.Made, name) {
+			q.Task.Made = append(q.Task.Made, name)
 		}
 	}
-	if again {
-		task := *l.Task
-		task.Attempt++
-		task.Bump += leap // who saw a revision of the attempt before must not go on with it
-		l.Task = &task
-	}
+	anew := slices.Concat(c.Replace, without(q.Replace, func(name string) bool { return slices.Contains(c.Replace, name) }))
+	l.Replace = without(anew, func(name string) bool { return slices.Contains(q.Task.Made, name) })
 	return nil
 }
 
@@ -204,8 +282,8 @@ func (l *live) taskWarnings() []string {
 	for _, name := range t.Stale {
 		out = append(out, stale[name])
 	}
-	if t.Attempt > 0 {
-		out = append(out, "the restore begins anew for all members: it was on its way back when it was cut off, or the machine of a member was lost that had the data. What was written meanwhile is lost")
+	if t.Attempt > 0 && t.Note == "" { // else it says what is lost
+		out = append(out, "the restore begins anew for all members: it was on its way back when it was cut off, or machines of members were lost. What was written meanwhile is lost")
 	}
 	if len(l.Replace) > 0 {
 		out = append(out, fmt.Sprintf("afterwards %s are made anew, one change after this one", strings.Join(l.Replace, ", ")))
