@@ -53,7 +53,7 @@ func (l *live) takeTask() error {
 	plain := l.Task == nil && len(l.Replace) == 0 && (l.Text == nil || bytes.Equal(l.Text, c.TextAfter))
 	goesOn := func() string { return "haplane apply --cluster " + l.topology.Name + " goes on" }
 	switch {
-	case restores && l.Task != nil && l.Task.ID == cut.ID: // with what is left, see Recover
+	case restores && !l.Abort && l.Task != nil && l.Task.ID == cut.ID: // with what is left, see Recover
 		return nil
 	case loss.written && (l.Abort || plain):
 		return loss.refused(l.topology.Name)
