@@ -187,11 +187,15 @@ func applyManifests(ctx context.Context, r *Runner, _ change.Step) error {
 	return nil
 }
 
+// takenTimeout is for an address of a Service that a request which was cut off has: after a minute Kubernetes takes it back.
+const takenTimeout = 90 * time.Second
+
 // apply goes on after errors that pass.
 func (r *Runner) apply(ctx context.Context, client *kubeapi.Client, manifest []byte) error {
+	began := time.Now()
 	return r.until(ctx, "", readyTimeout, func(ctx context.Context) error {
 		_, err := client.Apply(ctx, manifest)
-		if err != nil && !kubeapi.IsTransient(err) {
+		if err != nil && !kubeapi.IsTransient(err) && !(kubeapi.IsAddressTaken(err) && time.Since(began) < takenTimeout) {
 			return poll.Stop(err)
 		}
 		return err

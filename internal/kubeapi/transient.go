@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"net"
+	"strings"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	utilnet "k8s.io/apimachinery/pkg/util/net"
@@ -19,4 +20,10 @@ func IsTransient(err error) bool {
 		utilnet.IsConnectionReset(err) || utilnet.IsConnectionRefused(err) || utilnet.IsHTTP2ConnectionLost(err) ||
 		errors.Is(err, context.DeadlineExceeded) || errors.As(err, &network) && network.Timeout() ||
 		apierrors.IsServerTimeout(err) || apierrors.IsTimeout(err) || apierrors.IsTooManyRequests(err) || apierrors.IsServiceUnavailable(err)
+}
+
+// IsAddressTaken tells an error of a Service whose address is given to somebody, or cannot be given yet. Who has it may be another Service,
+// or one whose request was cut off: its API server takes that back at once, or where it is gone, another one does after a minute.
+func IsAddressTaken(err error) bool {
+	return apierrors.IsInvalid(err) && (strings.Contains(err.Error(), "provided IP is already allocated") || strings.Contains(err.Error(), "allocator not ready"))
 }

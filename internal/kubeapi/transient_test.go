@@ -12,6 +12,7 @@ import (
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/util/validation/field"
 )
 
 func TestIsTransient(t *testing.T) {
@@ -34,6 +35,27 @@ func TestIsTransient(t *testing.T) {
 		"nothing wrong": {nil, false},
 	} {
 		if got := IsTransient(fmt.Errorf("apply: %w", c.err)); got != c.want {
+			t.Errorf("%s: %v", name, got)
+		}
+	}
+}
+
+func TestIsAddressTaken(t *testing.T) {
+	invalid := func(why string) error {
+		at := field.NewPath("spec", "clusterIPs")
+		return apierrors.NewInvalid(schema.GroupKind{Kind: "Service"}, "kube-dns", field.ErrorList{field.Invalid(at, []string{"10.96.0.10"}, why)})
+	}
+	for name, c := range map[string]struct {
+		err  error
+		want bool
+	}{
+		"taken":         {invalid("failed to allocate IP 10.96.0.10: provided IP is already allocated"), true},
+		"not yet":       {invalid("failed to allocate IP 10.96.0.10: allocator not ready"), true},
+		"outside":       {invalid("failed to allocate IP 10.96.0.10: the provided IP is not in the valid range"), false},
+		"of other kind": {errors.New("provided IP is already allocated"), false},
+		"nothing wrong": {nil, false},
+	} {
+		if got := IsAddressTaken(fmt.Errorf("apply: %w", c.err)); got != c.want {
 			t.Errorf("%s: %v", name, got)
 		}
 	}
