@@ -44,8 +44,7 @@ func (l *Lock) Release(ctx context.Context) error {
 	l.stop()
 	<-l.stopped // or a heartbeat would put it back
 	var failed []error
-	there := slices.DeleteFunc(l.all(), func(m machine.Machine) bool { return l.silent[m.Name()] }) // others are gone, or have not come back
-	for _, a := range l.everywhere(ctx, there, opRelease) {
+	for _, a := range l.everywhere(ctx, l.there(), opRelease) {
 		if l.counts(a) {
 			failed = append(failed, a.err)
 		}
@@ -53,7 +52,7 @@ func (l *Lock) Release(ctx context.Context) error {
 	return errors.Join(failed...)
 }
 
-// Held sends a heartbeat now and returns nil when a majority took it. For right before a
+// Held sends a heartbeat now and returns nil when a majority took it and nobody else has the lock anywhere. For right before a
 // step that cannot be taken back: this process may have been stopped for a while without knowing it.
 func (l *Lock) Held(ctx context.Context) error {
 	select {
@@ -61,7 +60,14 @@ func (l *Lock) Held(ctx context.Context) error {
 		return errors.New("the lock on the cluster was lost")
 	default:
 	}
-	return l.beat(ctx, l.machines)
+	return l.beat(ctx, l.there())
+}
+
+// there are the machines but those that do not count and did not answer the last heartbeat: they are gone, or have not come back.
+func (l *Lock) there() []machine.Machine {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return slices.DeleteFunc(l.all(), func(m machine.Machine) bool { return l.silent[m.Name()] })
 }
 
 func (l *Lock) start(ctx context.Context, began time.Duration) {
