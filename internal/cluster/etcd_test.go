@@ -183,6 +183,7 @@ func TestARestoreThatWasCutOff(t *testing.T) {
 			}
 			l := asked(t, s, test.q(opened(t).Request()))
 			l.whole(t, "cp-1")
+			l.whole(t, "lb-1")
 			err := l.takeTask()
 			if test.says != "" && (err == nil || !strings.Contains(err.Error(), test.says)) || test.says == "" && err != nil {
 				t.Fatalf("error %v", err)

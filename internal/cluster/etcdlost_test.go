@@ -210,7 +210,8 @@ func TestMachinesThatARestoreLoses(t *testing.T) {
 		return store.StepRecord{ID: verb + "@" + node, Verb: verb, Node: node, State: state}
 	}
 	staged := []store.StepRecord{step(change.StageData, "cp-1", store.Done)}
-	swapped := append(slices.Clone(staged), step(change.Halt, "cp-1", store.Done), step(change.SwapData, "cp-1", store.Done))
+	halted := append(slices.Clone(staged), step(change.Halt, "cp-1", store.Done))
+	swapped := append(slices.Clone(halted), step(change.SwapData, "cp-1", store.Done))
 	wrote := append(slices.Clone(swapped), step(change.WriteObject, "", store.Done))
 	apply := func(*Request) {}
 	back := func(q *Request) { q.Abort = true }
@@ -230,6 +231,9 @@ func TestMachinesThatARestoreLoses(t *testing.T) {
 		"a minority, after a write":   {members: "cp-1 cp-2 cp-3", there: "cp-1 cp-2 lb-1", steps: wrote, ask: apply, task: "a", of: "cp-1 cp-2 cp-3", anew: "cp-3"},
 		"the quorum":                  {members: "cp-1 cp-2", there: "cp-1 worker-1 lb-1", steps: swapped, ask: apply, task: "a-1", of: "cp-1", anew: "cp-2"},
 		"the quorum, and the way":     {members: "cp-1 cp-2", there: "cp-1 worker-1", steps: swapped, ask: apply, task: "a-1", of: "cp-1", anew: "cp-2", made: "lb-1"},
+		"the way":                     {members: "cp-1 cp-2", there: "cp-1 cp-2 worker-1", steps: wrote, ask: apply, task: "a", of: "cp-1 cp-2", made: "lb-1"},
+		"back, without the way":       {members: "cp-1 cp-2", there: "cp-1 cp-2", steps: swapped, ask: back, says: "the machines of lb-1 are gone since, and with them the way to the API", hint: "haplane apply --cluster demo goes on, and makes them anew"},
+		"back, with its own data":     {members: "cp-1 cp-2", there: "cp-1 lb-1", steps: halted, ask: back, says: "the machines of cp-2 are gone since", hint: "haplane apply --cluster demo goes on, with the snapshot for those that are left, and makes the others anew; haplane etcd recover --cluster demo goes on with the data of before"},
 		"all":                         {members: "cp-1 cp-2", there: "worker-1 lb-1", steps: swapped, ask: apply, task: "a-1", of: "cp-1 cp-2", made: "cp-1 cp-2"},
 		"the quorum, after a write":   {members: "cp-1 cp-2", there: "cp-1 lb-1", steps: wrote, ask: apply, says: "the machines of cp-2 were lost, and with them the quorum", hint: "haplane etcd recover --cluster demo goes on with the data of cp-1; "},
 		"the same asked for again":    {members: "cp-1 cp-2", there: "cp-1 worker-1 lb-1", steps: wrote, ask: same, task: "a-1", of: "cp-1", anew: "cp-2"},
@@ -278,15 +282,17 @@ func TestMachinesThatARestoreLoses(t *testing.T) {
 	}
 }
 
-// A restore that was written to and has lost its quorum since is what recover is for; any other goes on.
+// A restore that was written to and has lost its quorum since is what recover is for, and one that has changed nobody's data; any other goes on.
 func TestRecoverInTheMidstOfARestore(t *testing.T) {
-	for name, recovers := range map[string]bool{"written to": true, "not written to": false} {
+	halted := []store.StepRecord{{ID: "halt@cp-1/etcd", Verb: change.Halt, Node: "cp-1", State: store.Done}}
+	swapped := append(slices.Clone(halted), store.StepRecord{ID: "etcd-swap@cp-1", Verb: change.SwapData, Node: "cp-1", State: store.Done})
+	wrote := append(slices.Clone(swapped), store.StepRecord{ID: change.WriteObject, Verb: change.WriteObject, State: store.Done})
+	for name, test := range map[string]struct {
+		steps    []store.StepRecord
+		recovers bool
+	}{"nobody has its data": {halted, true}, "written to": {wrote, true}, "not written to": {swapped, false}} {
 		t.Run(name, func(t *testing.T) {
-			s := keyed(t)
-			steps := []store.StepRecord{{ID: "etcd-swap@cp-1", Verb: change.SwapData, Node: "cp-1", State: store.Done}}
-			if recovers {
-				steps = append(steps, store.StepRecord{ID: change.WriteObject, Verb: change.WriteObject, State: store.Done})
-			}
+			s, steps, recovers := keyed(t), test.steps, test.recovers
 			if err := s.Update(func(r *store.Record) error {
 				r.Change = &store.Change{ID: "1", Command: "haplane etcd restore", Steps: steps,
 					Task: &store.Task{ID: "a", Kind: change.RestoreData, Sum: "s", Members: []string{"cp-1", "cp-2"}}}
@@ -301,5 +307,36 @@ func TestRecoverInTheMidstOfARestore(t *testing.T) {
 				t.Errorf("task %+v, error %v", q.Task, err)
 			}
 		})
+	}
+}
+
+// A restore that takes over one that was cut off: who was to be made anew is no member, whatever machine there is, and who was made for the
+// restore has no programs yet. Nobody is named twice, however often it goes on.
+func TestARestoreThatTakesOver(t *testing.T) {
+	s := applied(t, commented)
+	task := store.Task{ID: "a", Kind: change.RestoreData, Sum: "s", Members: []string{"cp-1", "cp-2"}, Made: []string{"worker-1"}}
+	if err := s.Update(func(r *store.Record) error {
+		r.Change = &store.Change{ID: "1", Command: "haplane etcd restore", Task: &task, Replace: []string{"cp-2"}}
+		return nil
+	}); err != nil {
+		t.Fatal(err)
+	}
+	q := opened(t).Request()
+	q.Task = &change.Task{ID: "a", Attempt: 1, Kind: change.RestoreData}
+	record := must[*store.Record](t)(s.Record())
+	if err := q.retarget(record, map[string]bool{"cp-1": true, "cp-2": true, "worker-1": true, "lb-1": true}); err != nil {
+		t.Fatal(err)
+	}
+	if got := []string{strings.Join(q.Task.Members, " "), strings.Join(q.Task.Made, " "), strings.Join(q.Replace, " ")}; !slices.Equal(got, []string{"cp-1", "worker-1", "cp-2"}) {
+		t.Errorf("members, made, made anew: %q", got)
+	}
+	l := asked(t, s, q)
+	if got := l.replaced(); !slices.Equal(got, []string{"cp-2"}) {
+		t.Errorf("made anew: %v", got)
+	}
+	l.Task.Made = append(l.Task.Made, "cp-2")
+	l.Replace = nil
+	if got := l.replaced(); len(got) > 0 {
+		t.Errorf("made by the restore, and anew: %v", got)
 	}
 }

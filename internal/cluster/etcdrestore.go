@@ -77,6 +77,11 @@ func (h *Handle) RestoreSnapshot(ctx context.Context, file string, identities []
 		q.Task.Newest = e.newest(ctx)
 	}
 	q.Task.Leapt = record.Leapt(q.Task.Revision, q.Task.Newest)
+	if cut := record.Change; restoring(cut) && !older {
+		if loss, err := e.lossOf(cut); err != nil || loss.written {
+			return q, errors.Join(err, loss.refused(e.topology.Name, cut.Task.Note == ""))
+		}
+	}
 	if lost := q.Task.Lost(); (lost > 0 || q.Task.Newest == 0 && here) && !older && !restoring(record.Change) {
 		what := fmt.Sprintf("it has %d revisions less than the cluster: %d, taken %s; the cluster is at %d", lost, m.Revision, m.Taken.Format("2006-01-02 15:04:05 MST"), q.Task.Newest)
 		if q.Task.Newest == 0 {
@@ -137,7 +142,11 @@ func (e *env) restoreTask(q *Request, record *store.Record, database string) err
 	q.Task.Bump = uint64(leap + max(q.Task.Newest-q.Task.Revision, 0))
 	if c := record.Change; !restoring(c) || c.Task.Sum != q.Task.Sum { // else that goes on
 		made, err := e.power()
-		if err == nil {
+		switch {
+		case err != nil:
+		case restoring(c):
+			err = q.retarget(record, made)
+		default:
 			err = q.target(record, made)
 		}
 		if err != nil {
@@ -153,7 +162,7 @@ func (e *env) restoreTask(q *Request, record *store.Record, database string) err
 
 // Recover asks for a quorum of those members that are left, where the machines of the others are gone for good. All
 // have the data of the one that has most of it; the others are made anew afterwards. A restore that was cut off goes on first; where the
-// quorum was lost after a write had been acknowledged, it goes on with what is left of that, as another attempt.
+// quorum was lost before anybody had its data, or after a write had been acknowledged, it goes on with what is left, as another attempt.
 func (h *Handle) Recover(ctx context.Context) (Request, error) {
 	e, q := h.env, h.Request()
 	record, err := e.Store.Record()
@@ -163,7 +172,7 @@ func (h *Handle) Recover(ctx context.Context) (Request, error) {
 	cut := record.Change
 	if restoring(cut) {
 		loss, err := e.lossOf(cut)
-		if err != nil || !loss.written {
+		if err != nil || !loss.written && !loss.own {
 			return q, err
 		}
 	}

@@ -13,6 +13,7 @@ import (
 	"github.com/haplane/haplane/internal/change"
 	"github.com/haplane/haplane/internal/pki"
 	"github.com/haplane/haplane/internal/store"
+	"github.com/haplane/haplane/internal/topology"
 )
 
 // A Restored is what a restore of etcd's data came to.
@@ -56,7 +57,7 @@ func (l *live) takeTask() error {
 	case restores && !l.Abort && l.Task != nil && l.Task.ID == cut.ID: // with what is left, see Recover
 		return nil
 	case loss.written && (l.Abort || plain):
-		return loss.refused(l.topology.Name)
+		return loss.refused(l.topology.Name, cut.Note == "")
 	case l.Abort && restores && !wentBack(c.Steps) && stepDone(c.Steps, change.WriteObject, ""):
 		return withHint(errors.New("the cluster has the restored data already, and was written to: going back would lose these writes"), goesOn())
 	case l.Abort && restores && c.Task.Interrupts != "":
@@ -64,14 +65,22 @@ func (l *live) takeTask() error {
 	case l.Abort && restores && (len(c.Replace) > 0 || len(c.Task.Made) > 0):
 		return withHint(errors.New("machines were gone before it, and are made anew by it: they have nothing to go back to"), goesOn())
 	case l.Abort && restores && loss.few && loss.any() && begun(c.Steps, change.Halt, change.SwapData):
-		return withHint(fmt.Errorf("the machines of %s are gone since, and with them the quorum of the data of before", strings.Join(loss.gone, ", ")),
-			goesOn()+", with the snapshot for those that are left, and makes the others anew")
+		hint := goesOn() + ", with the snapshot for those that are left, and makes the others anew"
+		if loss.own {
+			hint += "; haplane etcd recover --cluster " + l.topology.Name + " goes on with the data of before that they have"
+		}
+		return withHint(fmt.Errorf("the machines of %s are gone since, and with them the quorum of the data of before", strings.Join(loss.gone, ", ")), hint)
+	case l.Abort && restores && len(loss.way) > 0 && begun(c.Steps, change.Halt, change.SwapData):
+		return withHint(fmt.Errorf("the machines of %s are gone since, and with them the way to the API", strings.Join(loss.way, ", ")), goesOn()+", and makes them anew")
 	case l.Abort && !restores:
 	case l.Abort, same, plain:
 		l.Task = cut
 		if restores && !l.Abort {
-			l.Replace = c.Replace
-			return l.beginAnew(c, loss)
+			l.Replace = without(c.Replace, func(name string) bool { return slices.Contains(cut.Made, name) })
+			if err := l.beginAnew(c, loss); err != nil {
+				return err
+			}
+			l.makeWay(loss.way)
 		}
 	case restores:
 		return withHint(fmt.Errorf("etcd's data is being restored, by a change that was cut off (%s): that comes first", c.Command),
@@ -89,6 +98,8 @@ type restoreLoss struct {
 	few    bool     // those that are left are no majority
 	// written says that a write was acknowledged, and that the quorum which did it is gone, but not all who know of it.
 	written bool
+	own     bool     // the quorum is gone, nobody has other data yet, and somebody is left who has that of before
+	way     []string // all load balancers, or all API servers, of which none is left: nobody reaches the API
 }
 
 func (r restoreLoss) any() bool { return len(r.forgot)+len(r.gone) > 0 }
@@ -114,14 +125,37 @@ func (e *env) lossOf(c *store.Change) (restoreLoss, error) {
 		}
 	}
 	r.few = 2*len(r.left) <= len(c.Task.Members)
-	r.written = r.few && r.any() && len(r.left) > 0 && stepDone(c.Steps, change.WriteObject, "")
+	lost := r.few && r.any() && len(r.left) > 0
+	r.written = lost && stepDone(c.Steps, change.WriteObject, "")
+	r.own = lost && !begun(c.Steps, change.SwapData)
+	for _, nodes := range [][]topology.Node{e.topology.LoadBalancers(), e.topology.ControlPlane()} {
+		if !slices.ContainsFunc(nodes, func(n topology.Node) bool {
+			_, there := made[n.Name]
+			return there || slices.Contains(c.Task.Made, n.Name)
+		}) {
+			for _, n := range nodes {
+				r.way = append(r.way, n.Name)
+			}
+		}
+	}
 	return r, nil
 }
 
-// refused is the error where nobody has said what is to become of the writes that those who are left have.
-func (r restoreLoss) refused(cluster string) error {
-	return withHint(fmt.Errorf("the restore was written to, and then the machines of %s were lost, and with them the quorum", strings.Join(append(slices.Clone(r.forgot), r.gone...), ", ")),
-		fmt.Sprintf("haplane etcd recover --cluster %s goes on with the data of %s; haplane etcd restore with the same snapshot begins anew, and what was written since is lost", cluster, strings.Join(r.left, " or ")))
+// makeWay has a restore make nodes anew at once.
+func (l *live) makeWay(names []string) {
+	task := *l.Task
+	task.Made = append(slices.Clone(task.Made), without(names, func(name string) bool { return slices.Contains(task.Made, name) })...)
+	l.Task, l.Replace = &task, without(l.Replace, func(name string) bool { return slices.Contains(task.Made, name) })
+}
+
+// refused is the error where nobody has said what is to become of the writes that those who are left have. Where the user has
+// the snapshot, the restore can begin again.
+func (r restoreLoss) refused(cluster string, again bool) error {
+	hint := fmt.Sprintf("haplane etcd recover --cluster %s goes on with the data of %s", cluster, strings.Join(r.left, " or "))
+	if again {
+		hint += fmt.Sprintf("; haplane etcd restore --cluster %s --discard-newer with the same snapshot begins anew, and what was written since is lost", cluster)
+	}
+	return withHint(fmt.Errorf("the restore was written to, and then the machines of %s were lost, and with them the quorum", strings.Join(append(slices.Clone(r.forgot), r.gone...), ", ")), hint)
 }
 
 // begun reports whether a step of one of the verbs was begun.
@@ -141,7 +175,7 @@ func (l *live) beginAnew(c *store.Change, loss restoreLoss) error {
 		return nil
 	case loss.few, !wrote && len(loss.forgot) > 0: // what was written since went with the quorum
 	default: // they join those that are left
-		l.Replace = append(slices.Clone(c.Replace), without(lost, func(name string) bool { return slices.Contains(c.Replace, name) })...)
+		l.Replace = append(slices.Clone(l.Replace), without(lost, func(name string) bool { return slices.Contains(l.Replace, name) })...)
 		return nil
 	}
 	task := *l.Task
@@ -151,11 +185,11 @@ func (l *live) beginAnew(c *store.Change, loss restoreLoss) error {
 	if len(loss.gone) == 0 {
 		return nil
 	}
-	return l.retarget(c)
+	return l.toThoseLeft()
 }
 
-// retarget has a restore give its data to the members that are there now.
-func (l *live) retarget(c *store.Change) error {
+// toThoseLeft has a restore give its data to the members that are there now.
+func (l *live) toThoseLeft() error {
 	there, err := l.power()
 	if err != nil {
 		return err
@@ -165,16 +199,30 @@ func (l *live) retarget(c *store.Change) error {
 	}
 	q := Request{Wanted: l.Wanted, Task: l.Task}
 	q.Task.Members, q.Task.Made = nil, nil
-	if err := q.target(l.record, there); err != nil {
+	if err := q.retarget(l.record, there); err != nil {
 		return err
 	}
-	for _, name := range c.Task.Made { // they have no programs that run yet
-		if there[name] && !slices.Contains(q.Task.Made, name) {
+	l.Replace = q.Replace
+	return nil
+}
+
+// retarget says who has the data after a restore that takes over one that was cut off. Who was to be made anew by that one is no member,
+// whatever machine there is; and what it had made itself has no programs that run yet.
+func (q *Request) retarget(record *store.Record, made map[string]bool) error {
+	c := record.Change
+	for _, name := range c.Replace {
+		delete(made, name)
+	}
+	if err := q.target(record, made); err != nil {
+		return err
+	}
+	for _, name := range c.Task.Made {
+		if _, there := made[name]; there && !slices.Contains(q.Task.Made, name) {
 			q.Task.Made = append(q.Task.Made, name)
 		}
 	}
 	anew := slices.Concat(c.Replace, without(q.Replace, func(name string) bool { return slices.Contains(c.Replace, name) }))
-	l.Replace = without(anew, func(name string) bool { return slices.Contains(q.Task.Made, name) })
+	q.Replace = without(anew, func(name string) bool { return slices.Contains(q.Task.Made, name) })
 	return nil
 }
 
