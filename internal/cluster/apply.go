@@ -510,9 +510,11 @@ func (l *live) through() []*spec.Cluster {
 func (l *live) replaced() []string {
 	out := slices.Clone(l.Replace)
 	if c := l.record.Change; c != nil && !l.Abort {
-		out = append(out, without(c.Replace, func(name string) bool {
-			return slices.Contains(out, name) || l.restores() && slices.Contains(l.Task.Made, name)
-		})...)
+		more := c.Replace
+		if l.restores() {
+			more = minus(more, l.Task.Made)
+		}
+		out = plus(out, more)
 	}
 	return out
 }

@@ -78,8 +78,12 @@ func (h *Handle) RestoreSnapshot(ctx context.Context, file string, identities []
 	}
 	q.Task.Leapt = record.Leapt(q.Task.Revision, q.Task.Newest)
 	if cut := record.Change; restoring(cut) && !older {
-		if loss, err := e.lossOf(cut); err != nil || loss.written {
-			return q, errors.Join(err, loss.refused(e.topology.Name, cut.Task.Note == ""))
+		loss, err := e.lossOf(cut)
+		if err == nil && loss.written {
+			err = loss.refused(e.topology.Name, cut.Task.Note == "")
+		}
+		if err != nil {
+			return q, err
 		}
 	}
 	if lost := q.Task.Lost(); (lost > 0 || q.Task.Newest == 0 && here) && !older && !restoring(record.Change) {

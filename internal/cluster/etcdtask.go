@@ -76,7 +76,7 @@ func (l *live) takeTask() error {
 	case l.Abort, same, plain:
 		l.Task = cut
 		if restores && !l.Abort {
-			l.Replace = without(c.Replace, func(name string) bool { return slices.Contains(cut.Made, name) })
+			l.Replace = minus(c.Replace, cut.Made)
 			if err := l.beginAnew(c, loss); err != nil {
 				return err
 			}
@@ -144,8 +144,8 @@ func (e *env) lossOf(c *store.Change) (restoreLoss, error) {
 // makeWay has a restore make nodes anew at once.
 func (l *live) makeWay(names []string) {
 	task := *l.Task
-	task.Made = append(slices.Clone(task.Made), without(names, func(name string) bool { return slices.Contains(task.Made, name) })...)
-	l.Task, l.Replace = &task, without(l.Replace, func(name string) bool { return slices.Contains(task.Made, name) })
+	task.Made = plus(task.Made, names)
+	l.Task, l.Replace = &task, minus(l.Replace, task.Made)
 }
 
 // refused is the error where nobody has said what is to become of the writes that those who are left have. Where the user has
@@ -175,7 +175,7 @@ func (l *live) beginAnew(c *store.Change, loss restoreLoss) error {
 		return nil
 	case loss.few, !wrote && len(loss.forgot) > 0: // what was written since went with the quorum
 	default: // they join those that are left
-		l.Replace = append(slices.Clone(l.Replace), without(lost, func(name string) bool { return slices.Contains(l.Replace, name) })...)
+		l.Replace = plus(l.Replace, lost)
 		return nil
 	}
 	task := *l.Task
@@ -216,13 +216,9 @@ func (q *Request) retarget(record *store.Record, made map[string]bool) error {
 	if err := q.target(record, made); err != nil {
 		return err
 	}
-	for _, name := range c.Task.Made {
-		if _, there := made[name]; there && !slices.Contains(q.Task.Made, name) {
-			q.Task.Made = append(q.Task.Made, name)
-		}
-	}
-	anew := slices.Concat(c.Replace, without(q.Replace, func(name string) bool { return slices.Contains(c.Replace, name) }))
-	q.Replace = without(anew, func(name string) bool { return slices.Contains(q.Task.Made, name) })
+	gone := func(name string) bool { _, there := made[name]; return !there }
+	q.Task.Made = plus(q.Task.Made, without(c.Task.Made, gone))
+	q.Replace = minus(plus(c.Replace, q.Replace), q.Task.Made)
 	return nil
 }
 

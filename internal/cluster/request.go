@@ -135,6 +135,14 @@ func without(names []string, is func(string) bool) []string {
 	return slices.DeleteFunc(slices.Clone(names), is)
 }
 
+// minus are the names that are not among others.
+func minus(names, others []string) []string {
+	return without(names, func(name string) bool { return slices.Contains(others, name) })
+}
+
+// plus are the names, and those of more that are not among them.
+func plus(names, more []string) []string { return append(slices.Clone(names), minus(more, names)...) }
+
 // RemoveNodes asks for the cluster without some nodes. Those that leave already are finished.
 func (h *Handle) RemoveNodes(names []string) (Request, error) {
 	record, err := h.env.Store.Record()
