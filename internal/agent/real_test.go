@@ -63,7 +63,7 @@ func TestRealAPIServer(t *testing.T) {
 		leader := c.leader()
 		kill(agents[leader], syscall.SIGKILL)
 		start := time.Now()
-		c.delete("endpoints")
+		must(t, c.delete(t.Context(), "endpoints"))
 		took := c.untilRight()
 		t.Logf("%s killed, objects right after %s, %s leads after %s", leader, took, c.leader(), time.Since(start))
 		agents[leader] = c.startAgent(leader)
@@ -75,27 +75,31 @@ func TestRealAPIServer(t *testing.T) {
 	})
 
 	t.Run("idle", func(t *testing.T) {
-		before := c.versions()
+		before := c.settled(3 * time.Second)
 		<-time.After(2*resync + time.Second) // two resyncs must pass
-		if after := c.versions(); after != before {
+		after, err := c.versions(t.Context())
+		must(t, err)
+		if after != before {
 			t.Errorf("written to while all was right: %s, then %s", before, after)
 		}
 	})
 }
 
-// repairs corrupts the objects in every way that the API server accepts.
+// repairs corrupts the objects in every way that the API server accepts. An object that is not there is waited for: the
+// controller manager takes away a slice that claimed to be its own when it gets to it, which can be in a later test.
 func (c *control) repairs(t *testing.T) {
 	for _, tt := range corruptions {
 		t.Run(tt.name, func(t *testing.T) {
-			c.corrupt(t, tt.name)
+			ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+			defer cancel()
+			must(t, poll.Until(ctx, 2*time.Millisecond, func(ctx context.Context) error { return c.corrupt(ctx, t, tt.name) }))
 			t.Logf("right again after %s", c.untilRight().Round(time.Millisecond))
 		})
 	}
 }
 
 // corrupt does to the real objects what the corruption of the name does to the fake's.
-func (c *control) corrupt(t *testing.T, name string) {
-	ctx := t.Context()
+func (c *control) corrupt(ctx context.Context, t *testing.T, name string) error {
 	slices, endpoints := c.client.DiscoveryV1().EndpointSlices("default"), c.client.CoreV1().Endpoints("default")
 	patch := map[string]string{
 		"endpoints wrong address":       `[{"op":"replace","path":"/subsets/0/addresses/0/ip","value":"10.10.10.11"}]`,
@@ -117,7 +121,9 @@ func (c *control) corrupt(t *testing.T, name string) {
 	case name == "slice of the other address type":
 		_, other := Objects(lb)
 		other.AddressType, other.Endpoints[0].Addresses = discoveryv1.AddressTypeIPv6, []string{"fd00::3"}
-		must(t, slices.Delete(ctx, "kubernetes", metav1.DeleteOptions{}))
+		if err = slices.Delete(ctx, "kubernetes", metav1.DeleteOptions{}); err != nil {
+			break
+		}
 		if _, err := slices.Create(ctx, other, metav1.CreateOptions{}); err != nil {
 			t.Log("the agent's slice was there first")
 		}
@@ -126,7 +132,7 @@ func (c *control) corrupt(t *testing.T, name string) {
 		stray.Name, stray.Endpoints[0].Addresses = "kubernetes-x7k2p", []string{"10.10.10.13"}
 		_, err = slices.Create(ctx, stray, metav1.CreateOptions{})
 	case strings.HasSuffix(name, "deleted"):
-		c.delete(strings.Fields(name)[0])
+		err = c.delete(ctx, strings.Fields(name)[0])
 	case patch == "":
 		t.Fatalf("no such corruption: %s", name)
 	case strings.HasPrefix(name, "slice"):
@@ -134,17 +140,14 @@ func (c *control) corrupt(t *testing.T, name string) {
 	default:
 		_, err = endpoints.Patch(ctx, "kubernetes", "application/json-patch+json", []byte(patch), metav1.PatchOptions{})
 	}
-	must(t, err)
+	return err
 }
 
-func (c *control) delete(object string) {
-	var err error
+func (c *control) delete(ctx context.Context, object string) error {
 	if object == "slice" {
-		err = c.client.DiscoveryV1().EndpointSlices("default").Delete(c.t.Context(), "kubernetes", metav1.DeleteOptions{})
-	} else {
-		err = c.client.CoreV1().Endpoints("default").Delete(c.t.Context(), "kubernetes", metav1.DeleteOptions{})
+		return c.client.DiscoveryV1().EndpointSlices("default").Delete(ctx, "kubernetes", metav1.DeleteOptions{})
 	}
-	must(c.t, err)
+	return c.client.CoreV1().Endpoints("default").Delete(ctx, "kubernetes", metav1.DeleteOptions{})
 }
 
 // untilRight waits until both objects are what they have to be, and nothing else claims to be.
@@ -181,12 +184,32 @@ func (c *control) isRight(endpoints *corev1.Endpoints, slices []discoveryv1.Endp
 	return nil
 }
 
-func (c *control) versions() string {
-	endpoints, err := c.client.CoreV1().Endpoints("default").Get(c.t.Context(), "kubernetes", metav1.GetOptions{})
-	must(c.t, err)
-	slice, err := c.client.DiscoveryV1().EndpointSlices("default").Get(c.t.Context(), "kubernetes", metav1.GetOptions{})
-	must(c.t, err)
-	return endpoints.ResourceVersion + " " + slice.ResourceVersion
+func (c *control) versions(ctx context.Context) (string, error) {
+	endpoints, err := c.client.CoreV1().Endpoints("default").Get(ctx, "kubernetes", metav1.GetOptions{})
+	if err != nil {
+		return "", err
+	}
+	slice, err := c.client.DiscoveryV1().EndpointSlices("default").Get(ctx, "kubernetes", metav1.GetOptions{})
+	if err != nil {
+		return "", err
+	}
+	return endpoints.ResourceVersion + " " + slice.ResourceVersion, nil
+}
+
+// settled waits until nobody has written for that long: what the controller manager still had to do is over then.
+func (c *control) settled(quiet time.Duration) string {
+	c.t.Helper()
+	ctx, cancel := context.WithTimeout(c.t.Context(), 30*time.Second)
+	defer cancel()
+	var before string
+	must(c.t, poll.Until(ctx, quiet, func(ctx context.Context) error {
+		after, err := c.versions(ctx)
+		if err == nil && after != before {
+			before, err = after, fmt.Errorf("written to: %s", after)
+		}
+		return err
+	}))
+	return before
 }
 
 func (c *control) leader() string {
