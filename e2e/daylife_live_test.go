@@ -371,11 +371,7 @@ func (d *day) refusals(t *testing.T) {
 	if err := d.provider().Kill(background(t), "cp-3"); err != nil {
 		t.Fatal(err)
 	}
-	wait(t, 30*time.Second, "the other two members to be healthy", func(ctx context.Context) error {
-		s, err := d.Status(ctx)
-		if err != nil {
-			return err
-		}
+	d.waitStatus(t, "the other two members to be healthy", func(s rig.Status) error {
 		healthy := 0
 		for _, m := range s.Etcd.Members {
 			if is(m.Healthy, true) {
