@@ -66,11 +66,39 @@ func parseHierarchies(mountinfo string) []hierarchy {
 	return out
 }
 
+// A folder of machines has the share of four processes when CPUs are scarce: beside
+// cgroups that are its siblings there are processes, and each of these counts as much as a
+// cgroup with all that is in it. Six busy processes took six sevenths of the host from
+// all machines of all clusters. Not more than four: who asks these machines is a process too.
+const folderShare = 4
+
+// shares are the files of a cgroup with its share, in each version of cgroups, and the share of a process.
+var shares = map[string]int{"cpu.shares": 1024, "cpu.weight": 100}
+
+// raiseShare gives a folder of machines its share, where the hierarchy has CPUs to share.
+func raiseShare(dir string) error {
+	for name, process := range shares {
+		file, err := os.OpenFile(filepath.Join(dir, name), os.O_WRONLY, 0)
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		if err == nil {
+			_, err = fmt.Fprintln(file, folderShare*process)
+			err = errors.Join(err, file.Close())
+		}
+		if err != nil {
+			return fmt.Errorf("set the share of CPUs: %w", err)
+		}
+	}
+	return nil
+}
+
 // makeCgroup makes a cgroup in every hierarchy and lets it have the controllers.
 func makeCgroup(all []hierarchy, path string) error {
 	for _, h := range all {
 		dir := h.path
-		for _, elem := range strings.Split(path, "/") {
+		elems := strings.Split(path, "/")
+		for i, elem := range elems {
 			parent := dir
 			dir = filepath.Join(dir, elem)
 			if h.unified {
@@ -81,6 +109,11 @@ func makeCgroup(all []hierarchy, path string) error {
 			}
 			if h.cpuset {
 				if err := copyCpuset(parent, dir); err != nil {
+					return err
+				}
+			}
+			if i < len(elems)-1 {
+				if err := raiseShare(dir); err != nil {
 					return err
 				}
 			}
