@@ -52,6 +52,7 @@ func (x XrayText) check(p *page, c xray.CheckGroup) {
 	}
 	if !x.All {
 		p.label("passed on", strings.Join(whole(c), ", "))
+		p.label("skipped", skipReasons(c))
 	}
 }
 
@@ -119,12 +120,12 @@ func skips(p *page, checks []xray.CheckGroup) {
 	}
 }
 
-// skipReasons are why a check was skipped, each once.
+// skipReasons are why a check, or a part of it, was skipped, each once.
 func skipReasons(c xray.CheckGroup) string {
 	const few = 2
 	var out []string
 	for _, f := range c.Findings {
-		if !slices.Contains(out, f.Observed) {
+		if f.Status == xray.Skip && !slices.Contains(out, f.Observed) {
 			out = append(out, f.Observed)
 		}
 	}

@@ -31,7 +31,7 @@ func evidenceComplete(s *Scene) []Finding {
 			}
 		}
 	}
-	out = slices.Concat(out, s.unjudged(), s.unbalancing(), s.unseenInFolder(), s.noAPIServer(), s.absent())
+	out = slices.Concat(out, s.unjudged(), s.unrecognised(), s.unbalancing(), s.unseenInFolder(), s.noAPIServer(), s.absent())
 	return orPass(out, at{}, "nothing is missing of %s", s.lookedAt())
 }
 

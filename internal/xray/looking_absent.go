@@ -95,8 +95,8 @@ func (s *Scene) absentPrograms() []Finding {
 	}
 	var out []Finding
 	for _, name := range []string{evidence.ControllerManager, evidence.Scheduler} {
-		if len(s.Instances(name)) == 0 {
-			out = append(out, at{}.warn("a "+name+" on the machines of API servers", "none on any machine that was looked at, neither process nor unit nor static pod: it was not judged").
+		if len(s.Instances(name)) == 0 && !s.mayRun(name) {
+			out = append(out, at{}.warn("a "+name+" on the machines of API servers", "none on any machine that was looked at: no process, unit or static pod is known as one, and it was not judged").
 				fixed("If it runs elsewhere, look at these machines as well; if nowhere, start it."))
 		}
 	}
@@ -107,13 +107,13 @@ func (s *Scene) absentPrograms() []Finding {
 func (s *Scene) absentAPIServers() []Finding {
 	var out []Finding
 	for _, m := range s.WithFiles() {
-		if m.Program(evidence.APIServer) != nil || bundled(m) {
+		if m.Program(evidence.APIServer) != nil || bundled(m) || mayRun(m, evidence.APIServer) {
 			continue
 		}
 		for _, sign := range []string{"/etc/kubernetes/pki/apiserver.crt", "/etc/kubernetes/controller-manager.conf", "/etc/kubernetes/scheduler.conf"} {
 			_, conf := m.Kubeconfigs[sign]
 			if m.Certificate(sign) != nil || conf {
-				out = append(out, at{m.Name, sign}.warn("an API server on a machine that has its files", "neither process nor unit nor static pod of one was seen: "+m.Name+" was not judged as a control-plane node").
+				out = append(out, at{m.Name, sign}.warn("an API server on a machine that has its files", "no process, unit or static pod is known as one: "+m.Name+" was not judged as a control-plane node").
 					fixed("Copy the folder of static pods or the units of %s as well; if it is no control-plane node any more, remove these files.", m.Name))
 				break
 			}

@@ -61,6 +61,15 @@ var lookingCases = []checkCase{
 	{check: "evidence-complete", name: "files of an API server that was not seen", of: folderShared, status: Warn, node: "cp-3", says: "cp-3 was not judged as a control-plane node", change: func(e *evidence.Evidence) {
 		evidencetest.DropProgram(e, "cp-3", evidence.APIServer)
 	}},
+	{check: "evidence-complete", name: "a static pod of no program that is known", of: folderShared, status: Skip, node: "cp-2", says: "in /etc/kubernetes/manifests/x.yaml (runs /opt/start.sh)", change: func(e *evidence.Evidence) {
+		evidencetest.Machine(e, "cp-2").Unrecognised = []evidence.Unrecognised{{Source: "/etc/kubernetes/manifests/x.yaml", Runs: "/opt/start.sh"}}
+	}},
+	{check: "evidence-complete", name: "a scheduler by its name alone, which is missing as that", of: folderShared, status: Pass, change: func(e *evidence.Evidence) {
+		for _, name := range []string{"cp-1", "cp-2", "cp-3"} {
+			evidencetest.DropProgram(e, name, evidence.Scheduler)
+		}
+		evidencetest.Machine(e, "cp-2").Unrecognised = []evidence.Unrecognised{{Source: "/x", Like: evidence.Scheduler}}
+	}},
 	{check: "evidence-complete", name: "no API server", of: folderShared, status: Error, says: "no API server was seen on 2 machines", change: func(e *evidence.Evidence) {
 		for _, name := range []string{"cp-1", "cp-2", "cp-3"} {
 			evidencetest.DropMachine(e, name)

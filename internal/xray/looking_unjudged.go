@@ -43,6 +43,35 @@ func unjudgedFor(m *evidence.Machine, why string) Finding {
 	return where.warn(expected, fmt.Sprintf("%s, and so not judged: %s", why, list(sources))).fixed("%s", fix)
 }
 
+// unrecognised names manifests and units of programs that are not known here. Those that are a program of
+// a cluster by their names are missing, too, and told as that.
+func (s *Scene) unrecognised() []Finding {
+	var out []Finding
+	for _, m := range s.Machines {
+		var parts []string
+		for _, u := range m.Unrecognised {
+			if u.Like == "" {
+				parts = append(parts, fmt.Sprintf("%s (runs %s)", u.Source, u.Runs))
+			}
+		}
+		if len(parts) > 0 {
+			out = append(out, at{node: m.Name}.skip("no program that is known here is in %s: what these run was not judged", list(parts)))
+		}
+	}
+	return out
+}
+
+// mayRun tells that a manifest or unit of a machine runs a program by its name, though its command does not
+// show it.
+func mayRun(m *evidence.Machine, program string) bool {
+	return slices.ContainsFunc(m.Unrecognised, func(u evidence.Unrecognised) bool { return u.Like == program || u.Like == "hyperkube" })
+}
+
+// mayRun tells it of any machine.
+func (s *Scene) mayRun(program string) bool {
+	return slices.ContainsFunc(s.Machines, func(m *evidence.Machine) bool { return mayRun(m, program) })
+}
+
 // gaps says that what a check found nothing of may be in what was not looked at.
 func (s *Scene) gaps() string {
 	if len(s.Missing) == 0 && !slices.ContainsFunc(s.Machines, func(m *evidence.Machine) bool { return len(m.Unjudged) > 0 }) {
@@ -80,9 +109,9 @@ func (s *Scene) unseenInFolder() []Finding {
 func (s *Scene) noAPIServer() []Finding {
 	runs := func(name string) bool { return len(s.Instances(name)) > 0 }
 	looked := slices.ContainsFunc(s.Machines, lookedInto)
-	if !looked || s.API != nil || len(s.ControlPlane())+len(s.Servers) > 0 || runs(evidence.K3s) || runs(evidence.K0s) {
+	if !looked || s.API != nil || len(s.ControlPlane())+len(s.Servers) > 0 || runs(evidence.K3s) || runs(evidence.K0s) || s.mayRun(evidence.APIServer) {
 		return nil
 	}
-	return []Finding{at{}.unseen(fmt.Sprintf("no API server was seen on %s: neither process nor unit nor static pod", plural(len(s.WithFiles()), "machine"))).
+	return []Finding{at{}.unseen(fmt.Sprintf("no API server was seen on %s: no process, unit or static pod is known as one", plural(len(s.WithFiles()), "machine"))).
 		fixed("Name the control-plane nodes as well; of each a copy needs /etc/kubernetes with its manifests, or /etc/systemd/system.")}
 }

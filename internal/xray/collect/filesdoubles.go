@@ -2,9 +2,7 @@ package collect
 
 import (
 	"path"
-	"regexp"
 	"slices"
-	"strings"
 
 	"github.com/haplane/haplane/internal/xray/evidence"
 )
@@ -74,66 +72,5 @@ func (h *host) sameName(pod, before, file string, found []evidence.Program) {
 	}
 	if len(found) > 0 || lookAlike(name) != "" {
 		h.machine.Doubles = append(h.machine.Doubles, evidence.Double{Program: name, Pod: pod, Sources: []string{before, file}})
-	}
-}
-
-var architecture = regexp.MustCompile(`-(amd64|arm64|arm|ppc64le|s390x)$`)
-
-// lookAlike is the program of a cluster that a name is of, "" where it is of none.
-func lookAlike(name string) string {
-	name = architecture.ReplaceAllString(strings.TrimSuffix(name, ".service"), "")
-	if name == "hyperkube" || slices.Contains(single[:6], name) {
-		return name
-	}
-	return ""
-}
-
-// A suspect is a manifest or unit with a name like that of a program, such as kube-apiserver-ha.
-type suspect struct{ file, like string }
-
-// unrecognised notes a manifest or unit that by its names runs a program of a cluster,
-// where no such was found in its command. Of names that are only like one it is noted
-// until all programs of the machine are known.
-func (h *host) unrecognised(file string, found []evidence.Program, names ...string) {
-	is := func(like string) bool {
-		return slices.ContainsFunc(found, func(p evidence.Program) bool { return p.Name == like || like == "hyperkube" })
-	}
-	for _, name := range names {
-		if like := lookAlike(name); like != "" && !is(like) {
-			h.notShown(suspect{file, like})
-			return
-		}
-	}
-	for _, name := range names {
-		for _, like := range single[:3] {
-			if strings.HasPrefix(name, like+"-") && !is(like) {
-				h.suspects = append(h.suspects, suspect{file, like})
-			}
-		}
-	}
-}
-
-func (h *host) notShown(s suspect) {
-	h.add(s.file, "by its name it runs "+s.like+", but its command does not show how: its flags were not seen, and not judged",
-		"Look into it by hand, or let it start "+s.like+" by its own name, with its flags.")
-}
-
-// unrecognisedSuspects are those whose program nothing else on the machine runs: beside one
-// that does they may be for anything.
-func (h *host) unrecognisedSuspects(found []located) {
-	for _, s := range h.suspects {
-		if named(found, s.like) == nil {
-			h.notShown(s)
-		}
-	}
-}
-
-// unrecognisedUnits are those of which no process shows what they run.
-func (h *host) unrecognisedUnits(units []unit) {
-	for _, u := range units {
-		shown := slices.ContainsFunc(h.processes, func(p process) bool { return p.unit == u.Name || p.name == lookAlike(u.Name) })
-		if u.name == "" && u.meant() && !shown {
-			h.unrecognised(u.Path, nil, u.Name)
-		}
 	}
 }

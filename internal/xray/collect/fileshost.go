@@ -23,6 +23,7 @@ type host struct {
 	trusts    map[string]trust // by kubeconfig
 	balancing balancing
 	suspects  []suspect
+	unknown   []evidence.Unrecognised // what may be among the suspects, too
 }
 
 // A process is one of a program of the cluster.

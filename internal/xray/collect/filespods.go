@@ -36,7 +36,7 @@ func (h *host) pods(folder string) []located {
 			out = append(out, located{Program: p, place: place{on: on}, pod: key})
 		}
 		called, _, _ := strings.Cut(path.Base(file), ".")
-		h.unrecognised(file, found, append(podLooksLike(pod), called)...)
+		h.unrecognised(file, podRuns(pod), found, append(podLooksLike(pod), called)...)
 	}
 	events := func(p located) int { return strings.Count(path.Base(p.pod), "events") }
 	slices.SortStableFunc(out, func(a, b located) int { return events(a) - events(b) }) // the cluster's etcd goes before one for events
@@ -110,9 +110,7 @@ func podKey(pod *corev1.Pod, file string) string {
 func podLooksLike(pod *corev1.Pod) []string {
 	out := []string{pod.Name, pod.Labels["component"], pod.Labels["k8s-app"]}
 	for _, c := range pod.Spec.Containers {
-		image, _, _ := strings.Cut(path.Base(c.Image), "@")
-		image, _, _ = strings.Cut(image, ":")
-		out = append(out, c.Name, image)
+		out = append(out, c.Name, imageName(c))
 	}
 	return out
 }

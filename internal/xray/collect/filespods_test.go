@@ -3,6 +3,7 @@ package collect
 import (
 	"fmt"
 	"net/netip"
+	"path"
 	"slices"
 	"strings"
 	"testing"
@@ -25,6 +26,7 @@ var manifestCases = []struct {
 	programs []string // NAME of the last part of where it is from
 	doubles  []evidence.Double
 	missing  []string // parts of what is said
+	unknown  []string // NAME of what runs something that is not known here
 }{
 	{name: "kops' manifests", files: map[string]string{"kube-apiserver.manifest": podText("kube-apiserver", "/go-runner", "--log-file=/var/log/kube-apiserver.log", "/usr/local/bin/kube-apiserver", "--v=2")},
 		programs: []string{"kube-apiserver of kube-apiserver.manifest"}},
@@ -45,12 +47,15 @@ var manifestCases = []struct {
 	{name: "a wrapper by its file's name", files: map[string]string{"kube-scheduler.yaml": podText("sched", "/opt/start.sh")}, missing: []string{"kube-scheduler.yaml: by its name it runs kube-scheduler"}},
 	{name: "a wrapper of a similar name", files: map[string]string{"x.yaml": podText("kube-apiserver-ha", "/opt/start.sh")}, missing: []string{"x.yaml: by its name it runs kube-apiserver"}},
 	{name: "a helper of a similar name", files: map[string]string{"a.yaml": podText("kube-apiserver", "kube-apiserver"), "b.yaml": podText("kube-apiserver-healthcheck", "/healthcheck")},
-		programs: []string{"kube-apiserver of a.yaml"}},
+		programs: []string{"kube-apiserver of a.yaml"}, unknown: []string{"b.yaml: /healthcheck"}},
 	{name: "two pods in one file", files: map[string]string{"x.yaml": "---\n# both\n" + podText("etcd", "etcd") + "---\n" + podText("kube-scheduler", "kube-scheduler")},
 		programs: []string{"etcd of x.yaml"}, missing: []string{"x.yaml: several documents in one manifest"}},
 	{name: "one pod between lines", files: map[string]string{"x.yaml": "---\n# one\n" + podText("etcd", "etcd") + "---\n# that is all\n"}, programs: []string{"etcd of x.yaml"}},
 	{name: "a note on kinds", files: map[string]string{"README": "All kinds of pods lie here.\n"}},
-	{name: "another's pod", files: map[string]string{"x.yaml": podText("node-exporter", "/opt/start.sh")}},
+	{name: "another's pod", files: map[string]string{"x.yaml": podText("node-exporter", "/opt/start.sh")}, unknown: []string{"x.yaml: /opt/start.sh"}},
+	{name: "a wrapper by its file's short name", files: map[string]string{"apiserver.yaml": podText("master", "/opt/start.sh")}, missing: []string{"apiserver.yaml: by its name it runs kube-apiserver"}},
+	{name: "wrappers of any name", files: map[string]string{"m.yaml": podText("master", "/bin/sh", "-c", "exec /opt/master --token=secret"), "n.yaml": podText("n", "bash", "/opt/n.sh", "--token=secret"), "o.yaml": podText("o", "--flag=secret")},
+		unknown: []string{"m.yaml: /bin/sh", "n.yaml: /opt/n.sh", "o.yaml: image o"}},
 	{name: "no YAML", files: map[string]string{"x.manifest": "a: [b\n", "y.orig": "kind: Pod\n  a: b\n"}, missing: []string{"x.manifest: not a manifest: not YAML", "y.orig: not a manifest: not YAML"}},
 }
 
@@ -72,7 +77,13 @@ func TestManifests(t *testing.T) {
 					programs = append(programs, p.Name+" of "+p.Where[strings.LastIndex(p.Where, "/")+1:])
 				}
 			}
-			if diff := cmp.Diff(tt.programs, programs) + cmp.Diff(tt.doubles, m.Doubles); diff != "" {
+			var unknown []string
+			for _, u := range m.Unrecognised {
+				if u.Like == "" {
+					unknown = append(unknown, path.Base(u.Source)+": "+u.Runs)
+				}
+			}
+			if diff := cmp.Diff(tt.programs, programs) + cmp.Diff(tt.doubles, m.Doubles) + cmp.Diff(tt.unknown, unknown); diff != "" {
 				t.Error(diff)
 			}
 			if len(missing) != len(tt.missing) {
@@ -110,6 +121,7 @@ func TestUnitsOfFolders(t *testing.T) {
 		unjudged []string
 		doubles  int
 		missing  int
+		unknown  []string
 	}{
 		{name: "HAProxy's configuration alone", files: map[string]string{"/etc/haproxy/haproxy.cfg": haproxy}, programs: []string{"configuration haproxy"}, balanced: true},
 		{name: "a packaged unit and its link", files: map[string]string{"/etc/haproxy/haproxy.cfg": haproxy, "/lib/systemd/system/haproxy.service": "[Service]\nExecStart=/usr/sbin/haproxy -f /etc/haproxy/haproxy.cfg\n"},
@@ -156,6 +168,11 @@ func TestUnitsOfFolders(t *testing.T) {
 		{name: "a masked kubelet", files: map[string]string{"/etc/kubernetes/manifests/etcd.yaml": podText("etcd", "etcd", "--name=g"), "/lib/systemd/system/kubelet.service": "[Service]\nExecStart=/usr/bin/kubelet\n", "/var/lib/kubelet/config.yaml": "{}"},
 			links: map[string]string{"/etc/systemd/system/kubelet.service": "/dev/null"}, programs: []string{"manifest etcd g"}, unjudged: []string{"kubelet.service with its drop-ins: kubelet.service is masked"}},
 		{name: "a wrapper", files: map[string]string{"/etc/systemd/system/kube-apiserver.service": "[Service]\nExecStart=/opt/start-apiserver.sh\n"}, missing: 1},
+		{name: "a wrapper under the name of a member, and one under any", files: map[string]string{"/usr/lib/systemd/system/etcd-member.service": "[Service]\nExecStart=/usr/lib/coreos/etcd-wrapper\n", "/etc/systemd/system/x.service": "[Service]\nExecStart=/bin/sh /opt/x.sh token=secret\n", "/etc/hostname": "a\n"},
+			links: map[string]string{wants("etcd-member.service"): "/usr/lib/systemd/system/etcd-member.service"}, missing: 1,
+			unknown: []string{"/etc/systemd/system/x.service: /opt/x.sh", "/usr/lib/systemd/system/etcd-member.service: /usr/lib/coreos/etcd-wrapper"}},
+		{name: "what every node has beside", files: map[string]string{"/etc/systemd/system/kubelet.service": "[Service]\nExecStart=/usr/bin/kubelet\n", "/etc/systemd/system/containerd.service": "[Service]\nExecStart=/usr/local/bin/containerd\n", "/etc/systemd/system/haplane-fence.service": "[Service]\nExecStart=/opt/fence\n",
+			"/etc/systemd/system/chrony.service": "[Service]\nExecStart=/usr/sbin/chronyd\n"}, programs: []string{"unit kubelet"}},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -175,6 +192,15 @@ func TestUnitsOfFolders(t *testing.T) {
 				unjudged = append(unjudged, u.Source+": "+u.Why)
 			}
 			if diff := cmp.Diff(tt.programs, programs) + cmp.Diff(tt.unjudged, unjudged); diff != "" {
+				t.Error(diff)
+			}
+			var unknown []string
+			for _, u := range m.Unrecognised {
+				if u.Like == "" {
+					unknown = append(unknown, u.Source+": "+u.Runs)
+				}
+			}
+			if diff := cmp.Diff(tt.unknown, unknown); diff != "" {
 				t.Error(diff)
 			}
 			if balanced := m.LoadBalancer != nil && m.LoadBalancer.Err == ""; balanced != tt.balanced || len(m.Doubles) != tt.doubles || len(missing) != tt.missing {

@@ -109,6 +109,9 @@ func folderMachine(name string, root *os.Root, prefix string) (*evidence.Machine
 		if len(m.Unbalancing) > 0 {
 			text, m.Unbalancing = "no server in "+strings.Join(m.Unbalancing, ", ")+" is known as an API server", nil
 		}
+		if len(m.Unrecognised) > 0 {
+			text += " of a program that is known here"
+		}
 		h.add(name, "nothing of a cluster is in it: "+text, folderFix)
 	}
 	return h.machine, h.missing

@@ -101,6 +101,8 @@ type Machine struct {
 	// Unjudged is what was not looked at for a reason that is nobody's mistake: it is not in
 	// the copy, say.
 	Unjudged []Unjudged
+	// Unrecognised are manifests and units that are to run something that is not known here.
+	Unrecognised []Unrecognised
 	// Unbalancing are configurations of load balancers in a copy of a machine in which no API
 	// server was recognised.
 	Unbalancing []string
@@ -108,6 +110,13 @@ type Machine struct {
 
 // An Unjudged is a file, or something else, with why it was not looked at.
 type Unjudged struct{ Source, Why string }
+
+// An Unrecognised is a manifest or unit whose program was not recognised.
+type Unrecognised struct {
+	Source string // its file
+	Runs   string // what it starts: a command without arguments, or an image; "" with Like
+	Like   string // the program that it runs by its name, "" where that tells nothing
+}
 
 // NotInCopy is why most of a folder were not.
 const NotInCopy = "not in the copy"
