@@ -57,7 +57,7 @@ func subFolder(root *os.Root, e fs.DirEntry) (*evidence.Machine, []evidence.Miss
 	prefix, ok := copied(sub)
 	inside, _ := fs.ReadDir(sub.FS(), ".")
 	switch {
-	case !ok && (len(inside) == 0 || strings.HasPrefix(e.Name(), ".")):
+	case !ok && (len(inside) == 0 || strings.HasPrefix(e.Name(), ".") || e.Name() == "manifests"): // those of objects, as haplane render writes them
 		return nil, nil
 	case !ok:
 		return nil, []evidence.Missing{folderMissing(e.Name(), "not known as a copy of files of a machine, and not looked at")}
@@ -87,7 +87,7 @@ func copied(root *os.Root) (prefix string, ok bool) {
 	switch {
 	case has("etc", "usr/lib/systemd", "lib/systemd", "usr/local/etc", "opt", "var/lib"):
 		return "/", true
-	case has("manifests", "pki", "admin.conf", "kubelet.conf", "controller-manager.conf", "scheduler.conf"):
+	case !ofMachines(root) && has("manifests", "pki", "admin.conf", "kubelet.conf", "controller-manager.conf", "scheduler.conf"):
 		return "/etc/kubernetes/", true
 	case has("haproxy.cfg"):
 		return "/etc/haproxy/", true
@@ -95,6 +95,15 @@ func copied(root *os.Root) (prefix string, ok bool) {
 		return "/etc/nginx/", true
 	}
 	return "", false
+}
+
+// ofMachines tells a folder with copies of roots in it.
+func ofMachines(root *os.Root) bool {
+	entries, _ := fs.ReadDir(root.FS(), ".")
+	return slices.ContainsFunc(entries, func(e fs.DirEntry) bool {
+		_, err := root.Stat(filepath.Join(e.Name(), "etc"))
+		return err == nil
+	})
 }
 
 func folderMachine(name string, root *os.Root, prefix string) (*evidence.Machine, []evidence.Missing) {

@@ -58,6 +58,17 @@ func TestFolderMayBeOneMachine(t *testing.T) {
 	}
 }
 
+// haplane render writes the objects of the cluster into a folder beside those of the machines.
+func TestFolderOfRender(t *testing.T) {
+	f := newTree(t)
+	f.within("cp-1").machine(evidencetest.Machine(evidencetest.Kubeadm(), "cp-1"))
+	f.write("manifests/coredns.yaml", 0o644, "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: coredns}\n")
+	got, missing := Folder(f.dir)
+	if len(got) != 1 || got[0].Name != "cp-1" || got[0].Program(evidence.APIServer) == nil || len(missing) > 0 {
+		t.Errorf("%+v, %+v", got, missing)
+	}
+}
+
 // Who copies no keys leaves out /var/lib/kubelet/pki, where kubelets keep theirs with
 // the certificate. A file that is not in a folder that was copied is missing.
 func TestFolderMissesOnlyFilesOfFoldersThatWereCopied(t *testing.T) {
