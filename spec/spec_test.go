@@ -95,7 +95,7 @@ func TestParseReportsEveryProblemWithItsPath(t *testing.T) {
   - {role: worker, name: c, address: 10.10.10.3}
   - {role: worker, name: d, address: 10.10.10.3}
   - {role: master}
-`, []string{"broadcast", "nodes[0] has this name", "outside of spec.network.machineCIDR", "lowercase", "must be an IP address",
+`, []string{"broadcast", "nodes[0] has this name", "outside of spec.network.machineCIDR", "has capital letters", "must be an IP address",
 			"host's own", "spec.nodes[6].role", "node c has this address"}}, // nobody knows what the seventh was to be
 		"no control-plane node": {head + "spec: {nodes: [{role: worker}]}", []string{"spec.nodes: Required value: at least one node with role \"control-plane\" (line 3)"}},
 

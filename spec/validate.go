@@ -5,7 +5,6 @@ import (
 	"slices"
 	"strings"
 
-	"k8s.io/apimachinery/pkg/util/validation"
 	"k8s.io/apimachinery/pkg/util/validation/field"
 )
 
@@ -89,11 +88,10 @@ func checkName(at *field.Path, name string) field.ErrorList {
 	if len(name) > maxNameLength {
 		return field.ErrorList{field.TooLong(at, name, maxNameLength)}
 	}
-	var errs field.ErrorList
-	for _, msg := range validation.IsDNS1123Label(name) {
-		errs = append(errs, field.Invalid(at, name, msg))
+	if problem := nameProblem(name, name); problem != "" {
+		return field.ErrorList{field.Invalid(at, name, problem)}
 	}
-	return errs
+	return nil
 }
 
 func checkReconciler(at *field.Path, s *Spec) field.ErrorList {
