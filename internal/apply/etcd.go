@@ -200,7 +200,7 @@ func (r *Runner) handOverFrom(ctx context.Context, s change.Step, client *etcdap
 	if to == 0 {
 		return nil // it is the only one
 	}
-	if err := client.MoveLeader(ctx, member(from, n), to); err != nil {
+	if err := client.MoveLeader(ctx, member(from, n), to, all, r.holdWrites); err != nil {
 		return err
 	}
 	return r.until(ctx, n.Name, memberTimeout, func(ctx context.Context) error { return client.LeaderIsNot(ctx, from.ID, all) })

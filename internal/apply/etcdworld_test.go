@@ -26,6 +26,8 @@ type etcdWorld struct {
 	leader  uint64
 	next    uint64
 
+	held map[string]bool // nodes whose API servers write nothing for the moment
+
 	unsettled bool // a voter has just joined: the next member is refused once
 
 	defragmented []string // nodes, and how each was then
@@ -76,7 +78,7 @@ func (e *etcdWorld) begin(w *world, members []topology.Node) {
 	for i, n := range members {
 		e.members = append(e.members, &pb.Member{ID: uint64(i + 1), Name: n.Name, PeerURLs: []string{n.EtcdPeerURL()}, ClientURLs: []string{n.EtcdClientURL()}})
 	}
-	e.leader, e.next = 1, uint64(len(members)+1)
+	e.leader, e.next, e.held = 1, uint64(len(members)+1), map[string]bool{}
 	for _, n := range w.all {
 		if n.Role == spec.RoleControlPlane || n.Role == spec.RoleEtcd {
 			(&fakeMember{world: w, node: n}).serve()
@@ -246,7 +248,14 @@ func (f *fakeMember) MemberRemove(_ context.Context, r *pb.MemberRemoveRequest) 
 }
 
 func (f *fakeMember) MoveLeader(_ context.Context, r *pb.MoveLeaderRequest) (*pb.MoveLeaderResponse, error) {
-	return &pb.MoveLeaderResponse{}, f.change(r.TargetID, func(int) { f.world.etcd.leader = r.TargetID })
+	return &pb.MoveLeaderResponse{}, f.change(r.TargetID, func(int) {
+		for name := range f.world.hosts {
+			if f.world.runs(name, "kube-apiserver") && !f.world.etcd.held[name] {
+				f.world.t.Errorf("etcd's leader moves while %s may write", name)
+			}
+		}
+		f.world.etcd.leader = r.TargetID
+	})
 }
 
 func (f *fakeMember) Defragment(context.Context, *pb.DefragmentRequest) (*pb.DefragmentResponse, error) {

@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net/netip"
 	"os"
@@ -205,6 +206,9 @@ func (r reach) host(ctx context.Context) (*systemdtest.Host, error) {
 }
 
 func (r reach) Run(ctx context.Context, cmd machine.Command) (machine.Result, error) {
+	if len(cmd.Argv) > 2 && cmd.Argv[2] == holdScript {
+		return machine.Result{}, r.hold(ctx, cmd)
+	}
 	r.world.mu.Lock()
 	defer r.world.mu.Unlock()
 	h, err := r.host(ctx)
@@ -227,6 +231,25 @@ func (r reach) Run(ctx context.Context, cmd machine.Command) (machine.Result, er
 		r.world.loaded, r.world.drained = strings.Fields(string(h.Files()[configPath].Data)), map[string]bool{}
 	}
 	return result, err
+}
+
+// hold keeps an API server from writing until the input ends.
+func (r reach) hold(ctx context.Context, cmd machine.Command) error {
+	r.world.mu.Lock()
+	_, err := r.host(ctx)
+	if err == nil {
+		r.world.etcd.held[r.name] = true
+	}
+	r.world.mu.Unlock()
+	if err != nil {
+		return err
+	}
+	_, _ = io.WriteString(cmd.Stdout, "held\n")
+	_, err = io.Copy(io.Discard, cmd.Stdin)
+	r.world.mu.Lock()
+	defer r.world.mu.Unlock()
+	delete(r.world.etcd.held, r.name)
+	return err
 }
 
 func (r reach) Upload(ctx context.Context, files fileset.Set) error {

@@ -1,6 +1,7 @@
 package etcdapi
 
 import (
+	"context"
 	"strings"
 	"testing"
 
@@ -25,12 +26,60 @@ func TestMoveLeader(t *testing.T) {
 			fake := &fakeMember{id: 1, leader: tt.leader, changes: &tt.changes}
 			from := Member{ID: 1, Name: "cp-1", ClientURLs: []string{fake.serve(t)}}
 			// The cluster's endpoint is another: only the leader itself may be asked.
-			err := client(t, refusing(t)).MoveLeader(t.Context(), from, 2)
+			err := client(t, refusing(t)).MoveLeader(t.Context(), from, 2, nil, nil)
 			if (err == nil) != (tt.err == "") || err != nil && !strings.Contains(err.Error(), tt.err) {
 				t.Errorf("error %v, want one with %q", err, tt.err)
 			}
 			if diff := cmp.Diff(tt.asked, tt.changes.asked); diff != "" {
 				t.Error("-want +got\n" + diff)
+			}
+		})
+	}
+}
+
+// Who writes is held right before the leader is told, and until all members follow the next one, or as soon as it
+// is clear that they will not.
+func TestMoveLeaderHoldsWrites(t *testing.T) {
+	tests := map[string]struct {
+		leader uint64
+		others []uint64 // whom members 2, 3, ... follow; 0 one that does not answer
+		asked  changes
+		held   bool
+	}{
+		"all follow":             {1, []uint64{2, 2}, changes{}, true},
+		"one does not answer":    {1, []uint64{2, 0}, changes{}, true},
+		"one is behind":          {1, []uint64{2, 1}, changes{}, true},
+		"another leads":          {2, []uint64{2, 2}, changes{}, false},
+		"it has stopped leading": {1, []uint64{2, 2}, changes{refuses: rpctypes.ErrGRPCNotLeader}, true},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			fake := &fakeMember{id: 1, leader: tt.leader, applied: 42, changes: &tt.asked}
+			all := []Member{{ID: 1, Name: "cp-1", ClientURLs: []string{fake.serve(t)}}}
+			for i, leader := range tt.others {
+				other := &fakeMember{id: uint64(i + 2), leader: leader}
+				m := Member{ID: other.id, Name: "other", ClientURLs: []string{other.serve(t)}}
+				if leader == 0 {
+					m.ClientURLs = []string{refusing(t)}
+				}
+				all = append(all, m)
+			}
+			held, released := 0, 0
+			hold := func(context.Context) func() {
+				if held++; len(tt.asked.asked) > 0 {
+					t.Error("the leader was told before")
+				}
+				return func() {
+					if released++; len(tt.asked.asked) == 0 {
+						t.Error("released before the leader was told")
+					}
+				}
+			}
+			if err := client(t, refusing(t)).MoveLeader(t.Context(), all[0], 2, all, hold); err != nil {
+				t.Error(err)
+			}
+			if want := map[bool]int{true: 1}[tt.held]; held != want || released != want {
+				t.Errorf("held %d times, released %d times, want %d", held, released, want)
 			}
 		})
 	}
