@@ -105,14 +105,17 @@ const onDataAlone = `set -e; data=$1
 ` + alone + `cd -- "$data"
 `
 
-// stageScript makes the data of a member out of the snapshot that comes in, and then removes what earlier attempts have made and nobody
-// will read any more: where that is in place it is not here. The arguments are the folder, the snapshot's digest, the folder of etcd's
-// data, that of the first attempt, and what etcdutl is told.
+// stageScript makes the data of a member out of the snapshot that comes in, where there is room for both. What earlier attempts have
+// made goes first: nobody will read it any more, and where it is in place it is not here. The arguments are the folder, the snapshot's
+// digest, its size in bytes, the folder of etcd's data, that of the first attempt, and what etcdutl is told.
 const stageScript = `set -e; umask 077
-stage=$1 sum=$2 data=$3 first=$4; shift 4
-earlier() { for old in "$first" "$first"-*; do [ "$old" = "$stage" ] || rm -rf -- "$old"; done; }
-` + alone + `[ ! -e "$stage/ready" ] || { cat >/dev/null; earlier; exit 0; }
-rm -rf -- "$stage"; mkdir -p -- "$stage"
+stage=$1 sum=$2 size=$3 data=$4 first=$5; shift 5
+` + alone + `for old in "$first" "$first"-*; do [ "$old" = "$stage" ] || rm -rf -- "$old"; done
+[ ! -e "$stage/ready" ] || { cat >/dev/null; exit 0; }
+rm -rf -- "$stage"
+free=$(($(stat --file-system --format='%a * %S' -- "$data"))) need=$((2 * size + (256 << 20)))
+[ "$free" -ge "$need" ] || { echo "$data has $((free >> 20)) MiB left, and the snapshot takes $((need >> 20)) beside the data of now: make room on the machine" >&2; exit 1; }
+mkdir -p -- "$stage"
 trap '[ -e "$stage/ready" ] || rm -rf -- "$stage"' EXIT
 cat >"$stage/snapshot.db"
 echo "$sum  $stage/snapshot.db" | sha256sum --check --status || { echo "the snapshot arrived damaged" >&2; exit 1; }
@@ -120,8 +123,7 @@ etcdutl snapshot restore "$stage/snapshot.db" --data-dir="$stage/data" "$@" 2>"$
 rm -- "$stage/snapshot.db" "$stage/log"
 chown -R --reference="$data" -- "$stage"
 sync
-: >"$stage/ready"
-earlier`
+: >"$stage/ready"`
 
 // stagedScript says ready where the data is there whole, and none of earlier attempts.
 const stagedScript = `for old in "$2" "$2"-*; do [ "$old" = "$1" ] || [ ! -e "$old" ] || exit 0; done; [ ! -e "$1/ready" ] || echo ready`
@@ -140,7 +142,11 @@ func stageData(ctx context.Context, r *Runner, s change.Step) error {
 		return err
 	}
 	defer from.Close()
-	argv := append([]string{"sh", "-c", stageScript, "sh", stageFolder + r.Task.Name(), r.Task.Sum, topology.EtcdDataDir, stageFolder + r.Task.ID}, r.restoreFlags(n)...)
+	info, err := from.Stat()
+	if err != nil {
+		return err
+	}
+	argv := append([]string{"sh", "-c", stageScript, "sh", stageFolder + r.Task.Name(), r.Task.Sum, strconv.FormatInt(info.Size(), 10), topology.EtcdDataDir, stageFolder + r.Task.ID}, r.restoreFlags(n)...)
 	_, err = r.Cluster.Machine(s.Node).Run(ctx, machine.Command{Argv: argv, Stdin: from})
 	return err
 }

@@ -1,6 +1,7 @@
 package apply
 
 import (
+	"errors"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -341,7 +342,7 @@ func TestEtcdDoesNotBeginWithNothing(t *testing.T) {
 	}
 }
 
-// The data is there whole, or not at all; what earlier attempts have made goes when it is there, and not before.
+// The data is there whole, or not at all, and nothing is copied where there is no room for it; what earlier attempts have made takes none.
 func TestStageData(t *testing.T) {
 	const sumOfData = "3a6eb0790f39ac87c94f3856b2dd2c5d110e6811602261a9a923d3bb23adc8b7" // of "data"
 	const well = `mkdir -p "${4#--data-dir=}/member" && : >"${4#--data-dir=}/member/new"`
@@ -353,7 +354,8 @@ func TestStageData(t *testing.T) {
 		"another attempt":         {"restore-x-2", sumOfData, well, "before-x/member/old member/now restore-xy/ready " + earlier, "before-x/member/old member/now restore-x-2/data/member/new restore-x-2/ready restore-xy/ready"},
 		"another one, cut off":    {"restore-x-2", sumOfData, "exit 1", "restore-x-2/data/member/new restore-x-2/ready " + earlier, "restore-x-2/data/member/new restore-x-2/ready"},
 		"another one, in place":   {"restore-x-2", sumOfData, "exit 1", "member/new restore-x-2/ready " + earlier, "member/new restore-x-2/ready"},
-		"another one, that fails": {"restore-x-2", sumOfData, "exit 1", "member/now " + earlier, "member/now " + earlier},
+		"another one, that fails": {"restore-x-2", sumOfData, "exit 1", "member/now " + earlier, "member/now"},
+		"no room":                 {"restore-x-2", "no room", well, "member/now restore-x-2/snapshot.db " + earlier, "member/now"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := newDataWorld(t, "", strings.Fields(test.there)...)
@@ -367,14 +369,22 @@ func TestStageData(t *testing.T) {
 				return strings.TrimSpace(string(out)), err
 			}
 			stage, first, ready := w.dir+"/"+test.stage, w.dir+"/restore-x", strings.Contains(test.want, test.stage+"/ready")
+			size := "4"
+			if test.sum == "no room" {
+				size = "1000000000000000000"
+			}
 			for range 2 {
-				_, err := sh(stageScript, "data", stage, test.sum, w.dir, first, "--name=cp-1")
+				_, err := sh(stageScript, "data", stage, test.sum, size, w.dir, first, "--name=cp-1")
 				if (err == nil) != ready || w.has() != test.want {
 					t.Errorf("%v, %q", err, w.has())
 				}
-				said, err := sh(stagedScript, "", stage, first)
-				if err != nil || (said == "ready") != ready {
-					t.Errorf("done is %q, %v", said, err)
+				var said *exec.ExitError
+				if size != "4" && (!errors.As(err, &said) || !strings.Contains(string(said.Stderr), w.dir+" has ") || !strings.Contains(string(said.Stderr), "and the snapshot takes 1907348633068 beside")) {
+					t.Errorf("of room it says %v, %+v", err, said)
+				}
+				done, err := sh(stagedScript, "", stage, first)
+				if err != nil || (done == "ready") != ready {
+					t.Errorf("done is %q, %v", done, err)
 				}
 			}
 			if err := os.MkdirAll(w.dir+"/restore-x", 0o700); err != nil { // cut off between

@@ -100,10 +100,10 @@ func (w *restoreWorld) do(task *change.Task, s change.Step) {
 		w.made[n], w.data[n], w.kept[n], w.staged[n] = true, nil, nil, map[string]*raftData{}
 		w.env.whole(outer, n)
 	case change.StageData:
+		w.dropEarlier(n, name)
 		if _, ready := w.staged[n][name]; !ready {
 			w.staged[n][name] = &raftData{cluster: name}
 		}
-		maps.DeleteFunc(w.staged[n], func(attempt string, _ *raftData) bool { return attempt != name })
 	case change.Halt:
 		if slices.Contains(s.Units, "etcd") {
 			w.runs[n] = false
@@ -134,6 +134,11 @@ func (w *restoreWorld) do(task *change.Task, s change.Step) {
 			w.sameData(n)
 		}
 	}
+}
+
+// dropEarlier is where a step that stages data begins: what other attempts have made goes.
+func (w *restoreWorld) dropEarlier(node, name string) {
+	maps.DeleteFunc(w.staged[node], func(attempt string, _ *raftData) bool { return attempt != name })
 }
 
 // sameData fails the test where a member starts with nothing, or beside one that has the data of another cluster.
@@ -199,6 +204,8 @@ func (w *restoreWorld) run(back bool) (ended bool) {
 			note(s, store.Doing)
 			if left > 0 || rapid.Bool().Draw(w.t, "done, and not noted") {
 				w.do(l.Task, s)
+			} else if s.Verb == change.StageData {
+				w.dropEarlier(s.Node, l.Task.Name())
 			}
 		}
 		if left == 0 {
