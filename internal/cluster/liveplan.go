@@ -90,10 +90,15 @@ func (l *live) show(ctx context.Context) (*Plan, error) {
 func (l *live) showFiles(ctx context.Context, p *Plan) error {
 	for _, n := range l.topology.Nodes {
 		seen := l.seen.Machines[n.Name]
-		if !writes(p.Steps, n.Name) || !seen.Reachable && seen.Made {
+		written, all := writes(p.Steps, n.Name)
+		if !all && len(written) == 0 || !seen.Reachable && seen.Made {
 			continue
 		}
-		stale := l.rendered[n.Name].Files.Stale(seen.Files)
+		want := l.rendered[n.Name].Files
+		if !all {
+			want = want.Under(written...)
+		}
+		stale := want.Stale(seen.Files)
 		for _, path := range stale.Paths() {
 			one := FileChange{Node: n.Name, Path: path, New: true}
 			if _, there := seen.Files[path]; there {
@@ -103,6 +108,9 @@ func (l *live) showFiles(ctx context.Context, p *Plan) error {
 				}
 			}
 			p.Files = append(p.Files, one)
+		}
+		if !all { // nothing else is looked at
+			continue
 		}
 		for _, path := range fileset.Unwanted(seen.Manifest, l.rendered[n.Name].Files) {
 			p.Files = append(p.Files, FileChange{Node: n.Name, Path: path, Removed: true})
@@ -134,10 +142,15 @@ func (l *live) showLast(p *Plan) error {
 	return nil
 }
 
-func writes(steps []change.Step, node string) bool {
-	return slices.ContainsFunc(steps, func(s change.Step) bool {
-		return s.Node == node && (s.Verb == change.WriteFiles || s.Verb == change.SetBackends)
-	})
+// writes tells which files of a node are written: some, or all that differ.
+func writes(steps []change.Step, node string) (some []string, all bool) {
+	for _, s := range steps {
+		if s.Node != node || s.Verb != change.WriteFiles && s.Verb != change.SetBackends {
+			continue
+		}
+		some, all = append(some, s.Files...), all || len(s.Files) == 0
+	}
+	return some, all
 }
 
 func (l *live) warnings() []string {

@@ -58,6 +58,13 @@ func TestPlanShowsDifferencesAndNoSecrets(t *testing.T) {
 	if diff := cmp.Diff(files, p.Files); diff != "" {
 		t.Error(diff)
 	}
+	p = &Plan{Steps: []change.Step{{Verb: change.WriteFiles, Node: "cp-1", Files: []string{"/etc/first"}}}}
+	if err := l.showFiles(t.Context(), p); err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff([]FileChange{{Node: "cp-1", Path: "/etc/first", New: true}}, p.Files); diff != "" {
+		t.Errorf("of a step that writes one file:\n%s", diff)
+	}
 	if asked := h.Commands(); slices.ContainsFunc(asked, func(c string) bool { return strings.Contains(c, "/etc/key") }) {
 		t.Errorf("a secret was read: %q", asked)
 	}
