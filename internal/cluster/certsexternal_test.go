@@ -244,9 +244,10 @@ func TestWhatIsNotImported(t *testing.T) {
 	}
 	before := content(t, s)
 	good := signedWith(t, s, key, asked[pki.Scheduler])
+	wrong := signedAs(t, s, pki.EtcdCA, keys.Pairs[pki.EtcdCA].Key, asked[pki.Flannel])
 	_, _, err := h.ImportCertificates(map[string][]byte{
 		"1.crt": good, "2.crt": good, // twice the same is one
-		"flannel.crt":   signedAs(t, s, pki.EtcdCA, keys.Pairs[pki.EtcdCA].Key, asked[pki.Flannel]),
+		"flannel.crt": wrong, "flannel2.crt": wrong,
 		"apiserver.crt": signedAs(t, s, pki.FrontProxyCA, keys.Pairs[pki.FrontProxyCA].Key, asked[pki.APIServer], "cp-1"),
 		"proxy.crt":     signedWith(t, s, key, asked[pki.KubeProxy]), "proxy2.crt": signedWith(t, s, key, asked[pki.KubeProxy]),
 		"peer.crt":  signedWith(t, s, key, asked[pki.EtcdPeer("cp-1")]),
@@ -258,6 +259,7 @@ func TestWhatIsNotImported(t *testing.T) {
 	}
 	for _, says := range []string{
 		"flannel.crt: it is not as certificate flannel was requested: ca (CN=kubernetes) has not signed it: its issuer is CN=etcd-ca",
+		"flannel2.crt: it is not as certificate flannel was requested: ca (CN=kubernetes) has not signed it",
 		"; sign " + filepath.Join(s.Dir, "pki", "pending", "flannel.csr") + " again with the key of ca",
 		"apiserver.crt: it is not as certificate apiserver was requested: it is good for cp-1 as well, which others in the cluster are; ca (CN=kubernetes) has not signed it: its issuer is CN=front-proxy-ca",
 		"peer.crt: it is not as certificate etcd/peer@cp-1 was requested: etcd/ca (CN=etcd-ca) has not signed it: its issuer is CN=kubernetes",
@@ -307,10 +309,10 @@ func TestARequestThatCannotBeRead(t *testing.T) {
 		pki.Flannel:   "flannel.crt: nobody knows as what certificate flannel was requested: " + pending("flannel.csr") + ": the request is not PEM",
 		pki.KubeProxy: "kube-proxy.crt: nobody knows as what certificate kube-proxy was requested: " + pending("kube-proxy.csr") + ": open ",
 	} {
-		_, _, err := h.ImportCertificates(map[string][]byte{name + ".crt": signed[name]})
+		_, _, err := h.ImportCertificates(map[string][]byte{name + ".crt": signed[name], name + "2.crt": signed[name]})
 		var hinted *HintedError
-		if !errors.As(err, &hinted) || !strings.Contains(hinted.Hint, "haplane certs csr") || !strings.Contains(err.Error(), says) {
-			t.Errorf("%v\ndoes not say %q", err, says)
+		if !errors.As(err, &hinted) || !strings.Contains(hinted.Hint, "haplane certs csr") || !strings.Contains(err.Error(), says) || strings.Contains(err.Error(), "another one") {
+			t.Errorf("%v\ndoes not say %q, or of twice the same that they are two", err, says)
 		}
 	}
 	if _, err := h.SigningRequests([]string{pki.Flannel}); err != nil { // as the hint has it

@@ -175,18 +175,18 @@ func returned(s store.Store, rows []pki.Row, have pki.Bundle, files map[string][
 	asked, broken := pki.Requested(requests, rows)
 	maps.Copy(broken, unread)
 	now, later = map[string]pki.Pair{}, map[string]pki.Pair{}
-	from, wrong, strange, again := map[string]string{}, []error(nil), false, false
+	from, given, wrong, strange, again := map[string]string{}, map[string][]byte{}, []error(nil), false, false
 	for _, file := range slices.Sorted(maps.Keys(files)) {
 		name, pair, err := pki.Returned(waiting, files[file])
 		if err != nil {
 			wrong, strange = append(wrong, fmt.Errorf("%s: %w", file, err)), true
 			continue
 		}
-		if first, twice := from[name]; twice && !bytes.Equal(pair.Cert, append(now[name].Cert, later[name].Cert...)) {
+		if first, twice := from[name]; twice && !bytes.Equal(pair.Cert, given[name]) {
 			wrong = append(wrong, fmt.Errorf("%s: %s has a certificate %s too, and another one: give the one that is to be taken", file, first, name))
 			continue
 		}
-		from[name] = file
+		from[name], given[name] = file, pair.Cert
 		if err := broken[name]; err != nil {
 			wrong, again = append(wrong, fmt.Errorf("%s: nobody knows as what certificate %s was requested: %s: %w", file, name, s.Path("pki", "pending", name+".csr"), err)), true
 			continue
