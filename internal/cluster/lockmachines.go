@@ -19,7 +19,7 @@ const heldHint = "wait until it has ended; one that died lets go after 30 s; --t
 // the lock is lost.
 func (l *live) lockMachines(ctx context.Context) (locked context.Context, release func(), err error) {
 	machines, passing := l.lockable()
-	if len(machines) == 0 {
+	if len(machines)+len(passing) == 0 {
 		return ctx, func() {}, nil
 	}
 	if l.TakeOver {
@@ -65,7 +65,7 @@ func (l *live) lockMachines(ctx context.Context) (locked context.Context, releas
 // othersAtIt is an error where another haplane changes the cluster now, from a newer record.
 func (l *live) othersAtIt(ctx context.Context) error {
 	machines, passing := l.lockable()
-	if len(machines) == 0 {
+	if len(machines)+len(passing) == 0 {
 		return nil
 	}
 	seen, err := oplock.Read(ctx, slices.Concat(machines, passing))
@@ -94,7 +94,7 @@ func (l *live) inherited(ctx context.Context, machines []machine.Machine, token 
 }
 
 // lockable are the machines on which the lock counts: those that run and are there throughout, of the control plane and of etcd or, where none of
-// these stays (an upgrade makes them all anew), all that do. The others of the control plane and of etcd that run, which go or are made anew, have it too:
+// these stays (an upgrade makes them all anew), all that do, if any. The others of the control plane and of etcd that run, which go or are made anew, have it too:
 // whoever knows of no change finds it there. Those with an etcd member take no snapshots while they have it.
 func (l *live) lockable() (staying, passing []machine.Machine) {
 	var first, all []machine.Machine

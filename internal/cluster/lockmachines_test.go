@@ -29,6 +29,7 @@ func TestWhoHasTheLock(t *testing.T) {
 		"one joins":          {nodes: []string{"cp-1", "cp-2", "lb-1"}, joining: []string{"cp-2"}, want: "cp-1", passing: "cp-2"},
 		"one is made anew":   {nodes: []string{"cp-1", "cp-2", "cp-3", "worker-1", "lb-1"}, replaced: []string{"cp-2", "worker-1"}, want: "cp-1 cp-3", passing: "cp-2"},
 		"one is dead":        {nodes: []string{"cp-1", "cp-2", "lb-1"}, off: []string{"cp-2"}, replaced: []string{"cp-2"}, want: "cp-1"},
+		"none stays":         {nodes: []string{"cp-1", "cp-2", "lb-1"}, replaced: []string{"cp-1", "cp-2", "lb-1"}, passing: "cp-1 cp-2"},
 		"none of these stay": {nodes: []string{"cp-1", "worker-1", "lb-1"}, replaced: []string{"cp-1"}, want: "worker-1 lb-1", passing: "cp-1"},
 	} {
 		t.Run(name, func(t *testing.T) {

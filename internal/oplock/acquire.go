@@ -5,7 +5,9 @@ import (
 	"context"
 	"crypto/rand"
 	"errors"
+	"fmt"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -25,7 +27,7 @@ var patient = timing{every: 5 * time.Second, answer: 4 * time.Second, expiry: 30
 // Acquire takes the lock on the machines and keeps it until Release. It does not wait: where
 // somebody else has it, on whichever machine, nothing is kept and the error is a *HeldError;
 // where too few machines can be reached, a *TooFewError. Those of told have it too while they answer, and count for
-// nothing: they go, or are made anew. me says who, which command and which cluster; see Me.
+// nothing: they go, or are made anew; where nobody counts, they are all that has it. me says who, which command and which cluster; see Me.
 func Acquire(ctx context.Context, machines, told []machine.Machine, me Holder) (*Lock, error) {
 	return acquire(ctx, machines, told, me, patient)
 }
@@ -40,7 +42,12 @@ func acquire(ctx context.Context, machines, told []machine.Machine, me Holder, t
 			l.answered(a)
 		}
 	}
-	if err := l.won(answers); err != nil {
+	err := l.won(answers)
+	if err == nil { // now that nobody is in the way, in that of all who only try
+		answers = l.everywhere(ctx, l.there(), opTake)
+		err = l.won(answers)
+	}
+	if err != nil {
 		// What an interrupted attempt left behind is not left to expire.
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), t.answer)
 		defer cancel()
@@ -66,25 +73,27 @@ func (l *Lock) takeInOrder(ctx context.Context) []answer {
 	var answers []answer
 	all := l.all()
 	for i, m := range all {
-		a := l.run(ctx, m, opTake)
+		a := l.run(ctx, m, opTry)
 		answers = append(answers, a)
 		if a.state == isOther {
 			return answers
 		}
 		if a.err == nil {
-			return append(answers, l.everywhere(ctx, all[i+1:], opTake)...)
+			return append(answers, l.everywhere(ctx, all[i+1:], opTry)...)
 		}
 	}
 	return answers
 }
 
-// won returns nil when the answers make a majority and nobody else holds any machine.
+// won returns nil when the answers make a majority and nobody else holds any machine, or has broken it there meanwhile.
 func (l *Lock) won(answers []answer) error {
-	got, causes := 0, []error{}
+	got, causes, broken := 0, []error{}, []string{}
 	for _, a := range answers {
 		switch {
 		case a.state == isOther:
 			return &HeldError{Seen: together(answers, a.seen)}
+		case a.state == isBroken:
+			broken = append(broken, a.machine)
 		case !l.counts(a):
 		case a.err != nil:
 			causes = append(causes, a.err)
@@ -92,10 +101,21 @@ func (l *Lock) won(answers []answer) error {
 			got++
 		}
 	}
-	if needed := majority(len(l.machines)); got < needed {
+	if len(broken) > 0 {
+		return fmt.Errorf("lock the cluster: somebody has just broken the lock by force on %s", strings.Join(broken, ", "))
+	}
+	if needed := l.needed(); got < needed {
 		return &TooFewError{Got: got, Needed: needed, Of: len(l.machines), Causes: errors.Join(causes...)}
 	}
 	return nil
+}
+
+// needed is how many of the machines that count have to have the lock. Where none does it is on the others, and who meets it there stays away.
+func (l *Lock) needed() int {
+	if len(l.machines) == 0 {
+		return 0
+	}
+	return majority(len(l.machines))
 }
 
 func majority(n int) int { return n/2 + 1 }

@@ -144,7 +144,7 @@ func refusal(a answer) string {
 func (l *Lock) judge(began time.Duration, kept, refused int, causes error) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	needed := majority(len(l.machines))
+	needed := l.needed()
 	if kept >= needed {
 		l.confirmed = max(l.confirmed, began)
 		return nil

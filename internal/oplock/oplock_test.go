@@ -440,3 +440,91 @@ func TestToldMachines(t *testing.T) {
 	}
 	awaitLost(t, lock)
 }
+
+// Who only tries to get the lock on a machine that was started anew gives way to who holds it, whether that machine counts or not.
+func TestATryGivesWay(t *testing.T) {
+	for name, counting := range map[string]int{"it counts": 0, "it does not count": 1} {
+		t.Run(name, func(t *testing.T) {
+			all := shells(t, "cp-1", "cp-2")
+			lock, err := acquire(t.Context(), machines(all[counting:]), machines(all[:counting]), ann, still)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer func() { _ = lock.Release(context.WithoutCancel(t.Context())) }()
+			all[0].reboots(t)
+			other := &Lock{machines: machines(all[:1]), me: bob, timing: still}
+			other.me.Token = "bobs"
+			if tried := other.everywhere(t.Context(), other.machines, opTry); other.won(tried) != nil {
+				t.Fatalf("%+v", tried)
+			}
+			if err := errors.Join(lock.beat(t.Context(), lock.all()), lock.Held(t.Context())); err != nil {
+				t.Errorf("a try is in the way: %v", err)
+			}
+			select {
+			case <-lock.Lost():
+				t.Error("lost to a try")
+			default:
+			}
+			var held *HeldError
+			if err := other.won(other.everywhere(t.Context(), other.machines, opTake)); !errors.As(err, &held) || held.Seen.Who != ann.Who {
+				t.Errorf("who tried: %v", err)
+			}
+		})
+	}
+}
+
+// Who breaks a lock by force takes it away also from who is about to have it; a haplane that goes on where one was killed begins anew.
+func TestBrokenMeanwhile(t *testing.T) {
+	for name, counting := range map[string]int{"all count": 2, "none counts": 0} {
+		t.Run(name, func(t *testing.T) {
+			all := shells(t, "cp-1", "cp-2")
+			me := ann
+			me.Token = "anns"
+			l := &Lock{machines: machines(all[:counting]), told: machines(all[counting:]), me: me, timing: still}
+			if err := l.won(l.takeInOrder(t.Context())); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := Break(t.Context(), machines(all)); err != nil {
+				t.Fatal(err)
+			}
+			if err := l.won(l.everywhere(t.Context(), l.all(), opTake)); err == nil || !strings.Contains(err.Error(), "somebody has just broken the lock by force on cp-1, cp-2") {
+				t.Errorf("error %v", err)
+			}
+			lock, err := acquire(t.Context(), l.machines, l.told, me, still)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := errors.Join(lock.Held(t.Context()), lock.Release(t.Context())); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+}
+
+// Where no machine counts, because all that run go or are made anew, the lock on those keeps others away, also while one of them is away.
+func TestNobodyCounts(t *testing.T) {
+	all := shells(t, "cp-1", "cp-2")
+	lock, err := acquire(t.Context(), nil, machines(all), ann, still)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = lock.Release(context.WithoutCancel(t.Context())) }()
+	all[0].reboots(t)
+	all[0].off.Store(true)
+	if err := errors.Join(lock.beat(t.Context(), lock.all()), lock.Held(t.Context())); err != nil {
+		t.Errorf("while one is made anew: %v", err)
+	}
+	all[0].off.Store(false)
+	var held *HeldError
+	if _, err := acquire(t.Context(), machines(all), nil, bob, still); !errors.As(err, &held) || held.Seen.Who != ann.Who {
+		t.Errorf("another one: %v", err)
+	}
+	if _, err := Break(t.Context(), machines(all)); err != nil {
+		t.Fatal(err)
+	}
+	take(t, all, bob)
+	if err := lock.Held(t.Context()); err == nil {
+		t.Error("held beside another one")
+	}
+	awaitLost(t, lock)
+}

@@ -15,7 +15,8 @@ import (
 const dir = "/run/haplane"
 
 // script does one thing to the lock of one machine. The file has three lines: token, uptime of
-// the last heartbeat, holder. The kernel's lock on a second file makes each run atomic, and ends
+// the last heartbeat, holder; and a fourth, tries, while somebody only tries to get it: he is in the way of all who try too, and gives way to
+// who holds it. The kernel's lock on a second file makes each run atomic, and ends
 // with the process however that ends.
 const script = `op=$1 dir=$2 mine=$3 limit=$4
 umask 077
@@ -23,8 +24,8 @@ mkdir -p "$dir" || exit 1
 exec 9>"$dir/guard" || exit 1
 flock -w 5 9 || { echo "others keep $dir/guard locked" >&2; exit 1; }
 read -r up rest </proc/uptime; up=${up%.*}
-token= beat=0 holder= broken=
-if [ -f "$dir/lock" ]; then { read -r token; read -r beat; read -r holder; } <"$dir/lock"; fi
+token= beat=0 holder= tries= broken=
+if [ -f "$dir/lock" ]; then { read -r token; read -r beat; read -r holder; read -r tries; } <"$dir/lock"; fi
 if [ -f "$dir/broken" ]; then read -r broken <"$dir/broken"; fi
 case $beat in ''|*[!0-9]*) beat=$((up + 1)) ;; esac
 age=$((up - beat))
@@ -34,10 +35,11 @@ if [ -z "$token" ]; then
 	if [ -n "$broken" ] && [ "$broken" = "$mine" ]; then state=broken; fi
 elif [ "$token" = "$mine" ]; then state=mine
 elif [ "$age" -lt 0 ] || [ "$age" -gt "$limit" ]; then state=expired
+elif [ "$op-$tries" = take-tries ]; then state=expired
 fi
 case $op-$state in
-take-free|take-mine|take-expired)
-	printf '%s\n%s\n%s\n' "$mine" "$up" "$json" >"$dir/new" && mv -f "$dir/new" "$dir/lock" || exit 1
+try-free|try-broken|try-mine|try-expired|take-free|take-mine|take-expired)
+	{ printf '%s\n%s\n%s\n' "$mine" "$up" "$json"; [ $op = take ] || echo tries; } >"$dir/new" && mv -f "$dir/new" "$dir/lock" || exit 1
 	state=mine age=0 holder=$json ;;
 release-mine) rm -f "$dir/lock" || exit 1 ;;
 break-other|break-expired) mv -f "$dir/lock" "$dir/broken" || exit 1 ;;
@@ -46,13 +48,14 @@ printf '%s %s\n%s\n' "$state" "$age" "$holder"`
 
 // What the script does.
 const (
-	opTake    = "take" // for the holder also the heartbeat
+	opTry     = "try"  // for who does not hold it yet
+	opTake    = "take" // also the heartbeat
 	opRelease = "release"
 	opBreak   = "break"
 	opRead    = "read"
 )
 
-// What a machine said, of the lock as it was before; after a take that was granted it is mine.
+// What a machine said, of the lock as it was before; after a try or a take that was granted it is mine.
 const (
 	isMine    = "mine"
 	isOther   = "other"   // somebody else's, who lives
@@ -70,10 +73,13 @@ type answer struct {
 }
 
 func run(ctx context.Context, m machine.Machine, op string, me Holder, limit time.Duration) answer {
-	a := answer{machine: m.Name()}
+	a, word := answer{machine: m.Name()}, op
+	if op == opTry {
+		word = opTake
+	}
 	text, err := json.Marshal(me)
 	if err != nil {
-		a.err = fmt.Errorf("%s the lock of %s: %w", op, m.Name(), err)
+		a.err = fmt.Errorf("%s the lock of %s: %w", word, m.Name(), err)
 		return a
 	}
 	// By stdin, so that errors, which repeat the arguments, stay short.
@@ -84,7 +90,7 @@ func run(ctx context.Context, m machine.Machine, op string, me Holder, limit tim
 		err = a.parse(result.Stdout)
 	}
 	if err != nil {
-		a.err = fmt.Errorf("%s the lock of %s: %w", op, m.Name(), err)
+		a.err = fmt.Errorf("%s the lock of %s: %w", word, m.Name(), err)
 	}
 	return a
 }
