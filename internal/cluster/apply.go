@@ -435,6 +435,9 @@ func (l *live) begin() error {
 		l.keepPrevious(r)
 		r.Versions = l.versions()
 		l.noteRotation(r)
+		if restoring(r.Change) && l.restores() { // with data that a restore may have put in place which was cut off
+			r.KeepLeap(l.Task.Revision)
+		}
 		r.Change = &store.Change{ID: fmt.Sprintf("%x", time.Now().UnixNano()), Command: l.Command, Started: time.Now().UTC(), Holder: oplock.Me("", "").Who,
 			TextBefore: before, TextAfter: l.Text, Replace: l.replaced(), Through: l.through(), Renew: l.renew, Upgrade: l.Upgrade.record(),
 			Task: (*store.Task)(l.Task), Steps: l.stepsOf(r.Change)}

@@ -138,12 +138,16 @@ func TestARestoreWaitsForAChangeThatWasCutOff(t *testing.T) {
 	}
 }
 
-// The whole of a cluster of which no machine is left: all are made anew, nothing newer is discarded, and the database waits in the store.
+// The whole of a cluster of which no machine is left: all are made anew, nothing newer is discarded, and the database waits in the store. Its
+// revisions go beyond those of a restore before, which nobody is left to tell of.
 func TestRestoreRequest(t *testing.T) {
 	s := withKeys(t)
+	if err := s.Update(func(r *store.Record) error { r.Leaps = []store.Leap{{After: 5, By: 100}}; return nil }); err != nil {
+		t.Fatal(err)
+	}
 	file := snapshotOf(t, s, func(*snapshot.Manifest, map[string][]byte) {})
 	q := must[Request](t)(opened(t).RestoreSnapshot(t.Context(), file, nil, false))
-	if len(q.Replace) > 0 || !slices.Equal(q.Task.Made, []string{"cp-1", "cp-2", "worker-1", "lb-1"}) || q.Task.Revision != 7 || q.Task.Bump != leap || !slices.Equal(q.Task.Members, []string{"cp-1", "cp-2"}) {
+	if len(q.Replace) > 0 || !slices.Equal(q.Task.Made, []string{"cp-1", "cp-2", "worker-1", "lb-1"}) || q.Task.Revision != 7 || q.Task.Bump != leap+105-7 || !slices.Equal(q.Task.Members, []string{"cp-1", "cp-2"}) {
 		t.Errorf("request %+v, task %+v", q, q.Task)
 	}
 	if info, err := os.Stat(s.Restored(q.Task.Snapshot)); err != nil || info.Mode().Perm() != 0o600 || info.Size() != 1024+32 {

@@ -143,7 +143,11 @@ func (e *env) restoreTask(q *Request, record *store.Record, database string) err
 	}
 	q.Task.Sum = hex.EncodeToString(sum.Sum(nil))
 	q.Task.Snapshot = q.Task.Sum[:16] + ".db"
-	q.Task.Bump = uint64(leap + max(q.Task.Newest-q.Task.Revision, 0))
+	seen := q.Task.Newest // or, where nobody told, at least what a restore before has leapt to
+	for _, l := range record.Leaps {
+		seen = max(seen, l.After+l.By)
+	}
+	q.Task.Bump = uint64(leap + max(seen-q.Task.Revision, 0))
 	if c := record.Change; !restoring(c) || c.Task.Sum != q.Task.Sum { // else that goes on
 		made, err := e.power()
 		switch {

@@ -55,3 +55,33 @@ func TestLeaptRevisionsAreNotLost(t *testing.T) {
 		}
 	}
 }
+
+// Data has the leaps behind it of the restores that it comes from, and no others; one that was cut off counts where it was written to.
+func TestLeapsOfDataThatIsGone(t *testing.T) {
+	r := &Record{}
+	for _, step := range []struct {
+		leap            Leap
+		after, to, want int64
+	}{
+		{Leap{5, 100}, 5, 110, 100},
+		{Leap{5, 210}, 5, 220, 210},     // restored again, at 110
+		{Leap{218, 100}, 5, 320, 310},   // of a snapshot since
+		{Leap{107, 400}, 5, 510, 500},   // of one from before the second, at 320
+		{Leap{107, 400}, 216, 510, 291}, // which would lose the three after 507, beside what is gone
+	} {
+		if !slices.Contains(r.Leaps, step.leap) {
+			r.Leaps = append(r.Leaps, step.leap)
+		}
+		if got := r.Leapt(step.after, step.to); got != step.want {
+			t.Errorf("with %v: from %d to %d: %d, want %d", r.Leaps, step.after, step.to, got, step.want)
+		}
+	}
+	r.Change = &Change{Task: &Task{Revision: 510, Bump: 100}}
+	for revision, want := range map[int64]int64{512: 500, 615: 600} { // the data of before, and the restored
+		over := *r
+		over.KeepLeap(revision)
+		if got := over.Leapt(5, revision); got != want {
+			t.Errorf("taken over at %d: %d, want %d", revision, got, want)
+		}
+	}
+}

@@ -1,5 +1,10 @@
 package store
 
+import (
+	"cmp"
+	"slices"
+)
+
 // A Task is what a change does to etcd, beside making the cluster what its file says. Its fields
 // are those of change.Task.
 type Task struct {
@@ -27,11 +32,26 @@ type Leap struct {
 	By    int64 `json:"by"`
 }
 
-// Leapt is how many of the revisions after the one, up to the other, never were.
+// Leapt is how many of the revisions after the one, up to the other, never were. Each restore leaps beyond all that there was, so a revision
+// tells which of them the data comes from, and the one before it is that of the snapshot.
 func (r *Record) Leapt(after, to int64) int64 {
 	var n int64
-	for _, l := range r.Leaps {
-		n += max(min(l.After+l.By, to)-max(l.After, after), 0)
+	for _, l := range slices.SortedFunc(slices.Values(r.Leaps), func(a, b Leap) int { return cmp.Compare(b.end(), a.end()) }) {
+		if l.end() > after && l.end() <= to {
+			n += l.end() - max(l.After, after)
+			to = l.After
+		}
 	}
 	return n
+}
+
+func (l Leap) end() int64 { return l.After + l.By }
+
+// KeepLeap keeps the leap of the restore under way, which another one takes over that goes on with data of a revision, where
+// that data is the restored one: no older data is at so high a revision.
+func (r *Record) KeepLeap(revision int64) {
+	t := r.Change.Task
+	if l := (Leap{After: t.Revision, By: int64(t.Bump)}); l.end() <= revision {
+		r.Leaps = append(r.Leaps, l)
+	}
 }
