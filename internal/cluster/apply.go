@@ -195,7 +195,7 @@ func (l *live) wayOn(err error) error {
 	hint := fmt.Sprintf("haplane apply --cluster %s goes on from there, and with --abort it goes back", name)
 	switch {
 	case l.restores() && l.Abort:
-		hint = fmt.Sprintf("haplane apply --abort --cluster %s goes on with the way back; without --abort the restore begins anew", name)
+		hint = fmt.Sprintf("haplane apply --abort --cluster %s goes on with the way back; without --abort the restore %s", name, l.forward())
 	case l.restores() && (len(l.Task.Made) > 0 || l.Task.Interrupts != ""):
 		hint = fmt.Sprintf("haplane apply --cluster %s goes on from there", name)
 	case l.Upgrade != nil:
@@ -218,6 +218,14 @@ func (l *live) wayOn(err error) error {
 		return &HintedError{Err: err, Hint: known.Hint + "; " + hint, Log: known.Log}
 	}
 	return withHint(err, hint)
+}
+
+// forward is what a restore does, in words, where its way back stopped and it goes forward again.
+func (l *live) forward() string {
+	if r, err := l.Store.Record(); err == nil && r.Change != nil && !wentBack(r.Change.Steps) { // nobody has the data of before again
+		return "goes on"
+	}
+	return "begins anew"
 }
 
 // fresh is how long a plan is taken for true without another look.

@@ -1,6 +1,8 @@
 package cluster
 
 import (
+	"errors"
+	"strings"
 	"testing"
 	"time"
 
@@ -32,5 +34,28 @@ func TestWentBack(t *testing.T) {
 				t.Errorf("it is %v", got)
 			}
 		})
+	}
+}
+
+// What a restore does without --abort, where its way back stopped, depends on how far that came.
+func TestWayOnFromAWayBack(t *testing.T) {
+	swap := store.StepRecord{ID: "etcd-swap@cp-1", Verb: change.SwapData, Node: "cp-1", State: store.Done}
+	back := store.StepRecord{ID: "etcd-swap-back@cp-1", Verb: change.SwapDataBack, Node: "cp-1", State: store.Doing}
+	for want, steps := range map[string][]store.StepRecord{"goes on": {swap}, "begins anew": {swap, back}} {
+		s := applied(t, commented)
+		q := opened(t).Request()
+		q.Abort, q.Task = true, &change.Task{ID: "a", Kind: change.RestoreData}
+		if err := s.Update(func(r *store.Record) error {
+			r.Change = &store.Change{ID: "1", Command: "haplane etcd restore", Task: (*store.Task)(q.Task), Steps: steps}
+			return nil
+		}); err != nil {
+			t.Fatal(err)
+		}
+		l := asked(t, s, q)
+		l.touched.Store(true)
+		var hinted *HintedError
+		if err := l.wayOn(errors.New("it stopped")); !errors.As(err, &hinted) || !strings.HasSuffix(hinted.Hint, "goes on with the way back; without --abort the restore "+want) {
+			t.Errorf("%s: %v, %+v", want, err, hinted)
+		}
 	}
 }
