@@ -4,9 +4,11 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"io"
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	pb "go.etcd.io/etcd/api/v3/etcdserverpb"
 	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
@@ -117,5 +119,16 @@ func TestSnapshot(t *testing.T) {
 		if cut != (err != nil) || !cut && got.String() != "datahash" {
 			t.Errorf("cut %v: %q, %v", cut, got.String(), err)
 		}
+	}
+}
+
+// A member that does not run, as in the midst of a restore, is not waited for.
+func TestSnapshotOfOneThatDoesNotAnswer(t *testing.T) {
+	url := refusing(t)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	err := client(t, url).Snapshot(ctx, Member{ID: 7, Name: "cp-1", ClientURLs: []string{url}}, io.Discard)
+	if err == nil || !strings.Contains(err.Error(), "connection refused") {
+		t.Errorf("error %v", err)
 	}
 }

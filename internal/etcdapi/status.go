@@ -109,10 +109,13 @@ func (c *Client) dialMember(member Member) (*clientv3.Client, error) {
 	failFast := func(ctx context.Context, method string, req, reply any, conn *grpc.ClientConn, invoke grpc.UnaryInvoker, options ...grpc.CallOption) error {
 		return invoke(ctx, method, req, reply, conn, append(options, grpc.WaitForReady(false))...)
 	}
+	streamFailFast := func(ctx context.Context, desc *grpc.StreamDesc, conn *grpc.ClientConn, method string, stream grpc.Streamer, options ...grpc.CallOption) (grpc.ClientStream, error) {
+		return stream(ctx, desc, conn, method, append(options, grpc.WaitForReady(false))...)
+	}
 	return dial(member.ClientURLs, clientv3.Config{
 		TLS:             c.tls,
 		MaxUnaryRetries: 1, // upstream's name; the first attempt counts
-		DialOptions:     []grpc.DialOption{grpc.WithChainUnaryInterceptor(failFast), grpc.WithContextDialer(connect)},
+		DialOptions:     []grpc.DialOption{grpc.WithChainUnaryInterceptor(failFast), grpc.WithChainStreamInterceptor(streamFailFast), grpc.WithContextDialer(connect)},
 	})
 }
 
