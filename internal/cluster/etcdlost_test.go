@@ -1,7 +1,11 @@
 package cluster
 
 import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
@@ -12,7 +16,11 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/haplane/haplane/internal/change"
+	"github.com/haplane/haplane/internal/machine"
+	"github.com/haplane/haplane/internal/machine/machinetest"
+	"github.com/haplane/haplane/internal/snapshot"
 	"github.com/haplane/haplane/internal/store"
+	"github.com/haplane/haplane/internal/topology"
 	"github.com/haplane/haplane/spec"
 )
 
@@ -24,6 +32,18 @@ func (e *env) whole(t *testing.T, node string) {
 		if err := os.MkdirAll(filepath.Join(e.Store.Machines(), node, f), 0o755); err != nil {
 			t.Fatal(err)
 		}
+	}
+}
+
+// up makes what there is of a machine that runs: its process is this one.
+func (e *env) up(t *testing.T, node string) {
+	t.Helper()
+	e.whole(t, node)
+	_, stat, _ := strings.Cut(string(must[[]byte](t)(os.ReadFile("/proc/self/stat"))), ") ")
+	boot := strings.TrimSpace(string(must[[]byte](t)(os.ReadFile("/proc/sys/kernel/random/boot_id"))))
+	process := fmt.Sprintf(`{"pid": %d, "start": %s, "boot": %q}`, os.Getpid(), strings.Fields(stat)[19], boot)
+	if err := os.WriteFile(filepath.Join(e.Store.Machines(), node, "process.json"), []byte(process), 0o600); err != nil {
+		t.Fatal(err)
 	}
 }
 
@@ -305,6 +325,75 @@ func TestRecoverInTheMidstOfARestore(t *testing.T) {
 			q, err := h.Recover(t.Context())
 			if off := err != nil && strings.Contains(err.Error(), "the machines of cp-1 are off, and their data is not lost"); off != recovers || !recovers && (err != nil || q.Task != nil) {
 				t.Errorf("task %+v, error %v", q.Task, err)
+			}
+		})
+	}
+}
+
+// What is left of a restore goes on as another attempt of it, with the data of now: in its folders, with what it interrupted, and with the
+// revisions that it leapt over where its own data is what is left.
+func TestRecoverGoesOnWithWhatIsLeft(t *testing.T) {
+	halt := store.StepRecord{ID: "halt@cp-1/etcd", Verb: change.Halt, Node: "cp-1", State: store.Done}
+	swap := store.StepRecord{ID: "etcd-swap@cp-1", Verb: change.SwapData, Node: "cp-1", State: store.Done}
+	write := store.StepRecord{ID: change.WriteObject, Verb: change.WriteObject, State: store.Done}
+	for name, test := range map[string]struct {
+		bump  uint64
+		steps []store.StepRecord
+		leaps []store.Leap
+		again []string // what may have to be undone or done again
+	}{
+		"nobody has its data": {leap, []store.StepRecord{halt}, nil, []string{halt.ID}},
+		"written to":          {5, []store.StepRecord{halt, swap, write}, []store.Leap{{After: 2, By: 5}}, []string{halt.ID, swap.ID}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := keyed(t)
+			snapshotOf(t, s, func(*snapshot.Manifest, map[string][]byte) {}) // the program of which ends at 7
+			cut := store.Task{ID: "a", Attempt: 1, Kind: change.RestoreData, Sum: "s", Snapshot: "s.db", Members: []string{"cp-1", "cp-2"}, Revision: 2, Bump: test.bump, Interrupts: "haplane upgrade"}
+			err := errors.Join(s.Update(func(r *store.Record) error {
+				r.Change = &store.Change{ID: "1", Command: "haplane etcd restore", Task: &cut, Steps: test.steps}
+				return nil
+			}), os.MkdirAll(filepath.Dir(s.Restored("s.db")), 0o700), os.WriteFile(s.Restored("s.db"), nil, 0o600))
+			if err != nil {
+				t.Fatal(err)
+			}
+			h := opened(t)
+			for _, node := range []string{"worker-1", "lb-1"} {
+				h.env.whole(t, node)
+			}
+			h.env.up(t, "cp-1")
+			h.env.reach = func(name string) machine.Machine {
+				return &machinetest.Recorder{NodeName: name, Answer: func(argv []string) (string, error) {
+					if name == "cp-1" && slices.Equal(argv, []string{"cat", topology.EtcdDataDir + "/member/snap/db"}) {
+						return strings.Repeat("x", 1024), nil
+					}
+					return "1000000000\n", nil // of its log
+				}}
+			}
+			q := must[Request](t)(h.Recover(t.Context()))
+			data := must[[]byte](t)(os.ReadFile(s.Restored(q.Task.Snapshot)))
+			if sum := sha256.Sum256(data); q.Task.Sum != hex.EncodeToString(sum[:]) || len(data) != 1024+sha256.Size || !bytes.HasPrefix(data, []byte("xxx")) {
+				t.Errorf("kept are %d bytes of sum %x", len(data), sum)
+			}
+			want := change.Task{ID: "a", Attempt: 2, Kind: change.RestoreData, Sum: q.Task.Sum, Snapshot: q.Task.Sum[:16] + ".db", Members: []string{"cp-1"}, Revision: 7, Newest: 7, Bump: leap,
+				Interrupts: "haplane upgrade", Note: "etcd goes on with the data of cp-1, revision 7, of which the last entry was written 2001-09-09 01:46:40 UTC: " +
+					"what cp-2 acknowledged after that, and without it, is lost, and nobody knows how much that is"}
+			if diff := cmp.Diff(want, *q.Task); diff != "" || !slices.Equal(q.Replace, []string{"cp-2"}) {
+				t.Errorf("made anew: %v\n%s", q.Replace, diff)
+			}
+			l := asked(t, s, q)
+			if err := errors.Join(l.takeTask(), l.begin()); err != nil {
+				t.Fatal(err)
+			}
+			r := must[*store.Record](t)(s.Record())
+			if diff := cmp.Diff([]any{(*store.Task)(&want), test.leaps}, []any{r.Change.Task, r.Leaps}); diff != "" {
+				t.Error(diff)
+			}
+			if done, begun := l.doneBefore(), l.begunBefore(); len(done) > 0 || !slices.Equal(begun, test.again) {
+				t.Errorf("done before: %v, begun %v", done, begun)
+			}
+			left, _ := filepath.Glob(filepath.Join(s.Dir, "tmp", "*"))
+			if kept, _ := filepath.Glob(s.Restored("*")); len(left) > 0 || len(kept) != 1 {
+				t.Errorf("left are %v %v", left, kept)
 			}
 		})
 	}

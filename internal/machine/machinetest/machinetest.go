@@ -4,6 +4,7 @@ package machinetest
 
 import (
 	"context"
+	"io"
 	"maps"
 	"slices"
 	"strings"
@@ -39,6 +40,9 @@ func (r *Recorder) Run(_ context.Context, cmd machine.Command) (machine.Result, 
 		return machine.Result{}, nil
 	}
 	out, err := r.Answer(cmd.Argv)
+	if cmd.Stdout != nil {
+		_, _ = io.WriteString(cmd.Stdout, out)
+	}
 	return machine.Result{Stdout: out}, err
 }
 
