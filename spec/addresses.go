@@ -10,33 +10,62 @@ import (
 // checkAddresses wants an address in each of the machine networks, which are nil where
 // they are wrong themselves.
 func checkAddresses(at *field.Path, value string, networks []netip.Prefix) field.ErrorList {
-	var addresses []netip.Addr
-	for _, part := range Split(value) {
-		a, err := netip.ParseAddr(part)
-		switch problem := inIPv6(part); {
-		case problem != "":
-			return field.ErrorList{field.Invalid(at, value, problem)}
-		case err != nil || a.Zone() != "":
-			return field.ErrorList{field.Invalid(at, value, "must be "+examples["address"])}
-		}
-		if problem := uselessAddress(a); problem != "" {
-			return field.ErrorList{field.Invalid(at, value, problem+"; write an address of spec.network.machineCIDR")}
-		}
-		addresses = append(addresses, a)
-	}
-	if networks == nil {
-		return nil
+	addresses, errs := parseAddresses(at, value, "an address of spec.network.machineCIDR")
+	if len(errs) > 0 || networks == nil {
+		return errs
 	}
 	if len(addresses) != len(networks) {
 		return field.ErrorList{field.Invalid(at, value, howMany[len(networks)])}
 	}
-	var errs field.ErrorList
 	for i, a := range addresses {
 		if problem := misplaced(a, networks[i]); problem != "" {
 			errs = append(errs, field.Invalid(at, value, problem))
 		}
 	}
 	return errs
+}
+
+// checkOutside wants an address of each family that machines have, be it in their network or outside of it.
+func checkOutside(at *field.Path, s *Spec, networks []netip.Prefix) field.ErrorList {
+	value := s.LoadBalancer.Address
+	if value == "" {
+		return field.ErrorList{field.Required(at, fmt.Sprintf("where clients reach the load balancer of kind %q: %s", ExternalBalancer, examples["address"]))}
+	}
+	addresses, errs := parseAddresses(at, value, "the address of the load balancer")
+	if len(errs) > 0 || networks == nil {
+		return errs
+	}
+	for i, a := range addresses {
+		if len(addresses) != len(networks) || a.Is4() != networks[i].Addr().Is4() {
+			return field.ErrorList{field.Invalid(at, value, fmt.Sprintf(
+				"must be an address of each family of spec.network.machineCIDR (%s), in its order: from there machines reach it", s.Network.MachineCIDR))}
+		}
+		if networks[i].Contains(a) {
+			if problem := misplaced(a, networks[i]); problem != "" {
+				errs = append(errs, field.Invalid(at, value, problem))
+			}
+		}
+	}
+	return errs
+}
+
+// parseAddresses reads one address, or one of each family; write is what to write in place of one that leads nowhere.
+func parseAddresses(at *field.Path, value, write string) ([]netip.Addr, field.ErrorList) {
+	var addresses []netip.Addr
+	for _, part := range Split(value) {
+		a, err := netip.ParseAddr(part)
+		switch problem := inIPv6(part); {
+		case problem != "":
+			return nil, field.ErrorList{field.Invalid(at, value, problem)}
+		case err != nil || a.Zone() != "":
+			return nil, field.ErrorList{field.Invalid(at, value, "must be "+examples["address"])}
+		}
+		if problem := uselessAddress(a); problem != "" {
+			return nil, field.ErrorList{field.Invalid(at, value, problem+"; write "+write)}
+		}
+		addresses = append(addresses, a)
+	}
+	return addresses, nil
 }
 
 // howMany addresses a machine has, by how many networks there are.

@@ -111,10 +111,25 @@ const (
 	ReconcilerLease EndpointReconciler = "lease"
 )
 
+// BalancerKind is who balances the load of the API servers.
+type BalancerKind string
+
+const (
+	// Dedicated are machines of their own, nodes of role load-balancer.
+	Dedicated BalancerKind = "dedicated"
+	// OnControlPlane are the control-plane nodes themselves, which move the address between them.
+	OnControlPlane BalancerKind = "controlPlane"
+	// ExternalBalancer is somebody else's, which haplane does not configure.
+	ExternalBalancer BalancerKind = "external"
+)
+
 // LoadBalancer is where clients reach the API servers.
 type LoadBalancer struct {
+	// Kind says who it is. Default dedicated.
+	Kind BalancerKind `json:"kind" jsonschema:"enum=dedicated,enum=controlPlane,enum=external"`
 	// Address is an IP address, or two of different families, separated by a comma. That of the one
-	// load balancer, or, where there are several, one that they move between them.
+	// load balancer, or, where there are several, one that they move between them. Of kind external it
+	// has no default, and may be outside of the machine network.
 	Address string `json:"address" jsonschema:"minLength=1"`
 	Port    int    `json:"port" jsonschema:"minimum=1,maximum=65535"`
 	// AdditionalPorts lead to the API servers as well.

@@ -53,6 +53,7 @@ func SetDefaultsFor(c *Cluster, known Known) {
 		s.ControlPlane.Kubelet = new(true)
 	}
 	setSnapshotDefaults(&s.Etcd.Snapshots)
+	setDefault(&s.LoadBalancer.Kind, Dedicated)
 	setDefault(&s.LoadBalancer.Port, DefaultPort)
 	setNodeDefaults(s, known)
 }
@@ -66,7 +67,7 @@ func setNodeDefaults(s *Spec, known Known) {
 			s.Nodes = append(s.Nodes, Node{Role: RoleWorker})
 		}
 	}
-	if len(s.nodesOf(RoleLoadBalancer)) == 0 {
+	if s.ownBalancers() && len(s.nodesOf(RoleLoadBalancer)) == 0 {
 		s.Nodes = append(s.Nodes, Node{Role: RoleLoadBalancer})
 	}
 	setBalancerDefaults(s, known)
@@ -85,17 +86,25 @@ func setNodeDefaults(s *Spec, known Known) {
 		}
 		t.add(*n)
 	}
-	if s.LoadBalancer.Address == "" {
-		s.LoadBalancer.Address = s.nodesOf(RoleLoadBalancer)[0].Address
+	if lbs := s.nodesOf(RoleLoadBalancer); s.ownBalancers() && s.LoadBalancer.Address == "" {
+		s.LoadBalancer.Address = lbs[0].Address
 	}
 }
 
-// setBalancerDefaults has one load balancer and spec.loadBalancer share an address. Several have one of their own
-// each, and the address that clients use is the first of theirs, or the one that clients know.
+// ownBalancers reports whether load balancers are machines of their own. One of a kind that does not exist is taken for
+// the default, so that the rest of the file can be judged.
+func (s *Spec) ownBalancers() bool {
+	return s.LoadBalancer.Kind != OnControlPlane && s.LoadBalancer.Kind != ExternalBalancer
+}
+
+// setBalancerDefaults has one load balancer and spec.loadBalancer share an address. Several, and control-plane nodes, have
+// one of their own each, and the address that clients use is the first of theirs, or the one that clients know. Where
+// an external one is, nobody knows but its owner.
 func setBalancerDefaults(s *Spec, known Known) {
 	several := len(s.nodesOf(RoleLoadBalancer)) > 1
 	switch {
-	case known.virtual() || several:
+	case s.LoadBalancer.Kind == ExternalBalancer:
+	case known.virtual() || several || s.LoadBalancer.Kind == OnControlPlane:
 		if setDefault(&s.LoadBalancer.Address, known.Address); s.LoadBalancer.Address == "" {
 			s.LoadBalancer.Address = takenBy(s, nil).address(RoleLoadBalancer, s.Network.MachineCIDR)
 		}

@@ -70,6 +70,8 @@ type reason struct {
 func whyNotRemove(n Node, new *Spec) reason {
 	left := len(new.nodesOf(n.Role))
 	switch {
+	case n.Role == RoleLoadBalancer && !new.ownBalancers(): // the rule of the kind says what to do
+		return reason{}
 	case n.Role == RoleLoadBalancer && left > 0 && new.Virtual() && sameAddress(n.Address, new.LoadBalancer.Address):
 		return reason{why: "its own address becomes the one that the others move", instead: "add these first, and remove it in a second change"}
 	case n.Role == RoleLoadBalancer && left > 0 && (new.Virtual() || !sameAddress(n.Address, new.nodesOf(RoleLoadBalancer)[0].Address)):
@@ -86,7 +88,7 @@ func whyNotRemove(n Node, new *Spec) reason {
 
 func whyNotAdd(n Node, old, new *Spec) reason {
 	switch lbs := old.nodesOf(RoleLoadBalancer); {
-	case n.Role == RoleLoadBalancer && (old.Virtual() || new.Virtual()):
+	case n.Role == RoleLoadBalancer && (old.Virtual() || new.Virtual() || !old.ownBalancers()): // of another kind, the rule of the kind says what to do
 		return reason{} // it shares an address with the others
 	case n.Role == RoleLoadBalancer && len(lbs) > 0 && !sameAddress(n.Address, lbs[0].Address):
 		return reason{}
@@ -134,7 +136,7 @@ func addressChange(n, now Node, old, new *Spec) FieldChange {
 func virtualChanges(old, new *Spec) []FieldChange {
 	const field = "spec.loadBalancer.address"
 	from, to := old.LoadBalancer.Address, new.LoadBalancer.Address
-	if !old.Virtual() || new.Virtual() && sameAddress(from, to) {
+	if !old.Virtual() || new.Virtual() && sameAddress(from, to) || old.LoadBalancer.Kind != new.LoadBalancer.Kind { // the rule of the kind says what to do
 		return nil
 	}
 	return []FieldChange{{Field: field, Old: from, New: to, Why: "load balancers move it between them, and clients know it",

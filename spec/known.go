@@ -32,8 +32,10 @@ func virtual(nodes []Node, address string) bool {
 }
 
 // Virtual reports whether the load balancers move the address that clients use between them: it is
-// no machine's own. Of a cluster without load balancers of its own nobody knows.
-func (s *Spec) Virtual() bool { return virtual(s.Nodes, s.LoadBalancer.Address) }
+// no machine's own. Of an external one nobody knows.
+func (s *Spec) Virtual() bool {
+	return s.LoadBalancer.Kind == OnControlPlane || s.ownBalancers() && virtual(s.Nodes, s.LoadBalancer.Address)
+}
 
 // ParseFor is Parse for a cluster that exists.
 func ParseFor(name string, data []byte, known Known) (*Cluster, error) {

@@ -38,6 +38,8 @@ var rules = []rule{
 	{"spec.etcd.snapshots.schedule", one(func(c *Cluster) string { return c.Spec.Etcd.Snapshots.Schedule }), always, "", ""},
 	{"spec.etcd.snapshots.retain", one(func(c *Cluster) string { return number(c.Spec.Etcd.Snapshots.Retain) }), always, "", ""},
 	{"spec.etcd.snapshots.recipients", one(func(c *Cluster) string { return list(c.Spec.Etcd.Snapshots.Recipients) }), always, "", ""},
+	{"spec.loadBalancer.kind", one(func(c *Cluster) string { return string(c.Spec.LoadBalancer.Kind) }), nil,
+		"clients would have to move from load balancers of one kind to those of another, which haplane does not do yet", beside},
 	// Of a load balancer of the cluster's own, diffNodes says whether its machine can.
 	{"spec.loadBalancer.address", one(func(c *Cluster) string { return c.Spec.LoadBalancer.Address }), always, "", ""},
 	{"spec.loadBalancer.port", one(func(c *Cluster) string { return strconv.Itoa(c.Spec.LoadBalancer.Port) }), always, "", ""},

@@ -12,7 +12,8 @@ import (
 var occupied = map[int]string{22: "sshd, by which machines are reached"}
 
 func checkLoadBalancer(at *field.Path, s *Spec) field.ErrorList {
-	errs := checkPorts(at, s.LoadBalancer)
+	errs := checkKind(at.Child("kind"), s)
+	errs = append(errs, checkPorts(at, s.LoadBalancer)...)
 	errs = append(errs, checkDNSNames(at.Child("dnsNames"), s)...)
 	if lbs := s.nodesOf(RoleLoadBalancer); len(lbs) > 1 && !s.Virtual() && s.LoadBalancer.Address != "" {
 		i := slices.IndexFunc(lbs, func(n Node) bool { return sameAddress(n.Address, s.LoadBalancer.Address) })
@@ -22,11 +23,36 @@ func checkLoadBalancer(at *field.Path, s *Spec) field.ErrorList {
 	return errs
 }
 
+// unbuilt are the kinds that haplane knows and cannot bring up yet.
+var unbuilt = []BalancerKind{OnControlPlane, ExternalBalancer}
+
+func checkKind(at *field.Path, s *Spec) field.ErrorList {
+	kind := s.LoadBalancer.Kind
+	errs := oneOf(at, kind, Dedicated, OnControlPlane, ExternalBalancer)
+	if slices.Contains(unbuilt, kind) {
+		errs = append(errs, field.Invalid(at, kind, fmt.Sprintf("is not there yet in this haplane; leave it out, or write %q", Dedicated)))
+	}
+	return errs
+}
+
+// noBalancers says of the nodes of role load-balancer that a kind has no use for them.
+func noBalancers(nodes *field.Path, s *Spec) field.ErrorList {
+	where := map[BalancerKind]string{OnControlPlane: "the control-plane nodes balance the load themselves", ExternalBalancer: "the load balancer is none of haplane's"}[s.LoadBalancer.Kind]
+	var errs field.ErrorList
+	for i, n := range s.Nodes {
+		if where != "" && n.Role == RoleLoadBalancer {
+			errs = append(errs, field.Invalid(nodes.Index(i).Child("role"), n.Role, fmt.Sprintf(
+				"with spec.loadBalancer.kind %q %s; remove this node, or leave kind out", s.LoadBalancer.Kind, where)))
+		}
+	}
+	return errs
+}
+
 // checkAlone wants one load balancer to have the address that clients use: it is one of several that is left where it is
 // another, and a cluster has that by becoming so.
 func checkAlone(at *field.Path, s *Spec) field.ErrorList {
 	lbs := s.nodesOf(RoleLoadBalancer)
-	if len(lbs) != 1 || !s.Virtual() || lbs[0].Address == "" || s.LoadBalancer.Address == "" {
+	if len(lbs) != 1 || !s.ownBalancers() || !s.Virtual() || lbs[0].Address == "" || s.LoadBalancer.Address == "" {
 		return nil
 	}
 	return field.ErrorList{field.Invalid(at, s.LoadBalancer.Address,

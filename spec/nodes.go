@@ -29,7 +29,7 @@ func checkNodes(spec *field.Path, s *Spec, r *reading) field.ErrorList {
 			names[n.Name] = i
 		}
 	}
-	return slices.Concat(errs, checkNodeAddresses(spec, s, r), checkCounts(at, s))
+	return slices.Concat(errs, checkNodeAddresses(spec, s, r), checkCounts(at, s), noBalancers(at, s))
 }
 
 func checkNodeAddresses(spec *field.Path, s *Spec, r *reading) field.ErrorList {
@@ -54,10 +54,16 @@ func checkNodeAddresses(spec *field.Path, s *Spec, r *reading) field.ErrorList {
 		}
 		errs = append(errs, checkHolders(holders, spec, i, s, r)...)
 	}
-	if s.Virtual() {
-		path := spec.Child("loadBalancer", "address")
-		errs = append(errs, checkAddresses(path, s.LoadBalancer.Address, networks)...)
-		errs = append(errs, checkVirtual(path, holders, s)...)
+	path := spec.Child("loadBalancer", "address")
+	switch address := s.LoadBalancer.Address; {
+	case s.LoadBalancer.Kind == ExternalBalancer:
+		errs = append(errs, checkOutside(path, s, networks)...)
+		errs = append(errs, checkNobodys(path, holders, s, "an external load balancer has one of its own")...)
+	case s.Virtual() && address == "": // there is none by default
+		full = full || networks != nil
+	case s.Virtual():
+		errs = append(errs, checkAddresses(path, address, networks)...)
+		errs = append(errs, checkNobodys(path, holders, s, "the load balancers move one that no machine has")...)
 	}
 	if full {
 		errs = append(errs, field.Invalid(spec.Child("nodes"), len(s.Nodes), fmt.Sprintf("nodes do not fit, the load balancer among them: %s has addresses for %d; "+
@@ -99,12 +105,12 @@ func checkHolders(holders map[string]int, spec *field.Path, i int, s *Spec, r *r
 	return errs
 }
 
-// checkVirtual wants an address that load balancers move to be no machine's.
-func checkVirtual(at *field.Path, holders map[string]int, s *Spec) field.ErrorList {
+// checkNobodys wants the address that clients use to be no node's.
+func checkNobodys(at *field.Path, holders map[string]int, s *Spec, why string) field.ErrorList {
 	var errs field.ErrorList
 	for _, a := range Split(s.LoadBalancer.Address) {
 		if i, ok := holders[canonical(a)]; ok {
-			errs = append(errs, field.Invalid(at, a, fmt.Sprintf("node %s has this address; the load balancers move one that no machine has", s.Nodes[i].Name)))
+			errs = append(errs, field.Invalid(at, a, fmt.Sprintf("node %s has this address; %s", s.Nodes[i].Name, why)))
 		}
 	}
 	return errs

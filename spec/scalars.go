@@ -75,7 +75,7 @@ func (d *decoder) scalar(n *yaml.Node, into, def reflect.Value, at *field.Path) 
 		take = asBool
 	}
 	wrong := take(n, into, at)
-	if wrong == nil && into.Kind() != reflect.Bool && into.IsZero() && hasDefault(def) && !required[last(at)] && !d.kept {
+	if wrong == nil && into.Kind() != reflect.Bool && into.IsZero() && hasDefault(def) && !required(at) && !d.kept {
 		wrong = field.Invalid(at, into.Interface(), leftEmpty(def))
 	}
 	if wrong != nil {
@@ -92,8 +92,10 @@ func leftEmpty(def reflect.Value) string {
 	return "is empty; leave the field out for its default, or write what it is to be"
 }
 
-// required are the fields without a default, whose validation says what they may be.
-var required = map[string]bool{"apiVersion": true, "kind": true, "role": true}
+// required tells of the fields without a default, whose validation says what they may be.
+func required(at *field.Path) bool {
+	return at.String() == "apiVersion" || at.String() == "kind" || last(at) == "role"
+}
 
 func asString(n *yaml.Node, into reflect.Value, at *field.Path) *field.Error {
 	text, ok := meaning(n).(string)
@@ -101,7 +103,10 @@ func asString(n *yaml.Node, into reflect.Value, at *field.Path) *field.Error {
 		into.SetString(text)
 		return nil
 	}
-	want, known := examples[last(at)]
+	want, known := examples[at.String()]
+	if !known {
+		want, known = examples[last(at)]
+	}
 	if n.Kind != yaml.ScalarNode && !known {
 		return field.Invalid(at, shown(n), "must be a string")
 	}
@@ -146,18 +151,19 @@ func asNumber(n *yaml.Node, into reflect.Value, at *field.Path) *field.Error {
 	return nil
 }
 
-// examples are what to write into a field that is no text of one's own.
+// examples are what to write into a field that is no text of one's own, by its path or, where there is one meaning, its name.
 var examples = map[string]string{
-	"apiVersion":         strconv.Quote(APIVersion),
-	"kind":               strconv.Quote(Kind),
-	"identity":           quoted([]Identity{Shared, PerNode, SharedCertificate}),
-	"endpointReconciler": quoted([]EndpointReconciler{ReconcilerNone, ReconcilerLease}),
-	"kubernetesVersion":  `a version such as "v1.37.2", or a minor such as "v1.37"`,
-	"role":               quoted([]Role{RoleControlPlane, RoleWorker, RoleLoadBalancer, RoleEtcd}),
-	"address":            `an IP address such as "10.10.10.11", or one of each family with a comma between them`,
-	"machineCIDR":        oneNetwork(DefaultMachineCIDR),
-	"podCIDR":            oneNetwork(DefaultPodCIDR),
-	"serviceCIDR":        oneNetwork(DefaultServiceCIDR),
+	"apiVersion":             strconv.Quote(APIVersion),
+	"kind":                   strconv.Quote(Kind),
+	"spec.loadBalancer.kind": quoted([]BalancerKind{Dedicated, OnControlPlane, ExternalBalancer}),
+	"identity":               quoted([]Identity{Shared, PerNode, SharedCertificate}),
+	"endpointReconciler":     quoted([]EndpointReconciler{ReconcilerNone, ReconcilerLease}),
+	"kubernetesVersion":      `a version such as "v1.37.2", or a minor such as "v1.37"`,
+	"role":                   quoted([]Role{RoleControlPlane, RoleWorker, RoleLoadBalancer, RoleEtcd}),
+	"address":                `an IP address such as "10.10.10.11", or one of each family with a comma between them`,
+	"machineCIDR":            oneNetwork(DefaultMachineCIDR),
+	"podCIDR":                oneNetwork(DefaultPodCIDR),
+	"serviceCIDR":            oneNetwork(DefaultServiceCIDR),
 }
 
 func oneNetwork(example string) string {

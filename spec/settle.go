@@ -26,7 +26,7 @@ func (e *edit) writeDown() error {
 		if entries, err := e.entries(); err != nil || len(entries) > 0 { // an alias, or merged
 			return errLayout
 		}
-		named := slices.Clone(e.base.Spec.Nodes[:len(e.base.Spec.Nodes)-1]) // the last is the load balancer
+		named := slices.DeleteFunc(slices.Clone(e.base.Spec.Nodes), func(n Node) bool { return n.Role == RoleLoadBalancer })
 		for i := range named {
 			named[i].Address = ""
 		}
