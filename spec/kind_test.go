@@ -78,7 +78,7 @@ func TestKindsThatCannotWork(t *testing.T) {
 		"an external one that is the host":   {"loadBalancer: {kind: external, address: 10.10.10.1}", []string{unbuilt, "is the host's own on the bridge"}},
 		"an external one that is a node": {"loadBalancer: {kind: external, address: 10.10.10.11}\n  nodes: [{role: control-plane, address: 10.10.10.11}]", []string{unbuilt,
 			"node cp-1 has this address; an external load balancer has one of its own"}},
-		"no room for a node": {"loadBalancer: {kind: controlPlane}\n  network: {machineCIDR: 10.9.0.0/29}\n  nodes: [{role: control-plane}, {role: worker}, {role: worker}, {role: worker}, {role: worker}]",
+		"no room for a node": {"loadBalancer: {kind: controlPlane}\n  network: {machineCIDR: 10.9.0.0/28}\n  nodes: [{role: control-plane}" + strings.Repeat(", {role: worker}", 12) + "]",
 			[]string{unbuilt, "nodes do not fit, the load balancer among them"}},
 	} {
 		t.Run(name, func(t *testing.T) {
