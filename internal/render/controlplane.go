@@ -104,7 +104,7 @@ func (b *builder) apiServer() {
 			[2]string{"audit-policy-file", "/etc/kubernetes/audit-policy.yaml"},
 			[2]string{"authentication-config", "/etc/kubernetes/authentication.yaml"},
 			[2]string{"authorization-mode", "Node,RBAC"},
-			[2]string{"bind-address", b.anyAddress()},
+			[2]string{"bind-address", b.bindAddress()},
 			[2]string{"client-ca-file", pkiPath("ca.crt")},
 			[2]string{"enable-admission-plugins", "NodeRestriction"},
 			[2]string{"enable-bootstrap-token-auth", "true"},
@@ -166,8 +166,12 @@ func (b *builder) peerFlags() [][2]string {
 	}
 }
 
-// anyAddress is what listens on all addresses of the machine.
-func (b *builder) anyAddress() string {
+// bindAddress is where the API server listens: on all addresses of the machine, or, where the load balancer has the same port on the address
+// that moves, on the node's own, which is the one that the others use.
+func (b *builder) bindAddress() string {
+	if b.besideBalancer() {
+		return b.node.Address.String()
+	}
 	if b.Topology.IPv6() {
 		return "::"
 	}
@@ -194,7 +198,7 @@ func (b *builder) controllerManager() {
 		b.add(signing, string(b.Keys.Pairs[pki.CA].Cert))
 	}
 	const conf = "/etc/kubernetes/controller-manager.conf"
-	b.addKubeconfig("controller-manager.conf", pki.ControllerManager, "system:kube-controller-manager", localAPIServer)
+	b.addKubeconfig("controller-manager.conf", pki.ControllerManager, "system:kube-controller-manager", b.ownAPIServer())
 	b.addService(service{
 		name: "kube-controller-manager", description: "Kubernetes controller manager", after: []string{"kube-apiserver.service"},
 		argv: b.flags("kube-controller-manager", slices.Concat([][2]string{
@@ -237,7 +241,7 @@ func (b *builder) signerFlags(cert string) [][2]string {
 
 func (b *builder) scheduler() {
 	const conf = "/etc/kubernetes/scheduler.conf"
-	b.addKubeconfig("scheduler.conf", pki.Scheduler, "system:kube-scheduler", localAPIServer)
+	b.addKubeconfig("scheduler.conf", pki.Scheduler, "system:kube-scheduler", b.ownAPIServer())
 	b.addService(service{
 		name: "kube-scheduler", description: "Kubernetes scheduler", after: []string{"kube-apiserver.service"},
 		argv: b.flags("kube-scheduler",
@@ -258,7 +262,7 @@ const AgentListen = "127.0.0.1:10271"
 
 func (b *builder) agent() {
 	const conf = "/etc/kubernetes/haplane-agent.conf"
-	b.addKubeconfig("haplane-agent.conf", pki.Agent, pki.AgentUser, localAPIServer)
+	b.addKubeconfig("haplane-agent.conf", pki.Agent, pki.AgentUser, b.ownAPIServer())
 	argv := []string{AgentBinary, "agent", "--kubeconfig=" + conf, "--node-name=" + b.node.Name}
 	if b.Topology.OwnsEndpoints() {
 		argv = append(argv, "--endpoint="+b.Topology.LoadBalancer.String())
@@ -275,13 +279,37 @@ func (b *builder) agent() {
 // AgentBinary is where a control-plane node has haplane itself.
 const AgentBinary = topology.BinDir + "/haplane"
 
-var localAPIServer = "https://127.0.0.1:" + strconv.Itoa(topology.APIServerPort)
+// An apiServer is where a program asks the API, and the name that it verifies there; "" is the host of the URL.
+type apiServer struct{ URL, Name string }
 
-func (b *builder) addKubeconfig(file, row, user, server string) {
+// throughBalancer is what the programs of a Kubernetes node ask. One that has the load balancer itself asks its own API server, as kubeadm's
+// control-plane nodes do: a connection of a machine to an address that it has comes from that address, and hangs when another one has it.
+func (b *builder) throughBalancer() apiServer {
+	if b.besideBalancer() {
+		return b.ownAPIServer()
+	}
+	return apiServer{URL: b.Topology.APIEndpoint()}
+}
+
+// ownAPIServer is that of the node itself. Where it does not listen on 127.0.0.1, it is at the node's address, which its certificate may
+// not name.
+func (b *builder) ownAPIServer() apiServer {
+	if b.besideBalancer() {
+		return apiServer{b.node.APIServer(), topology.KubernetesName}
+	}
+	return apiServer{URL: "https://127.0.0.1:" + strconv.Itoa(topology.APIServerPort)}
+}
+
+// besideBalancer reports whether the node has an API server and the load balancer.
+func (b *builder) besideBalancer() bool {
+	return b.node.Role == spec.RoleControlPlane && b.Topology.Balances(b.node)
+}
+
+func (b *builder) addKubeconfig(file, row, user string, server apiServer) {
 	b.certificates[path.Join(topology.KubernetesDir, file)] = row
 	b.addSecret(path.Join(topology.KubernetesDir, file),
 		Kubeconfig(KubeconfigInput{Cluster: b.Topology.Name, User: user, Context: user + "@" + b.Topology.Name,
-			Server: server, CA: b.Keys.Trusted(pki.CA), Client: b.Keys.Pairs[row]}))
+			Server: server.URL, ServerName: server.Name, CA: b.Keys.Trusted(pki.CA), Client: b.Keys.Pairs[row]}))
 }
 
 // KubeconfigInput is what a kubeconfig says.

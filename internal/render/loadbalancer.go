@@ -3,7 +3,10 @@ package render
 import (
 	_ "embed"
 	"fmt"
+	"maps"
 	"net/netip"
+	"path"
+	"slices"
 	"strings"
 
 	"github.com/haplane/haplane/internal/pki"
@@ -90,17 +93,62 @@ backend %[2]s
 //go:embed loadbalancer.lua
 var cutDead string
 
-// binds has a line for each port; in IPv6 networks one socket takes both families.
+// binds has a line for each port; in IPv6 networks one socket takes both families. Beside an API server, which has its port
+// on the node's own address, it is the address that moves alone, also while another machine has that (transparent).
 func (b *builder) binds() string {
 	text := ""
 	for _, port := range b.Topology.LBPorts {
-		if b.Topology.IPv6() {
+		if b.besideBalancer() {
+			for _, a := range b.Topology.LBAddresses {
+				text += fmt.Sprintf("    bind %s transparent\n", netip.AddrPortFrom(a, port))
+			}
+		} else if b.Topology.IPv6() {
 			text += fmt.Sprintf("    bind :::%d v4v6\n", port)
 		} else {
 			text += fmt.Sprintf("    bind :%d\n", port)
 		}
 	}
 	return text
+}
+
+// BalancerUnits are the programs that a node has because it runs the load balancer.
+var BalancerUnits = []string{"haproxy", "haplane-balancer", "keepalived"}
+
+// balancerFiles are where their files are, beside their units, with haplane's own program, which one of them is.
+var balancerFiles = []string{"/etc/haproxy", "/etc/keepalived", AgentBinary}
+
+// Balancer is what of a machine is the load balancer: of a control-plane node it is told, and changes, by itself.
+func (m Machine) Balancer() Machine {
+	out := Machine{Files: m.Files.Under(BalancerPaths()...)}
+	for _, u := range m.Units {
+		if slices.Contains(BalancerUnits, u.Name) {
+			out.Units = append(out.Units, u)
+		}
+	}
+	return out
+}
+
+// WithBalancer is the machine with the load balancer of another one in place of its own.
+func (m Machine) WithBalancer(other Machine) Machine {
+	out := m
+	out.Files, out.Units = maps.Clone(m.Files), slices.Clone(m.Units)
+	part := other.Balancer()
+	maps.Copy(out.Files, part.Files)
+	for i, u := range out.Units {
+		if at := slices.IndexFunc(part.Units, func(p Unit) bool { return p.Name == u.Name }); at >= 0 {
+			out.Units[i] = part.Units[at]
+		}
+	}
+	return out
+}
+
+// BalancerPaths are the files and folders of the load balancer.
+func BalancerPaths() []string {
+	out := slices.Clone(balancerFiles)
+	for _, u := range BalancerUnits {
+		out = append(out, path.Join(topology.UnitDir, u+".service"))
+	}
+	return out
 }
 
 func (b *builder) loadBalancer() {

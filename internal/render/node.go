@@ -105,11 +105,11 @@ func adopt(ours, own, from string) string {
 }
 
 // nodeServer is what a kubelet and a kube-proxy ask, neither of which may be newer than that.
-func (b *builder) nodeServer() string {
+func (b *builder) nodeServer() apiServer {
 	if b.Beside[b.node.Name] {
-		return localAPIServer
+		return b.ownAPIServer()
 	}
-	return b.Topology.APIEndpoint()
+	return b.throughBalancer()
 }
 
 func (b *builder) kubeletConfig(pair string) string {
@@ -188,7 +188,7 @@ const sysctls = "/etc/sysctl.d/90-kubernetes.conf"
 
 func (b *builder) flannel() {
 	const conf, kubeconfig = "/etc/kube-flannel/net-conf.json", "/etc/kubernetes/flannel.conf"
-	b.addKubeconfig("flannel.conf", pki.Flannel, pki.FlannelUser, b.Topology.APIEndpoint())
+	b.addKubeconfig("flannel.conf", pki.Flannel, pki.FlannelUser, b.throughBalancer())
 	network, forward, iface := "", "", [][2]string{}
 	if b.Topology.Pods[0].Addr().Is6() && len(b.Topology.Pods) == 1 {
 		network = `"EnableIPv4": false, ` // it is on when nothing is said

@@ -91,6 +91,9 @@ func Render(in Input) map[string]Machine {
 			b.etcd()
 		case spec.RoleControlPlane:
 			b.controlPlane()
+			if in.Topology.Balances(n) {
+				b.loadBalancer()
+			}
 			if in.Topology.KubeletOnCP {
 				b.kubernetesNode()
 			} else {
@@ -127,7 +130,7 @@ func (b *builder) controlPlane() {
 	b.apiServer()
 	b.controllerManager()
 	b.scheduler()
-	b.addKubeconfig("admin.conf", pki.Admin, "kubernetes-admin", b.Topology.APIEndpoint())
+	b.addKubeconfig("admin.conf", pki.Admin, "kubernetes-admin", apiServer{URL: b.Topology.APIEndpoint()})
 	// So that kubectl works for who logs in.
 	b.addSecret("/root/.kube/config", b.files[path.Join(topology.KubernetesDir, "admin.conf")].Data)
 	b.certificates["/root/.kube/config"] = pki.Admin

@@ -98,6 +98,11 @@ var shapes = map[string]struct {
 		c.Spec.Nodes = slices.DeleteFunc(c.Spec.Nodes, func(n spec.Node) bool { return n.Name == "lb-2" })
 		return c
 	}, []string{"lb-1"}},
+	"on-control-plane":                   {func() *spec.Cluster { return onControlPlane("10.10.10.0/24", spec.Shared) }, []string{"cp-1", "cp-2", "worker-1"}},
+	"on-control-plane-perNode":           {func() *spec.Cluster { return onControlPlane("10.10.10.0/24", spec.PerNode) }, []string{"cp-1"}},
+	"on-control-plane-sharedCertificate": {func() *spec.Cluster { return onControlPlane("10.10.10.0/24", spec.SharedCertificate) }, []string{"cp-1"}},
+	"on-control-plane-ipv6":              {func() *spec.Cluster { return onControlPlane("fd00:10:10:10::/64", spec.Shared) }, []string{"cp-1"}},
+	"on-control-plane-dual-stack":        {func() *spec.Cluster { return onControlPlane("10.10.10.0/24,fd00:10:10:10::/64", spec.Shared) }, []string{"cp-2"}},
 	"snapshots": {func() *spec.Cluster {
 		c := identity(spec.PerNode)
 		c.Spec.Etcd.Snapshots = spec.EtcdSnapshots{Schedule: "0 */6 * * *", Recipients: []string{"age1..."}}
@@ -112,6 +117,34 @@ var shapes = map[string]struct {
 		spec.SetDefaults(c)
 		return c
 	}, []string{"cp-1", "lb-1"}},
+}
+
+// onControlPlane is a cluster whose control-plane nodes are the load balancers.
+func onControlPlane(network string, identity spec.Identity) *spec.Cluster {
+	c := &spec.Cluster{}
+	c.Spec.Network.MachineCIDR, c.Spec.Identity, c.Spec.LoadBalancer.Kind = network, identity, spec.OnControlPlane
+	spec.SetDefaults(c)
+	return c
+}
+
+// What control-plane nodes have of the load balancer is told by itself: it is all that others' coming and going changes there.
+func TestLoadBalancerOfControlPlaneNodesIsAPart(t *testing.T) {
+	before := onControlPlane("10.10.10.0/24", spec.Shared)
+	after := onControlPlane("10.10.10.0/24", spec.Shared)
+	after.Spec.Nodes = append(after.Spec.Nodes, spec.Node{Role: spec.RoleControlPlane, Name: "cp-4", Address: "10.10.10.14"})
+	old, next := Render(input(before, Platform{}))["cp-1"], Render(input(after, Platform{}))["cp-1"]
+	delete(old.Files, EtcdJoinPath) // it stays as it was when the member began
+	delete(next.Files, EtcdJoinPath)
+	if diff := cmp.Diff(next.Files, old.WithBalancer(next).Files); diff != "" {
+		t.Errorf("differs beside the load balancer:\n%s", diff)
+	}
+	if diff := cmp.Diff(next.Units, old.WithBalancer(next).Units); diff != "" {
+		t.Errorf("units differ beside the load balancer:\n%s", diff)
+	}
+	part := next.Balancer()
+	if len(part.Units) != len(BalancerUnits) || cmp.Equal(part.Files, old.Balancer().Files) {
+		t.Errorf("the part has %v and %v", part.Units, part.Files.Paths())
+	}
 }
 
 // balanced is a cluster with several load balancers.

@@ -44,6 +44,7 @@ type Topology struct {
 	LBAddresses  []netip.Addr
 	LBPorts      []uint16 // all of them, that of LoadBalancer first
 	LBNames      []string
+	LBKind       spec.BalancerKind
 	Virtual      bool // the load balancers move LBAddresses between them; none has one for its own
 	Nodes        []Node
 	Machines     []netip.Prefix
@@ -65,6 +66,7 @@ func New(c *spec.Cluster) *Topology {
 		Name: c.Metadata.Name, Identity: s.Identity, Reconciler: s.EndpointReconciler,
 		LBAddresses: parse(s.LoadBalancer.Address, netip.MustParseAddr), LBNames: s.LoadBalancer.DNSNames,
 		LBPorts:   []uint16{uint16(s.LoadBalancer.Port)},
+		LBKind:    s.LoadBalancer.Kind,
 		Virtual:   s.Virtual(),
 		Machines:  parse(s.Network.MachineCIDR, netip.MustParsePrefix),
 		Pods:      parse(s.Network.PodCIDR, netip.MustParsePrefix),
@@ -134,8 +136,27 @@ func (t *Topology) nodesOf(role spec.Role) []Node {
 // ControlPlane lists the control-plane nodes.
 func (t *Topology) ControlPlane() []Node { return t.nodesOf(spec.RoleControlPlane) }
 
-// LoadBalancers lists the machines that run the load balancer.
-func (t *Topology) LoadBalancers() []Node { return t.nodesOf(spec.RoleLoadBalancer) }
+// Balances reports whether the node runs the load balancer: a machine for that alone, or a control-plane node.
+func (t *Topology) Balances(n Node) bool {
+	switch t.LBKind {
+	case spec.OnControlPlane:
+		return n.Role == spec.RoleControlPlane
+	case spec.ExternalBalancer:
+		return false
+	}
+	return n.Role == spec.RoleLoadBalancer
+}
+
+// LoadBalancers lists the nodes that run the load balancer.
+func (t *Topology) LoadBalancers() []Node {
+	var out []Node
+	for _, n := range t.Nodes {
+		if t.Balances(n) {
+			out = append(out, n)
+		}
+	}
+	return out
+}
 
 // RunsKubelet reports whether the node is a Kubernetes node.
 func (t *Topology) RunsKubelet(n Node) bool {
@@ -167,7 +188,7 @@ func (t *Topology) EtcdMembers() []Node {
 // RunsAgent reports whether haplane itself runs on the node: to approve what kubelets serve and to own the endpoints of
 // the kubernetes Service, to take snapshots of etcd, or to tell whether a load balancer may have the address that moves.
 func (t *Topology) RunsAgent(n Node) bool {
-	return n.Role == spec.RoleControlPlane || t.Snapshots.Scheduled() && t.HasEtcdMember(n) || t.Virtual && n.Role == spec.RoleLoadBalancer
+	return n.Role == spec.RoleControlPlane || t.Snapshots.Scheduled() && t.HasEtcdMember(n) || t.Virtual && t.Balances(n)
 }
 
 // HasEtcdMember reports whether the node runs an etcd member.

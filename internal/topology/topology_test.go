@@ -66,3 +66,32 @@ func TestNodes(t *testing.T) {
 		t.Error(cp1.EtcdPeerURL(), topo.APIEndpoint())
 	}
 }
+
+// Who runs the load balancer follows from its kind.
+func TestLoadBalancersOfEachKind(t *testing.T) {
+	for kind, want := range map[spec.BalancerKind]struct {
+		nodes   string
+		virtual bool
+	}{
+		spec.Dedicated:        {"[lb-1]", false},
+		spec.OnControlPlane:   {"[cp-1 cp-2 cp-3]", true},
+		spec.ExternalBalancer: {"[]", false},
+	} {
+		t.Run(string(kind), func(t *testing.T) {
+			c := &spec.Cluster{}
+			c.Spec.LoadBalancer.Kind = kind
+			if kind == spec.ExternalBalancer {
+				c.Spec.LoadBalancer.Address = "192.0.2.7"
+			}
+			spec.SetDefaults(c)
+			topo := New(c)
+			var names []string
+			for _, n := range topo.LoadBalancers() {
+				names = append(names, n.Name)
+			}
+			if got := fmt.Sprint(names); got != want.nodes || topo.Virtual != want.virtual {
+				t.Errorf("%s, virtual %t", got, topo.Virtual)
+			}
+		})
+	}
+}
