@@ -8,12 +8,15 @@ import (
 	"k8s.io/apimachinery/pkg/util/validation/field"
 )
 
+const kubeletPort = 10250
+
 // occupied are the ports of the load balancer's machine that other programs have.
 var occupied = map[int]string{22: "sshd, by which machines are reached"}
 
 func checkLoadBalancer(at *field.Path, s *Spec) field.ErrorList {
 	errs := checkKind(at.Child("kind"), s)
 	errs = append(errs, checkPorts(at, s.LoadBalancer)...)
+	errs = append(errs, checkBeside(at, s.LoadBalancer)...)
 	errs = append(errs, checkDNSNames(at.Child("dnsNames"), s)...)
 	if lbs := s.nodesOf(RoleLoadBalancer); len(lbs) > 1 && !s.Virtual() && s.LoadBalancer.Address != "" {
 		i := slices.IndexFunc(lbs, func(n Node) bool { return sameAddress(n.Address, s.LoadBalancer.Address) })
@@ -24,7 +27,7 @@ func checkLoadBalancer(at *field.Path, s *Spec) field.ErrorList {
 }
 
 // unbuilt are the kinds that haplane knows and cannot bring up yet.
-var unbuilt = []BalancerKind{OnControlPlane, ExternalBalancer}
+var unbuilt = []BalancerKind{ExternalBalancer}
 
 func checkKind(at *field.Path, s *Spec) field.ErrorList {
 	kind := s.LoadBalancer.Kind
@@ -57,6 +60,30 @@ func checkAlone(at *field.Path, s *Spec) field.ErrorList {
 	}
 	return field.ErrorList{field.Invalid(at, s.LoadBalancer.Address,
 		fmt.Sprintf("must be the address of node %s (%s); leave one of the two out", lbs[0].Name, lbs[0].Address))}
+}
+
+// The ports that kube-proxy takes for Services of type NodePort and LoadBalancer, on all addresses of a node.
+const firstNodePort, lastNodePort = 30000, 32767
+
+// checkBeside wants ports that a control-plane node has no other use for, where it is a load balancer too.
+func checkBeside(at *field.Path, lb LoadBalancer) field.ErrorList {
+	if lb.Kind != OnControlPlane {
+		return nil
+	}
+	var errs field.ErrorList
+	check := func(at *field.Path, port int) {
+		switch {
+		case port == kubeletPort:
+			errs = append(errs, field.Invalid(at, port, "is the port of kubelet on the control-plane nodes, which are the load balancers; write another one"))
+		case port >= firstNodePort && port <= lastNodePort:
+			errs = append(errs, field.Invalid(at, port, fmt.Sprintf("is one of those that kube-proxy takes for Services on the control-plane nodes (%d to %d), which are the load balancers; write another one", firstNodePort, lastNodePort)))
+		}
+	}
+	check(at.Child("port"), lb.Port)
+	for i, port := range lb.AdditionalPorts {
+		check(at.Child("additionalPorts").Index(i), port)
+	}
+	return errs
 }
 
 func checkPorts(at *field.Path, lb LoadBalancer) field.ErrorList {

@@ -45,7 +45,7 @@ func (r *Runner) apiServers(ctx context.Context, except string) map[string]obser
 func (r *Runner) balancers() []topology.Node {
 	var out []topology.Node
 	for _, n := range r.Nodes {
-		if n.Role == spec.RoleLoadBalancer {
+		if r.Cluster.Topology.Balances(n) {
 			out = append(out, n)
 		}
 	}
@@ -64,6 +64,9 @@ func restoreBackend(ctx context.Context, r *Runner, s change.Step) error {
 // One that is not there any more needs no word.
 func (r *Runner) setServer(ctx context.Context, s change.Step, state haproxyapi.State) error {
 	for _, lb := range r.balancers() {
+		if len(s.Balancers) > 0 && !slices.Contains(s.Balancers, lb.Name) {
+			continue // it does not run yet, or any more
+		}
 		for _, backend := range []string{topology.HAProxyLastResort, topology.HAProxyBackend} {
 			err := r.Cluster.Balancer(lb).SetState(ctx, backend, s.Node, state)
 			_, stays := r.Desired[lb.Name]
@@ -87,9 +90,15 @@ func setBackends(ctx context.Context, r *Runner, s change.Step) error {
 		render = r.RenderLast
 	}
 	m, want := r.Cluster.Machine(s.Node), render(s)[s.Node]
+	if r.node(s).Role == spec.RoleControlPlane {
+		want = want.Balancer()
+	}
 	var seen observed.Machine
 	if err := look.Machine(ctx, m, WantOf(want), &seen); err != nil {
 		return err
+	}
+	if r.node(s).Role == spec.RoleControlPlane {
+		seen.Manifest = "" // which lists others' files too: none is taken away
 	}
 	if err := Write(ctx, m, want.Files, seen); err != nil {
 		return err

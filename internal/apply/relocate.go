@@ -43,7 +43,7 @@ func clientsMoved(ctx context.Context, r *Runner, _ change.Step) error {
 			have = append(have, peers(result.Stdout)...)
 		}
 		for _, n := range t.KubeletNodes() {
-			if !slices.Contains(have, n.Address) {
+			if !t.Balances(n) && !slices.Contains(have, n.Address) { // one that does asks its own API server
 				return fmt.Errorf("%s has no connection to %s yet", n.Name, t.LoadBalancer)
 			}
 		}

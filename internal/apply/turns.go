@@ -15,13 +15,17 @@ import (
 
 // desired is what the machine of a step should be by then.
 func (r *Runner) desired(s change.Step) render.Machine {
+	m, render := r.Desired[s.Node], r.Render
+	if between, ok := r.Interim[s.Node]; ok && s.Interim {
+		m = between
+	}
 	if s.Last {
-		return r.Last[s.Node]
+		m, render = r.Last[s.Node], r.RenderLast
 	}
-	if m, ok := r.Interim[s.Node]; ok && s.Interim {
-		return m
+	if len(s.Backends) > 0 { // of a control-plane node with a load balancer, which is told who there is by now
+		return m.WithBalancer(render(s)[s.Node])
 	}
-	return r.Desired[s.Node]
+	return m
 }
 
 func snapshot(ctx context.Context, r *Runner, s change.Step) error {

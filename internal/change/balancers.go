@@ -15,7 +15,7 @@ func (p *planner) sharing() []topology.Node {
 	}
 	var out []topology.Node
 	for _, n := range p.Record {
-		if n.Role != spec.RoleLoadBalancer || n.State == Joining {
+		if !p.Wanted.Balances(n.Node) || n.State == Joining {
 			continue
 		}
 		if w, ok := p.Wanted.Node(n.Name); ok {
@@ -63,8 +63,10 @@ func (p *planner) shareAddress() {
 
 // handOver has another load balancer take the address that clients use, before one stops or restarts: one of those.
 func (p *planner) handOver(n topology.Node, to []topology.Node, why []Reason, needs []string) []string {
-	other := func(b topology.Node) bool { return b.Name != n.Name && named(p.balancers, b.Name) }
-	if !slices.ContainsFunc(to, other) || !named(p.balancers, n.Name) || !p.alive(n.Name) {
+	other := func(b topology.Node) bool {
+		return b.Name != n.Name && named(p.sharers(), b.Name) && (!p.onControlPlane() || p.balancing[b.Name])
+	}
+	if !slices.ContainsFunc(to, other) || !named(p.sharers(), n.Name) || !p.alive(n.Name) {
 		return needs
 	}
 	return []string{p.add(Step{ID: id(MoveAddress, n.Name), Verb: MoveAddress, Node: n.Name, Why: why, Needs: needs})}
@@ -92,6 +94,9 @@ func (p *planner) balancersKnow() []string {
 // until they leave.
 func (p *planner) configured() []topology.Node {
 	var out []topology.Node
+	if p.onControlPlane() {
+		return slices.DeleteFunc(p.ordered(), func(n topology.Node) bool { return !p.balancing[n.Name] })
+	}
 	for _, n := range p.stay {
 		if n.Role == spec.RoleLoadBalancer {
 			out = append(out, n)
@@ -141,7 +146,7 @@ func takesWay(units []string) bool {
 }
 
 func (p *planner) wayLost() string {
-	if len(p.balancers) > 1 {
+	if len(p.sharers()) > 1 {
 		return "a way to the API"
 	}
 	return "the way to the API"

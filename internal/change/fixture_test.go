@@ -16,7 +16,14 @@ import (
 // wanted is the topology of nodes written as their names: cp-1, worker-2, etcd-1.
 func wanted(t *testing.T, names ...string) *topology.Topology {
 	t.Helper()
+	return wantedOf(t, spec.Dedicated, names...)
+}
+
+// wantedOf is wanted with load balancers of a kind.
+func wantedOf(t *testing.T, kind spec.BalancerKind, names ...string) *topology.Topology {
+	t.Helper()
 	c := &spec.Cluster{APIVersion: spec.APIVersion, Kind: spec.Kind}
+	c.Spec.LoadBalancer.Kind = kind
 	for _, name := range names {
 		c.Spec.Nodes = append(c.Spec.Nodes, nodeOf(name))
 	}
@@ -63,6 +70,12 @@ func desired(t *topology.Topology) map[string]render.Machine {
 		if n.Role == spec.RoleLoadBalancer && t.Virtual {
 			programs = append(slices.Clone(programs), "haplane-balancer", "keepalived")
 			m.Files.Add(fileset.File{Path: "/etc/keepalived", Mode: 0o644, Data: []byte(strings.Join(nodeNames(t.LoadBalancers()), " "))})
+		}
+		if n.Role == spec.RoleControlPlane && t.Balances(n) {
+			programs = append(slices.Clone(programs), render.BalancerUnits...)
+			for _, file := range []string{"/etc/haproxy/haproxy.cfg", "/etc/keepalived/keepalived.conf"} {
+				m.Files.Add(fileset.File{Path: file, Mode: 0o644, Data: []byte(strings.Join(nodeNames(t.LoadBalancers()), " "))})
+			}
 		}
 		for _, u := range programs {
 			if u == "etcd" && !t.HasEtcdMember(n) {
@@ -114,7 +127,12 @@ func healthy(t *topology.Topology) Input {
 // become is what makes a healthy cluster of some nodes one of others.
 func become(t *testing.T, from, to []string) Input {
 	t.Helper()
-	in, next := healthy(wanted(t, from...)), wanted(t, to...)
+	return becomeOf(t, spec.Dedicated, from, to)
+}
+
+func becomeOf(t *testing.T, kind spec.BalancerKind, from, to []string) Input {
+	t.Helper()
+	in, next := healthy(wantedOf(t, kind, from...)), wantedOf(t, kind, to...)
 	in.Wanted, in.Desired = next, desired(next)
 	return in
 }

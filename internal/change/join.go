@@ -61,13 +61,17 @@ func (p *planner) joinEtcd(n topology.Node, why []Reason, needs []string) []stri
 
 // addBackends gives traffic to the API servers that joined, all at once.
 func (p *planner) addBackends(ready []string) {
-	before := len(p.backends)
+	joined := false
 	for _, n := range p.joins {
-		if n.Role == spec.RoleControlPlane && !named(p.backends, n.Name) {
-			p.backends = append(p.backends, n)
+		if n.Role != spec.RoleControlPlane {
+			continue
 		}
+		if !named(p.backends, n.Name) {
+			p.backends, joined = append(p.backends, n), true
+		}
+		joined = joined || p.onControlPlane() // one whose load balancer runs since a run that was cut off
 	}
-	if len(p.backends) > before {
+	if joined {
 		p.setBackends("join", ready, Reason{What: "API servers that joined"})
 	}
 }
@@ -76,19 +80,26 @@ func (p *planner) addBackends(ready []string) {
 // take turns.
 func (p *planner) setBackends(what string, needs []string, why ...Reason) {
 	var done []string
+	if p.onControlPlane() { // those that are mended run
+		needs = compact(slices.Concat(needs, p.tail))
+	}
 	for _, lb := range p.configured() {
 		last := p.lastOf(SetBackends, lb.Name)
 		var restart []string // what a reload is not enough for; the first step does it
 		if len(last) == 0 && named(p.stay, lb.Name) {
 			restart = p.diff(lb).restart
+			if p.onControlPlane() {
+				restart = slices.DeleteFunc(restart, func(unit string) bool { return !isBalancer(unit) })
+			}
 		}
 		before := append(slices.Clone(needs), last...)
 		if takesWay(restart) {
 			before = p.handOver(lb, p.stay, why, append(before, done...))
 		}
 		done = append(done, p.add(Step{ID: id(SetBackends, lb.Name, what), Verb: SetBackends, Node: lb.Name, Why: why,
-			Units: restart, Backends: nodeNames(p.ordered()), Balancers: nodeNames(p.balancers), Needs: before}))
+			Units: restart, Backends: nodeNames(p.ordered()), Balancers: p.sharerNames(), Needs: before}))
 	}
+	done = append(done, p.startBalancers(what, append(slices.Clone(needs), done...), why)...)
 	if len(done) > 0 {
 		p.tail = compact(append(slices.Clone(p.tail), done...))
 	}
@@ -141,13 +152,14 @@ func (p *planner) finishJoin(n topology.Node) {
 	for _, u := range p.Desired[n.Name].Units {
 		switch {
 		case u.Name == "etcd" || u.Name == "kube-apiserver":
+		case n.Role == spec.RoleControlPlane && isBalancer(u.Name): // it starts when the others know of it
 		case slices.Contains(besideAPIServer, u.Name):
 			beside = append(beside, u.Name)
 		default:
 			node = append(node, u.Name)
 		}
 	}
-	all := slices.Concat(written, ready)
+	all := slices.Concat(written, ready, p.startsBalancer(n))
 	if len(node) > 0 {
 		needs := written
 		if n.Role == spec.RoleLoadBalancer {

@@ -23,9 +23,11 @@ func (p *planner) last() {
 }
 
 func (p *planner) lastOn(n topology.Node, needs []string) {
-	if n.Role == spec.RoleLoadBalancer {
-		p.add(Step{ID: id(SetBackends, n.Name, "last"), Verb: SetBackends, Node: n.Name, Last: true, Backends: nodeNames(p.ordered()), Balancers: nodeNames(p.balancers),
+	if p.Wanted.Balances(n) {
+		p.add(Step{ID: id(SetBackends, n.Name, "last"), Verb: SetBackends, Node: n.Name, Last: true, Backends: nodeNames(p.ordered()), Balancers: p.sharerNames(),
 			Why: []Reason{{What: "what was served beside what is wanted"}}, Needs: needs})
+	}
+	if n.Role == spec.RoleLoadBalancer || p.onControlPlane() && p.Last[n.Name].Files[servingCertificate].Sum() == p.Desired[n.Name].Files[servingCertificate].Sum() {
 		return
 	}
 	written := p.add(Step{ID: id(WriteFiles, n.Name, "last"), Verb: WriteFiles, Node: n.Name, Last: true, Why: p.Narrowed, Needs: needs})

@@ -54,6 +54,10 @@ func (p *planner) leaveNode(n Node) {
 	if alive && p.Wanted.RunsKubelet(n.Node) {
 		drained = p.drainNode(n.Node, why, needs)
 	}
+	if p.onControlPlane() && n.Role == spec.RoleControlPlane {
+		needs = p.handOver(n.Node, p.sharers(), why, needs)
+		needs = slices.Concat(needs, drained) // its kubelet asks the API server beside it, and tells by that which pods have ended
+	}
 	if n.Role == spec.RoleControlPlane {
 		needs = p.leaveBalancer(n, why, needs, alive) // beside the drain: all of it can be taken back
 	}
@@ -67,7 +71,7 @@ func (p *planner) leaveNode(n Node) {
 		then(s)
 	}
 	if n.Role == spec.RoleLoadBalancer {
-		needs = p.handOver(n.Node, p.balancers, why, needs)
+		needs = p.handOver(n.Node, p.sharers(), why, needs)
 	}
 	if alive {
 		s := step(Stop)
@@ -115,6 +119,7 @@ func (p *planner) leaveBalancer(n Node, why []Reason, needs []string, alive bool
 			Guard: Guard{OtherAPIServers: true}})}
 	}
 	p.backends = slices.DeleteFunc(p.backends, func(b topology.Node) bool { return b.Name == n.Name })
+	delete(p.balancing, n.Name)
 	p.tail = needs
 	p.setBackends("without-"+n.Name, needs, Reason{What: n.Name + " leaves"})
 	return p.tail

@@ -47,6 +47,7 @@ func Plan(in Input) (*Change, error) {
 		p.hold()
 	}
 	p.mend()
+	p.mendBalancers()
 	if !serving {
 		p.hold()
 	}
@@ -94,6 +95,8 @@ type planner struct {
 	backends []topology.Node // API servers behind the load balancers, as the steps so far have it
 	// balancers are those that move an address between them, as the steps so far have it; none where one has its own.
 	balancers []topology.Node
+	// balancing are the control-plane nodes whose load balancer runs, as the steps so far have it.
+	balancing map[string]bool
 	tail      []string // steps that whatever changes etcd or an API server next comes after
 	issued    []string // the step that makes certificates
 	drained   []string // the last step on a node that loses its kubelet
@@ -101,7 +104,7 @@ type planner struct {
 }
 
 func newPlanner(in Input) *planner {
-	p := &planner{Input: in, looks: map[string][]string{}}
+	p := &planner{Input: in, looks: map[string][]string{}, balancing: map[string]bool{}}
 	for _, n := range in.Record {
 		_, wanted := in.Wanted.Node(n.Name)
 		w, _ := in.Wanted.Node(n.Name)
@@ -128,7 +131,11 @@ func newPlanner(in Input) *planner {
 			p.backends = append(p.backends, n.Node)
 		}
 	}
-	p.balancers = p.sharing()
+	if p.onControlPlane() {
+		p.beginBalancing()
+	} else {
+		p.balancers = p.sharing()
+	}
 	slices.SortStableFunc(p.late, etcdLast)
 	for _, n := range in.Wanted.Nodes {
 		named := func(t Node) bool { return t.Name == n.Name }
@@ -231,7 +238,7 @@ func (p *planner) add(s Step) string {
 	if s.Why == nil {
 		s.Why = []Reason{}
 	}
-	p.steps = append(p.steps, s)
+	p.steps = append(p.steps, p.carry(s))
 	return s.ID
 }
 

@@ -10,6 +10,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/haplane/haplane/internal/observed"
+	"github.com/haplane/haplane/internal/render"
 	"github.com/haplane/haplane/internal/topology"
 	"github.com/haplane/haplane/spec"
 )
@@ -20,6 +21,71 @@ type world struct {
 	in   Input
 	next uint64
 	own  map[string]bool // API servers that ask machines of etcd's own; others ask the member beside them
+	// hears are, by control-plane node with a load balancer that runs, or would when its machine did, those that it knows of;
+	// standsBy those that may not have the address.
+	hears    map[string][]string
+	standsBy map[string]bool
+}
+
+func controlPlaneOf(names []string) []string {
+	return slices.DeleteFunc(slices.Clone(names), func(name string) bool { return !strings.HasPrefix(name, "cp-") })
+}
+
+// tell follows who knows of whom, of load balancers on control-plane nodes.
+func (w *world) tell(s Step) {
+	n, _ := w.in.Wanted.Node(s.Node)
+	if n.Name == "" {
+		n = nodeIn(w.in.Record, s.Node)
+	}
+	if !w.in.Wanted.Balances(n) || n.Role != spec.RoleControlPlane {
+		return
+	}
+	now := s.Balancers
+	if now == nil {
+		now = nodeNames(w.in.Wanted.ControlPlane())
+	}
+	starts := (s.Verb == Start || s.Verb == Restart) && (all(s.Units) || slices.Contains(s.Units, "keepalived"))
+	switch {
+	case s.Verb == SetBackends:
+		m := w.in.Observed.Machines[s.Node]
+		if m.Units == nil {
+			m.Units = map[string]observed.Unit{}
+		}
+		for _, unit := range render.BalancerUnits {
+			m.Units[unit] = observed.Unit{Active: true, Config: "new"}
+		}
+		whole := healthy(w.in.Wanted).Observed.Machines[s.Node]
+		for path := range w.in.Desired[s.Node].Balancer().Files {
+			if m.Files != nil && slices.Equal(now, nodeNames(w.in.Wanted.ControlPlane())) {
+				m.Files[path] = whole.Files[path]
+			}
+		}
+		w.in.Observed.Machines[s.Node] = m
+		w.hears[s.Node], w.standsBy[s.Node] = now, false
+	case starts:
+		w.hears[s.Node], w.standsBy[s.Node] = now, false
+	case s.Verb == MoveAddress:
+		w.standsBy[s.Node] = true
+	case s.Verb == AllowAddress, s.Verb == StartMachine:
+		w.standsBy[s.Node] = false
+	case s.Verb == Stop && all(s.Units), s.Verb == RemoveMachine, s.Verb == CreateMachine:
+		for _, unit := range render.BalancerUnits {
+			delete(w.in.Observed.Machines[s.Node].Units, unit)
+		}
+		delete(w.hears, s.Node)
+	}
+}
+
+// hear fails the test where two load balancers may have the address and do not both know of each other.
+func (w *world) hear(t *rapid.T, after Step) {
+	for a, knows := range w.hears {
+		for b := range w.hears {
+			may := func(name string) bool { return w.in.Observed.Machines[name].Running && !w.standsBy[name] }
+			if a != b && may(a) && may(b) && !slices.Contains(knows, b) {
+				t.Fatalf("after %s: %s knows of %v, and %s may have the address too", after.ID, a, knows, b)
+			}
+		}
+	}
 }
 
 func (w *world) member(name string) *observed.Member {
@@ -138,8 +204,9 @@ func TestNoPlanLosesQuorum(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		was := rapid.Bool().Draw(t, "external etcd")
 		external := was != rapid.SampledFrom([]bool{false, false, true}).Draw(t, "etcd moves")
-		from, to := drawNodes(t, was, "from"), drawNodes(t, external, "to")
-		in := become(outer, from, to)
+		kind := rapid.SampledFrom([]spec.BalancerKind{spec.Dedicated, spec.OnControlPlane}).Draw(t, "load balancers")
+		from, to := drawNodes(t, kind, was, "from"), drawNodes(t, kind, external, "to")
+		in := becomeOf(outer, kind, from, to)
 		in.Moving = external && !was
 		in.OneByOne = rapid.Bool().Draw(t, "one by one")
 		well := true
@@ -173,7 +240,14 @@ func TestNoPlanLosesQuorum(t *testing.T) {
 			in.Replace = append(in.Replace, rapid.SampledFrom(from).Draw(t, "replaced"))
 			well = false
 		}
-		w := &world{in: in, own: map[string]bool{}}
+		w := &world{in: in, own: map[string]bool{}, hears: map[string][]string{}, standsBy: map[string]bool{}}
+		if kind == spec.OnControlPlane {
+			for _, n := range in.Record {
+				if n.Role == spec.RoleControlPlane {
+					w.hears[n.Name] = controlPlaneOf(from)
+				}
+			}
+		}
 		for _, name := range from {
 			w.own[name] = was
 			if m := w.member(name); m != nil && strings.HasPrefix(name, "cp-") {
@@ -208,7 +282,7 @@ func TestNoPlanLosesQuorum(t *testing.T) {
 			w.walk(t, c, stop, began, well)
 			if rapid.IntRange(0, 3).Draw(t, "something else is wanted then") == 0 {
 				from, to = to, from
-				w.in.Wanted = wanted(outer, to...)
+				w.in.Wanted = wantedOf(outer, kind, to...)
 				w.in.Desired, w.in.Moving = desired(w.in.Wanted), w.in.Wanted.ExternalEtcd()
 			}
 		}
@@ -236,8 +310,11 @@ func (w *world) begin() {
 	w.in.Replace = nil
 }
 
-func drawNodes(t *rapid.T, external bool, label string) []string {
-	out := []string{"lb-1"}
+func drawNodes(t *rapid.T, kind spec.BalancerKind, external bool, label string) []string {
+	var out []string
+	if kind == spec.Dedicated {
+		out = append(out, "lb-1")
+	}
 	add := func(prefix string, least, most int) {
 		for _, i := range rapid.SliceOfNDistinct(rapid.IntRange(1, 7), least, most, rapid.ID).Draw(t, label+" "+prefix) {
 			out = append(out, fmt.Sprintf("%s-%d", prefix, i))
@@ -308,6 +385,8 @@ func (w *world) step(t *rapid.T, s Step, began bool) {
 		t.Fatalf("%s takes the files of etcd from under a member", s.ID)
 	}
 	w.do(s)
+	w.tell(s)
+	w.hear(t, s)
 	if v := w.in.Observed.Etcd.Voting(); began && !v.HasQuorum() {
 		t.Fatalf("no quorum after %s: %v", s.ID, v)
 	}

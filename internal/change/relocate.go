@@ -14,16 +14,22 @@ func (p *planner) relocate() {
 		return
 	}
 	var done []string
+	told := false
 	for _, n := range p.stay {
-		switch {
-		case p.sick(n) && !p.servesWhileEtcdMoves(n) || p.diff(n).none():
-		case n.Role == spec.RoleLoadBalancer:
+		balancer, _ := p.balancerPart(n, p.diff(n))
+		differs := n.Role == spec.RoleLoadBalancer || !balancer.none()
+		if p.sick(n) && !p.servesWhileEtcdMoves(n) || p.diff(n).none() {
+			continue
+		}
+		if differs && !told { // all of them at once
+			told = true
 			before := len(p.steps)
 			p.setBackends("both", p.tail, p.Relocates...)
 			for _, s := range p.steps[before:] {
 				done = append(done, s.ID)
 			}
-		case n.Role == spec.RoleControlPlane && p.Readdressed && slices.Contains(p.diff(n).files, servingCertificate):
+		}
+		if n.Role == spec.RoleControlPlane && p.Readdressed && slices.Contains(p.diff(n).files, servingCertificate) {
 			written := p.add(Step{ID: id(WriteFiles, n.Name, "certificate"), Verb: WriteFiles, Node: n.Name, Why: p.Relocates,
 				Files: []string{servingCertificate, topology.PKIDir + "/apiserver.key"}})
 			done = append(done, p.add(Step{ID: id(ServeCertificate, n.Name, "certificate"), Verb: ServeCertificate, Node: n.Name, Units: []string{"kube-apiserver"}, Why: p.Relocates, Needs: []string{written}}))

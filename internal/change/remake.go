@@ -71,7 +71,8 @@ func (p *planner) rewrite(down []string) []string {
 func (p *planner) rest(n topology.Node) []string {
 	var out []string
 	for _, u := range p.Desired[n.Name].Units {
-		if u.Name != "etcd" && u.Name != "kube-apiserver" && !slices.Contains(besideAPIServer, u.Name) {
+		own := n.Role == spec.RoleControlPlane && isBalancer(u.Name)
+		if u.Name != "etcd" && u.Name != "kube-apiserver" && !slices.Contains(besideAPIServer, u.Name) && !own {
 			out = append(out, u.Name)
 		}
 	}

@@ -204,7 +204,11 @@ func (p *planner) startAll(members []topology.Node, why []Reason, needs []string
 	}
 	for _, n := range p.Wanted.LoadBalancers() {
 		if slices.Contains(p.Task.Made, n.Name) { // others found their API servers again by themselves
-			balancers = append(balancers, p.add(Step{ID: id(Start, n.Name, "node"), Verb: Start, Node: n.Name, Why: madeAnew(n.Name), Units: p.rest(n), Needs: apis}))
+			what, units := "node", p.rest(n)
+			if n.Role == spec.RoleControlPlane {
+				what, units = "balancer", p.balancersOf(n)
+			}
+			balancers = append(balancers, p.add(Step{ID: id(Start, n.Name, what), Verb: Start, Node: n.Name, Why: madeAnew(n.Name), Units: units, Needs: apis}))
 		}
 	}
 	wrote := p.add(Step{ID: WriteObject, Verb: WriteObject, Why: []Reason{{What: "a write through the API is acknowledged"}}, Needs: slices.Concat(etcd, balancers)})

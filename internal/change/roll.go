@@ -98,6 +98,8 @@ func (p *planner) mend() {
 		var needs []string
 		if d.unseen {
 			needs = []string{p.add(Step{ID: id(StartMachine, n.Name), Verb: StartMachine, Node: n.Name, Why: d.why()})}
+		} else {
+			needs = p.handOverSick(n, d)
 		}
 		if p.waits(n) {
 			continue
@@ -137,7 +139,7 @@ func (p *planner) mend() {
 // that it had stand by.
 func (p *planner) undrain() {
 	for _, n := range p.stay {
-		if n.Role == spec.RoleLoadBalancer && p.Observed.Balancers[n.Name].Address.StandsBy {
+		if p.Wanted.Balances(n) && p.Observed.Balancers[n.Name].Address.StandsBy {
 			p.tail = append(p.tail, p.add(Step{ID: id(AllowAddress, n.Name), Verb: AllowAddress, Node: n.Name, Needs: p.has(id(Start, n.Name)),
 				Why: []Reason{{What: "it stands by, and nobody works on it"}}}))
 		}
@@ -179,8 +181,9 @@ func (p *planner) sickness(n topology.Node) []Reason {
 // roll plans what differs on healthy nodes: those of etcd and the control plane one
 // after another, load balancers by a reload, the others side by side.
 func (p *planner) roll() {
+	p.rollBalancers()
 	for _, n := range p.stay {
-		d := p.diff(n)
+		_, d := p.balancerPart(n, p.diff(n))
 		if p.sick(n) || p.hasTurn(n) || p.moves(n) || d.none() && !p.losesKubelet(n, d) {
 			continue
 		}
@@ -223,7 +226,9 @@ func (p *planner) programs(n topology.Node, d difference, needs, done []string) 
 		verb  string
 		units []string
 	}{{Restart, d.restart}, {Reload, d.reload}, {Start, d.start}} {
-		units := slices.DeleteFunc(slices.Clone(part.units), func(u string) bool { return slices.Contains(done, u) })
+		units := slices.DeleteFunc(slices.Clone(part.units), func(u string) bool {
+			return slices.Contains(done, u) || isBalancer(u) && n.Role == spec.RoleControlPlane // its own steps tell it
+		})
 		if len(units) > 0 {
 			needs = []string{p.add(Step{ID: id(part.verb, n.Name), Verb: part.verb, Node: n.Name, Why: d.why(), Units: units, Needs: needs})}
 		}

@@ -671,7 +671,8 @@ func (l *live) marked(s change.Step, state string) {
 	if s.Verb == change.DrainNode && state == store.Doing {
 		l.measured.drains(n)
 	}
-	if l.entrance != nil && n.Role == spec.RoleLoadBalancer && state != store.Failed {
+	balances := n.Role == spec.RoleLoadBalancer || l.topology.Balances(n) && s.Verb == change.SetBackends
+	if l.entrance != nil && balances && state != store.Failed {
 		l.entrance.at(s, state == store.Done)
 	}
 	if l.entrance != nil && s.Verb == change.MoveKubeconfig && state == store.Done {

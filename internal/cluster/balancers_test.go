@@ -10,20 +10,29 @@ import (
 
 // Load balancers that share an address are made anew one after the other: one of them has it meanwhile.
 func TestOneLoadBalancerAtATime(t *testing.T) {
-	file := "apiVersion: haplane/v1alpha1\nkind: Cluster\nspec:\n  nodes: [{role: control-plane}, {role: load-balancer}, {role: load-balancer}]\n"
-	c, err := spec.Parse("f.yaml", []byte(file))
-	if err != nil {
-		t.Fatal(err)
-	}
-	r := &store.Record{Applied: c}
-	for _, n := range c.Spec.Nodes {
-		r.Nodes = append(r.Nodes, store.Node{Name: n.Name, Role: n.Role, Address: n.Address, State: store.Active})
-	}
-	if err := checkRequest(r, Request{Wanted: c, Replace: []string{"lb-1"}}); err != nil {
-		t.Error(err)
-	}
-	err = checkRequest(r, Request{Wanted: c, Replace: []string{"lb-1", "lb-2"}})
-	if want := "replace lb-1, lb-2: nobody would have 10.10.10.3 meanwhile"; err == nil || !strings.Contains(err.Error(), want) {
-		t.Errorf("%v, want %s", err, want)
+	for name, test := range map[string]struct {
+		spec, one string
+		all       []string
+	}{
+		"machines of their own": {"nodes: [{role: control-plane}, {role: load-balancer}, {role: load-balancer}]", "lb-1", []string{"lb-1", "lb-2"}},
+		"control-plane nodes":   {"loadBalancer: {kind: controlPlane}\n  nodes: [{role: control-plane}, {role: control-plane}, {role: worker}]", "cp-1", []string{"cp-1", "cp-2"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			c, err := spec.Parse("f.yaml", []byte("apiVersion: haplane/v1alpha1\nkind: Cluster\nspec:\n  "+test.spec+"\n"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			r := &store.Record{Applied: c}
+			for _, n := range c.Spec.Nodes {
+				r.Nodes = append(r.Nodes, store.Node{Name: n.Name, Role: n.Role, Address: n.Address, State: store.Active})
+			}
+			if err := checkRequest(r, Request{Wanted: c, Replace: []string{test.one}}); err != nil {
+				t.Error(err)
+			}
+			err = checkRequest(r, Request{Wanted: c, Replace: test.all})
+			if want := "replace " + strings.Join(test.all, ", ") + ": nobody would have 10.10.10.3 meanwhile"; err == nil || !strings.Contains(err.Error(), want) {
+				t.Errorf("%v, want %s", err, want)
+			}
+		})
 	}
 }

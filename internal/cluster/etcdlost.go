@@ -141,7 +141,7 @@ func (q *Request) target(record *store.Record, made map[string]bool) error {
 		for _, n := range wanted.EtcdMembers() {
 			q.Task.Members = append(q.Task.Members, n.Name)
 		}
-	case left[spec.RoleLoadBalancer] == 0:
+	case wanted.LBKind == spec.Dedicated && left[spec.RoleLoadBalancer] == 0:
 		q.Task.Made = slices.DeleteFunc(slices.Clone(gone), func(name string) bool { return !lost(name, spec.RoleLoadBalancer) })
 		q.Replace = slices.DeleteFunc(q.Replace, func(name string) bool { return lost(name, spec.RoleLoadBalancer) })
 	}

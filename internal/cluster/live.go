@@ -165,17 +165,17 @@ func checkRequest(r *store.Record, q Request) error {
 // oneBalancerAtATime is an error of load balancers that share an address and are all to be made anew: another one has it meanwhile.
 func (q Request) oneBalancerAtATime(r *store.Record) error {
 	var anew []string
-	left := 0
+	left, t := 0, topology.New(q.Wanted)
 	for _, n := range r.Nodes {
 		switch {
-		case n.Role != spec.RoleLoadBalancer:
+		case !t.Balances(topology.Node{Role: n.Role}):
 		case slices.Contains(q.Replace, n.Name) || n.Rejoin:
 			anew = append(anew, n.Name)
 		default:
 			left++
 		}
 	}
-	if len(anew) < 2 || left > 0 || !q.Wanted.Spec.Virtual() {
+	if len(anew) < 2 || left > 0 || !t.Virtual || q.Upgrade != nil {
 		return nil
 	}
 	return fmt.Errorf("replace %s: nobody would have %s meanwhile; replace one load balancer after the other", strings.Join(anew, ", "), q.Wanted.Spec.LoadBalancer.Address)
@@ -277,7 +277,11 @@ func (l *live) balancersOf(t *topology.Topology, s change.Step) map[string]rende
 			nodes = append(nodes, n)
 		}
 	}
-	for _, name := range s.Backends {
+	backends := s.Backends
+	if n, _ := t.Node(s.Node); t.Balances(n) && n.Role == spec.RoleControlPlane && !slices.Contains(backends, n.Name) {
+		backends = append(slices.Clone(backends), n.Name) // it joins, and has files before the others know of it
+	}
+	for _, name := range backends {
 		if n, ok := t.Node(name); ok {
 			nodes = append(nodes, n)
 		}

@@ -46,10 +46,10 @@ func (l *Looker) State(ctx context.Context) (observed.State, error) {
 	for _, n := range l.Nodes {
 		running, there := made[n.Name]
 		group.Go(func() { c.machine(ctx, n, there, running) })
-		switch n.Role {
-		case spec.RoleControlPlane:
+		if n.Role == spec.RoleControlPlane {
 			group.Go(func() { c.apiServer(ctx, n, running) })
-		case spec.RoleLoadBalancer:
+		}
+		if l.Cluster.Topology.Balances(n) {
 			group.Go(func() { c.balancer(ctx, n, running) })
 		}
 	}

@@ -125,17 +125,25 @@ func member(s *cluster.Status, node string) string {
 	return "-"
 }
 
-// backend is what the load balancers think of a node's API server or, of one of several load balancers, whether
-// it has the address that clients use.
+// backend is what the load balancers think of a node's API server and, of one of several load balancers, whether
+// it has the address that clients use: a control-plane node can be both.
 func backend(s *cluster.Status, node string) string {
+	var out []string
+	if state := standing(s, node); state != "" {
+		out = append(out, state)
+	}
+	for _, lb := range s.LoadBalancers {
+		if lb.Node == node && len(s.LoadBalancers) > 1 && (lb.Error == "" || lb.HoldsAddress) {
+			out = append(out, word(lb.HoldsAddress, "has the address", "stands by"))
+		}
+	}
+	return cmp.Or(strings.Join(out, ", "), "-")
+}
+
+// standing is what the load balancers think of a node's API server; "" where it has none.
+func standing(s *cluster.Status, node string) string {
 	up, asked := 0, 0
 	for _, lb := range s.LoadBalancers {
-		if lb.Node == node && len(s.LoadBalancers) > 1 {
-			if lb.Error != "" && !lb.HoldsAddress {
-				return "-"
-			}
-			return word(lb.HoldsAddress, "has the address", "stands by")
-		}
 		for _, b := range lb.Backends {
 			if b.Node == node {
 				if asked++; b.Up {
@@ -146,7 +154,7 @@ func backend(s *cluster.Status, node string) string {
 	}
 	switch {
 	case asked == 0:
-		return "-"
+		return ""
 	case up > 0 && up < asked:
 		return fmt.Sprintf("up on %d of %d", up, asked)
 	}

@@ -1,0 +1,154 @@
+package change
+
+import (
+	"slices"
+
+	"github.com/haplane/haplane/internal/render"
+	"github.com/haplane/haplane/internal/topology"
+	"github.com/haplane/haplane/spec"
+)
+
+// This file is about control-plane nodes that are the load balancers too. Who is behind these and who moves the address are the same nodes
+// then, so one step tells both; and of such a node the load balancer changes by itself, beside etcd and the API server.
+
+// onControlPlane reports whether the control-plane nodes are the load balancers.
+func (p *planner) onControlPlane() bool { return p.Wanted.LBKind == spec.OnControlPlane }
+
+// sharers are the load balancers that move an address between them, as the steps so far have it.
+func (p *planner) sharers() []topology.Node {
+	if p.onControlPlane() {
+		return p.backends
+	}
+	return p.balancers
+}
+
+// sharerNames are their names, those that leave last.
+func (p *planner) sharerNames() []string {
+	if p.onControlPlane() {
+		return nodeNames(p.ordered())
+	}
+	return nodeNames(p.balancers)
+}
+
+// beginBalancing notes whose load balancers run before the change, or are mended first: those that are asked, and told. One that joins, or
+// leaves, and was cut off may have the address.
+func (p *planner) beginBalancing() {
+	for _, n := range p.Record {
+		runs := p.alive(n.Name) && p.Observed.Machines[n.Name].Units["keepalived"].Active
+		if p.Wanted.Balances(n.Node) && runs && !named(p.backends, n.Name) {
+			p.backends = append(p.backends, n.Node)
+		}
+		p.balancing[n.Name] = runs || named(p.stay, n.Name)
+	}
+}
+
+// carry has a step on a control-plane node that is a load balancer know who is behind that, and who shares the address, by
+// then: its files have both. Where it is what it will be in the end, nothing needs to be said.
+func (p *planner) carry(s Step) Step {
+	n := p.node(s.Node)
+	if !p.onControlPlane() || !p.Wanted.Balances(n) || s.Backends != nil {
+		return s
+	}
+	switch s.Verb {
+	case WriteFiles, Start, Restart, Reload:
+		if now := nodeNames(p.ordered()); !slices.Equal(now, nodeNames(p.Wanted.ControlPlane())) {
+			s.Backends, s.Balancers = now, now
+		}
+	case DrainBackend, RestoreBackend:
+		s.Balancers = nodeNames(p.configured())
+	}
+	return s
+}
+
+// balancerPart splits what differs on a node into the load balancer's part and the rest. On a machine that is
+// a load balancer and nothing else there is no other part.
+func (p *planner) balancerPart(n topology.Node, d difference) (balancer, rest difference) {
+	if !p.onControlPlane() || !p.Wanted.Balances(n) || d.unseen {
+		return difference{}, d
+	}
+	of := func(all []string, mine func(string) bool) (yes, no []string) {
+		for _, one := range all {
+			if mine(one) {
+				yes = append(yes, one)
+			} else {
+				no = append(no, one)
+			}
+		}
+		return yes, no
+	}
+	part := p.Desired[n.Name].Balancer().Files
+	file := func(path string) bool { _, ok := part[path]; return ok }
+	rest.foreign, rest.unwanted = d.foreign, d.unwanted
+	balancer.files, rest.files = of(d.files, file)
+	balancer.start, rest.start = of(d.start, isBalancer)
+	balancer.restart, rest.restart = of(d.restart, isBalancer)
+	balancer.reload, rest.reload = of(d.reload, isBalancer)
+	return balancer, rest
+}
+
+func isBalancer(unit string) bool { return slices.Contains(render.BalancerUnits, unit) }
+
+// balancersOf are the programs of a node that are its load balancer.
+func (p *planner) balancersOf(n topology.Node) []string { return p.of(n, render.BalancerUnits) }
+
+// mendBalancers has load balancers run again on control-plane nodes that are well otherwise.
+func (p *planner) mendBalancers() {
+	if !p.onControlPlane() {
+		return
+	}
+	var mended []string
+	for _, n := range p.stay {
+		if d, _ := p.balancerPart(n, p.diff(n)); !p.sick(n) && !p.moves(n) && len(d.start) > 0 {
+			mended = append(mended, p.add(Step{ID: id(SetBackends, n.Name, "mended"), Verb: SetBackends, Node: n.Name, Why: d.why(),
+				Backends: p.sharerNames(), Balancers: p.sharerNames(), Needs: p.tail}))
+		}
+	}
+	p.tail = append(p.tail, mended...)
+}
+
+// handOverSick has another one take the address from a control-plane node that is sick otherwise, before its programs restart.
+func (p *planner) handOverSick(n topology.Node, d difference) []string {
+	balancer, _ := p.balancerPart(n, d)
+	well := func(b topology.Node) bool {
+		units := p.Observed.Machines[b.Name].Units
+		return p.alive(b.Name) && units["haproxy"].Active && units["keepalived"].Active
+	}
+	others := slices.DeleteFunc(slices.Clone(p.stay), func(b topology.Node) bool { return b.Name == n.Name || !p.Wanted.Balances(b) || !well(b) || p.sick(b) })
+	if balancer.none() || !well(n) {
+		return nil
+	}
+	return p.handOver(n, others, balancer.why(), nil)
+}
+
+// startBalancers has the nodes that joined behind the load balancers start their own, when the others know of them: one that hears nobody would
+// take the address.
+func (p *planner) startBalancers(what string, needs []string, why []Reason) []string {
+	var out []string
+	for _, n := range p.ordered() {
+		if p.onControlPlane() && !p.balancing[n.Name] && named(p.joins, n.Name) {
+			p.balancing[n.Name] = true
+			out = append(out, p.add(Step{ID: id(SetBackends, n.Name, what), Verb: SetBackends, Node: n.Name, Why: why,
+				Backends: p.sharerNames(), Balancers: p.sharerNames(), Needs: needs}))
+		}
+	}
+	return out
+}
+
+// rollBalancers tells the load balancers of control-plane nodes what differs there, where no step has done so and none will.
+func (p *planner) rollBalancers() {
+	for _, n := range p.stay {
+		balancer, _ := p.balancerPart(n, p.diff(n))
+		if balancer.none() || p.sick(n) && !p.moves(n) || len(p.lastOf(SetBackends, n.Name)) > 0 || p.laterBackends() {
+			continue
+		}
+		p.setBackends("configuration", p.tail, balancer.why()...)
+	}
+}
+
+// startsBalancer are the last steps that told a node that joins, and started its load balancer; others knew of it before.
+func (p *planner) startsBalancer(n topology.Node) []string {
+	if !p.onControlPlane() || !p.Wanted.Balances(n) {
+		return nil
+	}
+	return p.lastOf(SetBackends, n.Name)
+}
