@@ -5,7 +5,6 @@ import (
 	"slices"
 
 	"github.com/haplane/haplane/internal/xray/evidence"
-	"github.com/haplane/haplane/spec"
 )
 
 var (
@@ -167,7 +166,7 @@ func (s *Scene) unseenBalancer() []Finding {
 // were looked into without finding a load balancer.
 func (s *Scene) missingBalancers() []Finding {
 	var out []Finding
-	for _, name := range s.Expected(spec.RoleLoadBalancer) {
+	for _, name := range s.expectedBalancers() {
 		if m := s.Machine(name); m != nil && lookedInto(m) && m.LoadBalancer == nil {
 			out = append(out, at{name, "cluster file"}.fail("a load balancer", "none was found, running or not"))
 		}

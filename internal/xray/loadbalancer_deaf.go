@@ -66,7 +66,7 @@ func apiListens(m *evidence.Machine) []netip.Addr {
 	}
 	var out []netip.Addr
 	for _, l := range m.Listening {
-		if int(l.Port()) == securePort(m) && !slices.Contains(out, l.Addr().Unmap()) {
+		if int(l.Port()) == securePort(m) && !slices.Contains(out, l.Addr().Unmap()) && !isFrontend(m, l) {
 			out = append(out, l.Addr().Unmap())
 		}
 	}
@@ -77,6 +77,15 @@ func apiListens(m *evidence.Machine) []netip.Addr {
 		return nil
 	}
 	return out
+}
+
+// isFrontend tells whether the load balancer of a machine listens at just this address and port.
+func isFrontend(m *evidence.Machine, at netip.AddrPort) bool {
+	own := netip.AddrPortFrom(at.Addr().Unmap(), at.Port())
+	return m.LoadBalancer != nil && slices.ContainsFunc(m.LoadBalancer.Frontends, func(f string) bool {
+		a, err := netip.ParseAddrPort(f)
+		return err == nil && !a.Addr().IsUnspecified() && netip.AddrPortFrom(a.Addr().Unmap(), a.Port()) == own
+	})
 }
 
 // unheard is why nobody hears what a load balancer sends to an API server at an address; "" where

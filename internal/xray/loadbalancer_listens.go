@@ -23,7 +23,7 @@ func lbListens(s *Scene) []Finding {
 		switch {
 		case len(b.Frontends) == 0 || !here && (len(known) > 0 || !slices.ContainsFunc(b.Frontends, func(f string) bool { return !loopback(f) })):
 			return []Finding{b.at().skip("clients ask for %s, which is not known to come to %s", s.Endpoint, b.machine.Name)}
-		case server != nil && securePort(b.machine) == portOf(s.Endpoint):
+		case server != nil && securePort(b.machine) == portOf(s.Endpoint) && hears(b.machine, target.Unmap()):
 			return []Finding{b.at().skip("clients ask for %s, the port of the API server on %s itself", s.Endpoint, b.machine.Name)}
 		case b.listensTo(target.Unmap(), portOf(s.Endpoint)) || listensAt(b.machine, s.Endpoint):
 			return []Finding{b.at().pass("%s", s.Endpoint)}
@@ -32,6 +32,12 @@ func lbListens(s *Scene) []Finding {
 		}
 		return []Finding{b.at().fail(expected, observed)}
 	})
+}
+
+// hears tells whether the API server of a machine listens at an address, or may.
+func hears(m *evidence.Machine, a netip.Addr) bool {
+	at := apiListens(m)
+	return len(at) == 0 || slices.Contains(at, a)
 }
 
 // listensTo tells whether a frontend has a port, on all addresses, on the one, or on one that only

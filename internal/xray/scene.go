@@ -88,6 +88,14 @@ func (s *Scene) Expected(role spec.Role) []string {
 	return out
 }
 
+// expectedBalancers are the nodes that the cluster file wants to balance.
+func (s *Scene) expectedBalancers() []string {
+	if c := s.Expect.Cluster; c != nil && c.Spec.LoadBalancer.Kind == spec.OnControlPlane {
+		return s.Expected(spec.RoleControlPlane)
+	}
+	return s.Expected(spec.RoleLoadBalancer)
+}
+
 // WithFiles are the machines whose files were looked at.
 func (s *Scene) WithFiles() []*evidence.Machine {
 	var out []*evidence.Machine

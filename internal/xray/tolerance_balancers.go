@@ -5,7 +5,6 @@ import (
 	"slices"
 
 	"github.com/haplane/haplane/internal/xray/evidence"
-	"github.com/haplane/haplane/spec"
 )
 
 // loadBalancerPart counts load balancers under the cluster's one address. There is
@@ -16,7 +15,7 @@ func (s *Scene) loadBalancerPart() (p part, ok bool) {
 		p.expected, p.down = 1, []string{s.Endpoint}
 		return p, true
 	}
-	if len(s.balancers()) == 0 && len(s.Expected(spec.RoleLoadBalancer)) == 0 {
+	if len(s.balancers()) == 0 && len(s.expectedBalancers()) == 0 {
 		return s.endpointPart(p), true
 	}
 	shared := s.sharedBalancers()
@@ -59,7 +58,7 @@ func (s *Scene) endpointAnswers() (answers, asked bool) {
 
 // addByFile adds the load balancers of the cluster file of which none was seen.
 func (s *Scene) addByFile(p *part) {
-	for _, name := range s.Expected(spec.RoleLoadBalancer) {
+	for _, name := range s.expectedBalancers() {
 		m := s.Machine(name)
 		switch {
 		case m != nil && m.LoadBalancer != nil:

@@ -76,6 +76,11 @@ func (h *host) throughBalancer() string {
 	if i := slices.IndexFunc(servers, func(s string) bool { return !h.isOwn(s) }); i >= 0 {
 		return strings.TrimSuffix(servers[i], "/")
 	}
+	for _, server := range servers { // kubelets may ask the API server beside them
+		if at, err := netip.ParseAddrPort(xray.HostPort(server)); err == nil && h.machine.LoadBalancer != nil && slices.Contains(h.machine.LoadBalancer.Frontends, at.String()) {
+			return strings.TrimSuffix(server, "/")
+		}
+	}
 	if len(servers) > 0 && h.machine.LoadBalancer != nil {
 		return strings.TrimSuffix(servers[0], "/")
 	}
