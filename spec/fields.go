@@ -174,13 +174,13 @@ func unknown(name string, known []string) string {
 	return "unknown field; known here: " + strings.Join(known, ", ")
 }
 
-// homeOf is the mapping that has a field of the name, where it is but one.
+// homeOf is the mapping that has a field of the name, where it is but one; nil is also the file itself.
 func homeOf(name string, t reflect.Type, at *field.Path) *field.Path {
 	var homes []*field.Path
 	for i, field := range fieldsOf(t) {
 		f := t.Field(i)
 		switch {
-		case field == name && at != nil:
+		case field == name:
 			homes = append(homes, at)
 		case f.Type.Kind() == reflect.Slice && f.Type.Elem().Kind() == reflect.Struct:
 			f.Type = f.Type.Elem()
