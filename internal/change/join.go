@@ -84,25 +84,32 @@ func (p *planner) setBackends(what string, needs []string, why ...Reason) {
 		needs = compact(slices.Concat(needs, p.tail))
 	}
 	for _, lb := range p.configured() {
-		last := p.lastOf(SetBackends, lb.Name)
-		var restart []string // what a reload is not enough for; the first step does it
-		if len(last) == 0 && named(p.stay, lb.Name) {
-			restart = p.diff(lb).restart
-			if p.onControlPlane() {
-				restart = slices.DeleteFunc(restart, func(unit string) bool { return !isBalancer(unit) })
-			}
-		}
-		before := append(slices.Clone(needs), last...)
-		if takesWay(restart) {
-			before = p.handOver(lb, p.stay, why, append(before, done...))
-		}
-		done = append(done, p.add(Step{ID: id(SetBackends, lb.Name, what), Verb: SetBackends, Node: lb.Name, Why: why,
-			Units: restart, Backends: nodeNames(p.ordered()), Balancers: p.sharerNames(), Needs: before}))
+		done = append(done, p.tell(lb, what, needs, done, why))
 	}
 	done = append(done, p.startBalancers(what, append(slices.Clone(needs), done...), why)...)
 	if len(done) > 0 {
 		p.tail = compact(append(slices.Clone(p.tail), done...))
 	}
+}
+
+// tell plans that one load balancer gets the backends as they are now; those before it are done where it has to restart.
+func (p *planner) tell(lb topology.Node, what string, needs, done []string, why []Reason) string {
+	last := p.lastOf(SetBackends, lb.Name)
+	var restart []string // what a reload is not enough for; the first step does it
+	if len(last) == 0 && named(p.stay, lb.Name) {
+		restart = p.diff(lb).restart
+		if p.onControlPlane() && p.sick(lb) && !p.moves(lb) {
+			restart = nil // that was done when it was mended
+		} else if p.onControlPlane() {
+			restart = slices.DeleteFunc(restart, func(unit string) bool { return !isBalancer(unit) })
+		}
+	}
+	before := append(slices.Clone(needs), last...)
+	if takesWay(restart) {
+		before = p.handOver(lb, p.stay, why, append(before, done...))
+	}
+	return p.add(Step{ID: id(SetBackends, lb.Name, what), Verb: SetBackends, Node: lb.Name, Why: why,
+		Units: restart, Backends: nodeNames(p.ordered()), Balancers: p.sharerNames(), Needs: before})
 }
 
 func nodeNames(nodes []topology.Node) []string {

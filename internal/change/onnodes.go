@@ -34,7 +34,7 @@ func (p *planner) sharerNames() []string {
 // leaves, and was cut off may have the address.
 func (p *planner) beginBalancing() {
 	for _, n := range p.Record {
-		runs := p.alive(n.Name) && p.Observed.Machines[n.Name].Units["keepalived"].Active
+		runs := p.balancerRuns(n.Name)
 		if p.Wanted.Balances(n.Node) && runs && !named(p.backends, n.Name) {
 			p.backends = append(p.backends, n.Node)
 		}
@@ -145,10 +145,34 @@ func (p *planner) rollBalancers() {
 	}
 }
 
-// startsBalancer are the last steps that told a node that joins, and started its load balancer; others knew of it before.
+// startsBalancer are the last steps that told a node that joins, and started its load balancer, and those that told the others of it.
 func (p *planner) startsBalancer(n topology.Node) []string {
 	if !p.onControlPlane() || !p.Wanted.Balances(n) {
 		return nil
 	}
-	return p.lastOf(SetBackends, n.Name)
+	return p.balancersKnow()
+}
+
+// tellOfReturning has the load balancers that run know of control-plane nodes that were to leave, and stay, before anything else: they may have been
+// told that these are gone, and the keepalived of one of these starts, or may have the address again, when it is mended. One of these is told last,
+// for who came meanwhile it was not told.
+func (p *planner) tellOfReturning() {
+	back := func(n topology.Node) bool { return named(p.back, n.Name) }
+	if !p.onControlPlane() || !slices.ContainsFunc(p.backends, back) {
+		return
+	}
+	for _, returns := range []bool{false, true} {
+		var told []string
+		for _, n := range p.configured() {
+			if back(n) == returns && p.balancerRuns(n.Name) {
+				told = append(told, p.tell(n, "back", nil, told, []Reason{{What: "nodes that were to leave, and stay"}}))
+			}
+		}
+		p.first = append(p.first, told...)
+	}
+}
+
+// balancerRuns reports whether a node may have the address now, or would when it was told to.
+func (p *planner) balancerRuns(node string) bool {
+	return p.alive(node) && p.Observed.Machines[node].Units["keepalived"].Active
 }

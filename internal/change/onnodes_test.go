@@ -142,3 +142,85 @@ func TestLoadBalancerThatJoinedBeforeAKill(t *testing.T) {
 		})
 	}
 }
+
+// One that was to leave, and stays: the others, who may have been told that it is gone, know of it before it may have the address.
+func TestControlPlaneNodeThatWasToLeaveComesBackWithItsLoadBalancer(t *testing.T) {
+	for name, edit := range map[string]func(*Input){
+		"its API server was stopped": func(in *Input) {
+			in.Observed.APIServers["cp-3"] = observed.APIServer{Error: "stopped"}
+			in.Observed.Machines["cp-3"].Units["kube-apiserver"] = observed.Unit{}
+		},
+		"its load balancer was stopped": func(in *Input) {
+			for _, unit := range []string{"haproxy", "haplane-balancer", "keepalived"} {
+				in.Observed.Machines["cp-3"].Units[unit] = observed.Unit{}
+			}
+		},
+		"its machine is off": func(in *Input) { dies(in, "cp-3", false) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			in := onNodes(t, planes, planes)
+			in.Record[slices.IndexFunc(in.Record, func(n Node) bool { return n.Name == "cp-3" })].State = Leaving
+			in.Observed.Balancers["cp-3"] = observed.Balancer{Seen: true, Address: observed.Address{StandsBy: true}}
+			edit(&in)
+			c := plan(t, in)
+			for _, verb := range []string{StartMachine, Start, AllowAddress, SetBackends} {
+				for _, s := range c.Steps {
+					if s.Node == "cp-3" && s.Verb == verb {
+						before(t, c, "lb-backends@cp-1/back", s.ID)
+						before(t, c, "lb-backends@cp-2/back", s.ID)
+					}
+				}
+			}
+			if s, _ := c.Step("lb-backends@cp-1/back"); !slices.Equal(s.Balancers, []string{"cp-1", "cp-2", "cp-3"}) {
+				t.Errorf("%+v", s)
+			}
+			before(t, c, "lb-backends@cp-2/back", "activate@cp-3")
+		})
+	}
+}
+
+// A load balancer of a sick node is mended with it: it gives the address away once, and is not restarted again when others join.
+func TestSickControlPlaneNodeGivesTheAddressAwayOnce(t *testing.T) {
+	in := onNodes(t, planes, append(slices.Clone(planes), "cp-4"))
+	in.Observed.APIServers["cp-1"] = observed.APIServer{Error: "not ready"}
+	in.Observed.Machines["cp-1"].Units["haproxy"] = observed.Unit{Active: true, Config: "old"}
+	c := plan(t, in)
+	before(t, c, "address-move@cp-1", "start@cp-1", "lb-backends@cp-1/join")
+	if n := len(slices.DeleteFunc(ids(c), func(id string) bool { return id != "address-move@cp-1" })); n != 1 {
+		t.Errorf("%d times in %v", n, ids(c))
+	}
+}
+
+// Of a single one, nobody has the address while its load balancer restarts.
+func TestLoadBalancerOfOneControlPlaneNodeRestarts(t *testing.T) {
+	one := []string{"cp-1", "worker-1"}
+	in := onNodes(t, one, one)
+	in.Observed.Machines["cp-1"].Units["haproxy"] = observed.Unit{Active: true, Config: "old"}
+	c := plan(t, in)
+	lacks(t, c, MoveAddress)
+	if want := []string{"while cp-1 is away, the API cannot be reached through it, and there is no other load balancer"}; !slices.Equal(c.Warnings(), want) {
+		t.Errorf("warnings %q", c.Warnings())
+	}
+}
+
+// Made anew in a restore, its load balancer starts when its API server serves, and before the write that proves it.
+func TestRestoreOnNewControlPlaneNodesWithLoadBalancers(t *testing.T) {
+	in := onNodes(t, planes, planes)
+	in.Task = &Task{ID: "x", Kind: RestoreData, Made: []string{"cp-1", "cp-2", "cp-3"}, Members: []string{"cp-1", "cp-2", "cp-3"}}
+	for _, name := range in.Task.Made {
+		dies(&in, name, true)
+	}
+	c, err := Restore(in)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range in.Task.Made {
+		before(t, c, "start@cp-1/kube-apiserver", "start@"+name+"/balancer", "write-object", "start@"+name+"/node", "activate@"+name)
+		if s, _ := c.Step("start@" + name + "/node"); slices.ContainsFunc(s.Units, isBalancer) {
+			t.Errorf("%+v", s)
+		}
+		if s, _ := c.Step("start@" + name + "/balancer"); len(s.Units) != 3 {
+			t.Errorf("%+v", s)
+		}
+	}
+}

@@ -46,6 +46,7 @@ func Plan(in Input) (*Change, error) {
 	if serving { // what is mended is of the new kind already
 		p.hold()
 	}
+	p.tellOfReturning()
 	p.mend()
 	p.mendBalancers()
 	if !serving {

@@ -3,8 +3,6 @@ package change
 import (
 	"fmt"
 	"slices"
-
-	"github.com/haplane/haplane/spec"
 )
 
 // Warnings tell what is not there for a time while the change is carried out, beside what
@@ -27,7 +25,7 @@ func (p *planner) warn(steps []Step) []string {
 		stops, starts := s.Verb == Stop || s.Verb == Restart, s.Verb == Start || s.Verb == Restart
 		switch {
 		case slices.ContainsFunc(p.late, func(l Node) bool { return l.Name == n.Name && p.clientsFirst(l) }):
-		case n.Role == spec.RoleLoadBalancer && !p.others(n) && (s.Verb == RemoveMachine || s.Verb == Restart || s.Verb == SetBackends && takesWay(s.Units)):
+		case p.Wanted.Balances(n) && !p.others(n) && (s.Verb == RemoveMachine || (s.Verb == Restart || s.Verb == SetBackends) && takesWay(s.Units)):
 			out = append(out, fmt.Sprintf("while %s is away, the API cannot be reached through it, and there is no other load balancer", n.Name))
 		case api && stops:
 			if delete(serving, n.Name); len(serving) < least {
