@@ -1,0 +1,44 @@
+package look
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"testing"
+
+	"github.com/haplane/haplane/internal/access"
+	"github.com/haplane/haplane/internal/topology"
+	"github.com/haplane/haplane/spec"
+)
+
+// A control-plane node that is a load balancer is looked at as both, and others as what they are.
+func TestWhoIsLookedAt(t *testing.T) {
+	for kind, want := range map[spec.BalancerKind]string{
+		spec.Dedicated:      "API servers [cp-1 cp-2 cp-3], load balancers [lb-1]",
+		spec.OnControlPlane: "API servers [cp-1 cp-2 cp-3], load balancers [cp-1 cp-2 cp-3]",
+	} {
+		t.Run(string(kind), func(t *testing.T) {
+			c := &spec.Cluster{}
+			c.Spec.LoadBalancer.Kind = kind
+			spec.SetDefaults(c)
+			topo, made := topology.New(c), map[string]bool{}
+			for _, n := range topo.Nodes {
+				made[n.Name] = false // off: nobody is asked
+			}
+			looker := Looker{Cluster: &access.Cluster{Topology: topo}, Nodes: topo.Nodes, Power: func() (map[string]bool, error) { return made, nil }}
+			seen, err := looker.State(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			got := fmt.Sprintf("API servers %v, load balancers %v", slices.Sorted(maps.Keys(seen.APIServers)), slices.Sorted(maps.Keys(seen.Balancers)))
+			if got != want {
+				t.Errorf("%s, want %s", got, want)
+			}
+			for name, b := range seen.Balancers {
+				if b.Seen || b.Error != "its machine does not run" {
+					t.Errorf("%s: %+v", name, b)
+				}
+			}
+		})
+	}
+}
