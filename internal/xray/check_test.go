@@ -30,7 +30,7 @@ type checkCase struct {
 func cases() []checkCase {
 	return slices.Concat(articleCases, identityCases, leaderCases, loadBalancerCases, etcdCases, certificateCases,
 		terminationCases, nodeCases, lookingCases, replicaCases, programCases, extensionCases, doubleCases,
-		adviceCases, defaultCases, passThroughCases, moverCases, localCases)
+		adviceCases, defaultCases, passThroughCases, moverCases, localCases, onNodesCases)
 }
 
 func healthy(identity spec.Identity) func() *evidence.Evidence {
@@ -94,6 +94,7 @@ func show(findings []Finding) string {
 // clusters are the healthy ones, by name.
 var clusters = map[string]func() *evidence.Evidence{
 	"shared": healthy(spec.Shared), "perNode": healthy(spec.PerNode), "sharedCertificate": healthy(spec.SharedCertificate),
+	"onNodes": onNodes(spec.Shared), "onNodesPerNode": onNodes(spec.PerNode), "onNodesSharedCertificate": onNodes(spec.SharedCertificate),
 	"kubeadm": evidencetest.Kubeadm, "k0s": evidencetest.K0s, "k3s": evidencetest.K3s,
 }
 

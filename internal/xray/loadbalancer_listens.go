@@ -25,12 +25,19 @@ func lbListens(s *Scene) []Finding {
 			return []Finding{b.at().skip("clients ask for %s, which is not known to come to %s", s.Endpoint, b.machine.Name)}
 		case server != nil && securePort(b.machine) == portOf(s.Endpoint) && hears(b.machine, target.Unmap()):
 			return []Finding{b.at().skip("clients ask for %s, the port of the API server on %s itself", s.Endpoint, b.machine.Name)}
-		case b.listensTo(target.Unmap(), portOf(s.Endpoint)) || listensAt(b.machine, s.Endpoint):
+		case b.listensTo(target.Unmap(), portOf(s.Endpoint)) || somebodyListens(b.machine, netip.AddrPortFrom(target.Unmap(), uint16(portOf(s.Endpoint)))):
 			return []Finding{b.at().pass("%s", s.Endpoint)}
 		case !here: // a folder tells no addresses
 			return []Finding{b.at().warn(expected, observed+": clients reach it only if something before it leads there")}
 		}
 		return []Finding{b.at().fail(expected, observed)}
+	})
+}
+
+// somebodyListens tells whether a program of a machine has a port on all addresses, or on the one.
+func somebodyListens(m *evidence.Machine, at netip.AddrPort) bool {
+	return slices.ContainsFunc(m.Listening, func(l netip.AddrPort) bool {
+		return l.Port() == at.Port() && (l.Addr().IsUnspecified() || l.Addr().Unmap() == at.Addr())
 	})
 }
 
