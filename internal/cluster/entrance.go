@@ -19,7 +19,8 @@ type entrance struct {
 	mu       sync.Mutex
 	old, new netip.AddrPort
 	stage    entranceStage
-	turn     bool // of those at which it is served, which is next
+	untold   []string // the load balancers that do not serve the new place yet; any of several may have the address
+	turn     bool     // of those at which it is served, which is next
 }
 
 type entranceStage int
@@ -36,6 +37,9 @@ const entranceTimeout = time.Second
 // findEntrance sees whether the load balancer is served at its old place still.
 func (l *live) findEntrance(ctx context.Context) {
 	l.entrance = &entrance{old: l.topology.LoadBalancer, new: l.topology.LoadBalancer, stage: atNew}
+	for _, n := range l.topology.LoadBalancers() {
+		l.entrance.untold = append(l.entrance.untold, n.Name)
+	}
 	for _, t := range l.was {
 		if t.LoadBalancer == l.topology.LoadBalancer {
 			continue
@@ -70,15 +74,18 @@ func (e *entrance) url() string {
 	return "https://" + e.new.String()
 }
 
-// at notes what a step on a load balancer does, and has done: the new place is served by the one of the
+// at notes what a step on a load balancer does, and has done: the new place is served by the ones of the
 // cluster, or by another one that joins.
 func (e *entrance) at(s change.Step, done bool) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	serves := s.Verb == change.SetBackends && !s.Last || s.Verb == change.Start
 	ends := s.Verb == change.SetBackends && s.Last || s.Verb == change.Stop
+	if serves && done {
+		e.untold = slices.DeleteFunc(e.untold, func(name string) bool { return name == s.Node })
+	}
 	switch {
-	case e.stage == atOld && serves && done:
+	case e.stage == atOld && serves && done && len(e.untold) == 0:
 		e.stage = atBoth
 	case ends:
 		e.stage = atNew
