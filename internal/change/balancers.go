@@ -61,6 +61,30 @@ func (p *planner) shareAddress() {
 	}
 }
 
+// tellOfReturning has the load balancers that run know of others that were to leave, and stay, before anything else: of one that was cut off while
+// it joined they may not know, and its keepalived starts, or it may have the address again, when it is mended. It is told itself after them:
+// of who came meanwhile it may not know.
+func (p *planner) tellOfReturning() {
+	back := func(n topology.Node) bool { return named(p.back, n.Name) && p.Wanted.Balances(n) }
+	if !p.Wanted.Virtual || !slices.ContainsFunc(p.back, back) {
+		return
+	}
+	for _, returns := range []bool{false, true} {
+		var told []string
+		for _, n := range p.configured() {
+			if back(n) == returns && p.balancerRuns(n.Name) {
+				told = append(told, p.tell(n, "back", nil, told, []Reason{{What: "load balancers that were to leave, and stay"}}))
+			}
+		}
+		p.first = append(p.first, told...)
+	}
+}
+
+// balancerRuns reports whether a node may have the address now, or would when it was told to.
+func (p *planner) balancerRuns(node string) bool {
+	return p.alive(node) && p.Observed.Machines[node].Units["keepalived"].Active
+}
+
 // handOver has another load balancer take the address that clients use, before one stops or restarts: one of those.
 func (p *planner) handOver(n topology.Node, to []topology.Node, why []Reason, needs []string) []string {
 	other := func(b topology.Node) bool {

@@ -224,3 +224,16 @@ func TestLoadBalancerIsMendedWhileAnotherLeaves(t *testing.T) {
 	}
 	lacks(t, c, WriteFiles, Start)
 }
+
+// One that was cut off while it joined, was to leave then, and stays: the other one knows of it before it starts.
+func TestLoadBalancerThatWasToLeaveComesBack(t *testing.T) {
+	in := healthy(pair(t, planes...))
+	in.Record[slices.IndexFunc(in.Record, func(n Node) bool { return n.Name == "lb-2" })].State = Leaving
+	in.Observed.Machines["lb-2"].Units["keepalived"] = observed.Unit{}
+	c := plan(t, in)
+	before(t, c, "lb-backends@lb-1/back", "start@lb-2", "activate@lb-2")
+	if s, _ := c.Step("lb-backends@lb-1/back"); !slices.Equal(s.Balancers, []string{"lb-1", "lb-2"}) {
+		t.Errorf("%+v", s)
+	}
+	lacks(t, c, MoveAddress)
+}

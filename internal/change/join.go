@@ -30,7 +30,7 @@ func (p *planner) joinNode(n topology.Node) (ready []string) {
 	why := joins(n)
 	made := p.has(id(RemoveMachine, n.Name))
 	if !p.alive(n.Name) || len(made) > 0 {
-		made = []string{p.add(Step{ID: id(CreateMachine, n.Name), Verb: CreateMachine, Node: n.Name, Why: why, Needs: append(made, p.has(id(Forget, n.Name))...)})}
+		made = []string{p.add(Step{ID: id(CreateMachine, n.Name), Verb: CreateMachine, Node: n.Name, Why: why, Needs: slices.Concat(made, p.has(id(Forget, n.Name)), p.knownGone(n))})}
 	}
 	written := []string{p.add(Step{ID: id(WriteFiles, n.Name), Verb: WriteFiles, Node: n.Name, Why: why, Needs: made})}
 	if p.Wanted.HasEtcdMember(n) {
@@ -105,6 +105,9 @@ func (p *planner) tell(lb topology.Node, what string, needs, done []string, why 
 		}
 	}
 	before := append(slices.Clone(needs), last...)
+	if p.onControlPlane() { // what was written before does not come after
+		before = append(before, p.lastOf(WriteFiles, lb.Name)...)
+	}
 	if takesWay(restart) {
 		before = p.handOver(lb, p.stay, why, append(before, done...))
 	}

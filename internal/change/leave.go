@@ -86,6 +86,9 @@ func (p *planner) leaveNode(n Node) {
 	}
 	then(step(RemoveMachine))
 	p.unshare(n, needs)
+	if p.onControlPlane() && n.Role == spec.RoleControlPlane { // until then it may start again, and has to hear the others
+		p.takeFromBalancers(n, needs)
+	}
 	if !n.Rejoin {
 		then(step(Forget))
 	}
@@ -109,7 +112,8 @@ func all(units []string) bool { return slices.Equal(units, allUnits) }
 
 // leaveBalancer drains the API server, stops it, and takes it from the load
 // balancers: also one that comes back under its address, which must get no request
-// before it is ready, not even as a last resort.
+// before it is ready, not even as a last resort. Of one that has a load balancer itself
+// these know until its machine is gone.
 func (p *planner) leaveBalancer(n Node, why []Reason, needs []string, alive bool) []string {
 	if alive {
 		needs = []string{p.add(Step{ID: id(DrainBackend, n.Name), Verb: DrainBackend, Node: n.Name, Why: why, Needs: needs,
@@ -118,6 +122,13 @@ func (p *planner) leaveBalancer(n Node, why []Reason, needs []string, alive bool
 			Units: []string{"kube-scheduler", "kube-controller-manager", "haplane-agent", "kube-apiserver"},
 			Guard: Guard{OtherAPIServers: true}})}
 	}
+	if p.onControlPlane() {
+		return needs
+	}
+	return p.takeFromBalancers(n, needs)
+}
+
+func (p *planner) takeFromBalancers(n Node, needs []string) []string {
 	p.backends = slices.DeleteFunc(p.backends, func(b topology.Node) bool { return b.Name == n.Name })
 	delete(p.balancing, n.Name)
 	p.tail = needs

@@ -153,26 +153,13 @@ func (p *planner) startsBalancer(n topology.Node) []string {
 	return p.balancersKnow()
 }
 
-// tellOfReturning has the load balancers that run know of control-plane nodes that were to leave, and stay, before anything else: they may have been
-// told that these are gone, and the keepalived of one of these starts, or may have the address again, when it is mended. One of these is told last,
-// for who came meanwhile it was not told.
-func (p *planner) tellOfReturning() {
-	back := func(n topology.Node) bool { return named(p.back, n.Name) }
-	if !p.onControlPlane() || !slices.ContainsFunc(p.backends, back) {
-		return
-	}
-	for _, returns := range []bool{false, true} {
-		var told []string
-		for _, n := range p.configured() {
-			if back(n) == returns && p.balancerRuns(n.Name) {
-				told = append(told, p.tell(n, "back", nil, told, []Reason{{What: "nodes that were to leave, and stay"}}))
-			}
+// knownGone are the steps that told the load balancers that a node is gone, which comes back under its address.
+func (p *planner) knownGone(n topology.Node) []string {
+	var out []string
+	for _, lb := range p.Record {
+		if p.onControlPlane() {
+			out = append(out, p.has(id(SetBackends, lb.Name, "without-"+n.Name))...)
 		}
-		p.first = append(p.first, told...)
 	}
-}
-
-// balancerRuns reports whether a node may have the address now, or would when it was told to.
-func (p *planner) balancerRuns(node string) bool {
-	return p.alive(node) && p.Observed.Machines[node].Units["keepalived"].Active
+	return out
 }

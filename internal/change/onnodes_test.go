@@ -37,10 +37,11 @@ func TestControlPlaneNodeJoinsWithItsLoadBalancer(t *testing.T) {
 	lacks(t, c, Restart)
 }
 
-// One that leaves gives the address away first; its pods go before its API server, which its kubelet asks.
+// One that leaves gives the address away first; its pods go before its API server, which its kubelet asks. The others know of it until its machine
+// is gone: one that started again, and heard nobody, would take the address.
 func TestControlPlaneNodeLeavesWithItsLoadBalancer(t *testing.T) {
 	c := plan(t, onNodes(t, append(slices.Clone(planes), "cp-4"), planes))
-	before(t, c, "address-move@cp-4", "lb-drain@cp-4", "stop@cp-4/kube-apiserver", "lb-backends@cp-1/without-cp-4", "stop@cp-4", "remove-machine@cp-4")
+	before(t, c, "address-move@cp-4", "lb-drain@cp-4", "stop@cp-4/kube-apiserver", "stop@cp-4", "remove-machine@cp-4", "lb-backends@cp-1/without-cp-4")
 	before(t, c, "node-drain@cp-4", "stop@cp-4/kube-apiserver")
 	if s, _ := c.Step("lb-backends@cp-1/without-cp-4"); !slices.Equal(s.Backends, s.Balancers) || slices.Contains(s.Balancers, "cp-4") {
 		t.Errorf("%+v", s)
@@ -57,7 +58,7 @@ func TestControlPlaneNodeIsMadeAnewWithItsLoadBalancer(t *testing.T) {
 	in := onNodes(t, planes, planes)
 	in.Replace = []string{"cp-2"}
 	c := plan(t, in)
-	before(t, c, "address-move@cp-2", "lb-drain@cp-2", "lb-backends@cp-1/without-cp-2", "remove-machine@cp-2", "start@cp-2/kube-apiserver",
+	before(t, c, "address-move@cp-2", "lb-drain@cp-2", "remove-machine@cp-2", "lb-backends@cp-1/without-cp-2", "create-machine@cp-2", "start@cp-2/kube-apiserver",
 		"lb-backends@cp-1/join", "lb-backends@cp-2/join", "activate@cp-2")
 }
 
@@ -68,7 +69,7 @@ func TestDeadControlPlaneNodeIsMadeAnewWithItsLoadBalancer(t *testing.T) {
 	in.Replace = []string{"cp-2"}
 	c := plan(t, in)
 	lacks(t, c, MoveAddress)
-	before(t, c, "lb-backends@cp-1/without-cp-2", "start@cp-2/kube-apiserver", "lb-backends@cp-3/join", "lb-backends@cp-2/join")
+	before(t, c, "remove-machine@cp-2", "lb-backends@cp-1/without-cp-2", "create-machine@cp-2", "start@cp-2/kube-apiserver", "lb-backends@cp-3/join", "lb-backends@cp-2/join")
 }
 
 // Who serves as it should keeps doing so while its load balancer is told.
@@ -138,12 +139,12 @@ func TestLoadBalancerThatJoinedBeforeAKill(t *testing.T) {
 				before(t, c, "lb-backends@cp-1/join", "activate@cp-4")
 				return
 			}
-			before(t, c, "address-move@cp-4", "lb-backends@cp-1/without-cp-4", "remove-machine@cp-4")
+			before(t, c, "address-move@cp-4", "remove-machine@cp-4", "lb-backends@cp-1/without-cp-4")
 		})
 	}
 }
 
-// One that was to leave, and stays: the others, who may have been told that it is gone, know of it before it may have the address.
+// One that was to leave, and stays: the others, who may not know of it if it was cut off while it joined, do before it may have the address.
 func TestControlPlaneNodeThatWasToLeaveComesBackWithItsLoadBalancer(t *testing.T) {
 	for name, edit := range map[string]func(*Input){
 		"its API server was stopped": func(in *Input) {

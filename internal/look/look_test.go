@@ -25,7 +25,8 @@ func TestWhoIsLookedAt(t *testing.T) {
 			for _, n := range topo.Nodes {
 				made[n.Name] = false // off: nobody is asked
 			}
-			looker := Looker{Cluster: &access.Cluster{Topology: topo}, Nodes: topo.Nodes, Power: func() (map[string]bool, error) { return made, nil }}
+			nobody := func() string { return "https://127.0.0.1:1" }
+			looker := Looker{Cluster: &access.Cluster{Topology: topo, Entrance: nobody}, Nodes: topo.Nodes, Power: func() (map[string]bool, error) { return made, nil }}
 			seen, err := looker.State(t.Context())
 			if err != nil {
 				t.Fatal(err)
