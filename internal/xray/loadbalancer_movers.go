@@ -89,8 +89,8 @@ func (s *Scene) emptyHanded() []Finding {
 	}
 	var out []Finding
 	for _, m := range s.WithFiles() {
-		server := m.Program(evidence.APIServer) != nil && securePort(m) == portOf(s.Endpoint)
-		if m.LoadBalancer != nil || server || !lookedInto(m) || !slices.Contains(s.moved(m), target.Unmap()) || listensAt(m, s.Endpoint) {
+		server := m.Program(evidence.APIServer) != nil && securePort(m) == portOf(s.Endpoint) && hears(m, target.Unmap())
+		if m.LoadBalancer != nil || server || !lookedInto(m) || !slices.Contains(s.moved(m), target.Unmap()) || somebodyListens(m, netip.AddrPortFrom(target.Unmap(), uint16(portOf(s.Endpoint)))) {
 			continue
 		}
 		out = append(out, at{node: m.Name}.fail("a load balancer that listens at "+s.Endpoint+", as the others have",

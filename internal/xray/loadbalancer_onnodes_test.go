@@ -47,9 +47,14 @@ var onNodesCases = []checkCase{
 	{check: "lb-address-moves", name: "between control-plane nodes", of: onNodes(spec.Shared), status: Pass, says: "priority 98"},
 	{check: "lb-address-moves", name: "a control-plane node that others do not hear", of: onNodes(spec.Shared), status: Fail, node: "cp-2", says: "virtual_router_id 4", change: onNode(func(m *evidence.Machine) { m.Keepalived.Instances[0].RouterID = 4 })},
 	{check: "failures-tolerated", name: "load balancers on control-plane nodes", of: onNodes(spec.Shared), status: Pass, says: "3 load balancers serving: 2 may fail"},
-	{check: "failures-tolerated", name: "one of three load balancers on control-plane nodes is down", of: onNodes(spec.Shared), status: Warn, says: "2 load balancers serving", change: onNode(func(m *evidence.Machine) {
-		evidencetest.Stop(m.Program(evidence.HAProxy))
+	{check: "failures-tolerated", name: "one of three load balancers on control-plane nodes has stopped", of: onNodes(spec.Shared), status: Fail, says: "2 of 3 load balancers serving: not cp-2; 1 may fail", change: onNode(func(m *evidence.Machine) {
+		m.Program(evidence.HAProxy).Running = false
 	})},
+	{check: "lb-address-moves", name: "a control-plane node that takes the address without a load balancer", of: onNodes(spec.Shared), status: Fail, node: "cp-2", says: "no load balancer was seen there", change: func(e *evidence.Evidence) {
+		evidencetest.DropProgram(e, "cp-2", evidence.HAProxy)
+		m := evidencetest.Machine(e, "cp-2")
+		m.LoadBalancer, m.Listening = nil, m.Listening[:len(m.Listening)-1]
+	}},
 }
 
 // The picture has each of them twice: as a load balancer at the address that moves, and as an API server at its own.

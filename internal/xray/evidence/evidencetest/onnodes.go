@@ -44,7 +44,7 @@ func (m maker) balances(out *evidence.Machine, index int, n node) {
 	out.Listening = append(out.Listening, own, netip.MustParseAddrPort(Endpoint))
 	for path, k := range out.Kubeconfigs { // the programs of the node ask its own API server
 		if path != AdminConf {
-			k.Server = "https://" + own.String()
+			k.Server, k.ServerName = "https://"+own.String(), "kubernetes.default"
 			out.Kubeconfigs[path] = k
 		}
 	}
