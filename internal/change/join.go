@@ -150,7 +150,8 @@ func (p *planner) lastOf(verb, node string) []string {
 }
 
 // besideAPIServer are the programs that talk to the API server of their own node; all
-// others of a Kubernetes node go through the load balancers, and need not wait for it.
+// others of a Kubernetes node go through the load balancers, and need not wait for it, unless
+// their node is one of these.
 var besideAPIServer = []string{"kube-controller-manager", "kube-scheduler", "haplane-agent"}
 
 // finishJoin starts all other programs, and writes down that the node is one of us.
@@ -172,8 +173,11 @@ func (p *planner) finishJoin(n topology.Node) {
 	all := slices.Concat(written, ready, p.startsBalancer(n))
 	if len(node) > 0 {
 		needs := written
-		if n.Role == spec.RoleLoadBalancer {
+		switch {
+		case n.Role == spec.RoleLoadBalancer:
 			needs = slices.Concat(written, p.balancersKnow())
+		case n.Role == spec.RoleControlPlane && p.onControlPlane(): // they ask the API server beside them, and its Node is waited for
+			needs = slices.Concat(written, ready)
 		}
 		all = append(all, p.add(Step{ID: id(Start, n.Name), Verb: Start, Node: n.Name, Why: why, Units: node, Needs: needs}))
 	}

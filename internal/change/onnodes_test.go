@@ -26,6 +26,7 @@ func TestControlPlaneNodeJoinsWithItsLoadBalancer(t *testing.T) {
 	for _, lb := range []string{"cp-1", "cp-2", "cp-3"} {
 		before(t, c, "start@cp-4/kube-apiserver", "lb-backends@"+lb+"/join", "lb-backends@cp-4/join", "activate@cp-4")
 	}
+	before(t, c, "start@cp-4/kube-apiserver", "start@cp-4", "node-ready@cp-4") // its kubelet asks that one
 	s, _ := c.Step("lb-backends@cp-4/join")
 	if all := []string{"cp-1", "cp-2", "cp-3", "cp-4"}; !slices.Equal(s.Backends, all) || !slices.Equal(s.Balancers, all) {
 		t.Errorf("%+v", s)
