@@ -38,6 +38,7 @@ var cases = []struct {
 	{"external-etcd", externalEtcd},
 	{"five", five},
 	{"two-balancers", twoBalancers},
+	{"on-control-plane", func() *evidence.Evidence { return evidencetest.OnControlPlane(spec.Shared) }},
 	{"single", single},
 	{"many-workers", manyWorkers},
 	{"hostile", hostile},
