@@ -69,12 +69,13 @@ func (p *planner) tellOfReturning() {
 	if !p.Wanted.Virtual || !slices.ContainsFunc(p.back, back) {
 		return
 	}
-	for _, returns := range []bool{false, true} {
+	runs := slices.DeleteFunc(p.configured(), func(n topology.Node) bool { return !p.balancerRuns(n.Name) })
+	others := slices.DeleteFunc(slices.Clone(runs), back)
+	returning := slices.DeleteFunc(slices.Clone(runs), func(n topology.Node) bool { return !back(n) })
+	for _, group := range [][]topology.Node{others, returning} {
 		var told []string
-		for _, n := range p.configured() {
-			if back(n) == returns && p.balancerRuns(n.Name) {
-				told = append(told, p.tell(n, "back", nil, told, []Reason{{What: "load balancers that were to leave, and stay"}}))
-			}
+		for _, n := range group {
+			told = append(told, p.tell(n, "back", told, others, []Reason{{What: "load balancers that were to leave, and stay"}}))
 		}
 		p.first = append(p.first, told...)
 	}

@@ -84,7 +84,11 @@ func (p *planner) setBackends(what string, needs []string, why ...Reason) {
 		needs = compact(slices.Concat(needs, p.tail))
 	}
 	for _, lb := range p.configured() {
-		done = append(done, p.tell(lb, what, needs, done, why))
+		before := needs
+		if takesWay(p.restarts(lb)) {
+			before = slices.Concat(needs, done)
+		}
+		done = append(done, p.tell(lb, what, before, p.stay, why))
 	}
 	done = append(done, p.startBalancers(what, append(slices.Clone(needs), done...), why)...)
 	if len(done) > 0 {
@@ -92,27 +96,33 @@ func (p *planner) setBackends(what string, needs []string, why ...Reason) {
 	}
 }
 
-// tell plans that one load balancer gets the backends as they are now; those before it are done where it has to restart.
-func (p *planner) tell(lb topology.Node, what string, needs, done []string, why []Reason) string {
-	last := p.lastOf(SetBackends, lb.Name)
-	var restart []string // what a reload is not enough for; the first step does it
-	if len(last) == 0 && named(p.stay, lb.Name) {
-		restart = p.diff(lb).restart
-		if p.onControlPlane() && p.sick(lb) && !p.moves(lb) {
-			restart = nil // that was done when it was mended
-		} else if p.onControlPlane() {
-			restart = slices.DeleteFunc(restart, func(unit string) bool { return !isBalancer(unit) })
-		}
-	}
-	before := append(slices.Clone(needs), last...)
+// tell plans that one load balancer gets the backends as they are now. Where it has to restart, one of some others takes the address before.
+func (p *planner) tell(lb topology.Node, what string, needs []string, to []topology.Node, why []Reason) string {
+	restart := p.restarts(lb)
+	needs = slices.Concat(needs, p.lastOf(SetBackends, lb.Name))
 	if p.onControlPlane() { // what was written before does not come after
-		before = append(before, p.lastOf(WriteFiles, lb.Name)...)
+		needs = slices.Concat(needs, p.lastOf(WriteFiles, lb.Name))
 	}
 	if takesWay(restart) {
-		before = p.handOver(lb, p.stay, why, append(before, done...))
+		needs = p.handOver(lb, to, why, needs)
 	}
 	return p.add(Step{ID: id(SetBackends, lb.Name, what), Verb: SetBackends, Node: lb.Name, Why: why,
-		Units: restart, Backends: nodeNames(p.ordered()), Balancers: p.sharerNames(), Needs: before})
+		Units: restart, Backends: nodeNames(p.ordered()), Balancers: p.sharerNames(), Needs: needs})
+}
+
+// restarts are the programs of a load balancer for which a reload is not enough: the first step that tells it restarts them.
+func (p *planner) restarts(lb topology.Node) []string {
+	if len(p.lastOf(SetBackends, lb.Name)) > 0 || !named(p.stay, lb.Name) {
+		return nil
+	}
+	balancer, alone := p.balancerPart(lb, p.diff(lb))
+	switch {
+	case !p.onControlPlane():
+		return alone.restart
+	case p.sick(lb) && !p.moves(lb): // that was done when it was mended
+		return nil
+	}
+	return balancer.restart
 }
 
 func nodeNames(nodes []topology.Node) []string {

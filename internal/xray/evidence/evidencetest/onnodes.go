@@ -1,6 +1,7 @@
 package evidencetest
 
 import (
+	"maps"
 	"net/netip"
 	"slices"
 	"time"
@@ -22,12 +23,8 @@ func OnControlPlane(identity spec.Identity) *evidence.Evidence {
 
 func (m maker) balances(out *evidence.Machine, index int, n node) {
 	alone := m.loadBalancer()
-	for path, f := range alone.Files {
-		out.Files[path] = f
-	}
-	for path, c := range alone.Certificates {
-		out.Certificates[path] = c
-	}
+	maps.Copy(out.Files, alone.Files)
+	maps.Copy(out.Certificates, alone.Certificates)
 	out.LoadBalancer = alone.LoadBalancer
 	out.LoadBalancer.Frontends = []string{Endpoint}
 	keepalived := m.program(evidence.KeepalivedProgram, "", 5*time.Second, nil)
