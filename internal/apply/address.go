@@ -79,7 +79,7 @@ func moveAddress(ctx context.Context, r *Runner, s change.Step) error {
 
 // leaveScript resets what is open and has the machine stand by, in a moment: who only listens would hear nothing for long once the
 // address is elsewhere, for a machine without it sends no resets.
-const leaveScript = `file=$1 ports=$2; shift 2
+const leaveScript = `file=$1 ports=$2; shift 2; mkdir -p "${file%/*}"
 for address; do ss --kill --no-header --tcp --numeric src "$address" "$ports" >/dev/null; done
 echo 1 >"$file"`
 

@@ -88,10 +88,11 @@ func (p *planner) balancerRuns(node string) bool {
 
 // handOver has another load balancer take the address that clients use, before one stops or restarts: one of those.
 func (p *planner) handOver(n topology.Node, to []topology.Node, why []Reason, needs []string) []string {
-	other := func(b topology.Node) bool {
-		return b.Name != n.Name && named(p.sharers(), b.Name) && (!p.onControlPlane() || p.balancing[b.Name])
+	shares := func(b topology.Node) bool {
+		return named(p.sharers(), b.Name) && (!p.onControlPlane() || p.balancing[b.Name])
 	}
-	if !slices.ContainsFunc(to, other) || !named(p.sharers(), n.Name) || !p.alive(n.Name) {
+	other := func(b topology.Node) bool { return b.Name != n.Name && shares(b) }
+	if !slices.ContainsFunc(to, other) || !shares(n) || !p.alive(n.Name) {
 		return needs
 	}
 	return []string{p.add(Step{ID: id(MoveAddress, n.Name), Verb: MoveAddress, Node: n.Name, Why: why, Needs: needs})}

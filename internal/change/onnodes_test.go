@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/haplane/haplane/internal/observed"
+	"github.com/haplane/haplane/internal/render"
 	"github.com/haplane/haplane/spec"
 )
 
@@ -153,7 +154,7 @@ func TestControlPlaneNodeThatWasToLeaveComesBackWithItsLoadBalancer(t *testing.T
 			in.Observed.Machines["cp-3"].Units["kube-apiserver"] = observed.Unit{}
 		},
 		"its load balancer was stopped": func(in *Input) {
-			for _, unit := range []string{"haproxy", "haplane-balancer", "keepalived"} {
+			for _, unit := range render.BalancerUnits {
 				in.Observed.Machines["cp-3"].Units[unit] = observed.Unit{}
 			}
 		},
@@ -224,5 +225,19 @@ func TestRestoreOnNewControlPlaneNodesWithLoadBalancers(t *testing.T) {
 		if s, _ := c.Step("start@" + name + "/balancer"); len(s.Units) != 3 {
 			t.Errorf("%+v", s)
 		}
+	}
+}
+
+// One that was cut off before its load balancer started has no address to give away, and nobody to tell who is behind it.
+func TestControlPlaneNodeLeavesBeforeItsLoadBalancerStarted(t *testing.T) {
+	in := onNodes(t, append(slices.Clone(planes), "cp-4"), planes)
+	for _, unit := range render.BalancerUnits {
+		in.Observed.Machines["cp-4"].Units[unit] = observed.Unit{}
+	}
+	c := plan(t, in)
+	lacks(t, c, MoveAddress)
+	before(t, c, "lb-drain@cp-4", "stop@cp-4/kube-apiserver", "remove-machine@cp-4", "lb-backends@cp-1/without-cp-4")
+	if s, _ := c.Step("lb-drain@cp-4"); !slices.Equal(s.Balancers, []string{"cp-1", "cp-2", "cp-3"}) {
+		t.Errorf("%+v", s)
 	}
 }
