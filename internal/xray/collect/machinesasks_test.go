@@ -91,6 +91,39 @@ func TestRequestsVerify(t *testing.T) {
 	}
 }
 
+// A node asks through the load balancer where its own programs do, or, where these ask the API server beside them, its administrators.
+func TestWhereTheLoadBalancerIsAsked(t *testing.T) {
+	const virtual, own = "https://10.10.10.3:6443", "https://10.10.10.11:6443"
+	beside := &evidence.LoadBalancer{Frontends: []string{"10.10.10.3:6443"}}
+	for name, test := range map[string]struct {
+		kubelet, admin string
+		addresses      []string
+		balancer       *evidence.LoadBalancer
+		want           string
+	}{
+		"its kubelet does":                     {virtual, virtual, []string{"10.10.10.11"}, nil, virtual},
+		"its kubelet asks beside":              {own, virtual, []string{"10.10.10.11"}, nil, virtual},
+		"all ask beside":                       {own, own, []string{"10.10.10.11"}, nil, ""},
+		"a load balancer without the address":  {own, virtual, []string{"10.10.10.11"}, beside, virtual},
+		"a load balancer that has the address": {own, virtual, []string{"10.10.10.11", "10.10.10.3"}, beside, virtual},
+		"a load balancer on all addresses":     {own, own, []string{"10.10.10.11"}, &evidence.LoadBalancer{Frontends: []string{":6443"}}, own},
+	} {
+		t.Run(name, func(t *testing.T) {
+			h := newHost("cp-1", evidence.Machines, newRemote())
+			h.programs = []located{{Program: evidence.Program{Name: evidence.Kubelet, Running: true, Argv: []string{"kubelet", "--kubeconfig=/etc/kubernetes/kubelet.conf"}}}}
+			h.machine.Kubeconfigs["/etc/kubernetes/kubelet.conf"] = evidence.Kubeconfig{Server: test.kubelet}
+			h.machine.Kubeconfigs["/etc/kubernetes/admin.conf"] = evidence.Kubeconfig{Server: test.admin}
+			h.machine.LoadBalancer = test.balancer
+			for _, a := range test.addresses {
+				h.machine.Addresses = append(h.machine.Addresses, netip.MustParseAddr(a))
+			}
+			if got := h.throughBalancer(); got != test.want {
+				t.Errorf("%q, want %q", got, test.want)
+			}
+		})
+	}
+}
+
 func TestRepliesBelongToTheirRequests(t *testing.T) {
 	for name, test := range map[string]struct {
 		text string
