@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"sync"
 
 	"github.com/haplane/haplane/internal/access"
 	"github.com/haplane/haplane/internal/change"
@@ -19,9 +20,15 @@ import (
 // apiServers asks those behind a load balancer, but for one node's: one counts where
 // it is ready and a load balancer sends requests to it.
 func (r *Runner) apiServers(ctx context.Context, except string) map[string]observed.APIServer {
-	up := map[string]bool{}
-	for _, lb := range r.balancers() {
-		for node, is := range look.Balancer(ctx, r.Cluster.Balancer(lb)).Servers {
+	lbs, up := r.balancers(), map[string]bool{}
+	seen := make([]observed.Balancer, len(lbs))
+	var group sync.WaitGroup
+	for i, lb := range lbs { // at once: one that is off takes long to say nothing, and there are as many as control-plane nodes
+		group.Go(func() { seen[i] = look.Balancer(ctx, r.Cluster.Balancer(lb)) })
+	}
+	group.Wait()
+	for _, lb := range seen {
+		for node, is := range lb.Servers {
 			up[node] = up[node] || is
 		}
 	}
