@@ -140,10 +140,15 @@ func backend(s *cluster.Status, node string) string {
 	return cmp.Or(strings.Join(out, ", "), "-")
 }
 
-// standing is what the load balancers think of a node's API server; "" where it has none.
+// standing is what the load balancers think of a node's API server; "" where it has none. One that does not answer thinks nothing, unless it is the
+// only one.
 func standing(s *cluster.Status, node string) string {
 	up, asked := 0, 0
 	for _, lb := range s.LoadBalancers {
+		silent := lb.Error != "" && !slices.ContainsFunc(lb.Backends, func(b cluster.BackendStatus) bool { return b.Up })
+		if silent && len(s.LoadBalancers) > 1 {
+			continue
+		}
 		for _, b := range lb.Backends {
 			if b.Node == node {
 				if asked++; b.Up {

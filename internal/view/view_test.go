@@ -173,14 +173,15 @@ func TestStatusTellsWhoChangesTheClusterFromElsewhere(t *testing.T) {
 // A control-plane node can be a load balancer too: then one column has both.
 func TestStatusOfControlPlaneNodesThatBalance(t *testing.T) {
 	up := []cluster.BackendStatus{{Node: "cp-1", Up: true}, {Node: "cp-2", Up: true}}
-	one := []cluster.BackendStatus{{Node: "cp-1", Up: true}, {Node: "cp-2"}}
+	one, none := []cluster.BackendStatus{{Node: "cp-1", Up: true}, {Node: "cp-2"}}, []cluster.BackendStatus{{Node: "cp-1"}, {Node: "cp-2"}}
 	for name, test := range map[string]struct {
 		balancers []cluster.LBStatus
 		want      map[string]string
 	}{
 		"all is well":               {[]cluster.LBStatus{{Node: "cp-1", Backends: up}, {Node: "cp-2", Backends: up, HoldsAddress: true}}, map[string]string{"cp-1": "up, stands by", "cp-2": "up, has the address"}},
 		"one sees less":             {[]cluster.LBStatus{{Node: "cp-1", Backends: up, HoldsAddress: true}, {Node: "cp-2", Backends: one}}, map[string]string{"cp-1": "up, has the address", "cp-2": "up on 1 of 2, stands by"}},
-		"one was not seen":          {[]cluster.LBStatus{{Node: "cp-1", Backends: up, HoldsAddress: true}, {Node: "cp-2", Error: "no route"}}, map[string]string{"cp-1": "up, has the address", "cp-2": "up"}},
+		"one was not seen":          {[]cluster.LBStatus{{Node: "cp-1", Backends: up, HoldsAddress: true}, {Node: "cp-2", Backends: none, Error: "no route"}}, map[string]string{"cp-1": "up, has the address", "cp-2": "up"}},
+		"the only one was not seen": {[]cluster.LBStatus{{Node: "lb-1", Backends: none, Error: "no route"}}, map[string]string{"cp-1": "down", "lb-1": "-"}},
 		"a load balancer by itself": {[]cluster.LBStatus{{Node: "lb-1", Backends: up}}, map[string]string{"cp-1": "up", "lb-1": "-"}},
 	} {
 		t.Run(name, func(t *testing.T) {
