@@ -71,10 +71,22 @@ func known(argv []string) string {
 	if i < 0 || !slices.Contains(sub, argv[1+i]) {
 		return ""
 	}
-	if name == evidence.HaplaneAgent && slices.Contains(argv[2+i:], "snapshots") {
-		return evidence.HaplaneSnapshots
+	if name == evidence.HaplaneAgent {
+		return agent(argv[2+i:])
 	}
 	return name
+}
+
+// agent is the name of haplane agent by what follows that word: the one that keeps the endpoints has flags alone. The others of its
+// subcommands, as balancer, are no programs that an x-ray wants to see, and run beside it.
+func agent(argv []string) string {
+	switch {
+	case len(argv) == 0 || strings.HasPrefix(argv[0], "-"):
+		return evidence.HaplaneAgent
+	case argv[0] == "snapshots":
+		return evidence.HaplaneSnapshots
+	}
+	return ""
 }
 
 // CommandLine splits what /proc/PID/cmdline has: arguments that end in NUL.
