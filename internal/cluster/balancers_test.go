@@ -1,10 +1,13 @@
 package cluster
 
 import (
+	"slices"
 	"strings"
 	"testing"
 
+	"github.com/haplane/haplane/internal/render"
 	"github.com/haplane/haplane/internal/store"
+	"github.com/haplane/haplane/internal/topology"
 	"github.com/haplane/haplane/spec"
 )
 
@@ -32,6 +35,30 @@ func TestOneLoadBalancerAtATime(t *testing.T) {
 			err = checkRequest(r, Request{Wanted: c, Replace: test.all})
 			if want := "replace " + strings.Join(test.all, ", ") + ": nobody would have 10.10.10.3 meanwhile"; err == nil || !strings.Contains(err.Error(), want) {
 				t.Errorf("%v, want %s", err, want)
+			}
+		})
+	}
+}
+
+// Of a control-plane node that leaves, it is looked whether its load balancer runs: it gives the address away first.
+func TestLoadBalancerThatLeavesIsLookedAt(t *testing.T) {
+	for kind, want := range map[spec.BalancerKind][]string{spec.OnControlPlane: render.BalancerUnits, spec.Dedicated: nil} {
+		t.Run(string(kind), func(t *testing.T) {
+			c := &spec.Cluster{}
+			c.Spec.LoadBalancer.Kind = kind
+			spec.SetDefaults(c)
+			all, stays := topology.New(c), map[string]render.Machine{}
+			for _, n := range all.Nodes {
+				if n.Name != "cp-3" {
+					stays[n.Name] = render.Machine{Units: []render.Unit{{Name: "kubelet"}}}
+				}
+			}
+			wanted := wantedOf(all, stays)
+			if got := wanted["cp-3"]; !slices.Equal(got.Programs, want) || len(got.Files) > 0 {
+				t.Errorf("cp-3: %+v", got)
+			}
+			if got := wanted["cp-1"]; !slices.Equal(got.Programs, []string{"kubelet"}) {
+				t.Errorf("cp-1: %+v", got)
 			}
 		})
 	}

@@ -293,6 +293,21 @@ func (l *live) balancersOf(t *topology.Topology, s change.Step) map[string]rende
 // fresh reports whether the cluster was never brought up to its end.
 func (l *live) fresh() bool { return l.record.Applied == nil }
 
+// wantedOf is what to look at on machines: all of those that stay, and of a node that leaves whether it is a load balancer that runs, which
+// may have the address to give away.
+func wantedOf(all *topology.Topology, stays map[string]render.Machine) map[string]look.Want {
+	out := map[string]look.Want{}
+	for _, n := range all.Nodes {
+		if all.Balances(n) {
+			out[n.Name] = look.Want{Programs: render.BalancerUnits}
+		}
+	}
+	for name, m := range stays {
+		out[name] = apply.WantOf(m)
+	}
+	return out
+}
+
 // look sees the cluster as it is. While none of its machines runs there is nobody to ask
 // of a new one.
 func (l *live) look(ctx context.Context) error {
@@ -303,10 +318,7 @@ func (l *live) look(ctx context.Context) error {
 	if l.entrance == nil && l.relocates() {
 		l.findEntrance(ctx)
 	}
-	looker := look.Looker{Cluster: l.access(), Nodes: all.Nodes, Members: l.members(), Power: l.power, Wanted: map[string]look.Want{}}
-	for name, m := range l.rendered {
-		looker.Wanted[name] = apply.WantOf(m)
-	}
+	looker := look.Looker{Cluster: l.access(), Nodes: all.Nodes, Members: l.members(), Power: l.power, Wanted: wantedOf(all, l.rendered)}
 	for _, n := range l.dataFrom() {
 		want := looker.Wanted[n.Name]
 		want.EtcdData = true

@@ -7,6 +7,9 @@ import (
 	"testing"
 
 	"github.com/haplane/haplane/internal/access"
+	"github.com/haplane/haplane/internal/observed"
+	"github.com/haplane/haplane/internal/runtime/systemd"
+	"github.com/haplane/haplane/internal/runtime/systemd/systemdtest"
 	"github.com/haplane/haplane/internal/topology"
 	"github.com/haplane/haplane/spec"
 )
@@ -41,5 +44,18 @@ func TestWhoIsLookedAt(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// Of a machine of which no file is wanted the programs are looked at alone: one that leaves may have an address to give away.
+func TestProgramsOfOneThatLeaves(t *testing.T) {
+	host := systemdtest.New("cp-4")
+	host.Running["keepalived"] = systemd.State{Active: true, Config: "any"}
+	var seen observed.Machine
+	if err := Machine(t.Context(), host, Want{Programs: []string{"haproxy", "keepalived"}}, &seen); err != nil || !seen.Reachable {
+		t.Fatalf("%+v, %v", seen, err)
+	}
+	if !seen.Units["keepalived"].Active || seen.Units["haproxy"].Active {
+		t.Errorf("%+v", seen.Units)
 	}
 }

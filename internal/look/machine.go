@@ -26,14 +26,17 @@ func (c *collector) machine(ctx context.Context, n topology.Node, made, running 
 	put(c, c.state.Machines, n.Name, seen)
 }
 
-// Machine looks at files and programs of one machine.
+// Machine looks at files and programs of one machine, or where no file is wanted at the programs alone.
 func Machine(ctx context.Context, m machine.Machine, want Want, seen *observed.Machine) error {
+	var err error
 	if len(want.Files) == 0 {
-		_, err := m.Run(ctx, machine.Cmd("true"))
-		seen.Reachable = err == nil
+		if _, err = m.Run(ctx, machine.Cmd("true")); err != nil {
+			return err
+		}
+		seen.Reachable = true
+		seen.Units, err = Programs(ctx, m, want.Programs)
 		return err
 	}
-	var err error
 	if seen.Files, err = m.Stat(ctx, want.Files); err != nil {
 		return err
 	}
