@@ -16,6 +16,7 @@ import (
 type BalancerOptions struct {
 	Socket    string // of HAProxy's Runtime API
 	TrackFile string // which keepalived watches: 0 lets this machine have the address, 1 does not
+	Loaded    string // a file that is written right before HAProxy loads its configuration
 	Log       *slog.Logger
 }
 
@@ -26,6 +27,7 @@ const (
 	mayBeSilent  = 500 * time.Millisecond // one that hangs: it takes connections, and says nothing
 	refusalsOf   = 2                      // asked so often in a row, one that refuses is gone, and not just being started anew
 	countedAgain = 3                      // answers in a row, until it may have the address again
+	mayLoad      = 3 * time.Second        // from when it is told to load its configuration: who takes over is silent until he has
 )
 
 // RunBalancer tells keepalived whether the HAProxy beside it takes connections, until ctx ends. It never asks
@@ -47,9 +49,13 @@ func RunBalancer(ctx context.Context, o BalancerOptions) error {
 		if late := time.Since(due); late > askEvery {
 			continue // this program did not run either: nobody knows what HAProxy would have done
 		}
+		asked := time.Now()
 		err := askHAProxy(ctx, o.Socket)
 		if ctx.Err() != nil {
 			return nil
+		}
+		if errors.Is(err, os.ErrDeadlineExceeded) && (time.Since(asked) > mayBeSilent+askEvery || loading(o.Loaded)) {
+			continue // this program slept longer than it wanted, too; or HAProxy is not there yet
 		}
 		if well, changed := b.note(err); changed {
 			o.Log.Info("HAProxy", "well", well, "err", err)
@@ -107,6 +113,16 @@ func askHAProxy(ctx context.Context, socket string) error {
 		return io.ErrUnexpectedEOF
 	}
 	return err
+}
+
+// loading reports whether HAProxy was told to load its configuration a moment ago.
+func loading(file string) bool {
+	info, err := os.Stat(file)
+	if err != nil {
+		return false
+	}
+	since := time.Since(info.ModTime())
+	return since >= 0 && since < mayLoad
 }
 
 // said reports whether HAProxy was well when that was last written down; a machine that boots has no such file.

@@ -37,7 +37,8 @@ func TestBalancerHealth(t *testing.T) {
 // A haproxy answers on a socket, until it hangs.
 type fakeHAProxy struct {
 	net.Listener
-	hangs atomic.Bool
+	hangs  atomic.Bool
+	silent atomic.Int32 // who asked meanwhile
 }
 
 func (f *fakeHAProxy) serve() {
@@ -48,6 +49,7 @@ func (f *fakeHAProxy) serve() {
 		}
 		if f.hangs.Load() {
 			defer conn.Close()
+			f.silent.Add(1)
 			continue
 		}
 		_, _ = conn.Read(make([]byte, 64))
@@ -115,5 +117,53 @@ func TestBalancerTellsKeepalived(t *testing.T) {
 	haproxy.Close()
 	if err := RunBalancer(t.Context(), BalancerOptions{TrackFile: filepath.Join(dir, "none", "track")}); err == nil {
 		t.Error("no error where nobody can be told")
+	}
+}
+
+// Silence of a HAProxy that was just told to load its configuration does not count: the process that takes over has not begun yet.
+func TestBalancerWaitsForAReload(t *testing.T) {
+	dir, err := os.MkdirTemp("", "balancer")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	o := BalancerOptions{Socket: filepath.Join(dir, "s"), TrackFile: filepath.Join(dir, "track"), Loaded: filepath.Join(dir, "haproxy.loaded"), Log: slog.New(slog.DiscardHandler)}
+	l, err := net.Listen("unix", o.Socket)
+	if err != nil {
+		t.Fatal(err)
+	}
+	haproxy := &fakeHAProxy{Listener: l}
+	go haproxy.serve()
+	defer haproxy.Close()
+	if err := errors.Join(writeTrack(o.TrackFile, true), os.WriteFile(o.Loaded, []byte("digest\n"), 0o644)); err != nil {
+		t.Fatal(err)
+	}
+	haproxy.hangs.Store(true)
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	done := make(chan error)
+	go func() { done <- RunBalancer(ctx, o) }()
+	if err := poll.Until(ctx, 5*time.Millisecond, func(context.Context) error {
+		if now := time.Now(); os.Chtimes(o.Loaded, now, now) != nil || haproxy.silent.Load() < 4 {
+			return errors.New("it was not asked four times yet")
+		}
+		return nil
+	}); err != nil || !said(o.TrackFile) {
+		t.Fatalf("well %v, %v", said(o.TrackFile), err)
+	}
+	if long := time.Now().Add(-mayLoad); os.Chtimes(o.Loaded, long, long) != nil {
+		t.Fatal("the reload cannot be long ago")
+	}
+	if err := poll.Until(ctx, 5*time.Millisecond, func(context.Context) error {
+		if said(o.TrackFile) {
+			return errors.New("one that hangs is well")
+		}
+		return nil
+	}); err != nil {
+		t.Error(err)
+	}
+	cancel()
+	if err := <-done; err != nil {
+		t.Error(err)
 	}
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/haplane/haplane/internal/agent"
+	"github.com/haplane/haplane/internal/program"
 )
 
 func (a *app) agent() *cobra.Command {
@@ -92,7 +93,7 @@ API must not move the address.`,
 			if err := given(map[string]string{"socket": o.Socket, "track-file": o.TrackFile}); err != nil {
 				return err
 			}
-			o.Log = slog.New(slog.NewTextHandler(a.Err, nil))
+			o.Log, o.Loaded = slog.New(slog.NewTextHandler(a.Err, nil)), program.LoadedFile(program.LoadedDir, "haproxy")
 			return agent.RunBalancer(cmd.Context(), o)
 		},
 	}

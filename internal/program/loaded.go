@@ -12,6 +12,9 @@ import (
 // LoadedDir is where, in NAME.loaded, the digest of the files is that a program loaded last.
 const LoadedDir = "/run/haplane"
 
+// LoadedFile is that file of a program. Its time is that of when the program was last told to load its files.
+func LoadedFile(dir, name string) string { return dir + "/" + name + ".loaded" }
+
 // load is the digest that the script of NoteLoaded makes on the machine.
 func load(paths []string, files fileset.Set) string {
 	h := sha256.New()
@@ -26,5 +29,5 @@ func load(paths []string, files fileset.Set) string {
 // is loaded once more, and none is taken for loaded that is not.
 func NoteLoaded(dir, name string, paths []string) string {
 	return "mkdir -p " + dir + " && sha256sum -- " + strings.Join(paths, " ") +
-		" | sha256sum | cut -c-" + strconv.Itoa(shortLength) + " >" + dir + "/" + name + ".loaded"
+		" | sha256sum | cut -c-" + strconv.Itoa(shortLength) + " >" + LoadedFile(dir, name)
 }

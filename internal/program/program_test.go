@@ -112,7 +112,7 @@ func TestNoteLoadedIsTheDigest(t *testing.T) {
 	if out, err := exec.CommandContext(t.Context(), "sh", "-c", script).CombinedOutput(); err != nil {
 		t.Fatalf("%v: %s", err, out)
 	}
-	got, err := os.ReadFile(filepath.Join(dir, "run", "b.loaded"))
+	got, err := os.ReadFile(LoadedFile(filepath.Join(dir, "run"), "b"))
 	if err != nil || strings.TrimSpace(string(got)) != state.Load || len(state.Reloading) != 2 {
 		t.Errorf("noted %q of %v, want %q (%v)", got, state.Reloading, state.Load, err)
 	}
