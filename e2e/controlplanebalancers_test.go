@@ -5,6 +5,7 @@ package e2e
 import (
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -67,9 +68,18 @@ func TestLongControlPlaneBalancers(t *testing.T) {
 		c.standsBy(t, had)
 	})
 	t.Run("one joins and one leaves", func(t *testing.T) {
+		had := c.holder(t)
 		nothingLost(t, c.change(t, "node", "add", "--role", "control-plane"))
 		c.standsBy(t, "cp-4")
-		nothingLost(t, c.change(t, "node", "remove", c.holder(t)))
+		if now := c.holder(t); now != had {
+			t.Errorf("the address moved from %s to %s:\n%s", had, now, c.on(t, had, "journalctl --no-pager --output=short-precise --lines=60 --unit=haproxy --unit=keepalived --unit=haplane-balancer"))
+		}
+		had = c.holder(t)
+		left := c.change(t, "node", "remove", had)
+		nothingLost(t, left)
+		if !slices.ContainsFunc(left.Plan.Steps, func(s struct{ ID, Verb, Node string }) bool { return s.ID == "address-move@"+had }) {
+			t.Errorf("%s left with the address: %+v", had, left.Plan.Steps)
+		}
 		if api := must(t, 0, c.Kubectl(background(t), "get", "--raw", "/readyz")); api.Stdout != "ok" {
 			t.Errorf("/readyz: %s", api.Stdout)
 		}

@@ -61,6 +61,14 @@ func (p *planner) shareAddress() {
 	}
 }
 
+// holderLast has the load balancer that has the address behind the others. A reload makes keepalived and HAProxy silent for a moment, and the
+// longer the more of them reload: nobody else does while the one does that has something to lose.
+func (p *planner) holderLast(nodes []topology.Node) []topology.Node {
+	has := func(n topology.Node) bool { return p.Observed.Balancers[n.Name].Address.Held }
+	hasNot := func(n topology.Node) bool { return !has(n) }
+	return slices.Concat(slices.DeleteFunc(slices.Clone(nodes), has), slices.DeleteFunc(slices.Clone(nodes), hasNot))
+}
+
 // tellOfReturning has the load balancers that run know of others that were to leave, and stay, before anything else: of one that was cut off while
 // it joined they may not know, and its keepalived starts, or it may have the address again, when it is mended. It is told itself after them:
 // of who came meanwhile it may not know.
@@ -69,7 +77,7 @@ func (p *planner) tellOfReturning() {
 	if !p.Wanted.Virtual || !slices.ContainsFunc(p.back, back) {
 		return
 	}
-	runs := slices.DeleteFunc(p.configured(), func(n topology.Node) bool { return !p.balancerRuns(n.Name) })
+	runs := slices.DeleteFunc(p.holderLast(p.configured()), func(n topology.Node) bool { return !p.balancerRuns(n.Name) })
 	others := slices.DeleteFunc(slices.Clone(runs), back)
 	returning := slices.DeleteFunc(slices.Clone(runs), func(n topology.Node) bool { return !back(n) })
 	for _, group := range [][]topology.Node{others, returning} {

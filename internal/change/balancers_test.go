@@ -98,6 +98,34 @@ func TestThirdLoadBalancer(t *testing.T) {
 	before(t, c, "lb-backends@lb-2/balancers", "start@lb-3")
 }
 
+// Told of somebody else, one reloads after the other, and the one that has the address at last.
+func TestHolderOfTheAddressIsToldLast(t *testing.T) {
+	four := append(slices.Clone(planes), "cp-4")
+	for name, test := range map[string]struct {
+		in     Input
+		holder string
+		order  []string
+	}{
+		"nobody is seen to have it": {onNodes(t, planes, four), "", []string{"lb-backends@cp-1/join", "lb-backends@cp-2/join", "lb-backends@cp-3/join", "lb-backends@cp-4/join"}},
+		"on control-plane nodes":    {onNodes(t, planes, four), "cp-2", []string{"lb-backends@cp-1/join", "lb-backends@cp-3/join", "lb-backends@cp-2/join", "lb-backends@cp-4/join"}},
+		"after one left":            {onNodes(t, four, planes), "cp-1", []string{"lb-backends@cp-2/without-cp-4", "lb-backends@cp-3/without-cp-4", "lb-backends@cp-1/without-cp-4"}},
+		"on machines of their own":  {pairThatGrows(t), "lb-1", []string{"lb-backends@lb-2/join", "lb-backends@lb-1/join"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			test.in.Observed.Balancers[test.holder] = observed.Balancer{Seen: true, Address: observed.Address{Held: true}}
+			c := plan(t, test.in)
+			before(t, c, test.order...)
+		})
+	}
+}
+
+// pairThatGrows has a control-plane node join behind two load balancers.
+func pairThatGrows(t *testing.T) Input {
+	in, next := healthy(pair(t, planes...)), pair(t, append(slices.Clone(planes), "cp-4")...)
+	in.Wanted, in.Desired = next, desired(next)
+	return in
+}
+
 // What takes a restart of HAProxy is done on one after the other, each without the address.
 func TestLoadBalancersRestartInTurns(t *testing.T) {
 	in := healthy(pair(t, planes...))

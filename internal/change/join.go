@@ -76,16 +76,16 @@ func (p *planner) addBackends(ready []string) {
 	}
 }
 
-// setBackends plans the backends as they are now, on every load balancer that is told. Where one has to restart, they
-// take turns.
+// setBackends plans the backends as they are now, on every load balancer that is told. Where they move an address between them, or
+// one has to restart, they take turns.
 func (p *planner) setBackends(what string, needs []string, why ...Reason) {
 	var done []string
 	if p.onControlPlane() { // those that are mended run
 		needs = compact(slices.Concat(needs, p.tail))
 	}
-	for _, lb := range p.configured() {
+	for _, lb := range p.holderLast(p.configured()) {
 		before := needs
-		if takesWay(p.restarts(lb)) {
+		if p.Wanted.Virtual || takesWay(p.restarts(lb)) {
 			before = slices.Concat(needs, done)
 		}
 		done = append(done, p.tell(lb, what, before, p.stay, why))
