@@ -21,7 +21,9 @@ import (
 //   - one without peers left to talk to, or without its own address, does not take it;
 //   - gratuitous ARP, or neighbour advertisements, at once and again after a second, and every few seconds: a switch
 //     that has missed them learns;
-//   - of two that both have it, the one with the lower priority gives way as soon as it hears of the other.
+//   - of two that both have it, the one with the lower priority gives way as soon as it hears of the other;
+//   - it runs before all else on its machine (nice): an advert that waits 0.3 s for a CPU that others have moves the
+//     address, and beside an API server there are such others.
 const keepalivedConf = `global_defs {
     router_id %s
     vrrp_version 3
@@ -105,14 +107,14 @@ func (b *builder) keepalived() {
 		name: "haplane-balancer", description: "haplane agent, which tells keepalived whether HAProxy is well",
 		argv:    []string{AgentBinary, "agent", "balancer", "--socket=" + topology.HAProxySocket, "--track-file=" + topology.BalancerWell},
 		after:   []string{"haproxy.service"},
-		service: []string{"Type=exec", "RuntimeDirectory=haplane", "RuntimeDirectoryMode=0755", "RuntimeDirectoryPreserve=yes", "TimeoutStopSec=5"},
+		service: []string{"Type=exec", "Nice=-10", "RuntimeDirectory=haplane", "RuntimeDirectoryMode=0755", "RuntimeDirectoryPreserve=yes", "TimeoutStopSec=5"},
 		confine: slices.Concat(confined, []string{"CapabilityBoundingSet=CAP_DAC_OVERRIDE"}), // HAProxy's socket is its user's
 	})
 	b.addService(service{
 		name: "keepalived", description: "keepalived, which moves the address of the load balancers",
 		argv:  []string{"/usr/sbin/keepalived", "--dont-fork", "--vrrp", "--log-console", "--no-syslog", "--use-file=" + conf},
 		after: []string{"haproxy.service", "haplane-balancer.service"},
-		service: []string{"Type=simple", "RuntimeDirectory=haplane", "RuntimeDirectoryMode=0755", "RuntimeDirectoryPreserve=yes",
+		service: []string{"Type=simple", "Nice=-20", "RuntimeDirectory=haplane", "RuntimeDirectoryMode=0755", "RuntimeDirectoryPreserve=yes",
 			"ExecReload=/usr/sbin/keepalived --config-test --use-file=" + conf, "KillMode=mixed", "TimeoutStopSec=5"},
 		confine: slices.Concat(confined, []string{"RestrictAddressFamilies=AF_PACKET", // gratuitous ARP
 			"CapabilityBoundingSet=CAP_NET_ADMIN CAP_NET_RAW CAP_NET_BROADCAST", "ReadWritePaths=/run"}),

@@ -162,11 +162,15 @@ func (b *builder) loadBalancer() {
 	}
 	b.add(conf, fmt.Sprintf(haproxyHead, topology.HAProxySocket, lua, ca, name, name, b.binds(), lastResort, well)+
 		fmt.Sprintf(haproxyBackends, well, lastResort, name, servers.String()))
+	var before []string
+	if b.besideBalancer() { // clients of all nodes wait for it, and an address that moves goes from one that is silent
+		before = []string{"Nice=-10"}
+	}
 	b.addService(service{
 		name: "haproxy", description: "HAProxy, the load balancer of the API servers",
 		argv: []string{"/usr/sbin/haproxy", "-Ws", "-f", conf},
-		service: []string{"Type=notify", "RuntimeDirectory=haproxy", "ExecReload=/usr/sbin/haproxy -c -q -f " + conf,
-			"KillMode=mixed", "TimeoutStopSec=5"},
+		service: slices.Concat([]string{"Type=notify", "RuntimeDirectory=haproxy", "ExecReload=/usr/sbin/haproxy -c -q -f " + conf,
+			"KillMode=mixed", "TimeoutStopSec=5"}, before),
 		onChange: program.Reload, reload: "USR2",
 	})
 	if b.Topology.Virtual {
