@@ -37,6 +37,7 @@ func TestStateFollowsWhatTheTextNames(t *testing.T) {
 			State{Restarting: []string{"/etc/a.yaml", "/etc/pki/a.crt", "/etc/pki/a.key"}}},
 		"folder":                  {Program{Text: "run --dir=/etc/sub/"}, State{Restarting: []string{"/etc/sub/x"}}},
 		"a part of a name is not": {Program{Text: "run /etc/unuse /srv/etc/unused /etc/unused2"}, State{}},
+		"a URL is not":            {Program{Text: "server: https://[fd00::1]:6443\nother: https://10.0.0.1:6443/ / //"}, State{}},
 		"what is kept is not":     {Program{Text: "EnvironmentFile=/etc/join.env"}, State{}},
 		"read again by itself": {Program{Text: "run --config=/etc/a.yaml", Self: []string{"certFile", "keyFile"}},
 			State{Restarting: []string{"/etc/a.yaml"}, Self: []string{"/etc/pki/a.crt", "/etc/pki/a.key"}}},

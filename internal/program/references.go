@@ -45,8 +45,11 @@ func references(text string, files fileset.Set) []reference {
 
 func follow(text string, files fileset.Set, found map[string]reference) {
 	for _, match := range named.FindAllStringSubmatch(text, -1) {
-		name := strings.TrimLeft(match[1], "-")
-		for _, p := range files.Under(strings.TrimRight(match[2], "/.")).Paths() {
+		name, at := strings.TrimLeft(match[1], "-"), strings.TrimRight(match[2], "/.")
+		if at == "" {
+			continue // of https://[fd00::1]: all files are nobody's folder
+		}
+		for _, p := range files.Under(at).Paths() {
 			r, known := found[p]
 			if !known {
 				r = reference{path: p, names: map[string]bool{}}
