@@ -11,7 +11,8 @@ import (
 )
 
 // keepalived moves the address that clients use between the load balancers. What is chosen, and why:
-//   - VRRP version 3, ten adverts a second: a machine that is gone is missed after 0.3 s;
+//   - VRRP version 3, ten adverts a second: a machine that is gone is missed after 0.3 to 0.4 s. Five beside an API server
+//     and etcd, which can keep a machine busy for longer than that: after 0.6 to 0.8 s;
 //   - unicast, to the other load balancers and nobody else, and only from them: packets that have passed a router
 //     (their TTL is not 255 any more) do not count, so nobody outside of the network can take the address;
 //   - all begin as backup, and nobody takes the address from one that has it: each move resets connections;
@@ -22,8 +23,7 @@ import (
 //   - gratuitous ARP, or neighbour advertisements, at once and again after a second, and every few seconds: a switch
 //     that has missed them learns;
 //   - of two that both have it, the one with the lower priority gives way as soon as it hears of the other;
-//   - it runs before all else on its machine (nice): an advert that waits 0.3 s for a CPU that others have moves the
-//     address, and beside an API server there are such others.
+//   - it runs before all else on its machine (nice): an advert that waits for a CPU that others have moves the address.
 const keepalivedConf = `global_defs {
     router_id %s
     vrrp_version 3
@@ -54,7 +54,7 @@ vrrp_instance kube-apiserver {
     interface eth0
     virtual_router_id %d
     priority %d
-    advert_int 0.1
+    advert_int %s
 %s    track_src_ip
     track_file {
         haproxy
@@ -77,7 +77,10 @@ func (b *builder) keepalived() {
 	const conf = "/etc/keepalived/keepalived.conf"
 	t := b.Topology
 	var peers strings.Builder
-	priority := 100
+	priority, interval := 100, "0.1"
+	if b.besideBalancer() {
+		interval = "0.2"
+	}
 	peers.WriteString("    unicast_src_ip " + b.node.Address.String() + "\n    unicast_ttl 255\n    unicast_fault_no_peer\n    unicast_peer {\n")
 	for i, n := range t.LoadBalancers() {
 		if n.Name == b.node.Name {
@@ -102,7 +105,7 @@ func (b *builder) keepalived() {
 		}
 	}
 	b.add(conf, fmt.Sprintf(keepalivedConf, b.node.Name, topology.BalancerWell, topology.StandBy, virtualRouter(t.LBAddresses[0]), priority,
-		talks, alone(t.LBAddresses[0]), further))
+		interval, talks, alone(t.LBAddresses[0]), further))
 	b.addService(service{
 		name: "haplane-balancer", description: "haplane agent, which tells keepalived whether HAProxy is well",
 		argv:    []string{AgentBinary, "agent", "balancer", "--socket=" + topology.HAProxySocket, "--track-file=" + topology.BalancerWell},

@@ -57,7 +57,7 @@ func (m maker) balances(out *evidence.Machine, index int, n node) {
 
 // moves is the instance of keepalived on one of the nodes.
 func (m maker) moves(index int, own node) evidence.VRRP {
-	out := evidence.VRRP{Name: "kube-apiserver", State: "BACKUP", Interface: "eth0", RouterID: 3, Priority: 100 - index, Version: 3, Interval: 100 * time.Millisecond,
+	out := evidence.VRRP{Name: "kube-apiserver", State: "BACKUP", Interface: "eth0", RouterID: 3, Priority: 100 - index, Version: 3, Interval: 200 * time.Millisecond,
 		Addresses: []netip.Addr{netip.MustParseAddr(LoadBalancerAddress)}, Source: netip.MustParseAddr(own.address),
 		Tracks: []evidence.Track{{Name: "haproxy"}, {Name: "stand-by"}}}
 	for _, n := range controlPlane {
