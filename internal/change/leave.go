@@ -51,11 +51,14 @@ func (p *planner) leaveNode(n Node) {
 		needs = []string{p.add(s)}
 	}
 	var drained []string
+	balances := p.onControlPlane() && n.Role == spec.RoleControlPlane
+	if balances { // before anybody drains: that asks through the address, and a move resets what is open
+		needs = p.handOver(n.Node, p.sharers(), why, needs)
+	}
 	if alive && p.Wanted.RunsKubelet(n.Node) {
 		drained = p.drainNode(n.Node, why, needs)
 	}
-	if p.onControlPlane() && n.Role == spec.RoleControlPlane {
-		needs = p.handOver(n.Node, p.sharers(), why, needs)
+	if balances {
 		needs = slices.Concat(needs, drained) // its kubelet asks the API server beside it, and tells by that which pods have ended
 	}
 	if n.Role == spec.RoleControlPlane {
@@ -86,7 +89,7 @@ func (p *planner) leaveNode(n Node) {
 	}
 	then(step(RemoveMachine))
 	p.unshare(n, needs)
-	if p.onControlPlane() && n.Role == spec.RoleControlPlane { // until then it may start again, and has to hear the others
+	if balances { // until then it may start again, and has to hear the others
 		p.takeFromBalancers(n, needs)
 	}
 	if !n.Rejoin {
