@@ -54,10 +54,10 @@ func (c *Client) Drain(ctx context.Context, node string, options DrainOptions) e
 		ctx, cancel = context.WithTimeout(ctx, options.Timeout)
 		defer cancel()
 	}
-	if err := c.cordonToDrain(ctx, node); err != nil {
+	d := &drain{client: c, node: node, options: options, evicted: map[string]bool{}}
+	if err := poll.Until(ctx, drainInterval, d.cordon); err != nil {
 		return err
 	}
-	d := &drain{client: c, node: node, options: options, evicted: map[string]bool{}}
 	return poll.Until(ctx, drainInterval, d.round)
 }
 
@@ -69,6 +69,14 @@ type drain struct {
 	evicted map[string]bool // by UID
 	said    string
 	silent  time.Time // since when the node's kubelet is known to tell nothing; zero while it does
+}
+
+// cordon can be done again: a request that was cut off may have done it.
+func (d *drain) cordon(ctx context.Context) error {
+	if err := d.client.cordonToDrain(ctx, d.node); err != nil {
+		return d.unlessTransient(err)
+	}
+	return nil
 }
 
 // round evicts what can be evicted, and returns nil when nothing is left.

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -147,6 +148,35 @@ func TestDrainWaitsForBudgets(t *testing.T) {
 	}
 	if diff := cmp.Diff([]string{"web", "web"}, d.asked); diff != "" {
 		t.Error("-want +got\n" + diff)
+	}
+}
+
+// A request that was cut off, before or after it cordoned the node, ends no drain.
+func TestDrainCordonsAgain(t *testing.T) {
+	for name, carriedOut := range map[string]bool{"before": false, "after": true} {
+		t.Run(name, func(t *testing.T) {
+			d := cluster(t, yes, pod("web", "w-1", "ReplicaSet"))
+			patches := 0
+			d.PrependReactor("patch", "nodes", func(clienttesting.Action) (bool, runtime.Object, error) {
+				if patches++; patches > 1 {
+					return false, nil, nil
+				}
+				if carriedOut {
+					n := &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: "w-1"}, Spec: corev1.NodeSpec{Unschedulable: true}}
+					if err := d.Tracker().Update(schema.GroupVersionResource{Version: "v1", Resource: "nodes"}, n, ""); err != nil {
+						t.Error(err)
+					}
+				}
+				return true, nil, syscall.ECONNRESET
+			})
+			if err := d.client.Drain(t.Context(), "w-1", DrainOptions{Timeout: time.Minute}); err != nil {
+				t.Fatal(err)
+			}
+			nodes, err := d.client.Nodes(t.Context())
+			if err != nil || !nodes[0].Unschedulable || len(d.left(t)) > 0 || (patches == 1) != carriedOut {
+				t.Errorf("%+v, %d requests, left %v, error %v", nodes, patches, d.left(t), err)
+			}
+		})
 	}
 }
 
