@@ -90,7 +90,7 @@ func (p *planner) leaveNode(n Node) {
 	then(step(RemoveMachine))
 	p.unshare(n, needs)
 	if balances { // until then it may start again, and has to hear the others
-		p.takeFromBalancers(n, needs)
+		needs = p.takeFromBalancers(n, needs)
 	}
 	if !n.Rejoin {
 		then(step(Forget))

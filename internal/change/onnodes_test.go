@@ -43,7 +43,7 @@ func TestControlPlaneNodeJoinsWithItsLoadBalancer(t *testing.T) {
 // is gone: one that started again, and heard nobody, would take the address.
 func TestControlPlaneNodeLeavesWithItsLoadBalancer(t *testing.T) {
 	c := plan(t, onNodes(t, append(slices.Clone(planes), "cp-4"), planes))
-	before(t, c, "address-move@cp-4", "lb-drain@cp-4", "stop@cp-4/kube-apiserver", "stop@cp-4", "remove-machine@cp-4", "lb-backends@cp-1/without-cp-4")
+	before(t, c, "address-move@cp-4", "lb-drain@cp-4", "stop@cp-4/kube-apiserver", "stop@cp-4", "remove-machine@cp-4", "lb-backends@cp-1/without-cp-4", "forget@cp-4")
 	before(t, c, "address-move@cp-4", "node-drain@cp-4", "stop@cp-4/kube-apiserver") // a drain asks through the address, and its requests would be reset
 	if s, _ := c.Step("lb-backends@cp-1/without-cp-4"); !slices.Equal(s.Backends, s.Balancers) || slices.Contains(s.Balancers, "cp-4") {
 		t.Errorf("%+v", s)
@@ -141,7 +141,7 @@ func TestLoadBalancerThatJoinedBeforeAKill(t *testing.T) {
 				before(t, c, "lb-backends@cp-1/join", "activate@cp-4")
 				return
 			}
-			before(t, c, "address-move@cp-4", "remove-machine@cp-4", "lb-backends@cp-1/without-cp-4")
+			before(t, c, "address-move@cp-4", "remove-machine@cp-4", "lb-backends@cp-1/without-cp-4", "forget@cp-4")
 		})
 	}
 }
@@ -236,7 +236,7 @@ func TestControlPlaneNodeLeavesBeforeItsLoadBalancerStarted(t *testing.T) {
 	}
 	c := plan(t, in)
 	lacks(t, c, MoveAddress)
-	before(t, c, "lb-drain@cp-4", "stop@cp-4/kube-apiserver", "remove-machine@cp-4", "lb-backends@cp-1/without-cp-4")
+	before(t, c, "lb-drain@cp-4", "stop@cp-4/kube-apiserver", "remove-machine@cp-4", "lb-backends@cp-1/without-cp-4", "forget@cp-4")
 	if s, _ := c.Step("lb-drain@cp-4"); !slices.Equal(s.Balancers, []string{"cp-1", "cp-2", "cp-3"}) {
 		t.Errorf("%+v", s)
 	}
