@@ -65,7 +65,7 @@ func TestKindsThatCannotWork(t *testing.T) {
 		"empty":   {"loadBalancer: {kind: ''}", []string{`spec.loadBalancer.kind: Invalid value: "": is empty; leave the field out for its default`}},
 		"no text": {"loadBalancer: {kind: 3}", []string{`spec.loadBalancer.kind: Invalid value: 3: must be a string, and YAML reads it as a number: write "dedicated" or`}},
 		"a load balancer beside control-plane nodes": {"loadBalancer: {kind: controlPlane}\n  nodes: [{role: control-plane}, {role: load-balancer}]", []string{
-			`spec.nodes[1].role: Invalid value: "load-balancer": with spec.loadBalancer.kind "controlPlane" the control-plane nodes balance the load themselves; remove this node, or leave kind out`}},
+			`spec.nodes[1].role: Invalid value: "load-balancer": with spec.loadBalancer.kind "controlPlane" the control-plane nodes balance the load themselves; remove this node; a new cluster may have it without kind`}},
 		"a load balancer beside an external one": {"loadBalancer: {kind: external, address: 192.0.2.7}\n  nodes: [{role: control-plane}, {role: load-balancer}]", []string{unbuilt,
 			`with spec.loadBalancer.kind "external" the load balancer is none of haplane's; remove this node`}},
 		"the address of a control-plane node": {"loadBalancer: {kind: controlPlane, address: 10.10.10.11}\n  nodes: [{role: control-plane, address: 10.10.10.11}]", []string{

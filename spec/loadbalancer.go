@@ -45,7 +45,7 @@ func noBalancers(nodes *field.Path, s *Spec) field.ErrorList {
 	for i, n := range s.Nodes {
 		if where != "" && n.Role == RoleLoadBalancer {
 			errs = append(errs, field.Invalid(nodes.Index(i).Child("role"), n.Role, fmt.Sprintf(
-				"with spec.loadBalancer.kind %q %s; remove this node, or leave kind out", s.LoadBalancer.Kind, where)))
+				"with spec.loadBalancer.kind %q %s; remove this node; a new cluster may have it without kind", s.LoadBalancer.Kind, where)))
 		}
 	}
 	return errs

@@ -27,7 +27,9 @@ const (
 	mayBeSilent  = 500 * time.Millisecond // one that hangs: it takes connections, and says nothing
 	refusalsOf   = 2                      // asked so often in a row, one that refuses is gone, and not just being started anew
 	countedAgain = 3                      // answers in a row, until it may have the address again
-	mayLoad      = 3 * time.Second        // from when it is told to load its configuration: who takes over is silent until he has
+	// On a machine that is so busy that this program is late each time, HAProxy may hang nevertheless.
+	longestSilence = 3 * time.Second
+	mayLoad        = 3 * time.Second // from when it is told to load its configuration: who takes over is silent until he has
 )
 
 // RunBalancer tells keepalived whether the HAProxy beside it takes connections, until ctx ends. It never asks
@@ -40,6 +42,7 @@ func RunBalancer(ctx context.Context, o BalancerOptions) error {
 	o.Log.Info("balancer started", "socket", o.Socket, "file", o.TrackFile, "well", b.well)
 	ticker := time.NewTicker(askEvery)
 	defer ticker.Stop()
+	heard := time.Now() // when HAProxy answered last
 	for due := time.Now(); ; due = time.Now().Add(askEvery) {
 		select {
 		case <-ctx.Done():
@@ -54,8 +57,11 @@ func RunBalancer(ctx context.Context, o BalancerOptions) error {
 		if ctx.Err() != nil {
 			return nil
 		}
-		if errors.Is(err, os.ErrDeadlineExceeded) && (time.Since(asked) > mayBeSilent+askEvery || loading(o.Loaded)) {
-			continue // this program slept longer than it wanted, too; or HAProxy is not there yet
+		if err == nil {
+			heard = asked
+		}
+		if errors.Is(err, os.ErrDeadlineExceeded) && (excused(time.Since(asked), time.Since(heard)) || loading(o.Loaded)) {
+			continue // or HAProxy is not there yet
 		}
 		if well, changed := b.note(err); changed {
 			o.Log.Info("HAProxy", "well", well, "err", err)
@@ -65,6 +71,12 @@ func RunBalancer(ctx context.Context, o BalancerOptions) error {
 			}
 		}
 	}
+}
+
+// excused tells that silence says nothing of HAProxy: this program slept longer than it wanted, too. That
+// holds for some seconds since HAProxy was heard.
+func excused(took, silence time.Duration) bool {
+	return took > mayBeSilent+askEvery && silence < longestSilence
 }
 
 // A balancerHealth is what was seen of HAProxy. It begins as it was when an earlier one ended: that this program is started

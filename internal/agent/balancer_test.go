@@ -58,6 +58,23 @@ func (f *fakeHAProxy) serve() {
 	}
 }
 
+// Where this program is late every time, HAProxy is not thought well for ever.
+func TestSilenceIsExcusedForAWhile(t *testing.T) {
+	tests := map[string]struct {
+		took, silence time.Duration
+		want          bool
+	}{
+		"in time":                {mayBeSilent, mayBeSilent, false},
+		"late":                   {mayBeSilent + 2*askEvery, time.Second, true},
+		"late, and silent since": {mayBeSilent + 2*askEvery, longestSilence, false},
+	}
+	for name, tt := range tests {
+		if got := excused(tt.took, tt.silence); got != tt.want {
+			t.Errorf("%s: %t", name, got)
+		}
+	}
+}
+
 func TestBalancerTellsKeepalived(t *testing.T) {
 	dir, err := os.MkdirTemp("", "balancer") // a Unix socket's path has at most 107 bytes
 	if err != nil {

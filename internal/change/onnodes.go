@@ -91,19 +91,17 @@ func isBalancer(unit string) bool { return slices.Contains(render.BalancerUnits,
 // balancersOf are the programs of a node that are its load balancer.
 func (p *planner) balancersOf(n topology.Node) []string { return p.of(n, render.BalancerUnits) }
 
-// mendBalancers has load balancers run again on control-plane nodes that are well otherwise.
+// mendBalancers has load balancers run again on control-plane nodes that are well otherwise, one after another.
 func (p *planner) mendBalancers() {
 	if !p.onControlPlane() {
 		return
 	}
-	var mended []string
-	for _, n := range p.stay {
+	for _, n := range p.holderLast(p.stay) {
 		if d, _ := p.balancerPart(n, p.diff(n)); !p.sick(n) && !p.moves(n) && len(d.start) > 0 {
-			mended = append(mended, p.add(Step{ID: id(SetBackends, n.Name, "mended"), Verb: SetBackends, Node: n.Name, Why: d.why(),
+			p.tail = append(p.tail, p.add(Step{ID: id(SetBackends, n.Name, "mended"), Verb: SetBackends, Node: n.Name, Why: d.why(),
 				Backends: p.sharerNames(), Balancers: p.sharerNames(), Needs: p.tail}))
 		}
 	}
-	p.tail = append(p.tail, mended...)
 }
 
 // handOverSick has another one take the address from a control-plane node that is sick otherwise, before its programs restart.

@@ -134,7 +134,9 @@ func (e *env) lossOf(c *store.Change) (restoreLoss, error) {
 			return there || slices.Contains(c.Task.Made, n.Name)
 		}) {
 			for _, n := range nodes {
-				r.way = append(r.way, n.Name)
+				if !slices.Contains(r.way, n.Name) { // it balances, too
+					r.way = append(r.way, n.Name)
+				}
 			}
 		}
 	}
