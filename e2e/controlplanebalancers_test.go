@@ -38,27 +38,7 @@ func TestLongControlPlaneBalancers(t *testing.T) {
 		verdict := must(t, 0, c.Run(background(t), "xray", "--cluster", c.Name))
 		contains(t, "x-ray", verdict.Stdout, "2 of 3 load balancers may fail")
 	})
-	for _, fault := range []struct{ name, line string }{
-		{"HAProxy is killed", "systemctl kill --signal KILL haproxy"},
-		{"keepalived is stopped", "systemctl stop keepalived"},
-	} {
-		t.Run(fault.name, func(t *testing.T) {
-			had := c.holder(t)
-			c.on(t, had, fault.line)
-			t.Logf("the address moved after %s", ms(c.moved(t, had)))
-			c.on(t, had, "systemctl restart haproxy keepalived")
-			c.standsBy(t, had)
-		})
-	}
-	t.Run("the power of its machine is gone", func(t *testing.T) {
-		had := c.holder(t)
-		if err := c.provider().Kill(background(t), had); err != nil {
-			t.Fatal(err)
-		}
-		t.Logf("the address moved after %s", ms(c.moved(t, had)))
-		must(t, 0, c.Run(background(t), "apply", "--cluster", c.Name, "--yes"))
-		c.standsBy(t, had)
-	})
+	c.survives(t)
 	t.Run("the one that has it is made anew", func(t *testing.T) {
 		had := c.holder(t)
 		nothingLost(t, c.change(t, "node", "replace", had))
