@@ -75,7 +75,9 @@ frontend kube-apiserver
 
 // The backends: of the API servers that are well, and of those that are alive, be it
 // without etcd or on their way out. Of the latter one that answers otherwise takes no
-// connection from then on, one that does not answer two such checks neither.
+// connection from then on, and neither does one that has not answered six checks: that is 7 s
+// where all are so busy that the checks time out, in which none must be given up, for then
+// every connection is refused; and 1 to 2 s where connections are refused.
 const haproxyBackends = `
 backend %[1]s
     http-check send meth GET uri /readyz hdr Host %[3]s
@@ -87,7 +89,7 @@ backend %[2]s
     timeout connect 1s
     http-check send meth GET uri /readyz?exclude=etcd&exclude=etcd-readiness&exclude=shutdown hdr Host %[3]s
     http-check expect status 200 error-status L7OKC
-    default-server inter 1s fastinter 200ms fall 2 rise 1
+    default-server inter 1s fastinter 200ms fall 6 rise 1
 %[4]s`
 
 //go:embed loadbalancer.lua
