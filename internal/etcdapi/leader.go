@@ -11,6 +11,8 @@ import (
 
 	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
 	clientv3 "go.etcd.io/etcd/client/v3"
+
+	"github.com/haplane/haplane/internal/poll"
 )
 
 // How long all that writes is held before and in a move at most, and how often etcd is asked meanwhile.
@@ -29,7 +31,7 @@ const (
 // proposal dropped", or, where a follower passed it on, after 7 s with "request timed out". With 30 moves
 // and 106 writes a second that was 137 of 3886 writes, of 43 ms each time. So hold, which is called when
 // all is ready for the move, is to keep from writing whoever does, until release is called: by then all of the
-// members name the next leader, or the time for that is over. It may be nil.
+// members name the next leader, or the time for that is over.
 func (c *Client) MoveLeader(ctx context.Context, from Member, to uint64, all []Member, hold func(context.Context) (release func())) error {
 	err := c.moveLeader(ctx, from, to, all, hold)
 	// It stopped leading between the question and the command.
@@ -58,21 +60,22 @@ func (c *Client) moveLeader(ctx context.Context, from Member, to uint64, all []M
 	if status.Leader != from.ID || to == from.ID {
 		return nil
 	}
-	if hold == nil {
-		_, err = etcd.MoveLeader(ctx, to)
-		return err
-	}
 	followers, closeAll := c.dialAll(ctx, all)
 	defer closeAll()
 	release := sync.OnceFunc(hold(ctx))
 	defer release()
 	settle(ctx, etcd, followers)
+	following, cancel := context.WithTimeout(ctx, followTimeout)
+	defer cancel()
 	moved := make(chan error, 1)
 	go func() {
 		_, err := etcd.MoveLeader(ctx, to) // looks once in 100 ms whether it is done
+		if err != nil {
+			cancel()
+		}
 		moved <- err
 	}()
-	follow(ctx, followers, to, moved)
+	follow(following, followers, to)
 	release()
 	return <-moved
 }
@@ -115,23 +118,27 @@ func settle(ctx context.Context, leader *clientv3.Client, all []*clientv3.Client
 	}
 	reads.Wait()
 	last, same := uint64(0), 0
-	every(ctx, settleTimeout, nil, func(ctx context.Context) bool {
+	_ = poll.Until(ctx, moveInterval, func(ctx context.Context) error {
 		status, err := leader.Status(ctx, leader.Endpoints()[0])
 		if err != nil {
-			return true
+			return poll.Stop(err)
 		}
 		if status.RaftAppliedIndex != status.RaftIndex || status.RaftIndex != last {
 			same = 0
 		}
 		last = status.RaftIndex
-		same++
-		return same > quietLooks
+		if same++; same <= quietLooks {
+			return errUnsettled
+		}
+		return nil
 	})
 }
 
-// follow waits until all members name the next leader, or it was not moved.
-func follow(ctx context.Context, members []*clientv3.Client, to uint64, moved chan error) {
-	every(ctx, followTimeout, moved, func(ctx context.Context) bool {
+var errUnsettled = errors.New("the members have not settled")
+
+// follow waits until all members name the next leader.
+func follow(ctx context.Context, members []*clientv3.Client, to uint64) {
+	_ = poll.Until(ctx, moveInterval, func(ctx context.Context) error {
 		var others atomic.Int32
 		var all sync.WaitGroup
 		for _, etcd := range members {
@@ -142,29 +149,11 @@ func follow(ctx context.Context, members []*clientv3.Client, to uint64, moved ch
 			})
 		}
 		all.Wait()
-		return others.Load() == 0
-	})
-}
-
-// every looks until it is so, for at most a time, or until something failed.
-func every(ctx context.Context, most time.Duration, failed chan error, look func(context.Context) bool) {
-	ctx, cancel := context.WithTimeout(ctx, most)
-	defer cancel()
-	tick := time.NewTicker(moveInterval)
-	defer tick.Stop()
-	for !look(ctx) {
-		select {
-		case <-ctx.Done():
-			return
-		case err := <-failed:
-			failed <- err // for who waits for it
-			if err != nil {
-				return
-			}
-			failed = nil
-		case <-tick.C:
+		if others.Load() > 0 {
+			return errUnsettled
 		}
-	}
+		return nil
+	})
 }
 
 // LeaderIsNot returns nil when every healthy one of the members names a leader, all

@@ -26,7 +26,7 @@ func TestMoveLeader(t *testing.T) {
 			fake := &fakeMember{id: 1, leader: tt.leader, changes: &tt.changes}
 			from := Member{ID: 1, Name: "cp-1", ClientURLs: []string{fake.serve(t)}}
 			// The cluster's endpoint is another: only the leader itself may be asked.
-			err := client(t, refusing(t)).MoveLeader(t.Context(), from, 2, nil, nil)
+			err := client(t, refusing(t)).MoveLeader(t.Context(), from, 2, nil, func(context.Context) func() { return func() {} })
 			if (err == nil) != (tt.err == "") || err != nil && !strings.Contains(err.Error(), tt.err) {
 				t.Errorf("error %v, want one with %q", err, tt.err)
 			}
