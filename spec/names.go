@@ -81,7 +81,7 @@ func dotless(name, example string) string {
 // isLocalhost tells names by which machines call themselves: those of RFC 6761, and of /etc/hosts as
 // distributions ship it.
 func isLocalhost(name string) bool {
-	return name == localhost || strings.HasSuffix(name, "."+localhost) ||
+	return name == localhost || strings.HasSuffix(name, "."+localhost) || strings.HasSuffix(name, ".localhost.localdomain") ||
 		slices.Contains([]string{"localhost.localdomain", "localhost4.localdomain4", "localhost6.localdomain6", "localhost4", "localhost6", "ip6-localhost", "ip6-loopback"}, name)
 }
 

@@ -16,9 +16,6 @@ var architecture = regexp.MustCompile(`-(amd64|arm64|arm|ppc64le|s390x)$`)
 // lookAlike is the program of a cluster that a name is of, "" where it is of none.
 func lookAlike(name string) string {
 	name = architecture.ReplaceAllString(strings.TrimSuffix(name, ".service"), "")
-	if name == "apiserver" || name == "controller-manager" {
-		name = "kube-" + name
-	}
 	if name == hyperkube || slices.Contains(single[:6], name) {
 		return name
 	}
@@ -28,12 +25,15 @@ func lookAlike(name string) string {
 // hyperkube is all programs of Kubernetes in one file (until 1.19).
 const hyperkube = "hyperkube"
 
+// short are names of programs without their beginning. Others have an apiserver too.
+var short = []string{"apiserver", "controller-manager"}
+
 // A suspect is a manifest or unit with a name like that of a program, such as kube-apiserver-ha.
 type suspect struct{ file, like string }
 
 // unrecognised notes a manifest or unit that by its names runs a program of a cluster,
 // where no such was found in its command. Of names that are only like one it is noted
-// until all programs of the machine are known, and so is what else it may run.
+// until all programs of the machine are known, and so is what else it may run. The last name is that of its file.
 func (h *host) unrecognised(file, runs string, found []evidence.Program, names ...string) {
 	is := func(like string) bool {
 		return slices.ContainsFunc(found, func(p evidence.Program) bool { return p.Name == like || like == hyperkube })
@@ -50,6 +50,9 @@ func (h *host) unrecognised(file, runs string, found []evidence.Program, names .
 				h.suspects = append(h.suspects, suspect{file, like})
 			}
 		}
+	}
+	if own := strings.TrimSuffix(names[len(names)-1], ".service"); slices.Contains(short, own) && !is("kube-"+own) {
+		h.suspects = append(h.suspects, suspect{file, "kube-" + own})
 	}
 	if len(found) == 0 {
 		h.unknown = append(h.unknown, evidence.Unrecognised{Source: file, Runs: runs})
@@ -92,7 +95,7 @@ func (h *host) unrecognisedUnits(units []unit) {
 // that somebody wrote for a program that no package brings. What every node has beside is neither.
 var (
 	wordOfCluster = regexp.MustCompile(`(^|[-_.])(kube|k8s|etcd|haproxy|nginx|keepalived|apiserver|master\b|control-?plane)`)
-	companion     = regexp.MustCompile(`^(haplane|containerd|docker|crio|cri-docker|flanneld|sshd?\.)`)
+	companion     = regexp.MustCompile(`^(haplane.*|containerd|docker|crio|cri-dockerd?|flanneld|sshd?)\.service$`)
 	ofPackages    = regexp.MustCompile(`^(/usr)?/(s?bin|lib|lib64|libexec)/`)
 )
 
@@ -100,19 +103,33 @@ func (u *unit) mayBeOfCluster() bool {
 	if companion.MatchString(u.Name) || len(u.Exec) == 0 {
 		return false
 	}
-	own := path.Dir(u.Path) == unitFolders[0] && slices.ContainsFunc(u.Exec, func(word string) bool { return path.IsAbs(word) && !ofPackages.MatchString(word) })
-	return own || wordOfCluster.MatchString(u.Name) || wordOfCluster.MatchString(path.Base(runsOf(u.Exec)))
+	written := path.Dir(u.Path) == unitFolders[0]
+	words := strings.Fields(strings.Join(u.Exec, " ")) // those of a shell's script, too
+	return wordOfCluster.MatchString(u.Name) || slices.ContainsFunc(words, func(word string) bool {
+		own := written && path.IsAbs(word) && !ofPackages.MatchString(word)
+		return own || !strings.HasPrefix(word, "-") && wordOfCluster.MatchString(path.Base(word))
+	})
 }
+
+// command is the beginning of a word that can be the name of a program, which has no arguments in it.
+var command = regexp.MustCompile(`^[\w./@+-]+`)
 
 // runsOf is what a command starts, without its arguments: these may have secrets. Of a shell it is the
 // script, where that is a file.
 func runsOf(argv []string) string {
-	for i, word := range argv {
-		if i == 0 && !slices.Contains(shellNames, path.Base(word)) || i > 0 && path.IsAbs(word) && !strings.ContainsAny(word, " \n;") {
+	if len(argv) == 0 {
+		return ""
+	}
+	first := command.FindString(argv[0])
+	if !slices.Contains(shellNames, path.Base(first)) {
+		return first
+	}
+	for _, word := range argv[1:] {
+		if path.IsAbs(word) && command.FindString(word) == word {
 			return word
 		}
 	}
-	return strings.Join(argv[:min(1, len(argv))], "")
+	return first
 }
 
 var shellNames = []string{"sh", "bash", "dash", "ash", "env"}
@@ -120,7 +137,7 @@ var shellNames = []string{"sh", "bash", "dash", "ash", "env"}
 // podRuns is what a pod starts: the command of its first container, or its image.
 func podRuns(pod *corev1.Pod) string {
 	for _, c := range pod.Spec.Containers {
-		if runs := runsOf(slices.Concat(c.Command, c.Args)); runs != "" && !strings.HasPrefix(runs, "-") {
+		if runs := runsOf(c.Command); runs != "" && !strings.HasPrefix(runs, "-") { // what it has in args are arguments of its image's
 			return runs
 		}
 		return "image " + imageName(c)
