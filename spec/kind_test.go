@@ -56,7 +56,6 @@ func TestDefaultsOfKinds(t *testing.T) {
 }
 
 func TestKindsThatCannotWork(t *testing.T) {
-	const unbuilt = "is not there yet in this haplane"
 	for name, test := range map[string]struct {
 		spec string
 		want []string
@@ -66,7 +65,7 @@ func TestKindsThatCannotWork(t *testing.T) {
 		"no text": {"loadBalancer: {kind: 3}", []string{`spec.loadBalancer.kind: Invalid value: 3: must be a string, and YAML reads it as a number: write "dedicated" or`}},
 		"a load balancer beside control-plane nodes": {"loadBalancer: {kind: controlPlane}\n  nodes: [{role: control-plane}, {role: load-balancer}]", []string{
 			`spec.nodes[1].role: Invalid value: "load-balancer": with spec.loadBalancer.kind "controlPlane" the control-plane nodes balance the load themselves; remove this node; a new cluster may have it without kind`}},
-		"a load balancer beside an external one": {"loadBalancer: {kind: external, address: 192.0.2.7}\n  nodes: [{role: control-plane}, {role: load-balancer}]", []string{unbuilt,
+		"a load balancer beside an external one": {"loadBalancer: {kind: external, address: 192.0.2.7}\n  nodes: [{role: control-plane}, {role: load-balancer}]", []string{
 			`with spec.loadBalancer.kind "external" the load balancer is none of haplane's; remove this node`}},
 		"the address of a control-plane node": {"loadBalancer: {kind: controlPlane, address: 10.10.10.11}\n  nodes: [{role: control-plane, address: 10.10.10.11}]", []string{
 			"spec.loadBalancer.address: Invalid value: \"10.10.10.11\": node cp-1 has this address; the load balancers move one that no machine has"}},
@@ -74,12 +73,12 @@ func TestKindsThatCannotWork(t *testing.T) {
 			"spec.loadBalancer.additionalPorts[1]: Invalid value: 22: is the port of sshd", "spec.loadBalancer.port: Invalid value: 10250: is the port of kubelet",
 			"spec.loadBalancer.additionalPorts[2]: Invalid value: 30443: is one of those that kube-proxy takes"}},
 		"an address outside that would move": {"loadBalancer: {kind: controlPlane, address: 10.10.11.3}", []string{"is outside of spec.network.machineCIDR"}},
-		"an external one without an address": {"loadBalancer: {kind: external}", []string{unbuilt, `spec.loadBalancer.address: Required value: where clients reach the load balancer of kind "external": an IP address such as`}},
-		"an external one that is a name":     {"loadBalancer: {kind: external, address: lb.example.com}", []string{unbuilt, "spec.loadBalancer.address: Invalid value: \"lb.example.com\": must be an IP address"}},
-		"an external one of another family":  {"loadBalancer: {kind: external, address: '2001:db8::7'}", []string{unbuilt, "must be an address of each family of spec.network.machineCIDR (10.10.10.0/24)"}},
-		"an external one of one family more": {"loadBalancer: {kind: external, address: '192.0.2.7,2001:db8::7'}", []string{unbuilt, "must be an address of each family"}},
-		"an external one that is the host":   {"loadBalancer: {kind: external, address: 10.10.10.1}", []string{unbuilt, "is the host's own on the bridge"}},
-		"an external one that is a node": {"loadBalancer: {kind: external, address: 10.10.10.11}\n  nodes: [{role: control-plane, address: 10.10.10.11}]", []string{unbuilt,
+		"an external one without an address": {"loadBalancer: {kind: external}", []string{`spec.loadBalancer.address: Required value: where clients reach the load balancer of kind "external": an IP address such as`}},
+		"an external one that is a name":     {"loadBalancer: {kind: external, address: lb.example.com}", []string{"spec.loadBalancer.address: Invalid value: \"lb.example.com\": must be an IP address"}},
+		"an external one of another family":  {"loadBalancer: {kind: external, address: '2001:db8::7'}", []string{"must be an address of each family of spec.network.machineCIDR (10.10.10.0/24)"}},
+		"an external one of one family more": {"loadBalancer: {kind: external, address: '192.0.2.7,2001:db8::7'}", []string{"must be an address of each family"}},
+		"an external one that is the host":   {"loadBalancer: {kind: external, address: 10.10.10.1}", []string{"is the host's own on the bridge"}},
+		"an external one that is a node": {"loadBalancer: {kind: external, address: 10.10.10.11}\n  nodes: [{role: control-plane, address: 10.10.10.11}]", []string{
 			"node cp-1 has this address; an external load balancer has one of its own"}},
 		"no room for a node": {"loadBalancer: {kind: controlPlane}\n  network: {machineCIDR: 10.9.0.0/28}\n  nodes: [{role: control-plane}" + strings.Repeat(", {role: worker}", 12) + "]",
 			[]string{"nodes do not fit, the load balancer among them"}},

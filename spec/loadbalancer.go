@@ -14,7 +14,7 @@ const kubeletPort = 10250
 var occupied = map[int]string{22: "sshd, by which machines are reached"}
 
 func checkLoadBalancer(at *field.Path, s *Spec) field.ErrorList {
-	errs := checkKind(at.Child("kind"), s)
+	errs := oneOf(at.Child("kind"), s.LoadBalancer.Kind, Dedicated, OnControlPlane, ExternalBalancer)
 	errs = append(errs, checkPorts(at, s.LoadBalancer)...)
 	errs = append(errs, checkBeside(at, s.LoadBalancer)...)
 	errs = append(errs, checkDNSNames(at.Child("dnsNames"), s)...)
@@ -22,18 +22,6 @@ func checkLoadBalancer(at *field.Path, s *Spec) field.ErrorList {
 		i := slices.IndexFunc(lbs, func(n Node) bool { return sameAddress(n.Address, s.LoadBalancer.Address) })
 		errs = append(errs, field.Invalid(at.Child("address"), s.LoadBalancer.Address,
 			fmt.Sprintf("is the address of node %s: several load balancers move an address between them that is none of their own; leave one of the two out", lbs[i].Name)))
-	}
-	return errs
-}
-
-// unbuilt are the kinds that haplane knows and cannot bring up yet.
-var unbuilt = []BalancerKind{ExternalBalancer}
-
-func checkKind(at *field.Path, s *Spec) field.ErrorList {
-	kind := s.LoadBalancer.Kind
-	errs := oneOf(at, kind, Dedicated, OnControlPlane, ExternalBalancer)
-	if slices.Contains(unbuilt, kind) {
-		errs = append(errs, field.Invalid(at, kind, fmt.Sprintf("is not there yet in this haplane; leave it out, or write %q", Dedicated)))
 	}
 	return errs
 }

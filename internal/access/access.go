@@ -7,6 +7,7 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"fmt"
+	"net/netip"
 	"time"
 
 	"github.com/haplane/haplane/internal/etcdapi"
@@ -14,6 +15,7 @@ import (
 	"github.com/haplane/haplane/internal/kubeapi"
 	"github.com/haplane/haplane/internal/kubeconfig"
 	"github.com/haplane/haplane/internal/machine"
+	"github.com/haplane/haplane/internal/outside"
 	"github.com/haplane/haplane/internal/pki"
 	"github.com/haplane/haplane/internal/topology"
 )
@@ -78,6 +80,22 @@ func (c *Cluster) Etcd(nodes []topology.Node) (*etcdapi.Client, error) {
 // Balancer returns a client of the HAProxy on a node.
 func (c *Cluster) Balancer(n topology.Node) *haproxyapi.Client {
 	return haproxyapi.New(haproxyapi.OnMachine(c.Machine(n.Name)))
+}
+
+// Outside is the load balancer that somebody else configures, before the API servers of these nodes.
+func (c *Cluster) Outside(nodes []topology.Node) (*outside.Balancer, error) {
+	pair := c.Keys.Pairs[pki.SuperAdmin]
+	cert, err := tls.X509KeyPair(pair.Cert, pair.Key)
+	if err != nil {
+		return nil, fmt.Errorf("read certificate %s: %w", pki.SuperAdmin, err)
+	}
+	pool := x509.NewCertPool()
+	pool.AppendCertsFromPEM(c.Keys.Trusted(pki.CA))
+	b := &outside.Balancer{Places: c.Topology.LBPlaces(), TLS: &tls.Config{Certificates: []tls.Certificate{cert}, RootCAs: pool, MinVersion: tls.VersionTLS12}}
+	for _, n := range nodes {
+		b.Servers = append(b.Servers, outside.Server{Node: n.Name, Address: netip.AddrPortFrom(n.Address, topology.APIServerPort)})
+	}
+	return b, nil
 }
 
 // Ready asks the API server of a node, past the load balancer.

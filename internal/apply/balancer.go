@@ -20,6 +20,32 @@ import (
 // apiServers asks those behind a load balancer, but for one node's: one counts where
 // it is ready and a load balancer sends requests to it.
 func (r *Runner) apiServers(ctx context.Context, except string) map[string]observed.APIServer {
+	ready := map[string]error{}
+	for _, n := range r.Nodes {
+		if n.Role == spec.RoleControlPlane && n.Name != except {
+			ready[n.Name] = r.Cluster.Ready(ctx, n)
+		}
+	}
+	up := r.sentTo(ctx, ready)
+	out := map[string]observed.APIServer{}
+	for name, err := range ready {
+		switch {
+		case err != nil:
+			out[name] = observed.APIServer{Error: err.Error()}
+		case !up[name]:
+			out[name] = observed.APIServer{Error: "no load balancer sends requests to it"}
+		default:
+			out[name] = observed.APIServer{Ready: true}
+		}
+	}
+	return out
+}
+
+// sentTo are the API servers to which a load balancer sends requests.
+func (r *Runner) sentTo(ctx context.Context, ready map[string]error) map[string]bool {
+	if r.Cluster.Topology.ExternalBalancer() {
+		return r.reachedThrough(ctx, ready)
+	}
 	lbs, up := r.balancers(), map[string]bool{}
 	seen := make([]observed.Balancer, len(lbs))
 	var group sync.WaitGroup
@@ -32,21 +58,7 @@ func (r *Runner) apiServers(ctx context.Context, except string) map[string]obser
 			up[node] = up[node] || is
 		}
 	}
-	out := map[string]observed.APIServer{}
-	for _, n := range r.Nodes {
-		if n.Role != spec.RoleControlPlane || n.Name == except {
-			continue
-		}
-		switch err := r.Cluster.Ready(ctx, n); {
-		case err != nil:
-			out[n.Name] = observed.APIServer{Error: err.Error()}
-		case !up[n.Name]:
-			out[n.Name] = observed.APIServer{Error: "no load balancer sends requests to it"}
-		default:
-			out[n.Name] = observed.APIServer{Ready: true}
-		}
-	}
-	return out
+	return up
 }
 
 func (r *Runner) balancers() []topology.Node {
@@ -60,10 +72,17 @@ func (r *Runner) balancers() []topology.Node {
 }
 
 func drainBackend(ctx context.Context, r *Runner, s change.Step) error {
+	if t := r.Cluster.Topology; t.ExternalBalancer() {
+		r.detail(s, "the load balancer is somebody else's: the API server says on /readyz that it stops, and serves on for %s", t.ShutdownDelay())
+		return nil
+	}
 	return r.setServer(ctx, s, haproxyapi.Drain)
 }
 
 func restoreBackend(ctx context.Context, r *Runner, s change.Step) error {
+	if r.Cluster.Topology.ExternalBalancer() {
+		return r.reached(ctx, s)
+	}
 	return r.setServer(ctx, s, haproxyapi.Ready)
 }
 

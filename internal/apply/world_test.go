@@ -44,6 +44,8 @@ type world struct {
 	drained map[string]bool // by the load balancer: BACKEND/SERVER
 	data    map[string]bool // nodes with data of etcd's
 	loaded  []string        // servers that it has
+	outside []string        // servers of one that is somebody else's, in its place
+	turn    int             // of it
 	record  []change.Node
 	notes   []string // of the journal
 	doing   func(id string)

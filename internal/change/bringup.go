@@ -32,11 +32,16 @@ func BringUp(in Input) *Change {
 			}
 		}
 	}
+	ends := []string(nil)
+	if in.Wanted.ExternalBalancer() { // nobody relies on it before
+		serving = []string{p.checkOutside("", in.Wanted.ControlPlane(), serving, Reason{What: "spec.loadBalancer.kind", New: "external"})}
+		ends = append(ends, p.add(Step{ID: HoldIdle, Verb: HoldIdle, Why: []Reason{{What: "watches, on which nothing may be sent for long"}}, Needs: serving}))
+	}
 	why := p.Objects
 	if why == nil {
 		why = []Reason{{What: "RBAC rules and CoreDNS"}}
 	}
-	ends := []string{p.add(Step{ID: ApplyManifests, Verb: ApplyManifests, Why: why, Needs: serving})}
+	ends = append(ends, p.add(Step{ID: ApplyManifests, Verb: ApplyManifests, Why: why, Needs: serving}))
 	for _, n := range in.Wanted.Nodes {
 		needs := append(slices.Clone(written[n.Name]), serving...)
 		if _, units := p.split(n); len(units) > 0 {
@@ -74,6 +79,9 @@ func Resume(in Input) *Change {
 				behind = serving
 			}
 		}
+	}
+	if in.Wanted.ExternalBalancer() {
+		serving = p.reached("start", in.Wanted.ControlPlane(), serving, why...)
 	}
 	for _, n := range in.Wanted.Nodes {
 		ends = append(ends, p.nodeReady(n, nil, append(started[n.Name], serving...))...)

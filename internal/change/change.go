@@ -33,6 +33,9 @@ const (
 	DrainBackend      = "lb-drain"
 	RestoreBackend    = "lb-restore"
 	SetBackends       = "lb-backends"
+	CheckBalancer     = "lb-check"   // of one that is somebody else's: does it do what it must
+	HoldIdle          = "lb-idle"    // a connection without traffic through it stays open
+	WithoutBackend    = "lb-without" // nobody is sent to an API server that has gone
 	DrainNode         = "node-drain"
 	NodeReady         = "node-ready"
 	UncordonNode      = "node-uncordon"

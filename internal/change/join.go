@@ -61,7 +61,7 @@ func (p *planner) joinEtcd(n topology.Node, why []Reason, needs []string) []stri
 
 // addBackends gives traffic to the API servers that joined, all at once.
 func (p *planner) addBackends(ready []string) {
-	joined := false
+	before, joined, why := len(p.backends), false, Reason{What: "API servers that joined"}
 	for _, n := range p.joins {
 		if n.Role != spec.RoleControlPlane {
 			continue
@@ -71,8 +71,12 @@ func (p *planner) addBackends(ready []string) {
 		}
 		joined = joined || p.onControlPlane() // one whose load balancer runs since a run that was cut off
 	}
-	if joined {
-		p.setBackends("join", ready, Reason{What: "API servers that joined"})
+	switch {
+	case !joined:
+	case p.Wanted.ExternalBalancer():
+		p.tail = compact(append(slices.Clone(p.tail), p.reached("join", p.backends[before:], ready, why)...))
+	default:
+		p.setBackends("join", ready, why)
 	}
 }
 

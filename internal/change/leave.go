@@ -135,6 +135,10 @@ func (p *planner) takeFromBalancers(n Node, needs []string) []string {
 	p.backends = slices.DeleteFunc(p.backends, func(b topology.Node) bool { return b.Name == n.Name })
 	delete(p.balancing, n.Name)
 	p.tail = needs
+	if p.Wanted.ExternalBalancer() {
+		p.tail = p.withoutOutside(n, why, needs)
+		return p.tail
+	}
 	p.setBackends("without-"+n.Name, needs, Reason{What: n.Name + " leaves"})
 	return p.tail
 }

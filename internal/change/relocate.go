@@ -35,6 +35,9 @@ func (p *planner) relocate() {
 			done = append(done, p.add(Step{ID: id(ServeCertificate, n.Name, "certificate"), Verb: ServeCertificate, Node: n.Name, Units: []string{"kube-apiserver"}, Why: p.Relocates, Needs: []string{written}}))
 		}
 	}
+	if p.Wanted.ExternalBalancer() {
+		done = append(done, p.checkOutside("both", p.ordered(), done, p.Relocates...))
+	}
 	p.first = append(p.first, done...)
 }
 

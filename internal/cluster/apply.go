@@ -671,7 +671,7 @@ func (l *live) marked(s change.Step, state string) {
 	if s.Verb == change.DrainNode && state == store.Doing {
 		l.measured.drains(n)
 	}
-	balances := n.Role == spec.RoleLoadBalancer || l.topology.Balances(n) && s.Verb == change.SetBackends
+	balances := n.Role == spec.RoleLoadBalancer || l.topology.Balances(n) && s.Verb == change.SetBackends || s.Verb == change.CheckBalancer
 	if l.entrance != nil && balances && state != store.Failed {
 		l.entrance.at(s, state == store.Done)
 	}

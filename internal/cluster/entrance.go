@@ -75,11 +75,11 @@ func (e *entrance) url() string {
 }
 
 // at notes what a step on a load balancer does, and has done: the new place is served by the ones of the
-// cluster, or by another one that joins.
+// cluster, by another one that joins, or by somebody else's, as was seen.
 func (e *entrance) at(s change.Step, done bool) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	serves := s.Verb == change.SetBackends && !s.Last || s.Verb == change.Start
+	serves := s.Verb == change.SetBackends && !s.Last || s.Verb == change.Start || s.Verb == change.CheckBalancer
 	ends := s.Verb == change.SetBackends && s.Last || s.Verb == change.Stop
 	if serves && done {
 		e.untold = slices.DeleteFunc(e.untold, func(name string) bool { return name == s.Node })

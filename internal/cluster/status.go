@@ -91,7 +91,9 @@ type MemberStatus struct {
 
 // LBStatus is one load balancer with what it thinks of its backends.
 type LBStatus struct {
-	Node string `json:"node"`
+	Node string `json:"node"` // "" of one that is somebody else's
+	// External says that it is somebody else's: backends are up to which a new connection led just now.
+	External bool `json:"external,omitempty"`
 	// HoldsAddress says that clients reach the API through this one right now.
 	HoldsAddress bool            `json:"holdsAddress"`
 	Error        string          `json:"error,omitempty"` // why nothing was seen of it, or not all
@@ -116,7 +118,7 @@ func (h *Handle) Status(ctx context.Context) (*Status, error) {
 	}
 	defer e.close()
 	s := &Status{Cluster: e.topology.Name, Identity: e.topology.Identity, Endpoint: e.topology.APIEndpoint(),
-		Leaders: map[string]string{}, KubernetesServiceEndpoints: []string{},
+		Leaders: map[string]string{}, KubernetesServiceEndpoints: []string{}, LoadBalancers: []LBStatus{},
 		Warnings: append(certificateWarnings(e.rows, e.keys, time.Now()), spec.Warnings(e.cluster)...), Errors: []string{}}
 	var err error
 	if s.Change, err = e.changeStatus(); err != nil {
@@ -279,6 +281,9 @@ func (c *collector) snapshots(ctx context.Context) error {
 }
 
 func (c *collector) loadBalancers(ctx context.Context) error {
+	if c.env.topology.ExternalBalancer() {
+		return c.outside(ctx)
+	}
 	nodes := c.env.topology.LoadBalancers()
 	seen, err := gather(ctx, nodes, func(ctx context.Context, n topology.Node) (observed.Balancer, error) {
 		return c.env.balancer(ctx, n)

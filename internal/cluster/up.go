@@ -98,7 +98,8 @@ func (l *live) make(ctx context.Context) error {
 		return shown(ctx, l.Report, "look", l.look)
 	}
 	plans := func() error { return l.plan(ctx) }
-	for _, step := range []func() error{l.prepareSSH, renders, l.connect, looks, plans, l.begin} {
+	tells := func() error { return l.announce(ctx) }
+	for _, step := range []func() error{l.prepareSSH, renders, l.connect, tells, looks, plans, l.begin} {
 		if err := step(); err != nil {
 			return err
 		}

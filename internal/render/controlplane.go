@@ -16,12 +16,11 @@ import (
 )
 
 // A planned stop of an API server: it answers 500 on /readyz at once, serves on
-// for shutdownDelay, until the load balancer has long seen that (see
+// for Topology.ShutdownDelay, until the load balancer has long seen that (see
 // loadbalancer.go), then ends watches one by one for watchGrace.
 const (
-	shutdownDelay = "3s"
-	watchGrace    = "5s"
-	stopTimeout   = 90 // seconds; the delay, the grace, and 60 s for requests under way
+	watchGrace  = "5s"
+	stopTimeout = 90 // seconds; the delay, the grace, and 60 s for requests under way
 )
 
 // Anonymous requests may ask for the health of an API server and nothing else:
@@ -135,7 +134,7 @@ func (b *builder) apiServer() {
 			[2]string{"service-account-key-file", pkiPath("sa.pub")},
 			[2]string{"service-account-signing-key-file", pkiPath("sa.key")},
 			[2]string{"service-cluster-ip-range", topology.Join(t.Services)},
-			[2]string{"shutdown-delay-duration", shutdownDelay},
+			[2]string{"shutdown-delay-duration", t.ShutdownDelay().String()},
 			[2]string{"shutdown-send-retry-after", "false"},
 			[2]string{"shutdown-watch-termination-grace-period", watchGrace},
 			[2]string{"tls-cert-file", pkiPath("apiserver.crt")},

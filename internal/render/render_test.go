@@ -103,6 +103,13 @@ var shapes = map[string]struct {
 	"on-control-plane-sharedCertificate": {func() *spec.Cluster { return onControlPlane("10.10.10.0/24", spec.SharedCertificate) }, []string{"cp-1"}},
 	"on-control-plane-ipv6":              {func() *spec.Cluster { return onControlPlane("fd00:10:10:10::/64", spec.Shared) }, []string{"cp-1"}},
 	"on-control-plane-dual-stack":        {func() *spec.Cluster { return onControlPlane("10.10.10.0/24,fd00:10:10:10::/64", spec.Shared) }, []string{"cp-2"}},
+	"external-balancer":          {func() *spec.Cluster { return somebodyElses(identity(spec.Shared), "10.20.0.5") }, []string{"cp-1", "worker-1"}},
+	"external-balancer-per-node": {func() *spec.Cluster { return somebodyElses(identity(spec.PerNode), "10.20.0.5") }, []string{"cp-1"}},
+	"external-balancer-dual-stack": {func() *spec.Cluster {
+		c := &spec.Cluster{}
+		c.Spec.Network.MachineCIDR = "10.10.10.0/24,fd00:10:10:10::/64"
+		return somebodyElses(c, "10.20.0.5,fd00:20::5")
+	}, []string{"cp-1"}},
 	"snapshots": {func() *spec.Cluster {
 		c := identity(spec.PerNode)
 		c.Spec.Etcd.Snapshots = spec.EtcdSnapshots{Schedule: "0 */6 * * *", Recipients: []string{"age1..."}}
@@ -123,6 +130,14 @@ var shapes = map[string]struct {
 func onControlPlane(network string, identity spec.Identity) *spec.Cluster {
 	c := &spec.Cluster{}
 	c.Spec.Network.MachineCIDR, c.Spec.Identity, c.Spec.LoadBalancer.Kind = network, identity, spec.OnControlPlane
+	spec.SetDefaults(c)
+	return c
+}
+
+// somebodyElses is a cluster behind a load balancer at an address that is not haplane's to configure.
+func somebodyElses(c *spec.Cluster, address string) *spec.Cluster {
+	c.Spec.LoadBalancer = spec.LoadBalancer{Kind: spec.ExternalBalancer, Address: address}
+	c.Spec.Nodes = nil
 	spec.SetDefaults(c)
 	return c
 }

@@ -8,6 +8,7 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/haplane/haplane/spec"
 )
@@ -217,6 +218,29 @@ func (t *Topology) Node(name string) (Node, bool) {
 		}
 	}
 	return Node{}, false
+}
+
+// ExternalBalancer reports whether the load balancer is somebody else's: LBAddresses are where it is, and no node is one.
+func (t *Topology) ExternalBalancer() bool { return t.LBKind == spec.ExternalBalancer }
+
+// ShutdownDelay is how long an API server that is told to stop serves on and calls itself unready on /readyz: until
+// load balancers have long seen that. Those of haplane ask ten times a second; others need longer.
+func (t *Topology) ShutdownDelay() time.Duration {
+	if t.ExternalBalancer() {
+		return 10 * time.Second
+	}
+	return 3 * time.Second
+}
+
+// LBPlaces are where clients reach the API servers: each address with each port, the one that clients are told first.
+func (t *Topology) LBPlaces() []netip.AddrPort {
+	var out []netip.AddrPort
+	for _, port := range t.LBPorts {
+		for _, a := range t.LBAddresses {
+			out = append(out, netip.AddrPortFrom(a, port))
+		}
+	}
+	return out
 }
 
 // APIEndpoint is the URL under which clients reach the API servers.

@@ -68,7 +68,7 @@ func about(s change.Step) []string {
 		}
 		out = append(out, units)
 	}
-	if len(s.Backends) > 0 && s.Verb == change.SetBackends {
+	if len(s.Backends) > 0 && (s.Verb == change.SetBackends || s.Verb == change.CheckBalancer) {
 		out = append(out, "to "+strings.Join(s.Backends, ", "))
 	}
 	if s.Verb == change.IssueCertificates && len(s.Why) > many {

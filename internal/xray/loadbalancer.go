@@ -159,6 +159,9 @@ func (s *Scene) unseenBalancer() []Finding {
 	if m := s.machineOf(s.Endpoint); m != nil && slices.Contains(s.ControlPlane(), m) {
 		return []Finding{at{source: s.EndpointSource}.skip("clients reach the API at %s, which is %s itself: no load balancer was seen", s.Endpoint, m.Name)}
 	}
+	if s.somebodyElses() {
+		return []Finding{at{source: s.EndpointSource}.skip("the load balancer %s is somebody else's by the cluster file, and was not looked into", s.Endpoint)}
+	}
 	return []Finding{at{source: s.EndpointSource}.skip("the load balancer %s is on no machine that was looked at", s.Endpoint)}
 }
 

@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"github.com/haplane/haplane/internal/xray/evidence"
+	"github.com/haplane/haplane/spec"
 )
 
 // loadBalancerPart counts load balancers under the cluster's one address. There is
@@ -100,12 +101,19 @@ func (s *Scene) taking(p part, moved []string) part {
 	return p
 }
 
+// somebodyElses reports whether the cluster file has a load balancer that is none of the cluster's machines.
+func (s *Scene) somebodyElses() bool {
+	return s.Expect.Cluster != nil && s.Expect.Cluster.Spec.LoadBalancer.Kind == spec.ExternalBalancer
+}
+
 // endpointPart is about the address alone, where no load balancer was seen.
 func (s *Scene) endpointPart(p part) part {
 	m := s.machineOf(s.Endpoint)
 	switch {
 	case s.Endpoint == "":
 		p.unknown, p.outside = "where clients reach the API was not seen", true
+	case s.somebodyElses():
+		p.unknown, p.outside = "the load balancer at "+s.Endpoint+" is somebody else's, and was not looked into", true
 	case m == nil || m.Program(evidence.APIServer) == nil:
 		p.unknown, p.outside = "what is behind "+s.Endpoint+" was not seen", true
 	default:

@@ -103,6 +103,22 @@ func TestVerdict(t *testing.T) {
 	}
 }
 
+// What is somebody else's by the cluster file is said to be, and bears nothing that would be known.
+func TestVerdictOfSomebodyElsesLoadBalancer(t *testing.T) {
+	file := &spec.Cluster{}
+	file.Spec.LoadBalancer.Kind = spec.ExternalBalancer
+	report := Evaluate(evidencetest.Kubeadm(), Options{Expectation: Expectation{Cluster: file}})
+	const says = "the load balancer at 10.10.10.3:6443 is somebody else's, and was not looked into"
+	if v := report.Verdict; !strings.Contains(v.Summary, says) || v.ToleratedFailures == nil || *v.ToleratedFailures != 1 {
+		t.Errorf("verdict is %+v", v)
+	}
+	if !slices.ContainsFunc(report.Findings, func(f Finding) bool {
+		return f.Check == "lb-backends" && f.Status == Skip && strings.Contains(f.Observed, "is somebody else's by the cluster file, and was not looked into")
+	}) {
+		t.Error("lb-backends does not say why it is left out")
+	}
+}
+
 // Each node with a load balancer of its own has no part that all depend on.
 func TestVerdictOfLocalLoadBalancers(t *testing.T) {
 	e := evidencetest.Healthy(spec.Shared)

@@ -1,0 +1,97 @@
+package change
+
+import (
+	"slices"
+	"testing"
+
+	"github.com/haplane/haplane/internal/observed"
+	"github.com/haplane/haplane/internal/topology"
+	"github.com/haplane/haplane/spec"
+)
+
+// outside is wanted with a load balancer that is none of the nodes.
+func outside(t *testing.T, names ...string) *topology.Topology {
+	t.Helper()
+	out := *wanted(t, names...)
+	out.LBKind = spec.ExternalBalancer
+	out.Nodes = slices.DeleteFunc(slices.Clone(out.Nodes), func(n topology.Node) bool { return n.Role == spec.RoleLoadBalancer })
+	return &out
+}
+
+// noneOfOurs fails the test where a step is about load balancers that haplane configures.
+func noneOfOurs(t *testing.T, c *Change) {
+	t.Helper()
+	lacks(t, c, SetBackends, MoveAddress, Readdress, DropAddress)
+}
+
+// Nothing relies on a load balancer before it was seen to do what it must; only a connection without traffic takes longer.
+func TestBringUpBehindSomebodyElsesLoadBalancer(t *testing.T) {
+	in := healthy(outside(t, three...))
+	in.Record = nil
+	for name := range in.Observed.Machines {
+		in.Observed.Machines[name] = observed.Machine{}
+	}
+	c := BringUp(in)
+	noneOfOurs(t, c)
+	for _, node := range []string{"cp-1", "cp-2", "cp-3", "worker-1"} {
+		if node != "worker-1" {
+			before(t, c, "start@"+node+"/api", CheckBalancer)
+		}
+		before(t, c, CheckBalancer, "start@"+node+"/node", "activate@"+node)
+		before(t, c, CheckBalancer, HoldIdle, "activate@"+node)
+		if reaches(c, "start@"+node+"/node", HoldIdle) {
+			t.Errorf("%s waits for the idle connection", node)
+		}
+	}
+	before(t, c, CheckBalancer, ApplyManifests, DNSReady)
+}
+
+func TestStartBehindSomebodyElsesLoadBalancer(t *testing.T) {
+	in := healthy(outside(t, three...))
+	in.Observed.Machines["cp-2"] = observed.Machine{Made: true}
+	c := Resume(in)
+	noneOfOurs(t, c)
+	before(t, c, "start-machine@cp-2", "serve@cp-2", "lb-restore@cp-2/start", "node-ready@worker-1", DNSReady)
+	lacks(t, c, CheckBalancer) // others rely on its API servers
+}
+
+func TestJoinBehindSomebodyElsesLoadBalancer(t *testing.T) {
+	in, next := healthy(outside(t, three...)), outside(t, with("cp-4")...)
+	in.Wanted, in.Desired = next, desired(next)
+	c := plan(t, in)
+	noneOfOurs(t, c)
+	before(t, c, "start@cp-4/kube-apiserver", "lb-restore@cp-4/join")
+	if s, _ := c.Step("lb-restore@cp-4/join"); s.Verb != RestoreBackend || s.Node != "cp-4" {
+		t.Errorf("step %+v", s)
+	}
+}
+
+func TestReplaceBehindSomebodyElsesLoadBalancer(t *testing.T) {
+	in := healthy(outside(t, three...))
+	in.Replace = []string{"cp-2"}
+	c := plan(t, in)
+	noneOfOurs(t, c)
+	before(t, c, "lb-drain@cp-2", "stop@cp-2/kube-apiserver", "lb-without@cp-2", "member-remove@cp-2", "remove-machine@cp-2", "create-machine@cp-2",
+		"member-promote@cp-2", "start@cp-2/kube-apiserver", "lb-restore@cp-2/join")
+}
+
+// The next node's turn comes when the load balancer leads to the one before again.
+func TestRestartsBehindSomebodyElsesLoadBalancer(t *testing.T) {
+	in := healthy(outside(t, three...))
+	for _, name := range []string{"cp-1", "cp-2"} {
+		runsOld(&in, name, "kube-apiserver")
+	}
+	c := plan(t, in)
+	noneOfOurs(t, c)
+	before(t, c, "lb-drain@cp-1", "restart@cp-1/kube-apiserver", "lb-restore@cp-1", "lb-drain@cp-2", "restart@cp-2/kube-apiserver", "lb-restore@cp-2")
+}
+
+// Its new place is looked at before any client goes there.
+func TestSomebodyElsesLoadBalancerMoves(t *testing.T) {
+	in := healthy(outside(t, three...))
+	in.Relocates = []Reason{{What: "spec.loadBalancer", Old: "10.10.10.3:6443", New: "10.10.10.9:6443"}}
+	runsOld(&in, "worker-1", "kubelet")
+	c := plan(t, in)
+	noneOfOurs(t, c)
+	before(t, c, "lb-check/both", "restart@worker-1", ClientsMoved, MoveKubeconfig)
+}

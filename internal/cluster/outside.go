@@ -1,0 +1,68 @@
+package cluster
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/haplane/haplane/internal/topology"
+)
+
+// announce tells what to set at a load balancer that is somebody else's, and is an error where somebody answers there who
+// is not this cluster: before anything is made.
+func (l *live) announce(ctx context.Context) error {
+	const id = "load-balancer"
+	if !l.topology.ExternalBalancer() {
+		return nil
+	}
+	return shown(ctx, l.Report, id, func(ctx context.Context) error {
+		b, err := l.access().Outside(l.topology.ControlPlane())
+		if err != nil {
+			return err
+		}
+		l.detail(id, "set at the load balancer, which is not haplane's:")
+		for _, line := range b.Settings(l.topology.ShutdownDelay()) {
+			l.detail(id, "  %s", line)
+		}
+		return b.Stranger(ctx)
+	})
+}
+
+// outside sees a load balancer that is somebody else's by new connections through it. What is not right there is a warning.
+func (c *collector) outside(ctx context.Context) error {
+	t := c.env.topology
+	b, err := c.env.access().Outside(t.ControlPlane())
+	if err != nil {
+		return err
+	}
+	seen, _ := gather(ctx, t.ControlPlane(), func(ctx context.Context, n topology.Node) (bool, error) {
+		return c.env.access().Ready(ctx, n) == nil, nil
+	})
+	var ready []string // others are none to be sent to
+	for _, n := range t.ControlPlane() {
+		if seen[n.Name] {
+			ready = append(ready, n.Name)
+		}
+	}
+	v, err := b.Look(ctx, b.Places[0], ready)
+	lb := LBStatus{External: true, HoldsAddress: v.Tries > 0 && len(v.Answered) > 0, Backends: []BackendStatus{}}
+	for _, n := range t.ControlPlane() {
+		lb.Backends = append(lb.Backends, BackendStatus{Node: n.Name, Up: v.Answered[n.Name] > 0})
+	}
+	if err == nil {
+		for _, f := range b.Findings(v, ready) {
+			c.warn(f.Error())
+		}
+	}
+	if err != nil {
+		lb.Error = strings.TrimSpace(err.Error())
+		err = fmt.Errorf("look at the load balancer from outside: %w", err)
+	}
+	if len(ready) == 0 && err == nil {
+		err = errors.New("look at the load balancer from outside: no API server is ready that could be behind it")
+		lb.Error = err.Error()
+	}
+	c.status.LoadBalancers = append(c.status.LoadBalancers, lb)
+	return err
+}
