@@ -32,8 +32,11 @@ func BringUp(in Input) *Change {
 			}
 		}
 	}
-	ends := []string(nil)
-	if in.Wanted.ExternalBalancer() { // nobody relies on it before
+	var ends []string
+	if in.Wanted.ExternalBalancer() { // nobody relies on it before; every machine looks at it
+		for _, n := range in.Wanted.Nodes {
+			serving = append(serving, written[n.Name]...)
+		}
 		serving = []string{p.checkOutside("", in.Wanted.ControlPlane(), serving, Reason{What: "spec.loadBalancer.kind", New: "external"})}
 		ends = append(ends, p.add(Step{ID: HoldIdle, Verb: HoldIdle, Why: []Reason{{What: "watches, on which nothing may be sent for long"}}, Needs: serving}))
 	}

@@ -209,6 +209,7 @@ type Input struct {
 	Task     *Task     // what is done to etcd, after all else
 	Done     []string  // steps of the task that an earlier run has done
 	Begun    []string  // steps of it that an earlier run has begun
+	Resumed  bool      // an earlier run of this change, or of the one that it takes back, was cut off
 	Upgrade  *Upgrade  // those of Replace take turns, to another version of Kubernetes
 	Handover *Handover // of the endpoints of default/kubernetes; nil where they stay whose they are
 	// KubeletsBack says that control-plane nodes were to lose their kubelets, and keep or get them.

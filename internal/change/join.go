@@ -61,7 +61,7 @@ func (p *planner) joinEtcd(n topology.Node, why []Reason, needs []string) []stri
 
 // addBackends gives traffic to the API servers that joined, all at once.
 func (p *planner) addBackends(ready []string) {
-	before, joined, why := len(p.backends), false, Reason{What: "API servers that joined"}
+	before, joined := len(p.backends), false
 	for _, n := range p.joins {
 		if n.Role != spec.RoleControlPlane {
 			continue
@@ -71,13 +71,18 @@ func (p *planner) addBackends(ready []string) {
 		}
 		joined = joined || p.onControlPlane() // one whose load balancer runs since a run that was cut off
 	}
-	switch {
-	case !joined:
-	case p.Wanted.ExternalBalancer():
-		p.tail = compact(append(slices.Clone(p.tail), p.reached("join", p.backends[before:], ready, why)...))
-	default:
-		p.setBackends("join", ready, why)
+	if joined {
+		p.sendTo(p.backends[before:], "join", ready, Reason{What: "API servers that joined"})
 	}
+}
+
+// sendTo gives traffic to API servers that joined: what changes the next one comes after that.
+func (p *planner) sendTo(joined []topology.Node, what string, ready []string, why ...Reason) {
+	if p.Wanted.ExternalBalancer() {
+		p.tail = compact(append(slices.Clone(p.tail), p.reached(what, joined, ready, why...)...))
+		return
+	}
+	p.setBackends(what, ready, why...)
 }
 
 // setBackends plans the backends as they are now, on every load balancer that is told. Where they move an address between them, or

@@ -1,6 +1,11 @@
 package change
 
-import "github.com/haplane/haplane/internal/topology"
+import (
+	"slices"
+
+	"github.com/haplane/haplane/internal/topology"
+	"github.com/haplane/haplane/spec"
+)
 
 // What a load balancer that is somebody else's does cannot be told to it: it is looked at from outside.
 
@@ -25,4 +30,21 @@ func (p *planner) reached(what string, nodes []topology.Node, needs []string, wh
 // withoutOutside waits until nobody is sent to an API server that has stopped for good.
 func (p *planner) withoutOutside(n Node, why []Reason, needs []string) []string {
 	return []string{p.add(Step{ID: id(WithoutBackend, n.Name), Verb: WithoutBackend, Node: n.Name, Why: why, Needs: needs})}
+}
+
+// started are the API servers that stay and serve, or do when they are mended.
+func (p *planner) started() []topology.Node {
+	return slices.DeleteFunc(slices.Clone(p.stay), func(n topology.Node) bool {
+		return n.Role != spec.RoleControlPlane || p.sick(n) && len(p.has(id(Start, n.Name))) == 0
+	})
+}
+
+// reachedAgain waits for API servers that were mended and, where a run was cut off, for all that stay: nobody knows what
+// that one did not wait for. Where the load balancer moves, its new place is looked at later.
+func (p *planner) reachedAgain() {
+	if !p.Wanted.ExternalBalancer() || p.Relocates != nil {
+		return
+	}
+	again := slices.DeleteFunc(p.started(), func(n topology.Node) bool { return !p.Resumed && !p.sick(n) })
+	p.tail = compact(append(slices.Clone(p.tail), p.reached("again", again, p.tail, Reason{What: "API servers that were mended, or restarted by a run that was cut off"})...))
 }

@@ -43,7 +43,7 @@ func TestBringUpBehindSomebodyElsesLoadBalancer(t *testing.T) {
 			t.Errorf("%s waits for the idle connection", node)
 		}
 	}
-	before(t, c, CheckBalancer, ApplyManifests, DNSReady)
+	before(t, c, "write-files@worker-1", CheckBalancer, ApplyManifests, DNSReady) // worker-1 looks at it too
 }
 
 func TestStartBehindSomebodyElsesLoadBalancer(t *testing.T) {
@@ -86,6 +86,28 @@ func TestRestartsBehindSomebodyElsesLoadBalancer(t *testing.T) {
 	before(t, c, "lb-drain@cp-1", "restart@cp-1/kube-apiserver", "lb-restore@cp-1", "lb-drain@cp-2", "restart@cp-2/kube-apiserver", "lb-restore@cp-2")
 }
 
+// The next node's turn comes when it leads to the one before, which came back with another process.
+func TestUpgradeBehindSomebodyElsesLoadBalancer(t *testing.T) {
+	c := planned(t, upgrading(outside(t, three...), false))
+	noneOfOurs(t, c)
+	before(t, c, "lb-without@cp-2", "remove-machine@cp-2", "start@cp-2/kube-apiserver", "lb-restore@cp-2/with-cp-2", "check-cluster@cp-2", "lb-drain@cp-3",
+		"lb-restore@cp-3/with-cp-3", "check-cluster@cp-3", "lb-drain@cp-1")
+}
+
+// Nothing healthy is touched until it leads to what was mended, and to all that a run before may have restarted.
+func TestMendedBehindSomebodyElsesLoadBalancer(t *testing.T) {
+	in := healthy(outside(t, three...))
+	dies(&in, "cp-2", false)
+	runsOld(&in, "cp-1", "kube-apiserver")
+	c := planned(t, in)
+	before(t, c, "start@cp-2", "lb-restore@cp-2/again", "lb-drain@cp-1", "lb-restore@cp-1")
+	if _, ok := c.Step("lb-restore@cp-3/again"); ok {
+		t.Error("cp-3 was not touched, and is waited for")
+	}
+	in.Resumed = true
+	before(t, planned(t, in), "lb-restore@cp-3/again", "lb-drain@cp-1")
+}
+
 // Its new place is looked at before any client goes there.
 func TestSomebodyElsesLoadBalancerMoves(t *testing.T) {
 	in := healthy(outside(t, three...))
@@ -94,4 +116,10 @@ func TestSomebodyElsesLoadBalancerMoves(t *testing.T) {
 	c := plan(t, in)
 	noneOfOurs(t, c)
 	before(t, c, "lb-check/both", "restart@worker-1", ClientsMoved, MoveKubeconfig)
+	dies(&in, "cp-2", false)
+	c = planned(t, in)
+	before(t, c, "start@cp-2", "lb-check/both")
+	if s, _ := c.Step("lb-check/both"); !slices.Equal(s.Backends, []string{"cp-1", "cp-2", "cp-3"}) {
+		t.Errorf("it is to lead to %v", s.Backends)
+	}
 }

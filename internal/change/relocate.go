@@ -36,7 +36,7 @@ func (p *planner) relocate() {
 		}
 	}
 	if p.Wanted.ExternalBalancer() {
-		done = append(done, p.checkOutside("both", p.ordered(), done, p.Relocates...))
+		done = append(done, p.checkOutside("both", p.started(), slices.Concat(p.tail, done), p.Relocates...))
 	}
 	p.first = append(p.first, done...)
 }

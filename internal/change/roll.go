@@ -131,6 +131,7 @@ func (p *planner) mend() {
 		}
 	}
 	p.tail = append(p.tail, mended...)
+	p.reachedAgain()
 	p.undrain()
 	p.promote()
 }

@@ -100,7 +100,7 @@ func (p *planner) takeTurns(nodes []Node, atOnce int) {
 
 // makeAnew makes nodes anew at once, and ends with a look at the whole cluster.
 func (p *planner) makeAnew(nodes []Node) {
-	first, before := len(p.steps), p.tail
+	first, tail := len(p.steps), p.tail
 	var names, ready []string
 	for _, n := range nodes {
 		names = append(names, n.Name)
@@ -111,13 +111,14 @@ func (p *planner) makeAnew(nodes []Node) {
 		p.joins = append(p.joins, wanted)
 		ready = append(ready, p.joinNode(wanted)...)
 	}
+	before := len(p.backends)
 	for _, n := range nodes {
 		if n.Role == spec.RoleControlPlane {
 			p.backends = append(p.backends, p.node(n.Name))
 		}
 	}
 	if len(ready) > 0 {
-		p.setBackends("with-"+strings.Join(names, "-"), ready, p.upgradeWhy("", "")...)
+		p.sendTo(p.backends[before:], "with-"+strings.Join(names, "-"), ready, p.upgradeWhy("", "")...)
 	}
 	for _, n := range nodes {
 		p.finishJoin(p.node(n.Name))
@@ -125,7 +126,7 @@ func (p *planner) makeAnew(nodes []Node) {
 	if p.Upgrade.Down {
 		p.drainFirst(first)
 	}
-	p.closeTurn(first, before, names)
+	p.closeTurn(first, tail, names)
 }
 
 // drainFirst has API servers stop after the drain of their node, not beside it: its kubelet asks the API server beside

@@ -418,7 +418,7 @@ func (l *live) plan(ctx context.Context) error {
 		return err
 	}
 	in := change.Input{Wanted: l.topology, Record: l.nodes, Desired: l.rendered, Observed: l.seen, Replace: l.Replace, Back: l.Abort, Moving: l.etcdMoves(),
-		OneByOne: len(l.renew) > 0, Rotate: l.step(), Upgrade: l.upgrade(), Task: l.Task, Done: l.doneBefore(), Begun: l.begunBefore()}
+		OneByOne: len(l.renew) > 0, Rotate: l.step(), Upgrade: l.upgrade(), Task: l.Task, Done: l.doneBefore(), Begun: l.begunBefore(), Resumed: l.record.Change != nil}
 	if !l.fresh() {
 		l.foreign = l.foreigners(ctx)
 		in.Foreign = l.foreignPaths()

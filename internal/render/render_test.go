@@ -103,8 +103,8 @@ var shapes = map[string]struct {
 	"on-control-plane-sharedCertificate": {func() *spec.Cluster { return onControlPlane("10.10.10.0/24", spec.SharedCertificate) }, []string{"cp-1"}},
 	"on-control-plane-ipv6":              {func() *spec.Cluster { return onControlPlane("fd00:10:10:10::/64", spec.Shared) }, []string{"cp-1"}},
 	"on-control-plane-dual-stack":        {func() *spec.Cluster { return onControlPlane("10.10.10.0/24,fd00:10:10:10::/64", spec.Shared) }, []string{"cp-2"}},
-	"external-balancer":          {func() *spec.Cluster { return somebodyElses(identity(spec.Shared), "10.20.0.5") }, []string{"cp-1", "worker-1"}},
-	"external-balancer-per-node": {func() *spec.Cluster { return somebodyElses(identity(spec.PerNode), "10.20.0.5") }, []string{"cp-1"}},
+	"external-balancer":                  {func() *spec.Cluster { return somebodyElses(identity(spec.Shared), "10.20.0.5") }, []string{"cp-1", "worker-1"}},
+	"external-balancer-per-node":         {func() *spec.Cluster { return somebodyElses(identity(spec.PerNode), "10.20.0.5") }, []string{"cp-1"}},
 	"external-balancer-dual-stack": {func() *spec.Cluster {
 		c := &spec.Cluster{}
 		c.Spec.Network.MachineCIDR = "10.10.10.0/24,fd00:10:10:10::/64"
