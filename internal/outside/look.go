@@ -30,12 +30,13 @@ const (
 )
 
 // Look opens new connections to a place until each of the wanted servers has answered, or it is clear that one does not.
-// The error is about servers that are asked past the load balancer; of the load balancer the view tells.
+// The error is about wanted servers that do not answer past the load balancer; of the load balancer the view tells.
 func (b *Balancer) Look(ctx context.Context, place netip.AddrPort, wanted []string) (View, error) {
 	v := View{Place: place, Answered: map[string]int{}, Failed: map[string]int{}}
-	nodes, err := b.processes(ctx)
-	if len(nodes) == 0 {
-		return v, err
+	nodes, silent := b.processes(ctx)
+	known := slices.Concat(slices.Collect(maps.Values(nodes))...)
+	if len(known) == 0 || slices.ContainsFunc(wanted, func(n string) bool { return !slices.Contains(known, n) }) {
+		return v, silent
 	}
 	for failed := 0; ctx.Err() == nil && v.Tries < atMost*len(b.Servers); {
 		if failed >= failures || v.Unknown >= strangers || v.Terminated != nil || v.Tries >= enough*len(b.Servers) && len(v.Missing(wanted)) == 0 {
@@ -49,7 +50,9 @@ func (b *Balancer) Look(ctx context.Context, place netip.AddrPort, wanted []stri
 			continue
 		}
 		defer c.Close()
-		v.count(nodes[c.process])
+		if who := nodes[c.process]; who != nil || silent == nil { // else it may be one that is silent past the load balancer
+			v.count(who)
+		}
 	}
 	return v, ctx.Err()
 }

@@ -8,6 +8,7 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/haplane/haplane/internal/machine"
 )
@@ -15,6 +16,9 @@ import (
 // triesOfNode is how many connections a node makes at once: of three servers behind a load balancer that chooses at random, one
 // that the node does not reach is missed by all of them once in 17,000 times.
 const triesOfNode = 24
+
+// nodeTimeout bounds each of them: so many at once take their time where machines are busy.
+const nodeTimeout = 10 * time.Second
 
 //go:embed nodes.sh
 var nodesScript string
@@ -27,7 +31,7 @@ func (b *Balancer) FromNode(ctx context.Context, m machine.Machine, ca []byte) (
 	for _, place := range b.Places {
 		host := place.Addr().String()
 		url := "https://" + net.JoinHostPort(host, strconv.Itoa(int(place.Port()))) + "/readyz"
-		cmd := machine.Cmd("sh", "-c", nodesScript, "sh", url, strconv.Itoa(triesOfNode), strconv.Itoa(int(askTimeout.Seconds())))
+		cmd := machine.Cmd("sh", "-c", nodesScript, "sh", url, strconv.Itoa(triesOfNode), strconv.Itoa(int(nodeTimeout.Seconds())))
 		cmd.Stdin = strings.NewReader(string(ca))
 		result, err := m.Run(ctx, cmd)
 		if err != nil {

@@ -7,6 +7,7 @@ import (
 	"bufio"
 	"context"
 	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
@@ -100,7 +101,7 @@ func (c *connection) whose(ctx context.Context) (string, error) {
 	deadline, _ := ctx.Deadline()
 	_ = c.SetDeadline(deadline)
 	defer c.SetDeadline(time.Time{})
-	answer, err := c.get("/metrics")
+	answer, err := c.get("/metrics?name%5B%5D=" + strings.TrimSpace(startMetric)) // older API servers tell all the others too
 	if err != nil {
 		return "", plain(err)
 	}
@@ -149,8 +150,21 @@ func (b *Balancer) explain(ctx context.Context, place string, err error) error {
 	if !errors.As(err, &foreign) || len(foreign.UnverifiedCertificates) == 0 {
 		return plain(err)
 	}
+	if b.issued(foreign.UnverifiedCertificates) { // it has ended, or does not have this address
+		return foreign.Err
+	}
 	cert := foreign.UnverifiedCertificates[0]
 	return &TerminatedError{Subject: orUnnamed(cert.Subject.String()), Issuer: orUnnamed(cert.Issuer.String()), Err: foreign.Err, Answers: apiServerBehind(ctx, place)}
+}
+
+// issued reports whether the cluster's authority signed a certificate, whatever else is wrong with it.
+func (b *Balancer) issued(chain []*x509.Certificate) bool {
+	between := x509.NewCertPool()
+	for _, c := range chain[1:] {
+		between.AddCert(c)
+	}
+	_, err := chain[0].Verify(x509.VerifyOptions{Roots: b.TLS.RootCAs, Intermediates: between, CurrentTime: chain[0].NotBefore})
+	return err == nil
 }
 
 func orUnnamed(name string) string {

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/netip"
 	"os/exec"
 	"slices"
 	"strings"
@@ -95,6 +96,30 @@ func TestServersThatStartedAtOnce(t *testing.T) {
 	c.before(&proxy{servers: c.servers})
 	if got := c.findings(); len(got) != 0 {
 		t.Error(got)
+	}
+}
+
+// What does not answer past the load balancer may answer through it: it is no stranger there, and is not missed.
+func TestServerThatIsSilentPastTheLoadBalancer(t *testing.T) {
+	c := newCluster(t, 3)
+	place := c.before(&proxy{servers: c.servers})
+	c.out.Servers[2].Address = netip.MustParseAddrPort("127.0.0.1:1")
+	v, err := c.out.Look(t.Context(), place, []string{"cp-1", "cp-2"})
+	if found := c.out.Findings(v, []string{"cp-1", "cp-2"}); err != nil || len(found) > 0 || v.Answered["cp-1"] == 0 || v.Answered["cp-2"] == 0 {
+		t.Errorf("%v, %v: %+v", err, found, v)
+	}
+	if v, err := c.out.Look(t.Context(), place, c.nodes()); err == nil || v.Tries > 0 || !strings.Contains(err.Error(), "cp-3, past the load balancer: ") {
+		t.Errorf("%v: %+v", err, v)
+	}
+}
+
+// The cluster's certificate is nobody else's, whatever is wrong with it.
+func TestCertificateWithoutTheAddress(t *testing.T) {
+	c := newCluster(t, 1)
+	_, err := c.out.ask(t.Context(), c.servers[0].address, "127.0.0.9")
+	var terminated *TerminatedError
+	if err == nil || errors.As(err, &terminated) || !strings.Contains(err.Error(), "not 127.0.0.9") {
+		t.Errorf("error is %v", err)
 	}
 }
 
