@@ -6,8 +6,9 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"sync"
 	"time"
+
+	"golang.org/x/sync/errgroup"
 
 	"github.com/haplane/haplane/internal/change"
 	"github.com/haplane/haplane/internal/outside"
@@ -70,6 +71,9 @@ func (r *Runner) seenAs(ctx context.Context, node string, b *outside.Balancer, w
 		for _, place := range b.Places {
 			v, err := b.Look(ctx, place, wanted)
 			if err != nil {
+				if ctx.Err() == nil {
+					last = fmt.Errorf("look at the load balancer: %w", err)
+				}
 				return err
 			}
 			found = append(found, b.Findings(v, wanted)...)
@@ -122,15 +126,11 @@ func outsideAddress(b *outside.Balancer, node string) string {
 // checkBalancer looks from outside whether the load balancer does what it must, and tells all that it does not. How it treats an API server that
 // stops is tried where nobody relies on one yet: in a bring-up.
 func checkBalancer(ctx context.Context, r *Runner, s change.Step) error {
-	var nodes []topology.Node
-	for _, name := range s.Backends {
-		nodes = append(nodes, r.Nodes[name])
-	}
-	b, err := r.Cluster.Outside(nodes)
+	b, err := r.theirs() // also of API servers that an earlier run had join
 	if err != nil {
 		return err
 	}
-	found := []error{r.seenAs(ctx, nodes[0].Name, b, s.Backends)}
+	found := []error{r.seenAs(ctx, "", b, s.Backends)}
 	if ctx.Err() != nil || errors.Is(found[0], errStopped) {
 		return found[0]
 	}
@@ -139,47 +139,64 @@ func checkBalancer(ctx context.Context, r *Runner, s change.Step) error {
 	}
 	found = append(found, r.fromNodes(ctx, b)...)
 	if found[0] == nil && s.ID == change.CheckBalancer {
-		found = append(found, r.stopsOne(ctx, s, b, nodes))
+		found = append(found, r.stopsOne(ctx, s, b))
 	}
 	return errors.Join(found...)
 }
 
-// fromNodes has each machine that runs what needs the API look for itself.
+// nodesAtOnce is how many machines look at a time: each makes many connections at once, and local ones share a host.
+const nodesAtOnce = 2
+
+// fromNodes has each machine that is there and runs what needs the API look for itself. What fails only once is a machine that is busy.
 func (r *Runner) fromNodes(ctx context.Context, b *outside.Balancer) []error {
 	t := r.Cluster.Topology
-	var group sync.WaitGroup
+	r.Waiting("", "how machines reach the load balancer")
+	defer r.Waiting("", "")
+	var group errgroup.Group
+	group.SetLimit(nodesAtOnce)
 	found := make([]error, len(t.Nodes))
 	for i, n := range t.Nodes {
-		if n.Role != spec.RoleControlPlane && !t.RunsKubelet(n) {
+		_, running, err := r.Provider.Status(n)
+		if comes := err == nil && !running; comes || n.Role != spec.RoleControlPlane && !t.RunsKubelet(n) {
 			continue
 		}
-		group.Go(func() {
-			f, err := b.FromNode(ctx, r.Cluster.Machine(n.Name), r.Cluster.Keys.Trusted(pki.CA))
-			switch {
-			case err != nil:
-				found[i] = fmt.Errorf("look at the load balancer from %s: %w", n.Name, err)
-			case f != nil:
-				found[i] = f
+		group.Go(func() error {
+			if found[i] = r.fromNode(ctx, b, n); found[i] != nil && ctx.Err() == nil {
+				found[i] = r.fromNode(ctx, b, n)
 			}
+			return nil // all of them are told
 		})
 	}
-	group.Wait()
+	_ = group.Wait()
 	return found
 }
 
+func (r *Runner) fromNode(ctx context.Context, b *outside.Balancer, n topology.Node) error {
+	finding, err := b.FromNode(ctx, r.Cluster.Machine(n.Name), r.Cluster.Keys.Trusted(pki.CA))
+	switch {
+	case err != nil:
+		return fmt.Errorf("look at the load balancer from %s: %w", n.Name, err)
+	case finding != nil:
+		return finding
+	}
+	return nil
+}
+
 // stopsOne stops an API server in order while there are others, watches where new connections go, and starts it again.
-func (r *Runner) stopsOne(ctx context.Context, s change.Step, b *outside.Balancer, nodes []topology.Node) error {
-	if len(nodes) < 2 {
+func (r *Runner) stopsOne(ctx context.Context, s change.Step, b *outside.Balancer) error {
+	if len(s.Backends) < 2 {
 		r.detail(s, "how the load balancer treats an API server that stops was not tried: there is no other one")
 		return nil
 	}
-	n := nodes[len(nodes)-1]
+	n := r.Nodes[s.Backends[len(s.Backends)-1]]
 	m := r.Cluster.Machine(n.Name)
 	r.Waiting(n.Name, "how the load balancer treats its API server, which stops and starts again")
 	defer r.Waiting(n.Name, "")
 	d, err := b.Depart(ctx, n.Name, func(ctx context.Context) error {
 		err := systemd.Stop(ctx, m, "kube-apiserver")
-		if err := errors.Join(err, systemd.Start(context.WithoutCancel(ctx), m, "kube-apiserver")); err != nil { // whatever was seen
+		again, cancel := context.WithTimeout(context.WithoutCancel(ctx), readyTimeout) // whatever was seen
+		defer cancel()
+		if err := errors.Join(err, systemd.Start(again, m, "kube-apiserver")); err != nil {
 			return err
 		}
 		return r.waitForUnit(ctx, n, []string{"kube-apiserver"}, func(ctx context.Context) error { return r.Cluster.Ready(ctx, n) })
