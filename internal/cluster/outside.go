@@ -50,7 +50,7 @@ func (c *collector) outside(ctx context.Context) error {
 	for _, n := range t.ControlPlane() {
 		lb.Backends = append(lb.Backends, BackendStatus{Node: n.Name, Up: v.Answered[n.Name] > 0})
 	}
-	if err == nil {
+	if err == nil || len(v.Failed) > 0 { // where each takes its time, not all were tried
 		for _, f := range b.Findings(v, ready) {
 			c.warn(f.Error())
 		}

@@ -44,8 +44,8 @@ func (b *Balancer) Findings(v View, wanted []string) []error {
 		out = append(out, &Finding{OursAlone, fmt.Sprintf("connections to %s lead to an API server that is none of %s", v.Place, names(b.Servers)),
 			"take all others out of its servers"})
 	}
-	// Connections that fail may be those to the server that is missed: then that is not known yet.
-	if len(missing) > 0 && (v.failed() == 0 || v.Tries >= atMost*len(b.Servers)) {
+	// Connections that fail may be those to the server that is missed, and after those to strangers no more were made: then that is not known yet.
+	if len(missing) > 0 && (v.failed()+v.Unknown == 0 || v.Tries >= atMost*len(b.Servers)) {
 		out = append(out, &Finding{HasAll, fmt.Sprintf("of %d new connections to %s none led to %s (%s)", v.Tries, v.Place, strings.Join(missing, ", "), counts(v.Answered)),
 			fmt.Sprintf("add %s to its servers, and spread new connections one by one, by turns or to the least busy, not by the client's address", b.list(missing))})
 	}

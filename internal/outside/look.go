@@ -42,8 +42,11 @@ func (b *Balancer) Look(ctx context.Context, place netip.AddrPort, wanted []stri
 		if failed >= failures || v.Unknown >= strangers || v.Terminated != nil || v.Tries >= enough*len(b.Servers) && len(v.Missing(wanted)) == 0 {
 			break
 		}
-		v.Tries++
 		c, err := b.ask(ctx, place.String(), place.Addr().String())
+		if err != nil && ctx.Err() != nil { // it was cut off, which tells nothing
+			break
+		}
+		v.Tries++
 		if err != nil {
 			failed++
 			v.fail(err)

@@ -80,6 +80,15 @@ func TestLook(t *testing.T) {
 	}
 }
 
+// Where strangers end the look, nobody knows who is missing.
+func TestStrangersBeforeOthers(t *testing.T) {
+	c := newCluster(t, 2)
+	c.before(&proxy{servers: []*apiServer{c.apiServer("1.5e+09")}})
+	if got := c.findings(); len(got) != 1 || !strings.Contains(got[OursAlone], "none of cp-1, cp-2") {
+		t.Errorf("findings are %v", got)
+	}
+}
+
 func TestLookAtEachPlace(t *testing.T) {
 	c := newCluster(t, 2)
 	c.before(&proxy{servers: c.servers})
