@@ -136,7 +136,7 @@ func (p *planner) takeFromBalancers(n Node, needs []string) []string {
 	delete(p.balancing, n.Name)
 	p.tail = needs
 	if p.Wanted.ExternalBalancer() {
-		p.tail = p.withoutOutside(n, why, needs)
+		p.tail = p.withoutOutside(n, needs)
 		return p.tail
 	}
 	p.setBackends("without-"+n.Name, needs, Reason{What: n.Name + " leaves"})

@@ -28,8 +28,8 @@ func (p *planner) reached(what string, nodes []topology.Node, needs []string, wh
 }
 
 // withoutOutside waits until nobody is sent to an API server that has stopped for good.
-func (p *planner) withoutOutside(n Node, why []Reason, needs []string) []string {
-	return []string{p.add(Step{ID: id(WithoutBackend, n.Name), Verb: WithoutBackend, Node: n.Name, Why: why, Needs: needs})}
+func (p *planner) withoutOutside(n Node, needs []string) []string {
+	return []string{p.add(Step{ID: id(WithoutBackend, n.Name), Verb: WithoutBackend, Node: n.Name, Why: []Reason{{What: n.Name + " leaves"}}, Needs: needs})}
 }
 
 // started are the API servers that stay and serve, or do when they are mended.

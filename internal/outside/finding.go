@@ -47,7 +47,7 @@ func (b *Balancer) Findings(v View, wanted []string) []error {
 	// Connections that fail may be those to the server that is missed, and after those to strangers no more were made: then that is not known yet.
 	if len(missing) > 0 && (v.failed()+v.Unknown == 0 || v.Tries >= atMost*len(b.Servers)) {
 		out = append(out, &Finding{HasAll, fmt.Sprintf("of %d new connections to %s none led to %s (%s)", v.Tries, v.Place, strings.Join(missing, ", "), counts(v.Answered)),
-			fmt.Sprintf("add %s to its servers, and spread new connections one by one, by turns or to the least busy, not by the client's address", b.list(missing))})
+			fmt.Sprintf("add %s to its servers, and spread new connections by turns or at random, not by the client's address", b.list(missing))})
 	}
 	return out
 }

@@ -20,11 +20,12 @@ type View struct {
 	Terminated error
 }
 
-// Each server is missed by all of so many tries a server with a probability of e^-20, where a load balancer chooses at random. Where
-// that chooses by turns or by what is open, it is seen within the first few: connections stay open until all are counted.
+// Each server is missed by all of so many tries a server once in 20,000 times (e^-10), where a load balancer chooses at random, and those that
+// wait look again. Where it chooses by turns, each is seen within the first few. One that chooses who has the fewest connections leads all of them
+// to a server that has just started, until that has as many as the others.
 const (
 	enough    = 3  // tries a server, at the least
-	atMost    = 20 // at the most
+	atMost    = 10 // at the most
 	failures  = 4  // after which it is known that connections fail
 	strangers = 2
 )

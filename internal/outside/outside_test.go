@@ -47,7 +47,7 @@ func TestLook(t *testing.T) {
 	}{
 		{name: "right", proxy: func(c *testCluster) *proxy { return &proxy{servers: c.servers, readyz: true} }},
 		{"one missing", func(c *testCluster) *proxy { return &proxy{servers: c.servers[:2]} }, HasAll,
-			[]string{"none led to cp-3", "cp-1: 30, cp-2: 30", "add cp-3 127.0.0.1:"}},
+			[]string{"none led to cp-3", "of 30 new connections", "cp-1: 15, cp-2: 15", "add cp-3 127.0.0.1:"}},
 		{"always the same", func(c *testCluster) *proxy { return &proxy{servers: c.servers[:1]} }, HasAll, []string{"none led to cp-2, cp-3", "not by the client's address"}},
 		{"ends TLS with a certificate of its own", func(c *testCluster) *proxy {
 			return &proxy{servers: c.servers, terminate: new(other.pair("lb.example.com")), client: &tls.Config{InsecureSkipVerify: true}}

@@ -14,7 +14,7 @@ func (b *Balancer) Settings(delay time.Duration) []string {
 	}
 	return []string{
 		"listen on " + strings.Join(places, ", ") + ": TCP, passed on as it is; TLS ends at the API servers",
-		"servers: " + b.all() + "; nobody else. New connections by turns or to the least busy, no stickiness",
+		"servers: " + b.all() + "; nobody else. New connections by turns or at random, no stickiness",
 		fmt.Sprintf("health check: GET /readyz over TLS, 200 is well; every 2 s, 2 failures are enough: an API server that stops answers 500 there for %s and serves on", delay),
 		"a server that does not take a connection: try another one. Connections that are open stay open when a server is unready",
 		fmt.Sprintf("idle time-outs of both sides: %s and more", wantedIdle),
