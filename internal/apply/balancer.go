@@ -73,7 +73,7 @@ func (r *Runner) balancers() []topology.Node {
 
 func drainBackend(ctx context.Context, r *Runner, s change.Step) error {
 	if t := r.Cluster.Topology; t.ExternalBalancer() {
-		r.detail(s, "the load balancer is somebody else's: the API server says on /readyz that it stops, and serves on for %s", t.ShutdownDelay())
+		r.detail(s, "the load balancer is somebody else's, and is not told: an API server that stops says so on /readyz, and serves on for %s", t.ShutdownDelay())
 		return nil
 	}
 	return r.setServer(ctx, s, haproxyapi.Drain)
