@@ -61,9 +61,25 @@ func (r *Runner) reachedThrough(ctx context.Context, ready map[string]error) map
 	return up
 }
 
-// seenAs waits until the load balancer leads to some API servers, wherever it listens, and no connection fails; what is not
-// right then is the error, all of it. A certificate that is not the cluster's is not waited for.
+// seenAs waits until the load balancer leads to some API servers, wherever it listens, to nobody else, and no connection fails; what
+// is not right then is the error, all of it.
 func (r *Runner) seenAs(ctx context.Context, node string, b *outside.Balancer, wanted []string) error {
+	return r.looks(ctx, node, b, wanted, func(v outside.View) []error { return b.Findings(v, wanted) })
+}
+
+// leadsTo waits until the load balancer leads to an API server, wherever it listens; how it treats others is not asked.
+func (r *Runner) leadsTo(ctx context.Context, node string, b *outside.Balancer) error {
+	wanted := []string{node}
+	return r.looks(ctx, node, b, wanted, func(v outside.View) []error {
+		if len(v.Missing(wanted)) == 0 {
+			return nil
+		}
+		return b.Findings(v, wanted)
+	})
+}
+
+// looks waits until nothing is wrong with what connections to each place see, or one gets a certificate that is not the cluster's.
+func (r *Runner) looks(ctx context.Context, node string, b *outside.Balancer, wanted []string, wrong func(outside.View) []error) error {
 	var last error
 	err := r.untilEvery(ctx, node, outsideEvery, outsideTimeout, func(ctx context.Context) error {
 		var found []error
@@ -76,7 +92,7 @@ func (r *Runner) seenAs(ctx context.Context, node string, b *outside.Balancer, w
 				}
 				return err
 			}
-			found = append(found, b.Findings(v, wanted)...)
+			found = append(found, wrong(v)...)
 			final = final || v.Terminated != nil
 		}
 		if last = errors.Join(found...); last != nil && final {
@@ -97,7 +113,7 @@ func (r *Runner) reached(ctx context.Context, s change.Step) error {
 		return err
 	}
 	r.detail(s, "waits until the load balancer at %s leads to %s, at %s", b.Places[0], s.Node, outsideAddress(b, s.Node))
-	return r.seenAs(ctx, s.Node, b, []string{s.Node})
+	return r.leadsTo(ctx, s.Node, b)
 }
 
 // withoutBackend waits until connections that are new lead to others than an API server that has gone, and says that it can
@@ -212,7 +228,7 @@ func (r *Runner) stopsOne(ctx context.Context, s change.Step, b *outside.Balance
 		return errors.Join(failures...)
 	}
 	r.detail(s, "the API server of %s stopped in order and %d new connections went elsewhere: none was sent to it later than %s after it began, none failed", n.Name, d.Tries, d.Reached.Round(100*time.Millisecond))
-	return r.seenAs(ctx, n.Name, b, []string{n.Name})
+	return r.leadsTo(ctx, n.Name, b)
 }
 
 // holdIdle keeps a watch on which nothing happens open, and tells for how long that was seen.
