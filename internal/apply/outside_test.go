@@ -5,7 +5,6 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/haplane/haplane/internal/change"
 	"github.com/haplane/haplane/internal/topology"
@@ -25,11 +24,21 @@ func behindSomebodyElses(t *testing.T, servers ...string) (*world, *Runner, *[]s
 	return w, r, details
 }
 
-// soon ends what would wait for a load balancer that somebody may still set right.
-func soon(t *testing.T) context.Context {
+// until ends what would wait for a load balancer that somebody may still set right, when it has seen twice what is to be seen: of
+// the look in which it ends nothing is told.
+func until(t *testing.T, r *Runner, seen string) context.Context {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Second)
+	ctx, cancel := context.WithCancel(t.Context())
 	t.Cleanup(cancel)
+	times := 0
+	r.Waiting = func(_, what string) {
+		if strings.Contains(what, seen) {
+			times++
+		}
+		if times == 2 {
+			cancel()
+		}
+	}
 	return ctx
 }
 
@@ -62,7 +71,7 @@ func TestCheckBalancerOfAClusterThatLives(t *testing.T) {
 
 func TestCheckBalancerFindsWhatIsMissing(t *testing.T) {
 	w, r, _ := behindSomebodyElses(t, "cp-1", "cp-2")
-	err := checkBalancer(soon(t), r, change.Step{ID: change.CheckBalancer, Backends: []string{"cp-1", "cp-2", "cp-3"}})
+	err := checkBalancer(until(t, r, "none led to cp-3"), r, change.Step{ID: change.CheckBalancer, Backends: []string{"cp-1", "cp-2", "cp-3"}})
 	if err == nil || !strings.Contains(err.Error(), "none led to cp-3") {
 		t.Errorf("error is %v", err)
 	}
@@ -85,7 +94,7 @@ func TestAPIServersBehindSomebodyElsesLoadBalancer(t *testing.T) {
 func TestServersComeAndGoBehindSomebodyElsesLoadBalancer(t *testing.T) {
 	w, r, details := behindSomebodyElses(t, "cp-1", "cp-2")
 	back := change.Step{ID: "lb-restore@cp-3/join", Node: "cp-3"}
-	if err := restoreBackend(soon(t), r, back); err == nil || !strings.Contains(err.Error(), "add cp-3 ") {
+	if err := restoreBackend(until(t, r, "add cp-3 "), r, back); err == nil || !strings.Contains(err.Error(), "add cp-3 ") {
 		t.Errorf("cp-3 is not behind it: %v", err)
 	}
 	w.outside = []string{"cp-1", "cp-2", "cp-3"}
@@ -101,5 +110,27 @@ func TestServersComeAndGoBehindSomebodyElsesLoadBalancer(t *testing.T) {
 	}
 	if !slices.ContainsFunc(*details, func(text string) bool { return strings.HasPrefix(text, "take cp-3, at 127.") }) {
 		t.Errorf("nobody is told to take cp-3 out: %q", *details)
+	}
+}
+
+// Machines that are not made yet are not asked.
+func TestCheckBalancerBeforeAMachineIsThere(t *testing.T) {
+	w, r, _ := behindSomebodyElses(t, "cp-1", "cp-2", "cp-3")
+	delete(w.hosts, "worker-1")
+	if err := checkBalancer(t.Context(), r, change.Step{ID: change.CheckBalancer + "/both", Backends: []string{"cp-1", "cp-2", "cp-3"}}); err != nil {
+		t.Error(err)
+	}
+}
+
+// Who waits for one API server does not ask who else is behind the load balancer; the check of it does.
+func TestOneServerBehindSomebodyElsesLoadBalancer(t *testing.T) {
+	_, r, _ := behindSomebodyElses(t, "cp-1", "cp-2", "cp-3")
+	delete(r.Nodes, "cp-3")
+	if err := restoreBackend(t.Context(), r, change.Step{ID: "lb-restore@cp-2/start", Node: "cp-2"}); err != nil {
+		t.Error(err)
+	}
+	err := checkBalancer(until(t, r, "lb-ours-alone"), r, change.Step{ID: change.CheckBalancer + "/both", Backends: []string{"cp-1", "cp-2"}})
+	if err == nil || !strings.Contains(err.Error(), "lb-ours-alone") {
+		t.Errorf("error is %v", err)
 	}
 }
