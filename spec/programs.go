@@ -9,6 +9,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"time"
 	"unicode"
 
 	"k8s.io/apimachinery/pkg/util/validation/field"
@@ -71,6 +72,14 @@ var fixedArgs = map[string][]string{
 
 var flagName = regexp.MustCompile(`^[a-z][a-z0-9]*(-[a-z0-9]+)*$`)
 
+// ShutdownDelay is the flag of kube-apiserver that haplane reads too: how long one that is told to stop serves on.
+const ShutdownDelay = "shutdown-delay-duration"
+
+func isDuration(text string) bool {
+	d, err := time.ParseDuration(text)
+	return err == nil && d >= 0
+}
+
 func checkExtraArgs(at *field.Path, s *Spec) field.ErrorList {
 	var errs field.ErrorList
 	known := slices.Sorted(maps.Keys(fixedArgs))
@@ -91,6 +100,8 @@ func checkExtraArgs(at *field.Path, s *Spec) field.ErrorList {
 				errs = append(errs, field.Invalid(path, flag, `must be the name of a flag alone, such as "audit-log-maxage"; its value stands behind the colon`))
 			case strings.ContainsFunc(s.ExtraArgs[program][flag], unicode.IsControl):
 				errs = append(errs, field.Invalid(path, s.ExtraArgs[program][flag], "must be one line"))
+			case program == "kube-apiserver" && flag == ShutdownDelay && !isDuration(s.ExtraArgs[program][flag]):
+				errs = append(errs, field.Invalid(path, s.ExtraArgs[program][flag], `must be a time such as "30s" or "1m10s"`))
 			case slices.Contains(fixed, flag):
 				errs = append(errs, field.Forbidden(path, fmt.Sprintf("--%s is decided by the identity and the topology of the cluster", flag)))
 			}

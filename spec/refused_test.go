@@ -194,6 +194,8 @@ func TestNamesPortsAndFlagsThatAreRefused(t *testing.T) {
 		"a long label":         {"loadBalancer: {dnsNames: [" + strings.Repeat("a", 64) + ".example.com]}", []string{"must be no more than 63"}},
 		"flags without a name": {"extraArgs: {kube-apiserver: {'': x}}", []string{"spec.extraArgs[kube-apiserver][]: Required value: the name of a flag"}},
 		"or a value":           {"extraArgs: {kube-apiserver: {audit-log-maxage: }}", []string{`[audit-log-maxage]: Invalid value: has no value; write one, "" for an empty one`}},
+		"or a time":            {"extraArgs: {kube-apiserver: {shutdown-delay-duration: '70'}}", []string{`[shutdown-delay-duration]: Invalid value: "70": must be a time such as "30s"`}},
+		"or a time before now": {"extraArgs: {kube-apiserver: {shutdown-delay-duration: '-1s'}}", []string{`Invalid value: "-1s": must be a time such as "30s"`}},
 		"with dashes":          {"extraArgs: {etcd: {--quota: '1', quota=1: '1', 'quota 1': '1', a_b: '1'}}", []string{`[--quota]: Invalid value: "--quota": write "quota"`, `"a_b": write "a-b"`, `"quota 1": must be the name of a flag alone`, `"quota=1": must be the name`}},
 		"that haplane decides": {"extraArgs: {kube-apiserver: {secure-port: '1', secure_port: '1'}}", []string{"[secure-port]: Forbidden", `"secure_port": write "secure-port"`}},
 		"that are no strings":  {"extraArgs: {kube-apiserver: {audit-log-maxage: 60, profiling: no}}", []string{`60: must be a string, and YAML reads it as a number: write "60"`, `no: must be a string, and YAML reads it as true or false: write "no"`}},

@@ -20,8 +20,10 @@ import (
 )
 
 // outsideTimeout is how long somebody else's load balancer gets to see that an API server is there, or has gone: one that
-// asks every 10 s and wants three answers takes half a minute.
-const outsideTimeout = time.Minute
+// asks every 10 s and wants three answers takes half a minute. Of one that is known to be slower, twice what it takes.
+func (r *Runner) outsideTimeout() time.Duration {
+	return max(time.Minute, 2*r.Cluster.Topology.ShutdownDelay())
+}
 
 // outsideEvery is how often it is looked at meanwhile.
 const outsideEvery = time.Second
@@ -81,7 +83,7 @@ func (r *Runner) leadsTo(ctx context.Context, node string, b *outside.Balancer) 
 // looks waits until nothing is wrong with what connections to each place see, or one gets a certificate that is not the cluster's.
 func (r *Runner) looks(ctx context.Context, node string, b *outside.Balancer, wanted []string, wrong func(outside.View) []error) error {
 	var last error
-	err := r.untilEvery(ctx, node, outsideEvery, outsideTimeout, func(ctx context.Context) error {
+	err := r.untilEvery(ctx, node, outsideEvery, r.outsideTimeout(), func(ctx context.Context) error {
 		var found []error
 		final := false
 		for _, place := range b.Places {

@@ -116,7 +116,7 @@ func (e *env) machine(n topology.Node) machine.Machine { return e.reach(n.Name) 
 func (e *env) provider() *nspawn.Provider {
 	t := e.topology
 	p := &nspawn.Provider{Cluster: t.Name, StateDir: e.Store.Machines(), Image: e.image.Root,
-		Network: nspawn.Network{Prefixes: t.Machines, NAT: t.NAT}}
+		Network: nspawn.Network{Prefixes: t.Machines, NAT: t.NAT}, Lingers: t.ShutdownDelay()}
 	for _, n := range t.Nodes {
 		p.Known = append(p.Known, nspawn.Machine{Name: n.Name, Addresses: n.Addresses})
 	}

@@ -59,8 +59,8 @@ func (b *Balancer) terminated(place netip.AddrPort, err error) error {
 // Findings judges how a server left and came back, whose shutdown takes the delay in which it serves and calls itself
 // unready. What is no failure, and not as it should be, is a warning.
 func (d Departure) Findings(delay time.Duration) (failures []error, warning string) {
-	late := d.Reached > delay-margin
-	check := fmt.Sprintf("ask GET /readyz over TLS, so often that %s is more than interval times failures and the time-out of one check together", delay)
+	late := d.Reached > max(0, delay-margin)
+	check := fmt.Sprintf("ask GET /readyz over TLS, so often that %s (%s) is more than interval times failures and the time-out of one check together", delay, delayField)
 	if len(d.Failed) > 0 {
 		saw := fmt.Sprintf("while the API server of %s stopped in order and started again, %d of %d new connections failed: %s", d.Node, d.failed(), d.Tries, reasons(d.Failed))
 		if late {

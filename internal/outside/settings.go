@@ -4,7 +4,12 @@ import (
 	"fmt"
 	"strings"
 	"time"
+
+	"github.com/haplane/haplane/spec"
 )
+
+// delayField is where the cluster file says it.
+const delayField = "spec.extraArgs.kube-apiserver." + spec.ShutdownDelay
 
 // Settings are what to set at the load balancer, one thing a line. The delay is how long an API server that stops serves on.
 func (b *Balancer) Settings(delay time.Duration) []string {
@@ -15,7 +20,7 @@ func (b *Balancer) Settings(delay time.Duration) []string {
 	return []string{
 		"listen on " + strings.Join(places, ", ") + ": TCP, passed on as it is; TLS ends at the API servers",
 		"servers: " + b.all() + "; nobody else. New connections by turns or at random, no stickiness",
-		fmt.Sprintf("health check: GET /readyz over TLS, 200 is well; every 2 s, 2 failures are enough: an API server that stops answers 500 there for %s and serves on", delay),
+		fmt.Sprintf("health check: GET /readyz over TLS, 200 is well; every 2 s, 2 failures are enough. It has to notice in less than %s: for so long an API server that stops answers 500 there and serves on (%s)", delay, delayField),
 		"a server that does not take a connection: try another one. Connections that are open stay open when a server is unready",
 		fmt.Sprintf("idle time-outs of both sides: %s and more", wantedIdle),
 		"reachable from this host and from every machine, also where it leads back to the machine that asks",

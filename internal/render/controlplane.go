@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/haplane/haplane/internal/fileset"
 	"github.com/haplane/haplane/internal/pki"
@@ -20,7 +21,7 @@ import (
 // loadbalancer.go), then ends watches one by one for watchGrace.
 const (
 	watchGrace  = "5s"
-	stopTimeout = 90 // seconds; the delay, the grace, and 60 s for requests under way
+	stopTimeout = 87 * time.Second // after the delay: the grace, and 60 s for requests under way
 )
 
 // Anonymous requests may ask for the health of an API server and nothing else:
@@ -134,7 +135,7 @@ func (b *builder) apiServer() {
 			[2]string{"service-account-key-file", pkiPath("sa.pub")},
 			[2]string{"service-account-signing-key-file", pkiPath("sa.key")},
 			[2]string{"service-cluster-ip-range", topology.Join(t.Services)},
-			[2]string{"shutdown-delay-duration", t.ShutdownDelay().String()},
+			[2]string{spec.ShutdownDelay, t.ShutdownDelay().String()},
 			[2]string{"shutdown-send-retry-after", "false"},
 			[2]string{"shutdown-watch-termination-grace-period", watchGrace},
 			[2]string{"tls-cert-file", pkiPath("apiserver.crt")},
@@ -142,7 +143,7 @@ func (b *builder) apiServer() {
 			[2]string{"tls-private-key-file", pkiPath("apiserver.key")},
 		)...),
 		// As for etcd: notify would make starting wait for readiness.
-		service: []string{"Type=exec", fmt.Sprintf("TimeoutStopSec=%d", stopTimeout),
+		service: []string{"Type=exec", fmt.Sprintf("TimeoutStopSec=%d", int((t.ShutdownDelay() + stopTimeout).Seconds())),
 			"LogsDirectory=kubernetes", "LogsDirectoryMode=0700"},
 		user: b.ownUser("kube-apiserver"),
 		self: apiServerRereads,

@@ -142,6 +142,16 @@ func somebodyElses(c *spec.Cluster, address string) *spec.Cluster {
 	return c
 }
 
+// An API server is not killed before what it was told to serve on for has passed, and what is under way then.
+func TestTimeToStopFollowsTheDelay(t *testing.T) {
+	c := identity(spec.Shared)
+	c.Spec.ExtraArgs = map[string]map[string]string{"kube-apiserver": {"shutdown-delay-duration": "1m10s"}}
+	unit := string(Render(input(c, Platform{}))["cp-1"].Files[topology.UnitDir+"/kube-apiserver.service"].Data)
+	if !strings.Contains(unit, "TimeoutStopSec=157\n") || strings.Count(unit, "--shutdown-delay-duration=") != 1 || !strings.Contains(unit, "--shutdown-delay-duration=1m10s") {
+		t.Error(unit)
+	}
+}
+
 // What control-plane nodes have of the load balancer is told by itself: it is all that others' coming and going changes there.
 func TestLoadBalancerOfControlPlaneNodesIsAPart(t *testing.T) {
 	before := onControlPlane("10.10.10.0/24", spec.Shared)

@@ -224,10 +224,15 @@ func (t *Topology) Node(name string) (Node, bool) {
 func (t *Topology) ExternalBalancer() bool { return t.LBKind == spec.ExternalBalancer }
 
 // ShutdownDelay is how long an API server that is told to stop serves on and calls itself unready on /readyz: until
-// load balancers have long seen that. Those of haplane ask ten times a second; others need longer.
+// load balancers have long seen that. Those of haplane ask ten times a second. How often others ask is not known: most are
+// quicker than half a minute with what their makers set (docs/load-balancer.md), and of one that is not, the cluster file says so.
 func (t *Topology) ShutdownDelay() time.Duration {
-	if t.ExternalBalancer() {
-		return 10 * time.Second
+	said, err := time.ParseDuration(t.ExtraArgs["kube-apiserver"][spec.ShutdownDelay])
+	switch {
+	case err == nil:
+		return said
+	case t.ExternalBalancer():
+		return 30 * time.Second
 	}
 	return 3 * time.Second
 }

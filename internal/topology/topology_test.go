@@ -3,6 +3,7 @@ package topology
 import (
 	"fmt"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -93,5 +94,29 @@ func TestLoadBalancersOfEachKind(t *testing.T) {
 				t.Errorf("%s, virtual %t", got, topo.Virtual)
 			}
 		})
+	}
+}
+
+// What the cluster file says of kube-apiserver's flag goes before what the kind has.
+func TestShutdownDelay(t *testing.T) {
+	for _, test := range []struct {
+		kind spec.BalancerKind
+		said string
+		want time.Duration
+	}{
+		{spec.Dedicated, "", 3 * time.Second},
+		{spec.OnControlPlane, "", 3 * time.Second},
+		{spec.ExternalBalancer, "", 30 * time.Second},
+		{spec.ExternalBalancer, "1m10s", 70 * time.Second},
+		{spec.ExternalBalancer, "0s", 0},
+		{spec.Dedicated, "500ms", 500 * time.Millisecond},
+	} {
+		topo := Topology{LBKind: test.kind}
+		if test.said != "" {
+			topo.ExtraArgs = map[string]map[string]string{"kube-apiserver": {"shutdown-delay-duration": test.said}}
+		}
+		if got := topo.ShutdownDelay(); got != test.want {
+			t.Errorf("%s, %q: %s, want %s", test.kind, test.said, got, test.want)
+		}
 	}
 }

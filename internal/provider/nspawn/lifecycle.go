@@ -10,7 +10,7 @@ import (
 	"github.com/haplane/haplane/internal/image"
 )
 
-// stopGrace is how long a machine may take to shut down by itself.
+// stopGrace is how long a machine may take to shut down by itself, beside what its programs linger.
 const stopGrace = 45 * time.Second
 
 // Start starts created machines that do not run; without names, all of them. From then
@@ -74,7 +74,7 @@ func (p *Provider) start(ctx context.Context, r record, files func() error) erro
 
 // Stop shuts machines down in order, all of those named at once, or every one;
 // these then stay off when the host boots, until Create or Start. One that does
-// not end within 45 seconds, or when ctx does, is killed. Their files and the
+// not end within 45 seconds and what Lingers says, or when ctx does, is killed. Their files and the
 // network stay.
 func (p *Provider) Stop(ctx context.Context, names ...string) error {
 	if len(names) == 0 {
@@ -86,7 +86,7 @@ func (p *Provider) Stop(ctx context.Context, names ...string) error {
 		}
 	}
 	return p.end(ctx, names, func(proc process) {
-		_ = proc.powerOff(ctx, stopGrace) // what is left is killed
+		_ = proc.powerOff(ctx, stopGrace+p.Lingers) // what is left is killed
 	})
 }
 

@@ -11,6 +11,7 @@ import (
 	"net/netip"
 	"slices"
 	"sync"
+	"time"
 )
 
 // A Network is the bridge that the machines of one cluster share, and their
@@ -66,6 +67,8 @@ type Provider struct {
 	// Known are the machines whose names each one knows from its start on, beside those that
 	// it is created with.
 	Known []Machine
+	// Lingers is how long programs on the machines serve on when they are told to stop: Stop waits for so much longer.
+	Lingers time.Duration
 
 	// StartCommand starts the whole cluster: its program is an absolute path. With
 	// one, and systemd on this host, the machines start when the host boots. It
