@@ -23,7 +23,9 @@ func wanted(t *testing.T, names ...string) *topology.Topology {
 func wantedOf(t *testing.T, kind spec.BalancerKind, names ...string) *topology.Topology {
 	t.Helper()
 	c := &spec.Cluster{APIVersion: spec.APIVersion, Kind: spec.Kind}
-	c.Spec.LoadBalancer.Kind = kind
+	if c.Spec.LoadBalancer.Kind = kind; kind == spec.ExternalBalancer {
+		c.Spec.LoadBalancer.Address = "10.20.0.5"
+	}
 	for _, name := range names {
 		c.Spec.Nodes = append(c.Spec.Nodes, nodeOf(name))
 	}

@@ -12,10 +12,7 @@ import (
 // outside is wanted with a load balancer that is none of the nodes.
 func outside(t *testing.T, names ...string) *topology.Topology {
 	t.Helper()
-	out := *wanted(t, names...)
-	out.LBKind = spec.ExternalBalancer
-	out.Nodes = slices.DeleteFunc(slices.Clone(out.Nodes), func(n topology.Node) bool { return n.Role == spec.RoleLoadBalancer })
-	return &out
+	return wantedOf(t, spec.ExternalBalancer, slices.DeleteFunc(slices.Clone(names), func(name string) bool { return nodeOf(name).Role == spec.RoleLoadBalancer })...)
 }
 
 // noneOfOurs fails the test where a step is about load balancers that haplane configures.
@@ -122,4 +119,26 @@ func TestSomebodyElsesLoadBalancerMoves(t *testing.T) {
 	if s, _ := c.Step("lb-check/both"); !slices.Equal(s.Backends, []string{"cp-1", "cp-2", "cp-3"}) {
 		t.Errorf("it is to lead to %v", s.Backends)
 	}
+}
+
+// What was restored is over when it leads to the API servers again, which all were stopped at once; nothing of etcd's that was kept goes before.
+func TestRestoreBehindSomebodyElsesLoadBalancer(t *testing.T) {
+	in := healthy(outside(t, three...))
+	in.Task = &Task{ID: "x", Kind: RestoreData, Members: []string{"cp-1", "cp-2", "cp-3"}}
+	c, err := Restore(in)
+	if err != nil {
+		t.Fatal(err)
+	}
+	noneOfOurs(t, c)
+	for _, node := range in.Task.Members {
+		before(t, c, "halt@"+node+"/kube-apiserver", "start@"+node+"/kube-apiserver", "lb-restore@"+node+"/restored", "etcd-drop@cp-1")
+		if reaches(c, WriteObject, "lb-restore@"+node+"/restored") {
+			t.Errorf("the write waits for %s, and needs no more than one API server", node)
+		}
+	}
+	in.Begun = []string{"etcd-swap@cp-1"}
+	if c, err = RestoreBack(in); err != nil {
+		t.Fatal(err)
+	}
+	before(t, c, "etcd-swap-back@cp-1", "start@cp-3/kube-apiserver", "lb-restore@cp-3/restored")
 }

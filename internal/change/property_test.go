@@ -25,6 +25,8 @@ type world struct {
 	// standsBy those that may not have the address.
 	hears    map[string][]string
 	standsBy map[string]bool
+	// unseen are the API servers that started, and to which nobody has seen somebody else's load balancer lead since.
+	unseen map[string]bool
 }
 
 func controlPlaneOf(names []string) []string {
@@ -85,6 +87,33 @@ func (w *world) hear(t *rapid.T, after Step) {
 				t.Fatalf("after %s: %s knows of %v, and %s may have the address too", after.ID, a, knows, b)
 			}
 		}
+	}
+}
+
+// lead fails the test where a step counts on other API servers before somebody else's load balancer was seen to lead to those that stay,
+// and follows to which it was.
+func (w *world) lead(t *rapid.T, s Step, n topology.Node) {
+	if !w.in.Wanted.ExternalBalancer() {
+		return
+	}
+	for _, other := range w.in.Record {
+		if s.Guard.OtherAPIServers && other.Name != s.Node && other.State == Active && w.in.Observed.APIServers[other.Name].Ready && w.unseen[other.Name] {
+			t.Fatalf("%s comes before the load balancer was seen to lead to %s", s.ID, other.Name)
+		}
+	}
+	switch s.Verb {
+	case Start, Restart, Serve:
+		if actsOnAPIServer(s, n) {
+			w.unseen[s.Node] = true
+		}
+	case RestoreBackend:
+		delete(w.unseen, s.Node)
+	case CheckBalancer:
+		for _, node := range s.Backends {
+			delete(w.unseen, node)
+		}
+	case SetBackends:
+		t.Fatalf("%s tells a load balancer that is somebody else's", s.ID)
 	}
 }
 
@@ -204,7 +233,7 @@ func TestNoPlanLosesQuorum(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		was := rapid.Bool().Draw(t, "external etcd")
 		external := was != rapid.SampledFrom([]bool{false, false, true}).Draw(t, "etcd moves")
-		kind := rapid.SampledFrom([]spec.BalancerKind{spec.Dedicated, spec.OnControlPlane}).Draw(t, "load balancers")
+		kind := rapid.SampledFrom([]spec.BalancerKind{spec.Dedicated, spec.OnControlPlane, spec.ExternalBalancer}).Draw(t, "load balancers")
 		from, to := drawNodes(t, kind, was, "from"), drawNodes(t, kind, external, "to")
 		in := becomeOf(outer, kind, from, to)
 		in.Moving = external && !was
@@ -240,7 +269,7 @@ func TestNoPlanLosesQuorum(t *testing.T) {
 			in.Replace = append(in.Replace, rapid.SampledFrom(from).Draw(t, "replaced"))
 			well = false
 		}
-		w := &world{in: in, own: map[string]bool{}, hears: map[string][]string{}, standsBy: map[string]bool{}}
+		w := &world{in: in, own: map[string]bool{}, hears: map[string][]string{}, standsBy: map[string]bool{}, unseen: map[string]bool{}}
 		if kind == spec.OnControlPlane {
 			for _, n := range in.Record {
 				if n.Role == spec.RoleControlPlane {
@@ -280,6 +309,7 @@ func TestNoPlanLosesQuorum(t *testing.T) {
 			w.begin()
 			stop := rapid.IntRange(1, 2*len(c.Steps)).Draw(t, "cut off")
 			w.walk(t, c, stop, began, well)
+			w.in.Resumed = true
 			if rapid.IntRange(0, 3).Draw(t, "something else is wanted then") == 0 {
 				from, to = to, from
 				w.in.Wanted = wantedOf(outer, kind, to...)
@@ -384,6 +414,7 @@ func (w *world) step(t *rapid.T, s Step, began bool) {
 	if s.Verb == WriteFiles && w.in.Wanted.ExternalEtcd() && n.Role == spec.RoleControlPlane && w.member(s.Node) != nil {
 		t.Fatalf("%s takes the files of etcd from under a member", s.ID)
 	}
+	w.lead(t, s, n)
 	w.do(s)
 	w.tell(s)
 	w.hear(t, s)

@@ -219,6 +219,9 @@ func (p *planner) startAll(members []topology.Node, why []Reason, needs []string
 	for i, n := range on {
 		serving = append(serving, p.add(Step{ID: id(Start, n.Name, "controllers"), Verb: Start, Node: n.Name, Why: why, Needs: append(slices.Clone(released), apis[i]), Units: p.of(n, besideAPIServer)}))
 	}
+	if p.Wanted.ExternalBalancer() { // haplane's own found them again before the write
+		serving = append(serving, p.reached("restored", on, apis, why...)...)
+	}
 	return append(serving, released...)
 }
 
