@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/haplane/haplane/internal/outside"
 	"github.com/haplane/haplane/internal/topology"
 )
 
@@ -46,23 +47,30 @@ func (c *collector) outside(ctx context.Context) error {
 		}
 	}
 	v, err := b.Look(ctx, b.Places[0], ready)
-	lb := LBStatus{External: true, HoldsAddress: v.Tries > 0 && len(v.Answered) > 0, Backends: []BackendStatus{}}
-	for _, n := range t.ControlPlane() {
-		lb.Backends = append(lb.Backends, BackendStatus{Node: n.Name, Up: v.Answered[n.Name] > 0})
-	}
-	if err == nil || len(v.Failed) > 0 { // where each takes its time, not all were tried
-		for _, f := range b.Findings(v, ready) {
-			c.warn(f.Error())
-		}
-	}
-	if err != nil {
-		lb.Error = strings.TrimSpace(err.Error())
-		err = fmt.Errorf("look at the load balancer from outside: %w", err)
-	}
-	if len(ready) == 0 && err == nil {
-		err = errors.New("look at the load balancer from outside: no API server is ready that could be behind it")
-		lb.Error = err.Error()
-	}
+	lb, warnings, err := seenThrough(b, v, ready, err)
+	c.warn(warnings...)
 	c.status.LoadBalancers = append(c.status.LoadBalancers, lb)
 	return err
+}
+
+// seenThrough is what connections through a load balancer tell of it, and what is not right there, when those API servers are ready. What
+// kept from looking is the error.
+func seenThrough(b *outside.Balancer, v outside.View, ready []string, failed error) (lb LBStatus, warnings []string, err error) {
+	lb = LBStatus{External: true, HoldsAddress: len(v.Answered) > 0, Backends: []BackendStatus{}}
+	for _, s := range b.Servers {
+		lb.Backends = append(lb.Backends, BackendStatus{Node: s.Node, Up: v.Answered[s.Node] > 0})
+	}
+	if failed == nil && len(ready) == 0 {
+		failed = errors.New("no API server is ready that could be behind it")
+	}
+	if failed == nil || len(v.Failed) > 0 { // where each takes its time, not all were tried
+		for _, f := range b.Findings(v, ready) {
+			warnings = append(warnings, f.Error())
+		}
+	}
+	if failed == nil {
+		return lb, warnings, nil
+	}
+	lb.Error = strings.TrimSpace(failed.Error())
+	return lb, warnings, fmt.Errorf("look at the load balancer from outside: %w", failed)
 }

@@ -296,9 +296,7 @@ func (c *collector) loadBalancers(ctx context.Context) error {
 		c.status.LoadBalancers = append(c.status.LoadBalancers, lb)
 	}
 	if warning := holders(c.env.topology, c.status.LoadBalancers); warning != "" {
-		c.mu.Lock()
-		c.status.Warnings = append(c.status.Warnings, warning)
-		c.mu.Unlock()
+		c.warn(warning)
 	}
 	if err != nil {
 		return fmt.Errorf("ask load balancer: %w", err)
