@@ -3,6 +3,7 @@ package spec
 import (
 	"fmt"
 	"net/netip"
+	"slices"
 
 	"k8s.io/apimachinery/pkg/util/validation/field"
 )
@@ -40,13 +41,26 @@ func checkOutside(at *field.Path, s *Spec, networks []netip.Prefix) field.ErrorL
 			return field.ErrorList{field.Invalid(at, value, fmt.Sprintf(
 				"must be an address of each family of spec.network.machineCIDR (%s), in its order: from there machines reach it", s.Network.MachineCIDR))}
 		}
+		problem := ofOthers(a, s.Network)
 		if networks[i].Contains(a) {
-			if problem := misplaced(a, networks[i]); problem != "" {
-				errs = append(errs, field.Invalid(at, value, problem))
-			}
+			problem = misplaced(a, networks[i])
+		}
+		if problem != "" {
+			errs = append(errs, field.Invalid(at, value, problem))
 		}
 	}
 	return errs
+}
+
+// ofOthers tells that an address is one that pods or Services have, or is "".
+func ofOthers(a netip.Addr, n Network) string {
+	for _, r := range []struct{ field, value string }{{"podCIDR", n.PodCIDR}, {"serviceCIDR", n.ServiceCIDR}} {
+		networks, err := parsePrefixes(r.value)
+		if err == nil && slices.ContainsFunc(networks, func(p netip.Prefix) bool { return p.Masked().Contains(a) }) {
+			return fmt.Sprintf("is in spec.network.%s (%s), whose addresses lead nowhere else; write the load balancer's own", r.field, r.value)
+		}
+	}
+	return ""
 }
 
 // parseAddresses reads one address, or one of each family; write is what to write in place of one that leads nowhere.

@@ -77,6 +77,8 @@ func TestKindsThatCannotWork(t *testing.T) {
 		"an external one that is a name":     {"loadBalancer: {kind: external, address: lb.example.com}", []string{"spec.loadBalancer.address: Invalid value: \"lb.example.com\": must be an IP address"}},
 		"an external one of another family":  {"loadBalancer: {kind: external, address: '2001:db8::7'}", []string{"must be an address of each family of spec.network.machineCIDR (10.10.10.0/24)"}},
 		"an external one of one family more": {"loadBalancer: {kind: external, address: '192.0.2.7,2001:db8::7'}", []string{"must be an address of each family"}},
+		"an external one that is a Service":  {"loadBalancer: {kind: external, address: 10.96.0.5}", []string{"spec.loadBalancer.address: Invalid value: \"10.96.0.5\": is in spec.network.serviceCIDR (10.96.0.0/12)"}},
+		"an external one that is a pod":      {"loadBalancer: {kind: external, address: '10.10.10.9,fd00:10:244::5'}\n  network: {machineCIDR: '10.10.10.0/24,fd00:10:10:10::/64'}", []string{"is in spec.network.podCIDR ("}},
 		"an external one that is the host":   {"loadBalancer: {kind: external, address: 10.10.10.1}", []string{"is the host's own on the bridge"}},
 		"an external one that is a node": {"loadBalancer: {kind: external, address: 10.10.10.11}\n  nodes: [{role: control-plane, address: 10.10.10.11}]", []string{
 			"node cp-1 has this address; an external load balancer has one of its own"}},
