@@ -167,6 +167,7 @@ func (p *planner) follow(n topology.Node) {
 	t := p.turn(n)
 	t.then(Step{ID: id(WriteFiles, n.Name), Verb: WriteFiles})
 	t.then(Step{ID: id(Start, n.Name), Verb: Start, Units: allUnits})
+	t.restore()
 	p.removeData(n, t.needs)
 	p.tail = t.needs
 }
@@ -199,8 +200,9 @@ func (t *turn) drain() {
 	t.then(Step{ID: id(Stop, t.node.Name, "kube-apiserver"), Verb: Stop, Units: []string{"kube-apiserver"}, Guard: guard})
 }
 
+// restore gives it traffic again. One that did not serve is found by load balancers themselves, and somebody else's is waited for.
 func (t *turn) restore() {
-	if t.serves {
+	if t.serves || t.Wanted.ExternalBalancer() {
 		t.then(Step{ID: id(RestoreBackend, t.node.Name), Verb: RestoreBackend})
 	}
 }

@@ -35,7 +35,8 @@ func (p *planner) withoutOutside(n Node, needs []string) []string {
 // started are the API servers that stay and serve, or do when they are mended.
 func (p *planner) started() []topology.Node {
 	return slices.DeleteFunc(slices.Clone(p.stay), func(n topology.Node) bool {
-		return n.Role != spec.RoleControlPlane || p.sick(n) && len(p.has(id(Start, n.Name))) == 0
+		mended := len(p.has(id(Start, n.Name)))+len(p.has(id(Serve, n.Name))) > 0
+		return n.Role != spec.RoleControlPlane || p.sick(n) && !mended && !p.servesWhileEtcdMoves(n)
 	})
 }
 
@@ -45,6 +46,6 @@ func (p *planner) reachedAgain() {
 	if !p.Wanted.ExternalBalancer() || p.Relocates != nil {
 		return
 	}
-	again := slices.DeleteFunc(p.started(), func(n topology.Node) bool { return !p.Resumed && !p.sick(n) })
+	again := slices.DeleteFunc(p.started(), func(n topology.Node) bool { return !p.Resumed && (!p.sick(n) || p.servesWhileEtcdMoves(n)) })
 	p.tail = compact(append(slices.Clone(p.tail), p.reached("again", again, p.tail, Reason{What: "API servers that were mended, or restarted by a run that was cut off"})...))
 }

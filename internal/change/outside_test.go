@@ -142,3 +142,18 @@ func TestRestoreBehindSomebodyElsesLoadBalancer(t *testing.T) {
 	}
 	before(t, c, "etcd-swap-back@cp-1", "start@cp-3/kube-apiserver", "lb-restore@cp-3/restored")
 }
+
+// An API server that served nobody is started in its turn, when etcd moves, and the next turn is not before it is reached.
+func TestEtcdMovesBehindSomebodyElsesLoadBalancer(t *testing.T) {
+	own := []string{"cp-1", "cp-2", "cp-3", "worker-1", "etcd-1"}
+	in := becomeOf(t, spec.ExternalBalancer, own, own[:4])
+	in.Observed.APIServers["cp-2"] = observed.APIServer{Error: "refused"}
+	c := planned(t, in)
+	noneOfOurs(t, c)
+	before(t, c, "member-promote@cp-2", "start@cp-2/kube-apiserver", "lb-restore@cp-2", "lb-drain@cp-1", "start@cp-1/kube-apiserver", "lb-restore@cp-1", "lb-drain@cp-3")
+	if _, ok := c.Step("lb-restore@cp-3/again"); ok {
+		t.Error("cp-3 was not touched, and is waited for")
+	}
+	in.Resumed = true
+	before(t, planned(t, in), "lb-restore@cp-3/again", "lb-drain@cp-1")
+}

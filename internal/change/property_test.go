@@ -97,7 +97,8 @@ func (w *world) lead(t *rapid.T, s Step, n topology.Node) {
 		return
 	}
 	for _, other := range w.in.Record {
-		if s.Guard.OtherAPIServers && other.Name != s.Node && other.State == Active && w.in.Observed.APIServers[other.Name].Ready && w.unseen[other.Name] {
+		_, stays := w.in.Wanted.Node(other.Name)
+		if s.Guard.OtherAPIServers && other.Name != s.Node && stays && other.State == Active && w.in.Observed.APIServers[other.Name].Ready && w.unseen[other.Name] {
 			t.Fatalf("%s comes before the load balancer was seen to lead to %s", s.ID, other.Name)
 		}
 	}
