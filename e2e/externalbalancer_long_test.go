@@ -21,7 +21,7 @@ import (
 const somewhere = "10.73.250.1"
 
 // TestLongExternalBalancer brings a cluster up behind load balancers that haplane did not configure. The wrong ones are refused, each by a
-// message of its own, and nothing relies on the cluster until one is right: an HAProxy, and then an nginx.
+// message of its own, and nothing relies on the cluster until one is right: the nginx of docs/load-balancer.md, and then its HAProxy.
 func TestLongExternalBalancer(t *testing.T) {
 	r := newRig(t)
 	c := newCluster(t, r, "e2e-external", 58)
@@ -40,7 +40,7 @@ func TestLongExternalBalancer(t *testing.T) {
 	t.Cleanup(lb.stop)
 
 	t.Run("it ends TLS itself", func(t *testing.T) {
-		lb.haproxy(haproxySettings{frontend: "bind " + somewhere + ":6443 ssl crt " + lb.certificate(t), server: "ssl verify none check"})
+		lb.haproxy("bind "+somewhere+":6443", "bind "+somewhere+":6443 ssl crt "+lb.certificate(t), "check-ssl", "ssl")
 		refused := must(t, 1, c.Up(background(t)))
 		contains(t, "up", refused.Stderr, "lb-passes-tls", "CN=lb.example.com", "without a certificate of its own")
 		contains(t, "what to set", refused.Stdout+refused.Stderr, "GET /readyz", c.address("cp-3")+":6443")
@@ -49,18 +49,20 @@ func TestLongExternalBalancer(t *testing.T) {
 		}
 	})
 	for _, wrong := range []struct {
-		name string
-		haproxySettings
-		check string
-		says  []string
+		name      string
+		otherwise []string
+		check     string
+		says      []string
 	}{
-		{"a server is missing", haproxySettings{servers: controlPlane[:2]}, "lb-has-all", []string{"none led to cp-3", c.address("cp-3") + ":6443"}},
-		{"a node does not reach itself", haproxySettings{lines: "tcp-request connection reject if { src " + c.address("cp-1") + " }"}, "lb-from-nodes", []string{"from cp-1", c.address("cp-1") + ":6443"}},
-		{"it asks whether a port is open, every 2 s", haproxySettings{server: "check inter 2s fall 3 rise 2", lines: "no option redispatch\n    retries 0"}, "lb-lets-stop", []string{"GET /readyz"}},
-		{"it ends what is idle for 10 s", haproxySettings{idle: "10s"}, "lb-keeps-idle", []string{"nothing was sent", "4h"}},
+		{"a server is missing", []string{"    server cp-3 " + c.address("cp-3") + ":6443\n", ""}, "lb-has-all", []string{"none led to cp-3", c.address("cp-3") + ":6443"}},
+		{"a node does not reach itself", []string{"frontend kubernetes\n", "frontend kubernetes\n    tcp-request connection reject if { src " + c.address("cp-1") + " }\n"},
+			"lb-from-nodes", []string{"from cp-1", c.address("cp-1") + ":6443"}},
+		{"it asks whether a port is open, and tries nobody else", []string{"    option httpchk\n    http-check send meth GET uri /readyz\n    http-check expect status 200\n", "",
+			"check check-ssl verify none", "check", "option redispatch 1\n    retries 3", "retries 0"}, "lb-lets-stop", []string{"GET /readyz"}},
+		{"it ends what is idle for 10 s", []string{"5h", "10s"}, "lb-keeps-idle", []string{"nothing was sent", "4h"}},
 	} {
 		t.Run(wrong.name, func(t *testing.T) {
-			lb.haproxy(wrong.haproxySettings)
+			lb.haproxy(wrong.otherwise...)
 			refused := must(t, 1, c.Up(background(t)))
 			contains(t, "up", refused.Stderr, append(wrong.says, wrong.check)...)
 			if wrong.check == "lb-keeps-idle" { // which is looked at beside what follows
@@ -78,7 +80,7 @@ func TestLongExternalBalancer(t *testing.T) {
 		c.checkBehindTheirs(t)
 	})
 	t.Run("HAProxy", func(t *testing.T) {
-		lb.haproxy(haproxySettings{})
+		lb.haproxy()
 		c.checkBehindTheirs(t)
 		file, err := os.ReadFile(c.File())
 		if err != nil {
@@ -127,61 +129,42 @@ type theirs struct {
 	running *exec.Cmd
 }
 
-// haproxySettings is what is otherwise than it should be.
-type haproxySettings struct {
-	servers  []string
-	server   string // the parameters of each
-	frontend string
-	lines    string
-	idle     string
+// documented is the configuration in docs/load-balancer.md that begins so, at this test's addresses.
+func (b *theirs) documented(begins string) string {
+	b.t.Helper()
+	text, err := os.ReadFile("../docs/load-balancer.md")
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	_, block, found := strings.Cut(string(text), "\n```\n"+begins+"\n")
+	block, _, ends := strings.Cut(block, "\n```\n")
+	if !found || !ends {
+		b.t.Fatalf("docs/load-balancer.md has no configuration that begins with %q", begins)
+	}
+	addresses := []string{"10.20.0.5", somewhere}
+	for i, node := range controlPlane {
+		addresses = append(addresses, fmt.Sprintf("10.10.10.%d:", 11+i), b.cluster.address(node)+":")
+	}
+	return begins + "\n" + strings.NewReplacer(addresses...).Replace(block) + "\n"
 }
 
-func (b *theirs) haproxy(s haproxySettings) {
+// haproxy runs the one of the documentation, with what is otherwise: parts of it, each followed by what is there instead.
+func (b *theirs) haproxy(otherwise ...string) {
 	b.t.Helper()
-	if s.servers == nil {
-		s.servers = controlPlane
-	}
-	or := func(value, otherwise string) string {
-		if value == "" {
-			return otherwise
+	text := b.documented("defaults")
+	for i := 0; i < len(otherwise); i += 2 {
+		if !strings.Contains(text, otherwise[i]) {
+			b.t.Fatalf("no %q in\n%s", otherwise[i], text)
 		}
-		return value
+		text = strings.ReplaceAll(text, otherwise[i], otherwise[i+1])
 	}
-	var text strings.Builder
-	fmt.Fprintf(&text, "global\n    log stderr local0\ndefaults\n    mode tcp\n    timeout connect 2s\n    timeout client %[1]s\n    timeout server %[1]s\n    timeout check 2s\n    option redispatch 1\n    retries 3\n",
-		or(s.idle, "5h"))
-	fmt.Fprintf(&text, "listen kubernetes\n    %s\n    balance roundrobin\n    option httpchk\n    http-check send meth GET uri /readyz\n    http-check expect status 200\n",
-		or(s.frontend, "bind "+somewhere+":6443"))
-	if strings.Contains(s.server, "inter 2s") { // it looks at the port alone
-		text.Reset()
-		fmt.Fprintf(&text, "defaults\n    mode tcp\n    timeout connect 2s\n    timeout client 5h\n    timeout server 5h\nlisten kubernetes\n    bind %s:6443\n    balance roundrobin\n", somewhere)
-	}
-	if s.lines != "" {
-		fmt.Fprintf(&text, "    %s\n", s.lines)
-	}
-	for _, node := range s.servers {
-		fmt.Fprintf(&text, "    server %s %s:6443 %s\n", node, b.cluster.address(node), or(s.server, "check check-ssl verify none inter 1s fall 2 rise 2"))
-	}
-	b.start("haproxy.cfg", text.String(), func(file string) []string { return []string{"haproxy", "-db", "-f", file} })
+	b.start("haproxy.cfg", text, func(file string) []string { return []string{"haproxy", "-db", "-f", file} })
 }
 
 func (b *theirs) nginx() {
 	b.t.Helper()
 	root := b.unpackNginx()
-	var servers strings.Builder
-	for _, node := range controlPlane {
-		fmt.Fprintf(&servers, "server %s:6443 max_fails=1 fail_timeout=5s; ", b.cluster.address(node))
-	}
-	text := fmt.Sprintf(`daemon off;
-pid %[1]s/nginx.pid;
-error_log stderr;
-load_module %[2]s/usr/lib/nginx/modules/ngx_stream_module.so;
-events {}
-stream {
-  upstream kubernetes { %[3]s }
-  server { listen %[4]s:6443; proxy_pass kubernetes; proxy_connect_timeout 2s; proxy_timeout 5h; proxy_next_upstream on; }
-}
-`, b.dir, root, servers.String(), somewhere)
+	text := fmt.Sprintf("daemon off;\npid %[1]s/nginx.pid;\nerror_log stderr;\nload_module %[2]s/usr/lib/nginx/modules/ngx_stream_module.so;\nevents {}\n", b.dir, root) + b.documented("stream {")
 	b.start("nginx.conf", text, func(file string) []string {
 		return []string{filepath.Join(root, "usr/sbin/nginx"), "-p", b.dir, "-c", file}
 	})

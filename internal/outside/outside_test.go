@@ -283,7 +283,7 @@ func TestSettings(t *testing.T) {
 	c := newCluster(t, 2)
 	place := c.before(&proxy{})
 	got := strings.Join(c.out.Settings(10*time.Second), "\n")
-	for _, part := range []string{"listen on " + place.String(), "cp-1 " + c.servers[0].address, "cp-2 " + c.servers[1].address, "GET /readyz", "less than 10s", delayField, fmt.Sprint(wantedIdle)} {
+	for _, part := range []string{"listen on " + place.String(), "cp-1 " + c.servers[0].address, "cp-2 " + c.servers[1].address, "GET /readyz", "out after 3 failures", "less than 10s", "2 s of silence", delayField, fmt.Sprint(wantedIdle)} {
 		if !strings.Contains(got, part) {
 			t.Errorf("lacks %q:\n%s", part, got)
 		}
