@@ -34,9 +34,10 @@ func (a *app) nodeAdd() *cobra.Command {
 		Short: "Add nodes: machines side by side, etcd members one after another",
 		Long: `Adds nodes to the cluster's file, whose comments stay, and to the cluster. Without a name
 it adds one, and names it. In the identities shared and sharedCertificate nothing changes on
-other nodes but the backends of the load balancer. The first nodes of role etcd take etcd, with
-its data, over from the control-plane nodes: the plan says so. A second load balancer shares the
-address of the first, which gets another one for itself.`,
+other nodes but the backends of the load balancer. Give one of your own (kind external) a new
+control-plane node before, or within a minute of its being ready. The first nodes of role etcd
+take etcd, with its data, over from the control-plane nodes: the plan says so. A second load
+balancer shares the address of the first, which gets another one for itself.`,
 		Example: `  haplane node add                                # a worker
   haplane node add --role control-plane cp-4 cp-5
   haplane node add --role etcd etcd-1 etcd-2 etcd-3

@@ -13,7 +13,8 @@ func (a *app) status() *cobra.Command {
 		Short: "Show the nodes, API servers, etcd members, leaders and the load balancer",
 		Long: `Shows what a cluster looks like right now, asking every part of it: nodes, each API
 server's /readyz, etcd members, the holders of the leader leases, the endpoints of
-default/kubernetes, and the load balancer's backends.`,
+default/kubernetes, and the load balancer's backends: of one of your own (kind external)
+those that new connections lead to.`,
 		Example: `  haplane status
   haplane status -o json | jq '.apiServers[] | select(.ready | not)'`,
 		Args: usage(cobra.NoArgs),

@@ -23,7 +23,9 @@ func (a *app) up() *cobra.Command {
 		Long: `Brings a cluster up, or what is missing of it: run again, it changes nothing;
 after an interruption, it goes on. Without a cluster file it takes the one that the cluster
 was made from; where there is no cluster yet, it makes three control-plane
-nodes, one worker node and a load balancer in the shared identity.
+nodes, one worker node and a load balancer in the shared identity. Where the load balancer is
+your own (kind external), it first prints what to set there, and checks that before a kubelet
+relies on it.
 
 A cluster that is there is changed as haplane apply does it, measured and proved. It asks
 where nodes would leave, and only there; flags about measuring, draining and the lock are
