@@ -193,6 +193,21 @@ func TestDepart(t *testing.T) {
 	}
 }
 
+// That connections led to another one, from which it cannot be told, is no reason to warn.
+func TestDepartOfOneThatStartedWithAnother(t *testing.T) {
+	const delay = 1500 * time.Millisecond
+	c := newCluster(t, 3)
+	c.servers[1].process = c.servers[0].process
+	c.before(&proxy{servers: c.servers, readyz: true, another: true})
+	d, err := c.out.Depart(t.Context(), "cp-2", c.servers[1].stop(delay))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if failures, warning := d.Findings(delay); len(failures) > 0 || warning != "" {
+		t.Errorf("failures are %v, warning is %q; reached for %s", failures, warning, d.Reached)
+	}
+}
+
 func TestIdle(t *testing.T) {
 	const least = 600 * time.Millisecond
 	for _, test := range []struct {

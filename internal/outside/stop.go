@@ -18,7 +18,8 @@ type Departure struct {
 	Node   string
 	Tries  int
 	Failed map[string]int
-	// Reached is how long after it was told to stop a new connection led to it.
+	// Reached is how long after it was told to stop a new connection led to it; 0 where it cannot be told from another one
+	// that was started in the same hundredth of a second.
 	Reached time.Duration
 }
 
@@ -46,7 +47,7 @@ func (b *Balancer) Depart(ctx context.Context, node string, stop func(context.Co
 		case err != nil:
 			d.Failed[err.Error()]++
 		default:
-			if slices.Contains(nodes[c.process], node) {
+			if slices.Equal(nodes[c.process], []string{node}) {
 				d.Reached = time.Since(began)
 			}
 			c.Close()
