@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strings"
 	"time"
 
 	"github.com/haplane/haplane/internal/change"
@@ -48,52 +47,56 @@ func dropAddress(ctx context.Context, r *Runner, s change.Step) error {
 	return r.Provider.DropAddresses(ctx, n)
 }
 
-// addressElsewhere reports whether another load balancer has the address already, and this one may not.
+// addressElsewhere reports whether another load balancer has the address already, this one may not, and nothing that was open goes
+// through it any more.
 func addressElsewhere(ctx context.Context, r *Runner, s change.Step) (bool, error) {
 	is, err := look.Address(ctx, r.Cluster.Machine(s.Node), r.Cluster.Topology.LoadBalancer.Addr())
-	if err != nil || !is.StandsBy || is.Held {
+	if err != nil || !is.StandsBy || is.Held || r.addressHeld(ctx, s.Node) != nil {
 		return false, err
 	}
-	return r.addressHeld(ctx, s.Node) == nil, nil
+	drains, err := r.drains(ctx, r.node(s))
+	return err == nil && !drains, err
 }
 
-// moveAddress has a load balancer stand by, and waits until another one has the address that clients use. Where none takes
-// it, this one has it again; where none could, nothing is done.
+// moveAddress has a load balancer stand by, waits until another one has the address that clients use, and until what was open has ended, within
+// change.DrainTime. Where none takes it, or the one that did loses it meanwhile, this one has it again; where none could, nothing is done.
 func moveAddress(ctx context.Context, r *Runner, s change.Step) error {
-	lb := r.node(s)
-	if err := r.until(ctx, lb.Name, readyTimeout, func(ctx context.Context) error { return r.couldTake(ctx, lb.Name) }); err != nil {
+	lb, address := r.node(s), r.Cluster.Topology.LoadBalancer.Addr()
+	is, err := look.Address(ctx, r.Cluster.Machine(lb.Name), address)
+	if err != nil {
 		return err
 	}
-	if err := r.leave(ctx, lb); err != nil {
+	if begun := is.StandsBy && !is.Held; !begun { // by a run that was cut off
+		if err := r.until(ctx, lb.Name, readyTimeout, func(ctx context.Context) error { return r.couldTake(ctx, lb.Name) }); err != nil {
+			return err
+		}
+		if err := r.leave(ctx, s, is.Held); err != nil {
+			return r.takeBack(ctx, lb, err)
+		}
+	}
+	if err := r.takenFrom(ctx, lb); err != nil {
 		return err
 	}
+	return r.drained(ctx, lb)
+}
+
+// takenFrom waits until another load balancer has the address that clients use. Where none has it for long, this one may again.
+func (r *Runner) takenFrom(ctx context.Context, lb topology.Node) error {
 	err := r.until(ctx, lb.Name, moveTimeout, func(ctx context.Context) error { return r.addressHeld(ctx, lb.Name) })
 	if err == nil {
 		return nil
 	}
-	if back := r.standBy(context.WithoutCancel(ctx), lb, "0"); back != nil {
-		err = fmt.Errorf("%w; and it still stands by: %w", err, back)
-	}
-	return fmt.Errorf("no other load balancer takes %s, so %s keeps it: %w", r.Cluster.Topology.LoadBalancer.Addr(), lb.Name, err)
+	return r.takeBack(ctx, lb, fmt.Errorf("no other load balancer takes %s, so %s keeps it: %w", r.Cluster.Topology.LoadBalancer.Addr(), lb.Name, err))
 }
 
-// leaveScript resets what is open and has the machine stand by, in a moment: who only listens would hear nothing for long once the
-// address is elsewhere, for a machine without it sends no resets.
-const leaveScript = `file=$1 ports=$2; shift 2; mkdir -p "${file%/*}"
-for address; do ss --kill --no-header --tcp --numeric src "$address" "$ports" >/dev/null; done
-echo 1 >"$file"`
-
-func (r *Runner) leave(ctx context.Context, lb topology.Node) error {
-	t := r.Cluster.Topology
-	var ports []string
-	for _, port := range t.LBPorts {
-		ports = append(ports, fmt.Sprintf("sport = :%d", port))
+// takeBack lets a load balancer have the address again, where another one has not got it, and returns the error for which.
+func (r *Runner) takeBack(ctx context.Context, lb topology.Node, err error) error {
+	short, cancel := context.WithTimeout(context.WithoutCancel(ctx), moveTimeout)
+	defer cancel()
+	if back := r.mayHold(short, lb); back != nil {
+		err = fmt.Errorf("%w; and it still stands by: %w", err, back)
 	}
-	argv := []string{"sh", "-c", leaveScript, "sh", topology.StandBy, "( " + strings.Join(ports, " or ") + " )"}
-	for _, a := range t.LBAddresses {
-		argv = append(argv, a.String())
-	}
-	_, err := r.Cluster.Machine(lb.Name).Run(ctx, machine.Cmd(argv...))
+	r.handOnNothing(ctx, lb)
 	return err
 }
 

@@ -19,12 +19,17 @@ import (
 	"github.com/haplane/haplane/spec"
 )
 
-// A pairWorld is two load balancers of which lb-1 has the address that moves.
+// A pairWorld is two load balancers that move an address between them.
 type pairWorld struct {
 	mu      sync.Mutex
+	second  bool // lb-2 has the address; else lb-1 does, as long as it may
 	sick    bool // lb-2 cannot take the address
 	deaf    bool // lb-2 does not take it
+	loses   bool // lb-2 has it for a moment
+	unable  bool // lb-2 cannot hand anything on
+	stuck   bool // lb-1 cannot begin to leave
 	standBy map[string]bool
+	drains  map[string]int // how often they are asked until that is over
 	did     []string
 }
 
@@ -38,16 +43,32 @@ func (w *pairWorld) answer(node string) func([]string) (string, error) {
 			if w.sick || node == "lb-1" {
 				return "", errors.New("exit status 1")
 			}
-		case strings.Contains(line, leaveScript):
-			w.standBy[node] = true
-			w.did = append(w.did, "leave "+node+" "+strings.Join(argv[4:], " "))
+		case strings.Contains(line, beginDrainScript):
+			before := argv[7]
+			if before == "take" && w.unable || before == "leave" && w.stuck {
+				return "", errors.New("no nft")
+			}
+			w.drains[node], w.standBy[node] = 2, w.standBy[node] || before == "leave"
+			w.did = append(w.did, before+" "+node+": "+strings.Join(argv[9:], " "))
+		case strings.HasPrefix(line, "systemctl show"):
+			if w.drains[node] == 0 {
+				return "inactive\n", nil
+			}
+			w.drains[node]--
+			return "active\n", nil
+		case strings.HasPrefix(line, "systemctl stop"):
+			w.drains[node] = 0
+			w.did = append(w.did, "stop "+argv[2]+" "+node)
 		case strings.Contains(line, "> "+topology.StandBy):
 			w.standBy[node] = strings.Contains(line, "echo 1")
 			w.did = append(w.did, fmt.Sprintf("stand by %s %v", node, w.standBy[node]))
 		case strings.Contains(line, "ip -oneline"):
-			held := node == "lb-1" && !w.standBy["lb-1"] || node == "lb-2" && w.standBy["lb-1"] && !w.deaf
+			held := map[string]bool{"lb-1": !w.second && !w.standBy["lb-1"], "lb-2": w.second || w.standBy["lb-1"] && !w.deaf && (!w.loses || w.drains["lb-1"] == 2)}
 			out := map[bool]string{true: "told 1\n", false: "told 0\n"}[w.standBy[node]]
-			if held {
+			if node == "lb-1" && w.drains[node] > 0 {
+				out += "1: lo    inet 10.10.10.3/32 scope global lo\n"
+			}
+			if held[node] {
 				out += "2: eth0    inet 10.10.10.3/32 scope global eth0\n"
 			}
 			return out, nil
@@ -57,15 +78,26 @@ func (w *pairWorld) answer(node string) func([]string) (string, error) {
 }
 
 func TestAddressMoves(t *testing.T) {
-	const left = "leave lb-1 /run/haplane/stand-by ( sport = :6443 ) 10.10.10.3"
+	const (
+		take  = "take lb-2: sleep 55"
+		leave = "leave lb-1: /bin/sh /run/haplane/drain wait"
+		back  = "stand by lb-1 false"
+		stop  = "stop haplane-drain lb-2"
+	)
 	for name, test := range map[string]struct {
-		world *pairWorld
-		want  []string
-		fails string
+		world  *pairWorld
+		want   []string
+		fails  string
+		detail string
 	}{
-		"to one that is well":     {&pairWorld{}, []string{left}, ""},
-		"nobody could take it":    {&pairWorld{sick: true}, nil, "no other load balancer is well enough to have 10.10.10.3"},
-		"nobody takes it in time": {&pairWorld{deaf: true}, []string{left, "stand by lb-1 false"}, "no other load balancer takes 10.10.10.3, so lb-1 keeps it"},
+		"to one that is well":              {&pairWorld{}, []string{take, leave, stop}, "", ""},
+		"nobody could take it":             {&pairWorld{sick: true}, nil, "no other load balancer is well enough to have 10.10.10.3", ""},
+		"nobody takes it in time":          {&pairWorld{deaf: true}, []string{take, leave, back, stop}, "no other load balancer takes 10.10.10.3, so lb-1 keeps it", ""},
+		"nothing can be handed on":         {&pairWorld{unable: true}, []string{leave}, "", "what is open is reset at once, for it cannot be handed on: lb-2: no nft"},
+		"it is lost meanwhile":             {&pairWorld{loses: true}, []string{take, leave, back, stop}, "no other load balancer takes 10.10.10.3, so lb-1 keeps it", ""},
+		"it cannot begin to leave":         {&pairWorld{stuck: true}, []string{take, back, stop}, "no nft", ""},
+		"another one has it":               {&pairWorld{second: true}, []string{"stand by lb-1 true"}, "", ""},
+		"a run was cut off after it moved": {&pairWorld{standBy: map[string]bool{"lb-1": true}, drains: map[string]int{"lb-1": 1, "lb-2": 2}}, []string{stop}, "", ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			c, err := spec.Parse("f.yaml", []byte("apiVersion: haplane/v1alpha1\nkind: Cluster\nspec:\n  nodes: [{role: control-plane}, {role: load-balancer}, {role: load-balancer}]\n"))
@@ -73,16 +105,24 @@ func TestAddressMoves(t *testing.T) {
 				t.Fatal(err)
 			}
 			topo, w := topology.New(c), test.world
-			w.standBy = map[string]bool{}
-			r := &Runner{Nodes: map[string]topology.Node{}, Waiting: func(string, string) {}, Log: slog.New(slog.DiscardHandler), Cluster: &access.Cluster{Topology: topo,
-				Machine: func(node string) machine.Machine {
+			if w.standBy == nil {
+				w.standBy, w.drains = map[string]bool{}, map[string]int{}
+			}
+			var details []string
+			r := &Runner{Nodes: map[string]topology.Node{}, Waiting: func(string, string) {}, Log: slog.New(slog.DiscardHandler),
+				Detail: func(_, text string) { details = append(details, text) },
+				Cluster: &access.Cluster{Topology: topo, Machine: func(node string) machine.Machine {
 					return &machinetest.Recorder{NodeName: node, Answer: w.answer(node)}
 				}}}
 			for _, n := range topo.Nodes {
 				r.Nodes[n.Name] = n
 			}
 			step := change.Step{ID: "address-move@lb-1", Verb: change.MoveAddress, Node: "lb-1"}
-			ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
+			limit := 30 * time.Second
+			if w.sick || w.deaf || w.loses { // it would be waited for
+				limit = 2 * time.Second
+			}
+			ctx, cancel := context.WithTimeout(t.Context(), limit)
 			defer cancel()
 			err = moveAddress(ctx, r, step)
 			if (err != nil) != (test.fails != "") || err != nil && !strings.Contains(err.Error(), test.fails) {
@@ -91,8 +131,16 @@ func TestAddressMoves(t *testing.T) {
 			if !slices.Equal(w.did, test.want) {
 				t.Errorf("did %q, want %q", w.did, test.want)
 			}
+			if got := strings.Join(details, "; "); got != test.detail {
+				t.Errorf("details %q, want %q", got, test.detail)
+			}
 			if done, err := addressElsewhere(t.Context(), r, step); err != nil || done != (test.fails == "") {
 				t.Errorf("done is %v, %v", done, err)
+			}
+			if w.drains["lb-1"] = 1; test.fails == "" {
+				if done, err := addressElsewhere(t.Context(), r, step); err != nil || done {
+					t.Errorf("done is %v, %v, while connections go through lb-1", done, err)
+				}
 			}
 		})
 	}

@@ -2,6 +2,7 @@ package change
 
 import (
 	"slices"
+	"time"
 
 	"github.com/haplane/haplane/internal/topology"
 	"github.com/haplane/haplane/spec"
@@ -94,6 +95,10 @@ func (p *planner) balancerRuns(node string) bool {
 	return p.alive(node) && p.Observed.Machines[node].Units["keepalived"].Active
 }
 
+// DrainTime is how long connections that are open get to end in a planned move of the address that clients use: what is asked at that moment is answered.
+// Who keeps one for hours, as a program that watches does, ends it for no bound that anybody would wait for; it is reset then.
+const DrainTime = 30 * time.Second
+
 // handOver has another load balancer take the address that clients use, before one stops or restarts: one of those.
 func (p *planner) handOver(n topology.Node, to []topology.Node, why []Reason, needs []string) []string {
 	shares := func(b topology.Node) bool {
@@ -103,6 +108,7 @@ func (p *planner) handOver(n topology.Node, to []topology.Node, why []Reason, ne
 	if !slices.ContainsFunc(to, other) || !shares(n) || !p.alive(n.Name) {
 		return needs
 	}
+	why = append(slices.Clone(why), Reason{What: "what is open through " + n.Name, New: "gets " + DrainTime.String() + " to end"})
 	return []string{p.add(Step{ID: id(MoveAddress, n.Name), Verb: MoveAddress, Node: n.Name, Why: why, Needs: needs})}
 }
 

@@ -64,6 +64,9 @@ func TestOneOfTwoLoadBalancersLeaves(t *testing.T) {
 		if s.Verb == SetBackends && !slices.Equal(s.Balancers, []string{"lb-2"}) {
 			t.Errorf("%s tells of %s", s.ID, s.Balancers)
 		}
+		if s.Verb == MoveAddress && !slices.Contains(s.Why, Reason{What: "what is open through lb-1", New: "gets 30s to end"}) {
+			t.Errorf("%s does not say what becomes of connections: %v", s.ID, s.Why)
+		}
 	}
 	if got := c.Warnings(); len(got) > 0 {
 		t.Errorf("warnings: %q", got)

@@ -31,8 +31,8 @@ func (c *collector) balancer(ctx context.Context, n topology.Node, running bool)
 	put(c, c.state.Balancers, n.Name, seen)
 }
 
-// Address looks what a load balancer has of an address that moves, on whatever link. keepalived puts it there alone: one
-// with a network around it is the machine's own.
+// Address looks what a load balancer has of an address that moves, on whatever link but lo, where it is for the sake of connections
+// that end (apply's drain.sh). keepalived puts it there alone: one with a network around it is the machine's own.
 func Address(ctx context.Context, m machine.Machine, address netip.Addr) (observed.Address, error) {
 	ctx, cancel := context.WithTimeout(ctx, access.RequestTimeout)
 	defer cancel()
@@ -43,8 +43,12 @@ func Address(ctx context.Context, m machine.Machine, address netip.Addr) (observ
 	}
 	told, links, _ := strings.Cut(result.Stdout, "\n")
 	out := observed.Address{StandsBy: told == "told 1"}
-	for field := range strings.FieldsSeq(links) {
-		if p, err := netip.ParsePrefix(field); err == nil && p.Addr() == address {
+	for line := range strings.Lines(links) {
+		fields := strings.Fields(line)
+		if len(fields) < 4 || fields[1] == "lo" {
+			continue
+		}
+		if p, err := netip.ParsePrefix(fields[3]); err == nil && p.Addr() == address {
 			out.Held, out.Moved, out.Own = true, out.Moved || p.IsSingleIP(), out.Own || !p.IsSingleIP()
 		}
 	}
