@@ -53,6 +53,7 @@ takes to read another: nothing, a reload or a restart. A node that cannot be loo
 	}
 	a.addClusterFlag(cmd)
 	addOutput(cmd, &output)
+	addYes(cmd)
 	return cmd
 }
 

@@ -55,6 +55,7 @@ be repeated.`,
 	}
 	a.addClusterFlag(cmd)
 	cmd.Flags().StringVarP(&dir, "output", "o", dir, "folder for the requests")
+	addYes(cmd)
 	return cmd
 }
 

@@ -252,3 +252,45 @@ func joined(e ast.Expr) (text string, isString bool) {
 	}
 	return "…", false
 }
+
+// Every verb of certs and etcd takes --yes, those too that never ask: a script may give it to all, as to upgrade.
+func TestEveryVerbTakesYes(t *testing.T) {
+	root, verbs := (&app{}).root(), 0
+	var walk func(*cobra.Command)
+	walk = func(cmd *cobra.Command) {
+		for _, sub := range cmd.Commands() {
+			walk(sub)
+		}
+		if cmd.HasSubCommands() {
+			return
+		}
+		if verbs++; cmd.Flags().Lookup("yes") == nil || cmd.Flags().ShorthandLookup("y") == nil {
+			t.Errorf("%s has no --yes", cmd.CommandPath())
+		}
+	}
+	for _, path := range [][]string{{"certs"}, {"etcd"}, {"upgrade"}} {
+		cmd, _, err := root.Find(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		walk(cmd)
+	}
+	if verbs < 16 {
+		t.Errorf("%d verbs: they are not found", verbs)
+	}
+}
+
+// The verbs of a change go on where they were interrupted, and say so.
+func TestInterruptedChangesGoOn(t *testing.T) {
+	root := (&app{}).root()
+	var walk func(*cobra.Command)
+	walk = func(cmd *cobra.Command) {
+		for _, sub := range cmd.Commands() {
+			walk(sub)
+		}
+		if cmd.Flags().Lookup("take-over") != nil && !slices.Contains(resumed, cmd.Name()) {
+			t.Errorf("%s changes a cluster, and is not said to go on", cmd.CommandPath())
+		}
+	}
+	walk(root)
+}

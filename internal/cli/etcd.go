@@ -52,6 +52,7 @@ func (a *app) etcdMembers() *cobra.Command {
 	}
 	a.addClusterFlag(cmd)
 	addOutput(cmd, &output)
+	addYes(cmd)
 	return cmd
 }
 
@@ -142,6 +143,7 @@ func (a *app) etcdAlarmList() *cobra.Command {
 	}
 	a.addClusterFlag(cmd)
 	addOutput(cmd, &output)
+	addYes(cmd)
 	return cmd
 }
 

@@ -49,6 +49,7 @@ func (a *app) etcdSnapshotCopy() *cobra.Command {
 		},
 	}
 	a.addClusterFlag(cmd)
+	addYes(cmd)
 	return cmd
 }
 
@@ -177,6 +178,7 @@ their names tell; haplane etcd snapshot copy, verify and restore take them by th
 	a.addClusterFlag(cmd)
 	addOutput(cmd, &output)
 	addIdentities(cmd, &identities)
+	addYes(cmd)
 	return cmd
 }
 
@@ -222,6 +224,7 @@ func (a *app) etcdSnapshotVerify() *cobra.Command {
 	a.addClusterFlag(cmd)
 	addOutput(cmd, &output)
 	addIdentities(cmd, &identities)
+	addYes(cmd)
 	return cmd
 }
 

@@ -34,7 +34,7 @@ restarted and, for etcd, how many failures are tolerated before and after each s
 	a.addClusterFlag(cmd)
 	a.addFileFlag(cmd)
 	cmd.Flags().StringVarP(&output, "output", "o", "text", "text or json")
-	cmd.Flags().BoolP("yes", "y", false, "ask nothing (plan never asks)")
+	addYes(cmd)
 	return cmd
 }
 

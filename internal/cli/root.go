@@ -86,7 +86,7 @@ func storeHint(err error) string {
 }
 
 // resumed are the commands that go on from where they were interrupted.
-var resumed = []string{"up", "apply", "add", "remove", "replace", "renew", "import", "rotate", "defrag", "disarm", "restore", "recover", "down", "start", "stop", "build"}
+var resumed = []string{"up", "apply", "upgrade", "add", "remove", "replace", "renew", "import", "rotate", "move-leader", "defrag", "disarm", "restore", "recover", "down", "start", "stop", "build"}
 
 // exitError is a status to exit with where the user has seen why: that of a program
 // that a command ran for them, or what a report comes to.

@@ -46,6 +46,11 @@ It needs the modules for that (the folder components of the source), but no cach
 }
 
 // addOutput adds --output, as all commands have it that report.
+// addYes takes --yes where nothing is asked: a script may give it to every verb of certs and etcd.
+func addYes(cmd *cobra.Command) {
+	cmd.Flags().BoolP("yes", "y", false, fmt.Sprintf("ask nothing (%s never asks)", cmd.Name()))
+}
+
 func addOutput(cmd *cobra.Command, output *string) {
 	cmd.Flags().StringVarP(output, "output", "o", "text", "text or json")
 	_ = cmd.RegisterFlagCompletionFunc("output", cobra.FixedCompletions([]string{"text", "json"}, cobra.ShellCompDirectiveNoFileComp))
