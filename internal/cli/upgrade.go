@@ -42,7 +42,13 @@ With --in-place machines stay: the programs are brought to all of them before an
 stops, and what is of another version is restarted, nodes drained, in the same order.
 
 A version is one that this haplane builds, in full or by its minor; Kubernetes is
-upgraded by one minor at a time.`,
+upgraded by one minor at a time. etcd, containerd, CoreDNS and what else comes with it
+have the versions that this haplane builds; with the version that the cluster has, these
+alone change.
+
+Before it asks, it says whether --back can return to what the cluster has now: from each
+step and until the next upgrade, where there are two control-plane nodes and two etcd
+members, and etcd keeps its minor version.`,
 		Example: `  haplane upgrade --to v1.37.2
   haplane upgrade --to v1.37 --workers-at-once 3 --pause-between 5m
   haplane upgrade --resume           # go on with one that was cut off

@@ -19,6 +19,11 @@ func (l *live) takeVersions() error {
 	v := l.record.Versions
 	if l.Upgrade != nil {
 		v = l.Upgrade.Versions
+		before := l.record.Versions
+		if l.Upgrade.goesOn && l.record.Previous != nil {
+			before = *l.record.Previous
+		}
+		l.Upgrade.etcdStays = etcdSkew(programOf(l.Cache, v, "etcd"), programOf(l.Cache, before, "etcd"))
 	}
 	l.kubernetes, l.inPlace = kubernetesOf(l.Cache, v), v.Programs
 	if v.Pause == "" || v.CoreDNS == "" {

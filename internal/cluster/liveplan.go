@@ -169,7 +169,7 @@ func (l *live) warnings() []string {
 	out = append(out, l.taskWarnings()...)
 	if l.Upgrade != nil {
 		out = append(out, l.Upgrade.warnings(l.Wanted)...)
-	} else if there := newer(l.topology.Name, l.kubernetes); there != "" {
+	} else if there := newer(l.Wanted, l.Cache, l.record.Versions); there != "" {
 		out = append(out, there)
 	}
 	out = append(out, spec.Warnings(l.Wanted)...)

@@ -28,6 +28,8 @@ type Upgrade struct {
 	Between func(ctx context.Context, after string) error
 	// goesOn says that an earlier run has begun with it.
 	goesOn bool
+	// etcdStays says why etcd cannot go back to the version that it had before; "" where it can.
+	etcdStays string
 }
 
 // goOnUpgrading has a change that was cut off in an upgrade go on with that.
@@ -138,7 +140,7 @@ func (u *Upgrade) record() *store.Upgrade {
 func (u *Upgrade) wayOn(c *spec.Cluster) string {
 	name := c.Metadata.Name
 	on := fmt.Sprintf("haplane upgrade --resume --cluster %s goes on from there", name)
-	if u.Down || alone(c) != "" {
+	if u.Down || u.noWayBack(c) != "" {
 		return on
 	}
 	return on + fmt.Sprintf(", haplane upgrade --back --cluster %s returns to %s", name, u.From)
@@ -146,15 +148,20 @@ func (u *Upgrade) wayOn(c *spec.Cluster) string {
 
 // kubernetesOf is the version that a cluster runs. Before haplane wrote that down, the image tells.
 func kubernetesOf(cache string, v store.Versions) string {
-	if v.Kubernetes != "" || v.Image == "" {
-		return v.Kubernetes
+	return cmp.Or(v.Kubernetes, programOf(cache, v, "kubelet"))
+}
+
+// programOf is the version of a program that a cluster runs, by its image; "" where that is not known.
+func programOf(cache string, v store.Versions, name string) string {
+	if v.Image == "" {
+		return ""
 	}
 	img, err := image.Open(cache, v.Image)
 	if err != nil {
 		return ""
 	}
 	for _, p := range img.Manifest.Programs {
-		if p.Name == "kubelet" || slices.Contains(p.Links, "kubelet") {
+		if p.Name == name || slices.Contains(p.Links, name) {
 			return p.Version
 		}
 	}
@@ -212,6 +219,8 @@ func checkVersions(from, to string, down bool) error {
 	}
 	next := fmt.Sprintf("v1.%d", minor(from)+1)
 	switch {
+	case !semver.IsValid(to):
+		return fmt.Errorf("%q is no version of Kubernetes: write v1.37.2, say, or v1.37 for the patch that is built", to)
 	case semver.Major(from) != semver.Major(to):
 		return fmt.Errorf("%s is another major version than %s", to, from)
 	case down && minor(to) < minor(from)-1:

@@ -2,17 +2,27 @@ package cluster
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
+	"os"
+	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"golang.org/x/mod/semver"
 
 	"github.com/haplane/haplane/internal/change"
+	"github.com/haplane/haplane/internal/component"
 	"github.com/haplane/haplane/internal/etcdapi"
 	"github.com/haplane/haplane/internal/image"
+	"github.com/haplane/haplane/internal/kubeapi"
 	"github.com/haplane/haplane/internal/observed"
 	"github.com/haplane/haplane/internal/pki"
+	"github.com/haplane/haplane/internal/probe"
 	"github.com/haplane/haplane/internal/store"
 	"github.com/haplane/haplane/spec"
 )
@@ -28,6 +38,7 @@ func TestCheckVersions(t *testing.T) {
 		{"v1.36.3", "v1.38.0", false, "skips a minor version"}, {"v1.36.3", "v1.38", false, "so next is v1.37"},
 		{"v1.36.3", "v1.36.2", false, "is older than v1.36.3"}, {"v1.37.2", "v1.36", false, "is older than v1.37.2"},
 		{"v1.36.3", "v2.0.0", false, "another major version"}, {"", "v1.37.2", false, "not known"},
+		{"v1.36.3", "1.37.2", false, `"1.37.2" is no version of Kubernetes: write v1.37.2, say`}, {"v1.36.3", "newest", false, `"newest" is no version`},
 		{"v1.37.2", "v1.36.3", true, ""}, {"v1.37.2", "v1.35.9", true, "more than one minor version before"},
 	} {
 		err := checkVersions(c.from, c.to, c.down)
@@ -197,5 +208,178 @@ func TestAChangeGoesOnUpgrading(t *testing.T) {
 	q = Request{Abort: true}
 	if q.goOnUpgrading(r); q.Upgrade != nil {
 		t.Errorf("abort: %+v", q.Upgrade)
+	}
+}
+
+// What clients ask for and the next version lacks is named, with what makes an API server forget it.
+func TestRemovedAPIs(t *testing.T) {
+	asked := []kubeapi.DeprecatedAPI{{Resource: "flowschemas.v1beta3.flowcontrol.apiserver.k8s.io", Removed: "1.32"}, {Resource: "next.v1beta1.example.k8s.io", Removed: "1.37"}, {Resource: "later.v1beta1.example.k8s.io", Removed: "1.38"}}
+	want := []string{"clients have asked cp-1 for flowschemas.v1beta3.flowcontrol.apiserver.k8s.io, which v1.32 does not have any more; it forgets that when its kube-apiserver is restarted",
+		"clients have asked cp-1 for next.v1beta1.example.k8s.io, which v1.37 does not have any more; it forgets that when its kube-apiserver is restarted"}
+	if diff := cmp.Diff(want, removedAPIs("cp-1", asked, "v1.37.2")); diff != "" {
+		t.Error(diff)
+	}
+	if got := removedAPIs("cp-1", asked[1:], "v1.36.3"); got != nil {
+		t.Errorf("v1.36 has them: %v", got)
+	}
+}
+
+// imageOf puts the manifest of an image with some programs into a cache, and is what a cluster of that image runs.
+func imageOf(t *testing.T, cache, digest string, versions map[string]string) store.Versions {
+	t.Helper()
+	m := image.Manifest{Digest: digest}
+	for component, version := range versions {
+		m.Programs = append(m.Programs, image.Program{Component: component, Name: component, Version: version})
+	}
+	data, err := json.Marshal(m)
+	dir := filepath.Join(cache, "images", digest)
+	if err := errors.Join(err, os.MkdirAll(dir, 0o755), os.WriteFile(filepath.Join(dir, "manifest.json"), data, 0o600)); err != nil {
+		t.Fatal(err)
+	}
+	return store.Versions{Kubernetes: versions["kube"], Image: digest}
+}
+
+// A haplane that builds more than the cluster has says so: of Kubernetes, or of what is beside it. It does not where haplane upgrade
+// would refuse.
+func TestWhatIsNewer(t *testing.T) {
+	components, err := filepath.Abs("../../components")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("HAPLANE_COMPONENTS", components)
+	cache, built := t.TempDir(), must[[]string](t)(component.Kubernetes(components))
+	now, older := map[string]string{"kube": built[0]}, map[string]string{}
+	for _, p := range must[[]component.Pinned](t)(component.Versions(components)) {
+		now[p.Name] = p.Version
+	}
+	for name, version := range now {
+		older[name] = version
+	}
+	older["etcd"], older["runc"] = "v3.0.1", "v1.0.0"
+	before := map[string]string{"kube": built[len(built)-1], "etcd": "v3.0.1"}
+	own := spec.Default("demo")
+	own.Spec.Components.Dir = "/opt/kubernetes"
+	for name, test := range map[string]struct {
+		has  store.Versions
+		c    *spec.Cluster
+		want []string // nothing where there are none
+	}{
+		"all of it":             {imageOf(t, cache, "aa", now), spec.Default("demo"), nil},
+		"older etcd and runc":   {imageOf(t, cache, "bb", older), spec.Default("demo"), []string{"etcd " + now["etcd"] + " (it has v3.0.1)", "runc " + now["runc"] + " (it has v1.0.0)", "haplane upgrade --to " + built[0] + " --cluster demo brings it"}},
+		"an older Kubernetes":   {imageOf(t, cache, "cc", before), spec.Default("demo"), []string{"Kubernetes " + built[0] + " is there", "haplane upgrade --to " + built[0] + " --cluster demo"}},
+		"programs of its own":   {imageOf(t, cache, "dd", before), own, nil},
+		"an image that is gone": {store.Versions{Kubernetes: built[0], Image: "ee"}, spec.Default("demo"), nil},
+		"nobody knows":          {store.Versions{}, spec.Default("demo"), nil},
+	} {
+		got := newer(test.c, cache, test.has)
+		if (got == "") != (len(test.want) == 0) {
+			t.Errorf("%s: %q", name, got)
+		}
+		for _, says := range test.want {
+			if !strings.Contains(got, says) {
+				t.Errorf("%s: no %q in %q", name, says, got)
+			}
+		}
+	}
+}
+
+// etcd skips no minor version and does not go back one: said before anything begins, and no way back is promised then.
+func TestVersionsOfEtcd(t *testing.T) {
+	for _, c := range []struct{ from, to, says string }{
+		{"v3.7.3", "v3.7.3", ""}, {"v3.7.3", "v3.7.4", ""}, {"v3.7.4", "v3.7.3", ""}, {"v3.6.9", "v3.7.3", ""}, {"", "v3.7.3", ""}, {"v3.7.3", "", ""},
+		{"v3.5.21", "v3.7.3", "its members skip no minor version: next is v3.6"}, {"v3.7.3", "v4.0.0", "next is v3.8"},
+		{"v3.7.3", "v3.6.9", "etcd would go from v3.7.3 to v3.6.9, and does not start with data of a newer minor version"},
+	} {
+		if got := etcdSkew(c.from, c.to); (got == "") != (c.says == "") || !strings.Contains(got, c.says) {
+			t.Errorf("%s to %s: %q, want %q", c.from, c.to, got, c.says)
+		}
+	}
+	s := applied(t, commented)
+	cache := t.TempDir()
+	t.Setenv("HAPLANE_CACHE", cache)
+	old, now := imageOf(t, cache, "aa", map[string]string{"kube": "v1.36.3", "etcd": "v3.6.9"}), imageOf(t, cache, "bb", map[string]string{"kube": "v1.37.2", "etcd": "v3.7.3"})
+	old.Pause, old.CoreDNS, now.Pause, now.CoreDNS = "p", "c", "p", "c"
+	set := func(versions store.Versions, previous *store.Versions) {
+		t.Helper()
+		if err := s.Update(func(r *store.Record) error { r.Versions, r.Previous = versions, previous; return nil }); err != nil {
+			t.Fatal(err)
+		}
+	}
+	set(old, nil)
+	q := opened(t).Request()
+	q.Upgrade = &Upgrade{From: "v1.36.3", To: "v1.37.2", Versions: now}
+	o := testOptions(t, s)
+	o.Cache = cache
+	l := &live{env: newEnv(q.Wanted, o), Request: q, record: must[*store.Record](t)(s.Record())}
+	if err := l.takeVersions(); err != nil {
+		t.Fatal(err)
+	}
+	if got := strings.Join(l.Upgrade.warnings(l.Wanted), " ") + l.Upgrade.wayOn(l.Wanted); !strings.Contains(got, "there is no way back to v1.36.3: etcd would go from v3.7.3 to v3.6.9") || strings.Contains(got, "--back") {
+		t.Error(got)
+	}
+	if got := l.checkEtcdVersion(t.Context()); got != nil {
+		t.Errorf("to the next minor version: %v", got)
+	}
+	set(now, &old)
+	var refused *change.Refused
+	if _, err := opened(t).UpgradeBack(); !errors.As(err, &refused) || !strings.Contains(err.Error(), "upgrade --back: refused: etcd would go from v3.7.3 to v3.6.9") {
+		t.Errorf("the way back: %v", err)
+	}
+}
+
+// A minor that means a patch of before the cluster's goes down, by a haplane that is older than the cluster.
+func TestAMinorThatMeansAnOlderPatch(t *testing.T) {
+	components, err := filepath.Abs("../../components")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("HAPLANE_COMPONENTS", components)
+	t.Setenv("HAPLANE_CACHE", t.TempDir())
+	s := applied(t, commented)
+	built := must[[]string](t)(component.Kubernetes(components))[0]
+	has := semver.MajorMinor(built) + ".99"
+	if err := s.Update(func(r *store.Record) error { r.Versions.Kubernetes = has; return nil }); err != nil {
+		t.Fatal(err)
+	}
+	var wrong *VersionError
+	if _, err := opened(t).UpgradeTo(semver.MajorMinor(built)); !errors.As(err, &wrong) || !strings.Contains(err.Error(), built+" is older than "+has) {
+		t.Errorf("error %v", err)
+	}
+}
+
+// An upgrade stops where more of the requests of a turn failed than a busy machine explains, and each turn counts by itself.
+func TestClientsThatNotice(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var fails atomic.Bool
+		session, err := probe.Start(t.Context(), []probe.Lane{{Name: "it", Send: func(context.Context) error {
+			if fails.Load() {
+				return errors.New("connection refused")
+			}
+			return nil
+		}}}, probe.Options{Rate: 10})
+		if err != nil {
+			t.Fatal(err)
+		}
+		m := &measurement{session: session}
+		turn := func(failing time.Duration) error {
+			fails.Store(true)
+			time.Sleep(failing)
+			fails.Store(false)
+			time.Sleep(50*time.Second - failing)
+			return m.newFailures()
+		}
+		time.Sleep(50 * time.Millisecond) // between two requests
+		for _, c := range []struct {
+			failing time.Duration
+			says    string
+		}{{0, ""}, {300 * time.Millisecond, ""}, {time.Second, "clients notice: 10 of 500 requests failed in this turn"}, {0, ""}} {
+			if err := turn(c.failing); (err == nil) != (c.says == "") || err != nil && err.Error() != c.says {
+				t.Errorf("%s: %v, want %q", c.failing, err, c.says)
+			}
+		}
+		session.Stop()
+	})
+	if err := (*measurement)(nil).newFailures(); err != nil {
+		t.Errorf("nothing is measured: %v", err)
 	}
 }

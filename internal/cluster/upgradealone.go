@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 
+	"golang.org/x/mod/semver"
+
 	"github.com/haplane/haplane/internal/change"
 	"github.com/haplane/haplane/internal/topology"
 	"github.com/haplane/haplane/spec"
@@ -19,6 +21,33 @@ func alone(c *spec.Cluster) string {
 		return "the cluster has one etcd member"
 	}
 	return ""
+}
+
+// noWayBack says why an upgrade cannot be taken back, from no step of it; "" where it can from each.
+func (u *Upgrade) noWayBack(c *spec.Cluster) string {
+	if why := alone(c); why != "" {
+		return "haplane upgrade --back makes machines anew, and " + why
+	}
+	return u.etcdStays
+}
+
+// etcdSkew says why etcd's members cannot go from one version to another, one after another; "" where they can, or a version is not known.
+// A member of a newer minor version joins the others as one of theirs, if it is the next one; one of an older does not start once all
+// had the newer (etcd's upgrade guides, server/etcdserver/version/downgrade.go).
+func etcdSkew(from, to string) string {
+	was, is := semver.MajorMinor(from), semver.MajorMinor(to)
+	next := func(version string) string {
+		var major, minor int
+		_, _ = fmt.Sscanf(version, "v%d.%d", &major, &minor)
+		return fmt.Sprintf("v%d.%d", major, minor+1)
+	}
+	switch {
+	case was == "" || is == "" || was == is || next(was) == is:
+		return ""
+	case semver.Compare(is, was) < 0:
+		return fmt.Sprintf("etcd would go from %s to %s, and does not start with data of a newer minor version", from, to)
+	}
+	return fmt.Sprintf("etcd would go from %s to %s, and its members skip no minor version: next is %s", from, to, next(was))
 }
 
 // checkAlone is an error where an upgrade, or the way back, would make the only machine anew that has the API or the data.

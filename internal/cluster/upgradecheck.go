@@ -14,6 +14,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/haplane/haplane/internal/etcdapi"
+	"github.com/haplane/haplane/internal/kubeapi"
 	"github.com/haplane/haplane/internal/machine"
 	"github.com/haplane/haplane/internal/topology"
 	"github.com/haplane/haplane/spec"
@@ -28,7 +29,7 @@ func (l *live) checkUpgrade(ctx context.Context) error {
 	var problems []string
 	var mu sync.Mutex
 	var group sync.WaitGroup
-	for _, check := range []func(context.Context) []string{l.checkRotation, l.checkParts, l.checkCertificates, l.checkEtcd, l.checkKubelets, l.checkAPIs, l.checkRoom} {
+	for _, check := range []func(context.Context) []string{l.checkRotation, l.checkParts, l.checkCertificates, l.checkEtcd, l.checkEtcdVersion, l.checkKubelets, l.checkAPIs, l.checkRoom} {
 		group.Go(func() {
 			found := check(ctx)
 			mu.Lock()
@@ -105,6 +106,15 @@ func (l *live) checkEtcd(ctx context.Context) []string {
 		}
 	}
 	return out
+}
+
+// checkEtcdVersion wants members of the next version to join those of now.
+func (l *live) checkEtcdVersion(context.Context) []string {
+	why := etcdSkew(programOf(l.Cache, l.record.Versions, "etcd"), programOf(l.Cache, l.Upgrade.Versions, "etcd"))
+	if why == "" {
+		return nil
+	}
+	return []string{why}
 }
 
 // fullEtcd is the part of its quota from which on a member has too little room for an upgrade, in percent.
@@ -225,13 +235,7 @@ func (l *live) checkAPIs(ctx context.Context) []string {
 			return nil, err
 		}
 		apis, err := client.DeprecatedAPIs(ctx)
-		var out []string
-		for _, a := range apis {
-			if minor("v"+a.Removed) <= minor(l.Upgrade.To) {
-				out = append(out, fmt.Sprintf("clients have asked %s for %s, which v%s does not have any more", n.Name, a.Resource, a.Removed))
-			}
-		}
-		return out, err
+		return removedAPIs(n.Name, apis, l.Upgrade.To), err
 	})
 	var out []string
 	for _, list := range found {
@@ -239,6 +243,18 @@ func (l *live) checkAPIs(ctx context.Context) []string {
 	}
 	if err != nil {
 		out = append(out, fmt.Sprintf("which APIs clients ask for is not known: %v", err))
+	}
+	return out
+}
+
+// removedAPIs are those that clients have asked an API server for and that a version does not have. An API server knows of what it
+// was asked for since it started.
+func removedAPIs(node string, apis []kubeapi.DeprecatedAPI, to string) []string {
+	var out []string
+	for _, a := range apis {
+		if minor("v"+a.Removed) <= minor(to) {
+			out = append(out, fmt.Sprintf("clients have asked %s for %s, which v%s does not have any more; it forgets that when its kube-apiserver is restarted", node, a.Resource, a.Removed))
+		}
 	}
 	return out
 }

@@ -3,10 +3,14 @@ package cluster
 import (
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 
 	"golang.org/x/mod/semver"
 
+	"github.com/haplane/haplane/internal/change"
 	"github.com/haplane/haplane/internal/component"
+	"github.com/haplane/haplane/internal/image"
 	"github.com/haplane/haplane/internal/store"
 	"github.com/haplane/haplane/spec"
 )
@@ -32,6 +36,9 @@ func (h *Handle) UpgradeTo(asked string) (Request, error) {
 		return Request{}, err
 	}
 	to, err := component.Resolve(source, asked)
+	if err == nil && record.Change == nil { // a minor may mean a patch of before the cluster's
+		err = checkVersions(from, to, false)
+	}
 	if err != nil {
 		return Request{}, &VersionError{err}
 	}
@@ -74,6 +81,13 @@ func (h *Handle) UpgradeBack() (Request, error) {
 	if err := checkVersions(from, to.Kubernetes, true); err != nil {
 		return Request{}, &VersionError{err}
 	}
+	cache, err := CacheDir()
+	if err != nil {
+		return Request{}, err
+	}
+	if why := etcdSkew(programOf(cache, record.Versions, "etcd"), programOf(cache, to, "etcd")); why != "" {
+		return Request{}, withHint(&change.Refused{Step: "upgrade --back", Err: errors.New(why)}, "the data of before the upgrade is in the snapshot that it began with: haplane etcd snapshot list --cluster "+h.env.Store.Name())
+	}
 	return h.upgradeRequest(to.Kubernetes, &Upgrade{From: from, To: to.Kubernetes, Versions: to, Down: true})
 }
 
@@ -103,10 +117,12 @@ func (h *Handle) upgradeRequest(version string, u *Upgrade) (Request, error) {
 	return q, err
 }
 
-// newer tells of a version that this haplane builds and the cluster does not have; "" where there is none.
-func newer(name, has string) string {
+// newer tells of what this haplane builds and the cluster does not have: a newer Kubernetes or, with the same, newer programs
+// beside it; "" where there is nothing. Programs that the cluster file brings are not haplane's to upgrade.
+func newer(c *spec.Cluster, cache string, v store.Versions) string {
 	source, err := component.SourceDir()
-	if err != nil || has == "" {
+	has := kubernetesOf(cache, v)
+	if own := c.Spec.Components; err != nil || has == "" || own.Dir != "" || own.URL != "" {
 		return ""
 	}
 	built, err := component.Kubernetes(source)
@@ -115,11 +131,41 @@ func newer(name, has string) string {
 	}
 	for _, version := range built { // the newest first
 		if semver.Compare(version, has) > 0 && checkVersions(has, version, false) == nil {
-			return fmt.Sprintf("Kubernetes %s is there, and the cluster has %s: haplane upgrade --to %s --cluster %s", version, has, version, name)
+			return fmt.Sprintf("Kubernetes %s is there, and the cluster has %s: haplane upgrade --to %s --cluster %s", version, has, version, c.Metadata.Name)
 		}
 	}
-	return ""
+	pinned, err := component.Versions(source)
+	if err != nil || !slices.Contains(built, has) {
+		return ""
+	}
+	parts := newerParts(pinned, cache, v)
+	if len(parts) == 0 {
+		return ""
+	}
+	return fmt.Sprintf("there is more that is newer than what the cluster has: %s; haplane upgrade --to %s --cluster %s brings it", strings.Join(parts, ", "), has, c.Metadata.Name)
 }
+
+// newerParts are the programs beside Kubernetes of which the image of a cluster has an older version than is pinned.
+func newerParts(pinned []component.Pinned, cache string, v store.Versions) []string {
+	if v.Image == "" {
+		return nil
+	}
+	img, err := image.Open(cache, v.Image)
+	if err != nil {
+		return nil
+	}
+	var out []string
+	for _, c := range pinned {
+		i := slices.IndexFunc(img.Manifest.Programs, func(p image.Program) bool { return p.Component == c.Name })
+		if c.Name != kubeComponent && i >= 0 && semver.Compare(c.Version, img.Manifest.Programs[i].Version) > 0 {
+			out = append(out, fmt.Sprintf("%s %s (it has %s)", c.Name, c.Version, img.Manifest.Programs[i].Version))
+		}
+	}
+	return out
+}
+
+// kubeComponent is the one that the version of a cluster is about.
+const kubeComponent = "kube"
 
 // tellVersion adds the version that the cluster has, and of one that is newer.
 func (e *env) tellVersion(s *Status) error {
@@ -135,7 +181,7 @@ func (e *env) tellVersion(s *Status) error {
 		return err
 	}
 	s.Kubernetes = kubernetesOf(cache, r.Versions)
-	if there := newer(e.topology.Name, s.Kubernetes); there != "" {
+	if there := newer(e.cluster, cache, r.Versions); there != "" {
 		s.Warnings = append(s.Warnings, there)
 	}
 	return nil
@@ -145,10 +191,9 @@ func (e *env) tellVersion(s *Status) error {
 // an API server stores objects in versions that its minimum compatibility version has, the minor before it
 // (apiserver/pkg/server/storage/resource_encoding_config.go, component-base/compatibility).
 func (u *Upgrade) warnings(c *spec.Cluster) []string {
-	why := alone(c)
-	switch {
+	switch why := u.noWayBack(c); {
 	case !u.Down && why != "":
-		return []string{fmt.Sprintf("there is no way back to %s: haplane upgrade --back makes machines anew, and %s", u.From, why)}
+		return []string{fmt.Sprintf("there is no way back to %s: %s", u.From, why)}
 	case u.Down:
 		return []string{fmt.Sprintf("what only %s knows of objects, such as fields that are new in it, is lost where %s writes them", u.From, u.To)}
 	}
