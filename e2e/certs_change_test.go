@@ -40,7 +40,7 @@ type certificate struct {
 }
 
 // TestChangeCerts renews all certificates of a cluster that serves, is killed at it, and repairs
-// one in which every certificate has ended: while its machines run, and after they were off.
+// one in which every certificate has ended: while its machines run, after they were off, and with all authorities.
 func TestChangeCerts(t *testing.T) {
 	r := newRig(t)
 	c := newCluster(t, r, "e2e-certs", 24)
@@ -55,10 +55,11 @@ func TestChangeCerts(t *testing.T) {
 		{"renew-all", d.renewsAll},
 		{"killed", d.killedRenewing},
 		{"imported", d.imported},
-		{"ended", func(t *testing.T) { d.ended(t, d.restartAll) }},
+		{"ended", func(t *testing.T) { d.ended(t, false, d.restartAll) }},
 		{"ended-and-off", func(t *testing.T) {
-			d.ended(t, func(t *testing.T) { must(t, 0, d.Run(background(t), "stop", "--cluster", d.Name)) })
+			d.ended(t, false, func(t *testing.T) { must(t, 0, d.Run(background(t), "stop", "--cluster", d.Name)) })
 		}},
+		{"authorities-ended", func(t *testing.T) { d.ended(t, true, d.restartAll) }},
 	} {
 		if !t.Run(part.name, part.run) {
 			return
@@ -297,12 +298,12 @@ func (d *day) imported(t *testing.T) {
 	d.wellAgain(t)
 }
 
-// ended makes every certificate one that ended yesterday, and then what lets all programs meet
-// that. Renewing mends it, with the data that was there.
-func (d *day) ended(t *testing.T, meet func(*testing.T)) {
+// ended makes every certificate one that ended yesterday, those of authorities too where that is wanted, and then what lets
+// all programs meet that. Renewing mends it, with the data that was there.
+func (d *day) ended(t *testing.T, authorities bool, meet func(*testing.T)) {
 	name := strings.ReplaceAll(t.Name()[strings.LastIndex(t.Name(), "/")+1:], "_", "-")
 	must(t, 0, d.Kubectl(background(t), "create", "secret", "generic", name, "--from-literal=kept=yes"))
-	d.age(t)
+	old := d.age(t, authorities)
 	meet(t)
 	status, err := d.Status(background(t))
 	if err == nil && slices.ContainsFunc(status.APIServers, func(a struct {
@@ -313,11 +314,19 @@ func (d *day) ended(t *testing.T, meet func(*testing.T)) {
 	}) {
 		t.Fatalf("an API server is ready still: %+v", status.APIServers)
 	}
+	if authorities {
+		contains(t, "any other change", must(t, 1, d.Run(background(t), "apply", "--cluster", d.Name, "--yes")).Stderr, "pki/etcd/ca.crt: it ended on ", "haplane certs renew --cluster "+d.Name+" makes it anew")
+	}
 	began := time.Now()
 	must(t, 0, d.Run(background(t), "certs", "renew", "--cluster", d.Name, "--yes"))
 	t.Logf("repaired in %.1f s", time.Since(began).Seconds())
 	kept := must(t, 0, d.Kubectl(background(t), "get", "secret", name, "-o", "jsonpath={.data.kept}"))
 	want(t, "Secret of before", kept.Stdout, base64.StdEncoding.EncodeToString([]byte("yes")))
+	_, now := d.recorded(t)
+	for _, name := range []string{pki.CA, pki.EtcdCA, pki.FrontProxyCA} {
+		want(t, "key of "+name, string(now.Pairs[name].Key) == string(old.Pairs[name].Key), true)
+		want(t, "certificate of "+name+" made anew", string(now.Pairs[name].Cert) != string(old.Pairs[name].Cert), authorities)
+	}
 	d.wellAgain(t)
 	t.Logf("all well after %.1f s", time.Since(began).Seconds())
 }
@@ -337,21 +346,21 @@ func (d *day) restartAll(t *testing.T) {
 }
 
 // age replaces every certificate of the record and of all nodes by one that was issued 366 days
-// ago, and is as its row wants it.
-func (d *day) age(t *testing.T) {
+// ago, and is as its row wants it; authorities, where that is wanted, by those of ten years and a day ago. It returns what is there then.
+func (d *day) age(t *testing.T, authorities bool) pki.Bundle {
 	s := store.Store{Dir: d.Store()}
 	rows, have := d.recorded(t)
 	names, err := pki.Leaves(rows, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	var plan []pki.Reissue
-	for _, name := range names {
-		plan = append(plan, pki.Reissue{Name: name})
+	const day = 24 * time.Hour
+	old, all := have, []string{pki.CA, pki.EtcdCA, pki.FrontProxyCA}
+	if authorities {
+		old = issuedAgain(t, rows, old, all, time.Now().Add(-3651*day))
 	}
-	old, err := pki.Issue(rows, have, plan, time.Now().Add(-366*24*time.Hour), rand.Reader)
-	if err != nil {
-		t.Fatal(err)
+	if old = issuedAgain(t, rows, old, names, time.Now().Add(-366*day)); authorities {
+		names = append(names, all...)
 	}
 	var swaps []string
 	for _, name := range names {
@@ -367,6 +376,21 @@ func (d *day) age(t *testing.T) {
 	if err := s.SaveKeys(old, names); err != nil {
 		t.Fatal(err)
 	}
+	return old
+}
+
+// issuedAgain has others in the place of some certificates, issued at a time.
+func issuedAgain(t *testing.T, rows []pki.Row, have pki.Bundle, names []string, at time.Time) pki.Bundle {
+	t.Helper()
+	var plan []pki.Reissue
+	for _, name := range names {
+		plan = append(plan, pki.Reissue{Name: name})
+	}
+	out, err := pki.Issue(rows, have, plan, at, rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return out
 }
 
 // rewrite replaces text in the files on a node that may have certificates in them, and all that its

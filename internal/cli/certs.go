@@ -66,7 +66,8 @@ func (a *app) certsRenew() *cobra.Command {
 other. Programs that read theirs again by themselves go on running; what has to be restarted
 is in the plan. NAME is as in haplane certs list; one of a node (etcd/server@cp-1) may be
 given without it, and is then that of all nodes. It works as well where certificates have
-ended and nobody answers any more: machines are reached over SSH.`,
+ended and nobody answers any more: machines are reached over SSH. An authority that has ended
+is made anew with its key then, and with it all that it signed.`,
 		Example: `  haplane certs renew
   haplane certs renew apiserver etcd/server
   haplane certs renew kubelet-client@worker-1 --yes`,

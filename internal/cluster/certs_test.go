@@ -86,6 +86,70 @@ func TestARenewalThatMadeNothingYetIsTakenBack(t *testing.T) {
 	}
 }
 
+// Authorities that have ended are made anew by certs renew alone, with the keys that they have and all that they signed; cut off, it goes on.
+func TestAuthoritiesThatHaveEndedAreMadeAnew(t *testing.T) {
+	certified(t)
+	const year = 365 * 24 * time.Hour
+	s := broughtUp(t, time.Now().Add(-10*year-24*time.Hour))
+	before := must[pki.Bundle](t)(s.Keys(opened(t).env.rows))
+	_, err := newLive(opened(t).Request(), testOptions(t, s))
+	var lost *store.LostError
+	if !errors.As(err, &lost) || strings.Count(err.Error(), "haplane certs renew --cluster demo makes it anew with the key that it has") != 3 {
+		t.Fatalf("any other change: %v", err)
+	}
+	q := must[Request](t)(opened(t).RenewCertificates([]string{pki.Scheduler}))
+	l := must[*live](t)(newLive(q, testOptions(t, s)))
+	made := reissued(l.issues)
+	if len(made) != len(l.rows) || made[0] != pki.Scheduler && !slices.Contains(made, pki.CA) {
+		t.Fatalf("made anew are %v", made)
+	}
+	if err := l.begin(); err != nil {
+		t.Fatal(err)
+	}
+	again := must[*live](t)(newLive(opened(t).Request(), testOptions(t, s))) // cut off before anything was written
+	if len(again.issues) != len(made) {
+		t.Errorf("it goes on with %v", reissued(again.issues))
+	}
+	if err := s.SaveKeys(again.keys, []string{pki.CA}); err != nil { // and after this
+		t.Fatal(err)
+	}
+	last := must[*live](t)(newLive(opened(t).Request(), testOptions(t, s)))
+	if len(last.issues) != len(made)-1 || slices.Contains(reissued(last.issues), pki.CA) {
+		t.Errorf("it goes on with %v", reissued(last.issues))
+	}
+	if err := errors.Join((&journal{live: last}).Issue(), last.settle()); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{pki.CA, pki.EtcdCA, pki.FrontProxyCA} {
+		after := must[pki.Bundle](t)(s.Keys(opened(t).env.rows)).Pairs[name]
+		if string(after.Key) != string(before.Pairs[name].Key) || string(after.Cert) == string(before.Pairs[name].Cert) {
+			t.Errorf("%s: another key, or the certificate of before", name)
+		}
+	}
+	if done := must[*live](t)(newLive(opened(t).Request(), testOptions(t, s))); len(done.issues) > 0 {
+		t.Errorf("afterwards it would make %v", reissued(done.issues))
+	}
+}
+
+// Of two generations it is not known which one is to go on.
+func TestAnAuthorityThatEndedWhileItWasRotated(t *testing.T) {
+	certified(t)
+	s := broughtUp(t, time.Now().Add(-11*365*24*time.Hour))
+	if err := s.Update(func(r *store.Record) error {
+		r.Rotation = &store.Rotation{Name: pki.RotateEncryption, Phase: pki.Trust}
+		return s.SaveNext(pki.RotateEncryption, pki.Pair{Cert: []byte("key2"), Key: make([]byte, 32)})
+	}); err != nil {
+		t.Fatal(err)
+	}
+	q := must[Request](t)(opened(t).RenewCertificates([]string{pki.Scheduler}))
+	if len(q.Renew) != 1 {
+		t.Errorf("asked for are %v", q.Renew)
+	}
+	if _, err := newLive(q, testOptions(t, s)); err == nil || !strings.Contains(err.Error(), "while the rotation of encryption is under way it is not made anew") {
+		t.Errorf("error %v", err)
+	}
+}
+
 func TestForeignCertificatesAreNotReplaced(t *testing.T) {
 	s := broughtUp(t, time.Now())
 	e := run(s)

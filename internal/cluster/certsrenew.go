@@ -6,6 +6,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/haplane/haplane/internal/pki"
 )
@@ -14,8 +15,8 @@ import (
 // stand for. The error tells of all names that are none.
 func (h *Handle) LeafNames(given []string) ([]string, error) { return pki.Leaves(h.env.rows, given) }
 
-// RenewCertificates asks for certificates to be made anew. Those that a change which was cut off
-// renews are finished.
+// RenewCertificates asks for certificates to be made anew, and with them for authorities that have ended and all
+// that these have signed. Those that a change which was cut off renews are finished.
 func (h *Handle) RenewCertificates(names []string) (Request, error) {
 	q := h.Request()
 	if err := h.env.loadKeys(); err != nil {
@@ -29,6 +30,9 @@ func (h *Handle) RenewCertificates(names []string) (Request, error) {
 		return q, err
 	}
 	q.Renew = map[string]string{}
+	if record.Rotation == nil { // else there are two generations, of which one signs
+		names = plus(names, pki.Ended(h.env.rows, h.env.keys, time.Now()))
+	}
 	for _, name := range names {
 		if c := record.Change; c != nil && c.Renew != nil {
 			if _, begun := c.Renew[name]; begun {

@@ -35,14 +35,21 @@ func certificateWarning(first pki.Expiry, names []string, now time.Time) string 
 	const shown = 3
 	when := first.When(now)
 	what, then := "certificate", "haplane certs renew renews it"
-	if first.Authority {
+	over := now.After(first.NotAfter)
+	switch {
+	case first.Authority && over:
+		what, then = "authority", "what it signed is good for nothing without it; haplane certs renew makes it anew with its key"
+	case first.Authority:
 		what, then = "authority", "what it signed ends with it; haplane certs rotate makes a new one"
 	}
 	if len(names) == 1 {
 		return fmt.Sprintf("%s %s %s; %s", what, names[0], when, then)
 	}
 	what, then = "certificates", "haplane certs renew renews them"
-	if first.Authority {
+	switch {
+	case first.Authority && over:
+		what, then = "authorities", "what they signed is good for nothing without them; haplane certs renew makes them anew with their keys"
+	case first.Authority:
 		what, then = "authorities", "what they signed ends with them; haplane certs rotate makes new ones"
 	}
 	list := strings.Join(names, ", ")

@@ -27,6 +27,9 @@ func (e *env) completeKeys(now time.Time) ([]pki.Reissue, error) {
 	}
 	plan, lost := pki.Plan(e.rows, e.keys, now, exists)
 	plan = pki.Renew(e.keys, plan, e.renew, e.rows)
+	lost = slices.DeleteFunc(lost, func(l pki.Lost) bool { // made anew with its key, as was asked
+		return l.Ended && !l.External && slices.ContainsFunc(plan, func(r pki.Reissue) bool { return r.Name+".crt" == l.File })
+	})
 	signed, unfit, err := e.signedElsewhere(plan)
 	if err != nil {
 		return nil, err

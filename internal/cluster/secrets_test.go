@@ -180,10 +180,15 @@ func TestCertificateWarnings(t *testing.T) {
 	if got, want := certificateWarnings(e.rows[:1], keys, now.Add(3650*day)), "authority ca ends within a day, on 2036-11-20; "; len(got) != 1 || !strings.HasPrefix(got[0], want) {
 		t.Errorf("one: %v", got)
 	}
+	if got, want := certificateWarnings(e.rows[:1], keys, now.Add(3651*day)), []string{"authority ca ended on 2036-11-20; what it signed is good for nothing without it; haplane certs renew makes it anew with its key"}; !cmp.Equal(got, want) {
+		t.Errorf("one that has ended: %v", got)
+	}
+	ended := "authorities ca, etcd/ca, front-proxy-ca ended on 2036-11-20; what they signed is good for nothing without them; haplane certs renew makes them anew with their keys"
 	for name, test := range map[string]struct {
 		at   time.Time
 		want []string
 	}{
+		"afterwards":                  {now.Add(3651 * day), []string{ended, leaves + "ended on 2027-11-23; haplane certs renew renews them"}},
 		"61 days before":              {now.Add(365*day - 60*day - time.Second), []string{}},
 		"60 days before":              {now.Add(365*day - 60*day), []string{leaves + "end in 60 days, on 2027-11-23; haplane certs renew renews them"}},
 		"60 days before those of CAs": {now.Add(3650*day - 60*day), []string{authorities, leaves + "ended on 2027-11-23; haplane certs renew renews them"}},

@@ -33,7 +33,7 @@ type Bundle struct {
 }
 
 // Issue returns what the rows want: that which Plan named is made, all else is kept
-// as it is.
+// as it is. An authority that has ended keeps its name and its key.
 func Issue(rows []Row, have Bundle, plan []Reissue, now time.Time, random io.Reader) (Bundle, error) {
 	wanted := map[string]bool{}
 	for _, r := range plan {
@@ -45,7 +45,12 @@ func Issue(rows []Row, have Bundle, plan []Reissue, now time.Time, random io.Rea
 		pair := have.Pairs[row.Name]
 		if wanted[row.Name] {
 			var err error
-			if pair, err = issue(row, out.Pairs[row.CA], now, random); err != nil {
+			if row.CA == "" && pair.ended(now) {
+				pair, err = prolong(row, pair, now, random)
+			} else {
+				pair, err = issue(row, out.Pairs[row.CA], now, random)
+			}
+			if err != nil {
 				return Bundle{}, fmt.Errorf("issue certificate %s: %w", row.Name, err)
 			}
 		}
@@ -90,6 +95,22 @@ func issue(row Row, ca Pair, now time.Time, random io.Reader) (Pair, error) {
 		return Pair{}, err
 	}
 	return Pair{Cert: pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}), Key: keyPEM}, nil
+}
+
+// prolong makes the certificate of an authority anew, under the name and with the key that it has: what it has signed is
+// verified by the next one too, and whoever trusts it has to get that.
+func prolong(row Row, have Pair, now time.Time, random io.Reader) (Pair, error) {
+	old, key, err := have.parse()
+	if err != nil {
+		return Pair{}, err
+	}
+	c, err := template(row, now, random)
+	if err != nil {
+		return Pair{}, err
+	}
+	c.RawSubject, c.SubjectKeyId = old.RawSubject, old.SubjectKeyId
+	der, err := x509.CreateCertificate(random, c, c, key.Public(), key)
+	return Pair{Cert: pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}), Key: have.Key}, err
 }
 
 func template(row Row, now time.Time, random io.Reader) (*x509.Certificate, error) {

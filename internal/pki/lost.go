@@ -61,6 +61,12 @@ func (p Pair) Whole() bool {
 	return err == nil && samePublic(key, cert.PublicKey)
 }
 
+// ended reports whether a pair is whole, and its time over.
+func (p Pair) ended(now time.Time) bool {
+	cert, err := ParseCertificate(p.Cert)
+	return err == nil && p.Whole() && now.After(cert.NotAfter)
+}
+
 func missingOr(data []byte, err error) string {
 	if len(data) == 0 {
 		return "missing"

@@ -6,21 +6,29 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/haplane/haplane/spec"
 )
 
-// renewalAsked is why a certificate that is well is made anew.
-const renewalAsked = "its renewal was asked for"
+// Why a certificate is made anew that is well, and an authority that has ended.
+const (
+	renewalAsked = "its renewal was asked for"
+	endedKeeps   = "it has ended; its name and its key stay"
+)
 
-// Renew adds to a plan the leaves that are asked for, by name with the serial that each has:
-// one that has another by now was made anew already. A leaf of "" is one that cannot be read.
+// Renew adds to a plan what is asked for, by name with the serial that each has: leaves, and authorities that have ended.
+// One that has another serial by now was made anew already. A leaf of "" is one that cannot be read.
 func Renew(have Bundle, plan []Reissue, asked map[string]string, rows []Row) []Reissue {
 	p := planner{have: have, reissue: slices.Clone(plan)}
 	for _, row := range rows {
 		serial, is := asked[row.Name]
 		planned := slices.ContainsFunc(plan, func(r Reissue) bool { return r.Name == row.Name })
-		if is && !planned && Serial(have, row.Name) == serial {
+		switch {
+		case !is || planned || Serial(have, row.Name) != serial:
+		case row.CA == "":
+			p.again(row.Name, endedKeeps)
+		default:
 			p.again(row.Name, renewalAsked)
 		}
 	}
@@ -63,6 +71,22 @@ func Leaves(rows []Row, given []string) ([]string, error) {
 		}
 	}
 	return out, errors.Join(errs...)
+}
+
+// Ended are the authorities that have ended and whose keys are here, with all leaves of each: those that have not ended as
+// well are good for nothing without it.
+func Ended(rows []Row, have Bundle, now time.Time) []string {
+	var out []string
+	over := map[string]bool{}
+	for _, row := range rows { // authorities are before what they sign
+		if row.CA == "" && !row.External && have.Pairs[row.Name].ended(now) {
+			over[row.Name] = true
+		}
+		if over[row.Name] || over[row.CA] {
+			out = append(out, row.Name)
+		}
+	}
+	return out
 }
 
 func notALeaf(name string, leaves, authorities []string) error {

@@ -2,6 +2,7 @@ package pki
 
 import (
 	"crypto/rand"
+	"crypto/x509"
 	"slices"
 	"strings"
 	"testing"
@@ -69,5 +70,89 @@ func TestForeign(t *testing.T) {
 	have.Pairs[Flannel] = Pair{}
 	if diff := cmp.Diff([]string{APIServer}, Foreign(rows(), have)); diff != "" {
 		t.Error(diff)
+	}
+}
+
+// An authority that has ended is made anew under its name and with its key: what it has signed and has not ended is good again, and
+// who has the key of before has no other.
+func TestAuthoritiesThatHaveEnded(t *testing.T) {
+	have, _ := complete(t, rows(), Bundle{}, now)
+	have.Pairs[CA] = must(t)(Next(have, rows(), CA, now, rand.Reader)) // it was rotated once
+	later := now.Add(10*year + day)
+	young, err := Issue(rows(), have, []Reissue{{Name: APIServer}}, later.Add(-year/2), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var all []string
+	for _, row := range rows() {
+		all = append(all, row.Name)
+	}
+	if diff := cmp.Diff(all, Ended(rows(), young, later)); diff != "" {
+		t.Fatal(diff)
+	}
+	asked := map[string]string{}
+	for _, name := range []string{CA, EtcdCA, FrontProxyCA, Scheduler} {
+		asked[name] = Serial(young, name)
+	}
+	plan := Renew(young, nil, asked, rows())
+	made, err := Issue(rows(), young, plan, later, rand.Reader)
+	if err != nil || len(plan) != 4 || plan[0].Reason != endedKeeps {
+		t.Fatalf("%v, %+v", err, plan)
+	}
+	for _, name := range []string{CA, EtcdCA, FrontProxyCA} {
+		was, is := cert(t, young, name), cert(t, made, name)
+		if string(made.Pairs[name].Key) != string(young.Pairs[name].Key) || is.Subject.String() != was.Subject.String() || string(is.SubjectKeyId) != string(was.SubjectKeyId) {
+			t.Errorf("%s: subject %s, before %s; or another key", name, is.Subject, was.Subject)
+		}
+		if is.SerialNumber.Cmp(was.SerialNumber) == 0 || is.NotAfter.Sub(later) != 10*year || !is.IsCA {
+			t.Errorf("%s: serial %x, until %s", name, is.SerialNumber, is.NotAfter)
+		}
+	}
+	if name := cert(t, made, CA).Subject.CommonName; name != "kubernetes-2" {
+		t.Errorf("the CA is %s", name)
+	}
+	for bundle, verifies := range map[string]bool{string(made.Pairs[CA].Cert): true, string(young.Pairs[CA].Cert): false} {
+		roots := x509.NewCertPool()
+		roots.AppendCertsFromPEM([]byte(bundle))
+		if _, err := cert(t, young, APIServer).Verify(x509.VerifyOptions{Roots: roots, CurrentTime: later}); (err == nil) != verifies {
+			t.Errorf("what was signed before: %v", err)
+		}
+	}
+	if _, lost := Plan(rows(), made, later, true); len(lost) > 0 {
+		t.Errorf("lost: %v", lost)
+	}
+	if again := Renew(made, nil, asked, rows()); len(again) > 0 {
+		t.Errorf("done, and planned once more: %+v", again)
+	}
+}
+
+// Whose key is not here, and who has not ended, is none of these.
+func TestAuthoritiesThatStay(t *testing.T) {
+	have, _ := complete(t, rows(), Bundle{}, now)
+	if got := Ended(rows(), have, now.Add(10*year-day)); len(got) > 0 {
+		t.Errorf("a day before: %v", got)
+	}
+	later := now.Add(10*year + day)
+	have.Pairs[CA] = Pair{Cert: have.Pairs[CA].Cert}
+	have.Pairs[EtcdCA] = Pair{Cert: have.Pairs[EtcdCA].Cert, Key: have.Pairs[FrontProxyCA].Key}
+	if diff := cmp.Diff([]string{FrontProxyCA, FrontProxyClient}, Ended(rows(), have, later)); diff != "" {
+		t.Error(diff)
+	}
+	external := rows()
+	for i := range external {
+		external[i].External = external[i].Name == FrontProxyCA
+	}
+	if got := Ended(external, have, later); len(got) > 0 {
+		t.Errorf("its key is declared to be elsewhere: %v", got)
+	}
+}
+
+func must(t *testing.T) func(Pair, error) Pair {
+	return func(p Pair, err error) Pair {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return p
 	}
 }

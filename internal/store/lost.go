@@ -44,8 +44,10 @@ func (s Store) LostKeys(lost []pki.Lost, hosts []Host) []Lost {
 		known := keyUses[l.File]
 		one := Lost{File: "pki/" + l.File, Reason: l.Reason, Depends: cmp.Or(known.depends, "the rotation that is under way")}
 		switch from := controlPlaneOf(hosts); {
+		case l.Ended && rotated != "":
+			one.Way = "what it signed is good for nothing without it, and while the rotation of " + rotated + " is under way it is not made anew: haplane down and up make the cluster anew"
 		case l.Ended:
-			one.Way = "all that it signed has ended too, and haplane does not renew authorities: haplane down and up make the cluster anew"
+			one.Way = "what it signed is good for nothing without it: haplane certs renew --cluster " + s.Name() + " makes it anew with the key that it has, and all that it signed; the cluster's data stays"
 		case known.command == "":
 			one.Way = "no machine has it: restore " + s.path("pki", l.File) + " from a backup"
 		case rotated != "" && strings.HasPrefix(l.File, pki.Rotatable[rotated]+"."):
