@@ -14,7 +14,7 @@ import (
 )
 
 // TestLongStopAndStart shuts the machines of a whole cluster down and starts them
-// again, all at once and one by one in several orders. Its data and its pods are there each time.
+// again, all at once and one by one in several orders, and once one of the control plane has lost its disk. Its data and its pods are there each time.
 func TestLongStopAndStart(t *testing.T) {
 	r := newRig(t)
 	c := newCluster(t, r, "e2e-power", 7)
@@ -26,6 +26,7 @@ func TestLongStopAndStart(t *testing.T) {
 	t.Run("all-at-once", c.checkStopAll)
 	t.Run("one-by-one-and-back", func(t *testing.T) { c.checkStopEach(t, order) })
 	t.Run("restart-backwards", func(t *testing.T) { c.checkRestarts(t, allNodes) })
+	t.Run("one-disk-lost", func(t *testing.T) { c.checkDiskLost(t, "cp-2") })
 	must(t, 0, c.Down(background(t)))
 	before.left(t, lookAtHost(r))
 }
@@ -121,6 +122,20 @@ func (c *cluster) checkRestarts(t *testing.T, nodes []string) {
 			}
 			c.waitHealthy(t)
 		}
+	})
+}
+
+// checkDiskLost has a machine gone with its disk when all that were shut down are started. The others serve what was written, and
+// the node is made anew among them.
+func (c *cluster) checkDiskLost(t *testing.T, node string) {
+	c.keeps(t, "stopped, and "+node+" lost with its disk", func() {
+		must(t, 0, c.Run(background(t), "stop", "--cluster", c.Name))
+		if _, err := c.provider().Remove(background(t), node); err != nil {
+			t.Fatal(err)
+		}
+		contains(t, "start", must(t, 1, c.Run(background(t), "start", "--cluster", c.Name)).Stderr, "was started; gone are the machines of "+node, "haplane node replace "+node)
+		must(t, 0, c.Kubectl(background(t), "get", "configmap", "kept"))
+		must(t, 0, c.Run(background(t), "node", "replace", node, "--cluster", c.Name, "--yes", "--no-probe"))
 	})
 }
 
