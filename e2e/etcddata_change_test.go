@@ -224,6 +224,7 @@ func (e *etcdDay) restore(t *testing.T) {
 func (e *etcdDay) noSpace(t *testing.T) {
 	e.fill(t, 60)
 	contains(t, "alarms", must(t, 0, e.etcd("alarm", "list")).Stdout, "NOSPACE")
+	contains(t, "status", must(t, 0, e.Run(background(t), "status", "--cluster", e.Name)).Stdout, "warning: etcd has raised the alarm NOSPACE on ", "haplane etcd alarm disarm")
 	full := e.Kubectl(background(t), "create", "configmap", "no-room")
 	if full.Code == 0 {
 		t.Error("a write was taken")

@@ -12,8 +12,10 @@ import (
 	"time"
 
 	"filippo.io/age"
+	"github.com/google/go-cmp/cmp"
 
 	"github.com/haplane/haplane/internal/change"
+	"github.com/haplane/haplane/internal/observed"
 	"github.com/haplane/haplane/internal/snapshot"
 	"github.com/haplane/haplane/internal/store"
 )
@@ -252,5 +254,20 @@ func TestSnapshotFile(t *testing.T) {
 		if len(list) != 1 || list[0].Revision != revision || !list[0].Encrypted {
 			t.Errorf("%s", fmt.Sprint(list))
 		}
+	}
+}
+
+// An alarm is told with what it means and the way on: a cluster that takes no writes looks well otherwise.
+func TestAlarmsAreTold(t *testing.T) {
+	e := observed.Etcd{Members: []observed.Member{{ID: 1, Name: "cp-1"}, {ID: 2, Name: "cp-2"}},
+		Alarms: []observed.Alarm{{Member: 2, Kind: "NOSPACE"}, {Member: 1, Kind: "NOSPACE"}, {Member: 2, Kind: "CORRUPT"}, {Member: 0xab, Kind: "OTHER"}}}
+	want := []string{"etcd has raised the alarm CORRUPT on cp-2: its data is not that of the others; haplane node replace cp-2 --cluster demo makes it anew",
+		"etcd has raised the alarm NOSPACE on cp-1, cp-2: it has reached its quota, and takes deletions alone; haplane etcd alarm disarm --cluster demo makes room and clears it",
+		"etcd has raised the alarm OTHER on ab"}
+	if diff := cmp.Diff(want, alarmWarnings(e, "demo")); diff != "" {
+		t.Error(diff)
+	}
+	if got := alarmWarnings(observed.Etcd{}, "demo"); got != nil {
+		t.Errorf("without alarms: %v", got)
 	}
 }

@@ -3,11 +3,13 @@ package cluster
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
 	"github.com/haplane/haplane/internal/change"
 	"github.com/haplane/haplane/internal/etcdapi"
+	"github.com/haplane/haplane/internal/observed"
 	"github.com/haplane/haplane/internal/topology"
 )
 
@@ -132,4 +134,31 @@ func (h *Handle) EtcdAlarms(ctx context.Context) ([]EtcdAlarm, error) {
 		out = append(out, one)
 	}
 	return out, nil
+}
+
+// alarmWarnings say what alarms of etcd mean, and the way on.
+func alarmWarnings(e observed.Etcd, cluster string) []string {
+	raised := map[string][]string{}
+	for _, a := range e.Alarms {
+		name := fmt.Sprintf("%x", a.Member)
+		for _, m := range e.Members {
+			if m.ID == a.Member && m.Name != "" {
+				name = m.Name
+			}
+		}
+		raised[a.Kind] = append(raised[a.Kind], name)
+	}
+	var out []string
+	for _, kind := range slices.Sorted(maps.Keys(raised)) {
+		nodes := slices.Sorted(slices.Values(raised[kind]))
+		text := fmt.Sprintf("etcd has raised the alarm %s on %s: ", kind, strings.Join(nodes, ", "))
+		switch kind {
+		case "NOSPACE":
+			text += fmt.Sprintf("it has reached its quota, and takes deletions alone; haplane etcd alarm disarm --cluster %s makes room and clears it", cluster)
+		case "CORRUPT":
+			text += fmt.Sprintf("its data is not that of the others; haplane node replace %s --cluster %s makes it anew", strings.Join(nodes, " "), cluster)
+		}
+		out = append(out, strings.TrimSuffix(text, ": "))
+	}
+	return out
 }

@@ -176,6 +176,9 @@ func (l *live) warnings() []string {
 	out = slices.Concat(out, l.keysLeft(), l.namesBeyond(), l.notSealed())
 	out = append(out, certificateWarnings(l.rows, l.keys, time.Now())...)
 	out = append(out, l.foreignWarnings()...)
+	if l.Task == nil || l.Task.Kind != change.MakeRoom {
+		out = append(out, alarmWarnings(l.seen.Etcd, l.topology.Name)...)
+	}
 	out = append(out, l.seen.Unseen...)
 	out = append(out, l.change.Warnings()...)
 	if least := l.leastTolerance(); least >= 0 && l.seen.Etcd.Seen {

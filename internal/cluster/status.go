@@ -230,6 +230,7 @@ func (c *collector) etcd(ctx context.Context) error {
 		c.status.Etcd.Members = append(c.status.Etcd.Members, MemberStatus{Name: m.Name, Leader: m.Leader,
 			Learner: m.Learner, Healthy: m.Healthy, Error: m.Error})
 	}
+	c.warn(alarmWarnings(seen, c.env.topology.Name)...)
 	switch {
 	case !seen.Seen:
 		return fmt.Errorf("ask etcd: %s", seen.Error)
