@@ -108,7 +108,8 @@ func TestChangeRotateCA(t *testing.T) {
 	d.wellAgain(t)
 }
 
-// TestChangeRotateOthers rotates the CAs of etcd and of the aggregation layer, not while a node is away.
+// TestChangeRotateOthers rotates the CAs of etcd and of the aggregation layer, not while a node is away; the latter once more, killed at
+// each step of the three phases.
 func TestChangeRotateOthers(t *testing.T) {
 	c := newCluster(t, newRig(t), "e2e-rotothers", 64)
 	must(t, 0, c.Up(background(t)))
@@ -122,6 +123,8 @@ func TestChangeRotateOthers(t *testing.T) {
 	before := c.invocations(t, "kube-apiserver")
 	want(t, "the rotation of front-proxy-ca is done", c.rotate(t, "front-proxy-ca", "trust", "switch", "drop").Done, true)
 	want(t, "runs of the API servers", c.invocations(t, "kube-apiserver"), before)
+	c.killedAt(t, "certs", "rotate", "front-proxy-ca")
+	contains(t, "issuer of the front proxy's certificate", c.on(t, "cp-3", "openssl x509 -in /etc/kubernetes/pki/front-proxy-client.crt -noout -issuer"), "front-proxy-ca-3")
 	want(t, "the rotation of etcd-ca is done", c.rotate(t, "etcd-ca", "trust", "switch", "drop").Done, true)
 	d.wellAgain(t)
 }
