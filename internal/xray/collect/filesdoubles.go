@@ -1,8 +1,10 @@
 package collect
 
 import (
+	"net/url"
 	"path"
 	"slices"
+	"strings"
 
 	"github.com/haplane/haplane/internal/xray/evidence"
 )
@@ -25,7 +27,7 @@ func (h *host) doubles(units []unit, pods []located) {
 			}
 		}
 		if name == evidence.EtcdServer { // a cluster may have its events in an etcd of their own
-			all = h.sameData(all)
+			all = h.clashing(all)
 		}
 		if len(all) > 1 {
 			h.machine.Doubles = append(h.machine.Doubles, evidence.Double{Program: name, Sources: sources(all)})
@@ -33,19 +35,28 @@ func (h *host) doubles(units []unit, pods []located) {
 	}
 }
 
-// sameData are the members whose data is in one folder, as far as that is known.
-func (h *host) sameData(all []located) []located {
-	folder := func(p located) string {
+// clashing are the members whose data is in one folder, or that listen for clients at one port of one
+// address, as far as that is known.
+func (h *host) clashing(all []located) []located {
+	uses := func(p located) []string {
 		h.configuration(&p)
 		_, configured := p.Flag("config-file")
 		if configured && p.Config == nil || p.Unit != nil && len(p.Unit.Unread) > 0 {
-			return p.Where
+			return nil
 		}
-		return p.on(p.EtcdSetting("data-dir", p.EtcdSetting("name", "default")+".etcd"))
+		out := []string{p.on(p.EtcdSetting("data-dir", p.EtcdSetting("name", "default")+".etcd"))}
+		for address := range strings.SplitSeq(p.EtcdSetting("listen-client-urls", "http://localhost:2379"), ",") {
+			if u, err := url.Parse(strings.TrimSpace(address)); err == nil && u.Port() != "" {
+				out = append(out, strings.Replace(u.Host, "localhost", "127.0.0.1", 1))
+			}
+		}
+		return out
 	}
 	return slices.DeleteFunc(slices.Clone(all), func(p located) bool {
-		i := slices.IndexFunc(all, func(o located) bool { return o.Where != p.Where && folder(o) == folder(p) })
-		return i < 0
+		mine := uses(p)
+		return !slices.ContainsFunc(all, func(o located) bool {
+			return o.Where != p.Where && slices.ContainsFunc(uses(o), func(used string) bool { return slices.Contains(mine, used) })
+		})
 	})
 }
 

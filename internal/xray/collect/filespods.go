@@ -36,7 +36,7 @@ func (h *host) pods(folder string) []located {
 			out = append(out, located{Program: p, place: place{on: on}, pod: key})
 		}
 		called, _, _ := strings.Cut(path.Base(file), ".")
-		h.unrecognised(file, podRuns(pod), found, append(podLooksLike(pod), called)...)
+		h.unrecognised(file, podRuns(pod), found, podImages(pod), append(podLooksLike(pod), called)...)
 	}
 	events := func(p located) int { return strings.Count(path.Base(p.pod), "events") }
 	slices.SortStableFunc(out, func(a, b located) int { return events(a) - events(b) }) // the cluster's etcd goes before one for events
@@ -106,11 +106,19 @@ func podKey(pod *corev1.Pod, file string) string {
 	return pod.Namespace + "/" + pod.Name
 }
 
-// podLooksLike are names that tell what a pod is for: its own, its containers' and their images'.
+// podLooksLike are names that tell what a pod is for: its own, and its containers'.
 func podLooksLike(pod *corev1.Pod) []string {
 	out := []string{pod.Name, pod.Labels["component"], pod.Labels["k8s-app"]}
 	for _, c := range pod.Spec.Containers {
-		out = append(out, c.Name, imageName(c))
+		out = append(out, c.Name)
+	}
+	return out
+}
+
+func podImages(pod *corev1.Pod) []string {
+	var out []string
+	for _, c := range pod.Spec.Containers {
+		out = append(out, imageName(c))
 	}
 	return out
 }

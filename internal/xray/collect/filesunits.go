@@ -82,7 +82,7 @@ func (h *host) environment(file string) string {
 // unread names the files of a unit's environment that are not in a copy. Those of
 // /etc/default and the like that need not be there are empty, as a rule, but etcd's.
 func (h *host) unread(u unit) {
-	if h.machine.Way != evidence.Folder || !u.meant() || u.name == "" {
+	if h.machine.Way != evidence.Folder || !u.meant() || u.name == "" && !u.startsVariable() {
 		return
 	}
 	needed := parse.Words(u.Settings["EnvironmentFile"])

@@ -9,6 +9,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 
 	"github.com/haplane/haplane/internal/xray/evidence"
+	"github.com/haplane/haplane/internal/xray/parse"
 )
 
 var architecture = regexp.MustCompile(`-(amd64|arm64|arm|ppc64le|s390x)$`)
@@ -33,8 +34,9 @@ type suspect struct{ file, like string }
 
 // unrecognised notes a manifest or unit that by its names runs a program of a cluster,
 // where no such was found in its command. Of names that are only like one it is noted
-// until all programs of the machine are known, and so is what else it may run. The last name is that of its file.
-func (h *host) unrecognised(file, runs string, found []evidence.Program, names ...string) {
+// until all programs of the machine are known, and so is what else it may run. So it is of images: that of etcd has
+// etcdctl, too. The last name is that of its file.
+func (h *host) unrecognised(file, runs string, found []evidence.Program, images []string, names ...string) {
 	is := func(like string) bool {
 		return slices.ContainsFunc(found, func(p evidence.Program) bool { return p.Name == like || like == hyperkube })
 	}
@@ -44,7 +46,17 @@ func (h *host) unrecognised(file, runs string, found []evidence.Program, names .
 			return
 		}
 	}
-	for _, name := range names {
+	for _, image := range images {
+		switch like := lookAlike(image); {
+		case like == "" || is(like):
+		case like == hyperkube:
+			h.notShown(suspect{file, like})
+			return
+		default:
+			h.suspects = append(h.suspects, suspect{file, like})
+		}
+	}
+	for _, name := range slices.Concat(images, names) {
 		for _, like := range single[:3] {
 			if strings.HasPrefix(name, like+"-") && !is(like) {
 				h.suspects = append(h.suspects, suspect{file, like})
@@ -87,7 +99,7 @@ func (h *host) unrecognisedUnits(units []unit) {
 		if u.name != "" || !u.meant() || shown || lookAlike(u.Name) == "" && !u.mayBeOfCluster() {
 			continue
 		}
-		h.unrecognised(u.Path, runsOf(u.Exec), nil, u.Name)
+		h.unrecognised(u.Path, parse.Starts(u.Exec), nil, nil, u.Name)
 	}
 }
 
@@ -105,39 +117,19 @@ func (u *unit) mayBeOfCluster() bool {
 	}
 	written := path.Dir(u.Path) == unitFolders[0]
 	words := strings.Fields(strings.Join(u.Exec, " ")) // those of a shell's script, too
-	return wordOfCluster.MatchString(u.Name) || slices.ContainsFunc(words, func(word string) bool {
+	return u.startsVariable() && written || wordOfCluster.MatchString(u.Name) || slices.ContainsFunc(words, func(word string) bool {
 		own := written && path.IsAbs(word) && !ofPackages.MatchString(word)
 		return own || !strings.HasPrefix(word, "-") && wordOfCluster.MatchString(path.Base(word))
 	})
 }
 
-// command is the beginning of a word that can be the name of a program, which has no arguments in it.
-var command = regexp.MustCompile(`^[\w./@+-]+`)
-
-// runsOf is what a command starts, without its arguments: these may have secrets. Of a shell it is the
-// script, where that is a file.
-func runsOf(argv []string) string {
-	if len(argv) == 0 {
-		return ""
-	}
-	first := command.FindString(argv[0])
-	if !slices.Contains(shellNames, path.Base(first)) {
-		return first
-	}
-	for _, word := range argv[1:] {
-		if path.IsAbs(word) && command.FindString(word) == word {
-			return word
-		}
-	}
-	return first
-}
-
-var shellNames = []string{"sh", "bash", "dash", "ash", "env"}
+// startsVariable tells a unit whose program is in a variable, of a file that was not read.
+func (u *unit) startsVariable() bool { return strings.HasPrefix(parse.Starts(u.Exec), "$") }
 
 // podRuns is what a pod starts: the command of its first container, or its image.
 func podRuns(pod *corev1.Pod) string {
 	for _, c := range pod.Spec.Containers {
-		if runs := runsOf(c.Command); runs != "" && !strings.HasPrefix(runs, "-") { // what it has in args are arguments of its image's
+		if runs := parse.Starts(c.Command); runs != "" && !strings.HasPrefix(runs, "-") { // what it has in args are arguments of its image's
 			return runs
 		}
 		return "image " + imageName(c)

@@ -97,3 +97,26 @@ func FuzzProcess(f *testing.F) {
 		}
 	})
 }
+
+// What a command starts has none of its arguments.
+func TestStarts(t *testing.T) {
+	for command, want := range map[string]string{
+		"":                                    "",
+		"/opt/b --token=S3CRET":               "/opt/b",
+		`"/opt/b --token=S3CRET"`:             "/opt/b",
+		"etcdctl snapshot save /b":            "etcdctl",
+		"/bin/sh /opt/x.sh S3CRET":            "/opt/x.sh",
+		"bash -eu /opt/x.sh S3CRET":           "/opt/x.sh",
+		"sh x.sh /S3CRET":                     "sh",
+		`sh -c "/opt/c --token=S3CRET"`:       "sh",
+		`sh -c "curl -H S3CRET" /S3CRET`:      "sh",
+		`sh -c "TOKEN=S3CRET /opt/c" /S3CRET`: "sh",
+		"env TOKEN=S3CRET /opt/e S3CRET":      "/opt/e",
+		"env TOKEN=S3CRET e /S3CRET":          "env",
+		"${BIN} $ARGS":                        "${BIN}",
+	} {
+		if got := Starts(Words(command)); got != want {
+			t.Errorf("%s: %q, want %q", command, got, want)
+		}
+	}
+}

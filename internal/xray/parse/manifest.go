@@ -26,6 +26,9 @@ func Manifest(text string) (*corev1.Pod, error) {
 	if pod.Kind != "Pod" {
 		return nil, fmt.Errorf("a manifest of kind %q, which is not a Pod", pod.Kind)
 	}
+	if pod.APIVersion != "v1" {
+		return nil, fmt.Errorf("a manifest of apiVersion %q, and Pods are of v1", pod.APIVersion)
+	}
 	return &pod, nil
 }
 

@@ -2,6 +2,7 @@ package parse
 
 import (
 	"path"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -54,6 +55,30 @@ func started(argv []string, depth int) (string, []string) {
 		return name, RedactArgv(argv[i:])
 	}
 	return wrapped(argv[i:], depth-1)
+}
+
+// programWord is the beginning of a word that can be the name of a program, or the variable that has it. There are no
+// arguments in it.
+var programWord = regexp.MustCompile(`^[\w./@+${}()-]+`)
+
+// Starts is what a command starts, without its arguments: these may have secrets. Of a shell, and of env, it is the
+// script or program, where that is named by its whole path; what follows that is an argument again.
+func Starts(argv []string) string {
+	if len(argv) == 0 {
+		return ""
+	}
+	first := programWord.FindString(argv[0])
+	base := path.Base(first)
+	if base != "env" && !slices.Contains(shells, base) {
+		return first
+	}
+	i := slices.IndexFunc(argv[1:], func(a string) bool {
+		return !strings.HasPrefix(a, "-") && !(base == "env" && strings.Contains(a, "="))
+	})
+	if i >= 0 && path.IsAbs(argv[1+i]) && programWord.FindString(argv[1+i]) == argv[1+i] {
+		return argv[1+i]
+	}
+	return first
 }
 
 // script is the text of a shell's -c, "" where it has none.
