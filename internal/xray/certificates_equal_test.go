@@ -1,6 +1,8 @@
 package xray
 
 import (
+	"slices"
+
 	"github.com/haplane/haplane/internal/xray/evidence"
 	"github.com/haplane/haplane/internal/xray/evidence/evidencetest"
 )
@@ -80,6 +82,11 @@ var frontProxyCases = []checkCase{
 	{check: "front-proxy", name: "another name is allowed", status: Fail, node: "cp-1", says: "--requestheader-allowed-names=somebody | front-proxy-client", change: frontFlag("requestheader-allowed-names", "somebody")},
 	{check: "front-proxy", name: "every name is allowed", status: Fail, node: "cp-1", says: "as on cp-2", change: frontFlag("requestheader-allowed-names", "")},
 	{check: "front-proxy", name: "a flag is missing", status: Fail, node: "cp-1", says: "--requestheader-group-headers", change: frontFlag("requestheader-group-headers", "")},
+	{check: "front-proxy", name: "one has none of the flags", status: Fail, node: "cp-1", says: "as on cp-2, cp-3 | none", change: func(e *evidence.Evidence) {
+		for _, flag := range append(slices.Clone(frontProxyFlags), "requestheader-allowed-names") {
+			frontFlag(flag, "")(e)
+		}
+	}},
 	{check: "front-proxy", name: "its certificate is of another CA", status: Fail, node: "cp-2", says: `signed by CA "somebody-else"`, change: reissued("cp-2", evidencetest.PKI+"front-proxy-client.crt", by(evidencetest.OtherCA))},
 	{check: "front-proxy", name: "the cluster's CA for some names", status: Warn, node: "cp-1,cp-2,cp-3", says: "CA kubernetes signs other clients too", change: frontEverywhere("ca.crt", "front-proxy-client")},
 	{check: "front-proxy", name: "the cluster's CA for every name", status: Fail, node: "cp-1,cp-2,cp-3", says: "can be anybody", change: frontEverywhere("ca.crt", "")},

@@ -1,6 +1,7 @@
 package xray
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -18,7 +19,7 @@ func frontProxy(s *Scene) []Finding {
 	var all []said
 	for _, a := range s.Instances(evidence.APIServer) {
 		missing, shown := frontProxySettings(a)
-		all = append(all, said{at: a.at(), value: strings.Join(shown, " ")})
+		all = append(all, said{at: a.at(), value: cmp.Or(strings.Join(shown, " "), "none")})
 		switch {
 		case len(missing) == len(frontProxyFlags):
 			out = append(out, a.at().warn("--requestheader-* and --proxy-client-*", "none: extension API servers cannot be asked"))

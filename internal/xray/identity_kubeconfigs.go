@@ -142,7 +142,7 @@ func (s *Scene) judgeBeside(u usage, where place, observed string) Finding {
 // port: to lead it elsewhere would hide what is wrong.
 func (s *Scene) unseenHere(u usage, expected, observed string) Finding {
 	switch {
-	case len(s.ControlPlane()) == 0:
+	case len(s.ControlPlane()) == 0 || mayRun(u.machine, evidence.APIServer): // evidence-complete says so
 		return u.at.skip("%s", observed)
 	case u.machine.Program(evidence.APIServer) == nil:
 		return u.at.warn(expected, observed).fixed("See that kube-apiserver runs on %s, that its manifest or unit is where it is started from, and in the copy where this is one.", u.at.node)
@@ -186,7 +186,7 @@ func (s *Scene) ownPort(u usage) (where place, whose string) {
 		return balancerPlace, ", the load balancer beside it"
 	}
 	switch {
-	case u.machine.Listening == nil && loopback(u.to):
+	case u.machine.Listening == nil && loopback(u.to) && !mayRun(u.machine, evidence.APIServer):
 		return elsewhere, ""
 	case u.machine.Listening == nil && u.machine.Program(evidence.APIServer) == nil:
 		return unseen, ", its own, where no API server was seen"

@@ -227,6 +227,8 @@ var kubeconfigCases = []checkCase{
 	}},
 	{check: "kubeconfig-servers", name: "all ask their own API server, whose manifest is not there", of: ownServers, status: Warn, node: "cp-2", says: "asks 10.10.10.12:6443, its own, where no API server was seen", change: func(e *evidence.Evidence) { evidencetest.DropProgram(e, "cp-2", server) }},
 	{check: "kubeconfig-servers", name: "what helps then", of: ownServers, status: Warn, node: "cp-2", says: "See that kube-apiserver runs on cp-2", change: func(e *evidence.Evidence) { evidencetest.DropProgram(e, "cp-2", server) }},
+	{check: "kubeconfig-servers", name: "all ask their own API server, which a script starts", of: ownServers, status: Skip, node: "cp-2", says: "asks 10.10.10.12:6443, its own, where no API server was seen", change: byScript},
+	{check: "kubeconfig-servers", name: "a kubelet asks by loopback an API server that a script starts", of: ownServers, status: Skip, node: "cp-2", says: "kubelet asks 127.0.0.1:6443", change: changes(byScript, pointTo("cp-2", evidencetest.KubeletConf, "127.0.0.1:6443"))},
 	{check: "kubeconfig-servers", name: "their own API server has another port", of: ownServers, status: Warn, node: "cp-2", says: "its own, whose API server listens on 6444", change: setFlag("cp-2", server, "secure-port", "6444")},
 	{check: "kubeconfig-servers", name: "all ask their own API server", of: ownServers, status: Pass, says: "kube-scheduler to 10.10.10.12:6443"},
 	{check: "kubeconfig-servers", name: "kubeconfigs alone, of two addresses", of: kubeconfigsAlone, status: Skip, node: "cp-1,cp-2,cp-3,worker-1", says: "kubeconfigs name 10.10.10.11:6443, 10.10.10.3:6443"},

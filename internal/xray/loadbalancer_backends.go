@@ -186,6 +186,10 @@ func (s *Scene) staleBackends(b balancer, targets []target, all bool) []Finding 
 		if m := s.machineOf(x.Address); m != nil {
 			observed += ", which is " + m.Name
 		}
+		if s.mayServe(x.Address) {
+			out = append(out, b.at().skip("%s: whether an API server is there was not seen; evidence-complete names what may run it", observed))
+			continue
+		}
 		// An API server that was not named to us is advertised all the same.
 		status := Fail
 		if !all || slices.Contains(s.endpointAddresses(), host(x.Address)) {
@@ -194,6 +198,16 @@ func (s *Scene) staleBackends(b balancer, targets []target, all bool) []Finding 
 		out = append(out, b.at().judge(false, status, "addresses of API servers only", observed))
 	}
 	return out
+}
+
+// mayServe tells whether host:port may be of a machine that runs an API server by the name of a manifest or unit.
+func (s *Scene) mayServe(hostPort string) bool {
+	a, err := netip.ParseAddr(host(hostPort))
+	return slices.ContainsFunc(s.Machines, func(m *evidence.Machine) bool {
+		own := s.addressesOf(m)
+		there := len(own) == 0 || err == nil && slices.Contains(own, a.Unmap()) || s.machineOf(hostPort) == m
+		return there && mayRun(m, evidence.APIServer)
+	})
 }
 
 // downBackends are those to which the load balancer sends nothing now.

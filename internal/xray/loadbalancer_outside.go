@@ -91,6 +91,8 @@ func lbSinglePoint(s *Scene) []Finding {
 		return s.singleEndpoint()
 	case len(all) == 0:
 		return orPass(lonely, at{}, "each node has one of its own, or its own API server")
+	case len(all) == 1 && all[0].Err == evidence.NotInCopy:
+		return append(lonely, all[0].at().skip("its configuration is %s: whether it is a load balancer of the API is not known", all[0].Err))
 	case len(all) == 1:
 		name := all[0].machine.Name
 		observed := name + " alone: without it nobody reaches the API"
@@ -106,6 +108,8 @@ func lbSinglePoint(s *Scene) []Finding {
 		name := b.machine.Name
 		names = append(names, name)
 		switch program := moverOf(b.machine); {
+		case program == "" && b.Err == evidence.NotInCopy:
+			out = append(out, b.at().skip("its configuration is %s: whether it is a load balancer of the API is not known", b.Err))
 		case program == "":
 			out = append(out, b.at().warn("a program that moves the address, such as keepalived", "none was seen: this one does not take over"))
 		case good[name] == "" && unknown[name]:

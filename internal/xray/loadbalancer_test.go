@@ -11,6 +11,12 @@ import (
 	"github.com/haplane/haplane/spec"
 )
 
+// byScript has cp-2's API server started by a script, so that its name alone is seen.
+func byScript(e *evidence.Evidence) {
+	evidencetest.DropProgram(e, "cp-2", evidence.APIServer)
+	evidencetest.Machine(e, "cp-2").Unrecognised = []evidence.Unrecognised{{Source: "/x", Like: evidence.APIServer}}
+}
+
 // withLB breaks lb-1.
 func withLB(change func(*evidence.LoadBalancer)) func(*evidence.Evidence) {
 	return func(e *evidence.Evidence) { change(evidencetest.Machine(e, "lb-1").LoadBalancer) }
@@ -106,6 +112,11 @@ var loadBalancerCases = []checkCase{
 	{check: "lb-backends", name: "by a name that is not known", status: Skip, says: "cp-3", change: withLB(func(lb *evidence.LoadBalancer) {
 		lb.Backends[2].Address = "api.example.org:6443"
 	})},
+	{check: "lb-backends", name: "an API server that a script starts", of: folderShared, status: Skip, node: "lb-1", says: "server cp-2 is 10.10.10.12:6443, which is cp-2: whether an API server is there was not seen", change: byScript},
+	{check: "lb-single-point", name: "a web server whose configuration is not in the copy", of: folderShared, status: Skip, node: "worker-1", says: "whether it is a load balancer of the API is not known", change: func(e *evidence.Evidence) {
+		evidencetest.Machine(e, "worker-1").LoadBalancer = &evidence.LoadBalancer{Kind: evidence.Nginx, Path: "/etc/nginx/nginx.conf", Err: evidence.NotInCopy}
+	}},
+	{check: "lb-single-point", name: "a configuration that is not in the copy", of: folderShared, status: Skip, node: "lb-1", says: "its configuration is not in the copy", change: withLB(func(lb *evidence.LoadBalancer) { lb.Err = evidence.NotInCopy })},
 	{check: "lb-backends", name: "one is down", status: Fail, node: "lb-1", says: "L7STS/500", change: withLB(func(lb *evidence.LoadBalancer) {
 		lb.State[1].Status, lb.State[1].Detail = "DOWN", "L7STS/500"
 	})},
