@@ -31,7 +31,11 @@ func TestLongExternalBalancer(t *testing.T) {
 	if out, err := exec.CommandContext(background(t), "ip", "address", "add", somewhere+"/32", "dev", "lo").CombinedOutput(); err != nil {
 		t.Fatalf("%v: %s", err, out)
 	}
-	take := func() { _ = exec.Command("ip", "address", "del", somewhere+"/32", "dev", "lo").Run() }
+	stay := stayInside(t, c.Network.String())
+	take := func() {
+		_ = exec.Command("ip", "address", "del", somewhere+"/32", "dev", "lo").Run()
+		stay()
+	}
 	t.Cleanup(take)
 	lb := &theirs{t: t, dir: filepath.Join(c.Dir, "their-balancer"), cluster: c}
 	if err := os.MkdirAll(lb.dir, 0o700); err != nil {
@@ -100,6 +104,29 @@ func TestLongExternalBalancer(t *testing.T) {
 	before.left(t, lookAtHost(r))
 }
 
+// stayInside keeps what is sent to a network that is not there yet on this host: a load balancer that has servers in it would
+// look for them behind the default route. What it returns takes that back.
+func stayInside(t *testing.T, network string) (back func()) {
+	t.Helper()
+	rules := [][]string{{"pref", "5801", "to", network, "lookup", "main", "suppress_prefixlength", "0"}, {"pref", "5802", "to", network, "unreachable"}}
+	change := func(verb string, rule []string) ([]byte, error) {
+		return exec.Command("ip", append([]string{"rule", verb}, rule...)...).CombinedOutput()
+	}
+	back = func() {
+		for _, r := range rules {
+			_, _ = change("del", r)
+		}
+	}
+	back() // what a run that was killed has left
+	for _, r := range rules {
+		if out, err := change("add", r); err != nil {
+			back()
+			t.Fatalf("%v: %s", err, out)
+		}
+	}
+	return back
+}
+
 // checkBehindTheirs looks at what status and x-ray say of a load balancer that is not haplane's, and asks the API from a node's point of view.
 func (c *cluster) checkBehindTheirs(t *testing.T) {
 	t.Helper()
@@ -164,7 +191,7 @@ func (b *theirs) haproxy(otherwise ...string) {
 func (b *theirs) nginx() {
 	b.t.Helper()
 	root := b.unpackNginx()
-	text := fmt.Sprintf("daemon off;\npid %[1]s/nginx.pid;\nerror_log stderr;\nload_module %[2]s/usr/lib/nginx/modules/ngx_stream_module.so;\nevents {}\n", b.dir, root) + b.documented("stream {")
+	text := fmt.Sprintf("daemon off;\nmaster_process off;\npid %[1]s/nginx.pid;\nerror_log stderr;\nload_module %[2]s/usr/lib/nginx/modules/ngx_stream_module.so;\nevents {}\n", b.dir, root) + b.documented("stream {")
 	b.start("nginx.conf", text, func(file string) []string {
 		return []string{filepath.Join(root, "usr/sbin/nginx"), "-p", b.dir, "-c", file}
 	})
@@ -185,6 +212,16 @@ func (b *theirs) unpackNginx() string {
 func (b *theirs) start(name, text string, argv func(file string) []string) {
 	b.t.Helper()
 	b.stop()
+	dial := func(ctx context.Context) error {
+		conn, err := (&net.Dialer{}).DialContext(ctx, "tcp", somewhere+":6443")
+		if err != nil {
+			return err
+		}
+		return conn.Close()
+	}
+	if dial(background(b.t)) == nil {
+		b.t.Fatalf("somebody else listens on %s:6443", somewhere)
+	}
 	file := filepath.Join(b.dir, name)
 	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 		b.t.Fatal(err)
@@ -201,12 +238,11 @@ func (b *theirs) start(name, text string, argv func(file string) []string) {
 		b.t.Fatal(err)
 	}
 	wait(b.t, 10*time.Second, "a load balancer that listens", func(ctx context.Context) error {
-		conn, err := (&net.Dialer{}).DialContext(ctx, "tcp", somewhere+":6443")
-		if err != nil {
+		if err := dial(ctx); err != nil {
 			out, _ := os.ReadFile(file + ".log")
 			return fmt.Errorf("%w: %s", err, out)
 		}
-		return conn.Close()
+		return nil
 	})
 }
 
