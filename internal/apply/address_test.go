@@ -110,7 +110,7 @@ func TestAddressMoves(t *testing.T) {
 			}
 			var details []string
 			r := &Runner{Nodes: map[string]topology.Node{}, Waiting: func(string, string) {}, Log: slog.New(slog.DiscardHandler),
-				Detail: func(_, text string) { details = append(details, text) },
+				Detail: func(string, string) {}, Notice: func(_, text string) { details = append(details, text) },
 				Cluster: &access.Cluster{Topology: topo, Machine: func(node string) machine.Machine {
 					return &machinetest.Recorder{NodeName: node, Answer: w.answer(node)}
 				}}}

@@ -70,7 +70,7 @@ func (r *Runner) leave(ctx context.Context, s change.Step, holds bool) error {
 		return r.standBy(ctx, lb, "1")
 	}
 	if err := r.handOn(ctx, lb); err != nil {
-		r.detail(s, "what is open is reset at once, for it cannot be handed on: %v", err)
+		r.notice(s, "what is open is reset at once, for it cannot be handed on: %v", err)
 		bound = 0
 	}
 	return r.beginDrain(ctx, lb, lb, bound, "leave", "left", "/bin/sh", drainFile, "wait")

@@ -35,7 +35,7 @@ func drainNode(ctx context.Context, r *Runner, s change.Step) error {
 	err = r.unlessStopped(ctx, func(ctx context.Context) error { return client.Drain(ctx, s.Node, options) })
 	var mute *kubeapi.MuteError
 	if errors.As(err, &mute) && !errors.Is(err, context.Canceled) {
-		r.detail(s, "its kubelet tells nothing: %d pods there would never end, and are not waited for", len(mute.Pods))
+		r.notice(s, "its kubelet tells nothing: %d pods there would never end, and are not waited for", len(mute.Pods))
 		return nil
 	}
 	if apierrors.IsNotFound(err) { // it has no Node any more, or never had one
@@ -57,7 +57,7 @@ func uncordonNode(ctx context.Context, r *Runner, s change.Step) error {
 	}
 	kept, err := client.Uncordon(ctx, s.Node)
 	if kept != "" {
-		r.detail(s, "stays cordoned: %s", kept)
+		r.notice(s, "stays cordoned: %s", kept)
 	}
 	return err
 }

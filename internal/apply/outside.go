@@ -114,7 +114,7 @@ func (r *Runner) reached(ctx context.Context, s change.Step) error {
 	if err != nil {
 		return err
 	}
-	r.detail(s, "waits until the load balancer at %s leads to %s, at %s", b.Places[0], s.Node, outsideAddress(b, s.Node))
+	r.notice(s, "waits until the load balancer at %s leads to %s, at %s", b.Places[0], s.Node, outsideAddress(b, s.Node))
 	return r.leadsTo(ctx, s.Node, b)
 }
 
@@ -125,7 +125,7 @@ func withoutBackend(ctx context.Context, r *Runner, s change.Step) error {
 	if err != nil {
 		return err
 	}
-	r.detail(s, "take %s, at %s, out of the servers of the load balancer, unless it comes back there", s.Node, outsideAddress(b, s.Node))
+	r.notice(s, "take %s, at %s, out of the servers of the load balancer, unless it comes back there", s.Node, outsideAddress(b, s.Node))
 	if b, err = r.theirs(s.Node); err != nil {
 		return err
 	}
@@ -203,7 +203,7 @@ func (r *Runner) fromNode(ctx context.Context, b *outside.Balancer, n topology.N
 // stopsOne stops an API server in order while there are others, watches where new connections go, and starts it again.
 func (r *Runner) stopsOne(ctx context.Context, s change.Step, b *outside.Balancer) error {
 	if len(s.Backends) < 2 {
-		r.detail(s, "how the load balancer treats an API server that stops was not tried: there is no other one")
+		r.notice(s, "how the load balancer treats an API server that stops was not tried: there is no other one")
 		return nil
 	}
 	n := r.Nodes[s.Backends[len(s.Backends)-1]]
@@ -224,7 +224,7 @@ func (r *Runner) stopsOne(ctx context.Context, s change.Step, b *outside.Balance
 	}
 	failures, warning := d.Findings(r.Cluster.Topology.ShutdownDelay())
 	if warning != "" {
-		r.detail(s, "warning: %s", warning)
+		r.notice(s, "warning: %s", warning)
 	}
 	if len(failures) > 0 {
 		return errors.Join(failures...)

@@ -21,6 +21,7 @@ func behindSomebodyElses(t *testing.T, servers ...string) (*world, *Runner, *[]s
 	r, details := w.runner(now), new([]string)
 	r.stopped = make(chan struct{})
 	r.Detail = func(_, text string) { *details = append(*details, text) }
+	r.Notice = r.Detail
 	return w, r, details
 }
 

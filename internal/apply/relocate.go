@@ -72,7 +72,7 @@ func clientsGone(ctx context.Context, r *Runner, s change.Step) error {
 	if err == nil || left == "" || ctx.Err() != nil || errors.Is(err, errStopped) {
 		return err
 	}
-	r.detail(s, "connections through %s that end with it: %s", s.Node, left)
+	r.notice(s, "connections through %s that end with it: %s", s.Node, left)
 	return nil
 }
 

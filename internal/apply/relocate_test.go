@@ -78,7 +78,7 @@ established
 				r.Nodes = map[string]topology.Node{"worker-1": topology.NewNode("worker-1", spec.RoleWorker, "10.10.10.21")}
 				r.Waiting, r.Log, r.stopped = func(string, string) {}, slog.New(slog.DiscardHandler), make(chan struct{})
 				told := ""
-				r.Detail = func(_, text string) { told = text }
+				r.Notice = func(_, text string) { told = text }
 				began := time.Now()
 				if err := clientsGone(t.Context(), r, change.Step{ID: "clients-gone@lb-1", Node: "lb-1"}); err != nil {
 					t.Fatal(err)

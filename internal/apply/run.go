@@ -95,6 +95,7 @@ type Runner struct {
 	Report       func(phase.Event)
 	Waiting      func(node, what string) // what is waited for; "" when that is over
 	Detail       func(step, text string)
+	Notice       func(step, text string) // what the user has to know of, or to do, and that stays on a terminal
 	Log          *slog.Logger
 
 	steps   []change.Step // of the change that is carried out
@@ -312,4 +313,9 @@ func onlyWaited(err error) error { return fmt.Errorf("%w; this one waited: %w", 
 
 func (r *Runner) detail(s change.Step, format string, args ...any) {
 	r.Detail(s.ID, fmt.Sprintf(format, args...))
+}
+
+// notice tells what the user has to know of, or to do.
+func (r *Runner) notice(s change.Step, format string, args ...any) {
+	r.Notice(s.ID, fmt.Sprintf(format, args...))
 }

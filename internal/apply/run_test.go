@@ -514,6 +514,7 @@ func TestDrainOfWhoIsMute(t *testing.T) {
 			r.DrainTimeout = 2 * time.Second // in which it would have to come back
 			var told []string
 			r.Detail = func(_, text string) { told = append(told, text) }
+			r.Notice = r.Detail
 			err := r.Run(t.Context(), &change.Change{Steps: test.steps})
 			if (err == nil) != (test.err == "") || err != nil && !strings.Contains(err.Error(), test.err) {
 				t.Fatalf("error %v", err)

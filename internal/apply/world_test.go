@@ -426,7 +426,7 @@ func (w *world) runner(wanted *topology.Topology) *Runner {
 		Join: func(members string) fileset.Set {
 			return fileset.New(fileset.File{Path: render.EtcdJoinPath, Mode: 0o644, Data: []byte(members)})
 		},
-		Task: w.task, Snapshot: w.snapshot, DrainTimeout: time.Second, Report: func(phase.Event) {}, Waiting: func(string, string) {}, Detail: func(string, string) {}, Log: slog.New(slog.DiscardHandler)}
+		Task: w.task, Snapshot: w.snapshot, DrainTimeout: time.Second, Report: func(phase.Event) {}, Waiting: func(string, string) {}, Detail: func(string, string) {}, Notice: func(string, string) {}, Log: slog.New(slog.DiscardHandler)}
 	for _, n := range w.nodes(wanted) {
 		r.Nodes[n.Name] = n
 		prefix, _, _ := strings.Cut(n.Name, "-")

@@ -46,6 +46,11 @@ func (a *app) logged(o cluster.Options, folder, command string) (cluster.Options
 			progress.Doing(p.Doing)
 			return
 		}
+		if p.Notice != "" {
+			o.Log.Info(p.Notice, "phase", p.ID)
+			progress.Notice(p.ID, p.Notice)
+			return
+		}
 		if p.State == "" {
 			o.Log.Info(p.Detail, "phase", p.ID)
 			progress.Detail(p.ID, p.Detail)

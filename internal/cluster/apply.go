@@ -337,13 +337,13 @@ func (l *live) lookBefore(ctx context.Context) (b baseline, err error) {
 		group.Go(func() (err error) { b.certificates, err = l.certificates(looking); return err })
 		group.Go(func() (err error) {
 			if b.failing, err = l.judge(looking); err != nil && looking.Err() == nil { // no reason to leave the cluster as it is
-				l.detail("look-before", "warning: there is nothing to compare with afterwards: %v", err)
+				l.notice("look-before", "warning: there is nothing to compare with afterwards: %v", err)
 				l.Judge, err = nil, nil
 			}
 			return err
 		})
 		if err := l.removeLeft(looking); err != nil {
-			l.detail("look-before", "warning: lanes that measured a change that was killed may go on: %v", err)
+			l.notice("look-before", "warning: lanes that measured a change that was killed may go on: %v", err)
 		}
 		if l.Measure {
 			l.measured = l.measure(ctx) // goes on
@@ -614,7 +614,7 @@ func (l *live) runner() *apply.Runner {
 		Interim: l.interim(), Changed: l.changedPrograms(), SaveSnapshot: l.snapshotFirst, Between: l.between,
 		Task: l.Task, Snapshot: l.snapshotFile(), Programs: l.programsOf(), Manifests: l.manifests(), Provider: &machines{Provider: l.provider(), of: l.nspawnMachine}, Journal: &journal{live: l}, Held: l.held,
 		Cordoned: l.cordoned(), Foreign: l.foreignPaths(), DrainTimeout: cmp.Or(l.DrainTimeout, drainTimeout), Force: l.Force, Expendable: kubeprobe.Label, Report: l.report, Waiting: l.waiting,
-		Detail: func(step, text string) { l.detail(step, "%s", text) }, Log: l.Log, Rotation: l.proofs,
+		Detail: func(step, text string) { l.detail(step, "%s", text) }, Notice: func(step, text string) { l.notice(step, "%s", text) }, Log: l.Log, Rotation: l.proofs,
 	}
 	if l.fresh() { // all nodes do the same
 		r.Report = l.grouped()

@@ -36,10 +36,11 @@ type Options struct {
 }
 
 // Progress is a phase's event; one without a State tells of a running phase what
-// it did (Detail), what it does right now (Doing), or what is waited for (Wait).
+// it did (Detail), what the user has to know of, or to do (Notice), what it does right now (Doing), or what is waited for (Wait).
 type Progress struct {
 	phase.Event
 	Detail string
+	Notice string
 	Doing  string
 	Wait   *Wait
 }

@@ -22,9 +22,9 @@ func (l *live) announce(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		l.detail(id, "set at the load balancer, which is not haplane's:")
+		l.notice(id, "set at the load balancer, which is not haplane's:")
 		for _, line := range b.Settings(l.topology.ShutdownDelay()) {
-			l.detail(id, "  %s", line)
+			l.notice(id, "  %s", line)
 		}
 		return b.Stranger(ctx)
 	})

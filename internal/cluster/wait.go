@@ -23,6 +23,11 @@ func (e *env) detail(id, format string, args ...any) {
 	e.Report(Progress{Event: phase.Event{ID: id}, Detail: fmt.Sprintf(format, args...)})
 }
 
+// notice tells what the user has to know of, or to do.
+func (e *env) notice(id, format string, args ...any) {
+	e.Report(Progress{Event: phase.Event{ID: id}, Notice: fmt.Sprintf(format, args...)})
+}
+
 // doing tells what a phase does right now.
 func (e *env) doing(id, text string) {
 	e.Report(Progress{Event: phase.Event{ID: id}, Doing: text})

@@ -144,6 +144,14 @@ func (p *Progress) Detail(id, text string) {
 	p.draw()
 }
 
+// Notice shows what the user has to know of, or to do: it stays.
+func (p *Progress) Notice(id, text string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.line(fmt.Sprintf("  %s: %s", id, text))
+	p.draw()
+}
+
 // Waiting shows what is waited for on a node, or in the cluster as a whole where
 // node is empty. With an empty what, that is over.
 func (p *Progress) Waiting(node, what string) {

@@ -104,8 +104,9 @@ func TestProgressOnATerminal(t *testing.T) {
 	}
 	shows("more than there is room for", "✓ make                      0.0s", "… wait                      0.0s",
 		"  cp-1                      0.0s  not ready", "  cp-2                      0.0s  ask htt…refused", "  and 2 more")
+	p.Notice("wait", "take cp-3 out")
 	p.Event(phase.Event{ID: "wait", State: phase.Failed, Elapsed: time.Minute})
-	shows("the end", "✓ make                      0.0s", "✗ wait                     60.0s")
+	shows("the end, and what the user has to do", "✓ make                      0.0s", "  wait: take cp-3 out", "✗ wait                     60.0s")
 }
 
 // Of steps that do the same on several nodes there is one line.
