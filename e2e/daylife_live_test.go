@@ -19,6 +19,7 @@ import (
 
 	"github.com/haplane/haplane/e2e/rig"
 	"github.com/haplane/haplane/internal/kubeprobe"
+	"github.com/haplane/haplane/internal/probe"
 )
 
 // outcome is what scripts may rely on in what a change prints with -o json.
@@ -31,6 +32,7 @@ type outcome struct {
 		Lanes  []lane
 		Writes *struct{ Acknowledged, Lost int }
 		Watch  *struct{ Events int }
+		Late   []probe.Lateness
 		Errors []string
 	}
 }
@@ -38,6 +40,7 @@ type outcome struct {
 type lane struct {
 	Name             string
 	Requests, Failed int
+	FailedWhileLate  int
 	LongestGapMs     float64
 	Outages          []any
 }
@@ -98,7 +101,7 @@ func (c *cluster) change(t *testing.T, args ...string) outcome {
 	}
 	t.Logf("%s: %.1f s", strings.Join(args, " "), time.Since(began).Seconds())
 	if out.Report != nil && slices.ContainsFunc(out.Report.Lanes, func(l lane) bool { return l.Failed > 0 }) {
-		t.Logf("requests failed: %v\n%s", out.Report.Lanes, result.Stderr)
+		t.Logf("requests failed: %v; haplane itself was late: %v\n%s", out.Report.Lanes, out.Report.Late, result.Stderr)
 	}
 	return out
 }
@@ -111,7 +114,7 @@ func unnoticed(t *testing.T, o outcome) {
 	nothingLost(t, o)
 	for _, l := range o.Report.Lanes {
 		if l.Failed > 1+l.Requests/200 {
-			t.Errorf("lane %s: %d of %d requests failed: %v", l.Name, l.Failed, l.Requests, l.Outages)
+			t.Errorf("lane %s: %d of %d requests failed, %d of them while haplane itself was late: %v", l.Name, l.Failed, l.Requests, l.FailedWhileLate, l.Outages)
 		}
 	}
 }

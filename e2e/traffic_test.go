@@ -44,7 +44,7 @@ func (tr *traffic) report(t *testing.T, event string) int {
 	failed := 0
 	for _, l := range tr.session.Between(tr.from, until).Lanes {
 		failed = max(failed, l.Failed)
-		t.Logf("%s: %s: %d of %d requests failed, %d deferred, longest gap %.0f ms", event, l.Name, l.Failed, l.Requests, l.Deferred, l.LongestGap)
+		t.Logf("%s: %s: %d of %d requests failed (%d while this process itself was late), %d deferred, longest gap %.0f ms", event, l.Name, l.Failed, l.Requests, l.FailedLate, l.Deferred, l.LongestGap)
 		for _, o := range l.Outages[:min(5, len(l.Outages))] {
 			t.Logf("  from %s for %s: %d failed, first: %s", o.Start.Format("15:04:05.000"), ms(o.End.Sub(o.Start)), o.Failed, o.FirstError)
 		}

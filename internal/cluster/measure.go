@@ -28,8 +28,9 @@ type measurement struct {
 	target  *kubeprobe.Target
 	session *probe.Session
 	rate    float64 // requests a second in each lane
-	// requests and failed are those that were counted last, between turns of an upgrade.
+	// requests and failed are those that were counted last, between turns of an upgrade, and counted is when.
 	requests, failed int
+	counted          time.Time
 
 	mu     sync.Mutex
 	errors []string
@@ -216,7 +217,7 @@ func (m *measurement) stop(ctx context.Context) *probe.Report {
 		return nil
 	}
 	if m.session == nil { // the report says why nothing was measured
-		return &probe.Report{Lanes: []probe.LaneReport{}, Marks: []probe.Mark{}, Errors: m.errors}
+		return &probe.Report{Lanes: []probe.LaneReport{}, Marks: []probe.Mark{}, Late: []probe.Lateness{}, Errors: m.errors}
 	}
 	select {
 	case <-ctx.Done():

@@ -6,12 +6,14 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"time"
 
 	"golang.org/x/mod/semver"
 
 	"github.com/haplane/haplane/internal/change"
 	"github.com/haplane/haplane/internal/image"
 	"github.com/haplane/haplane/internal/phase"
+	"github.com/haplane/haplane/internal/probe"
 	"github.com/haplane/haplane/internal/render"
 	"github.com/haplane/haplane/internal/store"
 	"github.com/haplane/haplane/spec"
@@ -190,11 +192,21 @@ func (m *measurement) newFailures() error {
 	}
 	requests, failed := m.session.Seen()
 	newly, of := failed-m.failed, requests-m.requests
-	m.requests, m.failed = requests, failed
+	from := m.counted
+	m.requests, m.failed, m.counted = requests, failed, time.Now()
 	if newly <= 1+of/200 {
 		return nil
 	}
-	return fmt.Errorf("clients notice: %d of %d requests failed in this turn", newly, of)
+	return noticed(newly, of, m.session.Late(from, time.Time{}))
+}
+
+// noticed tells of requests that failed, and where haplane was late itself meanwhile: it stops all the same.
+func noticed(failed, of int, late []probe.Lateness) error {
+	text := fmt.Sprintf("clients notice: %d of %d requests failed in this turn", failed, of)
+	if longest, _ := (probe.Report{Late: late}).WorstLate(); longest > 0 {
+		text += fmt.Sprintf("; haplane itself was late by up to %.1f s meanwhile, and what failed for that alone no other client has noticed", longest.Seconds())
+	}
+	return errors.New(text)
 }
 
 // lastWorker is the worker whose turn comes last, or one that had it already where none comes.

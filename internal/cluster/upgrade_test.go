@@ -382,4 +382,9 @@ func TestClientsThatNotice(t *testing.T) {
 	if err := (*measurement)(nil).newFailures(); err != nil {
 		t.Errorf("nothing is measured: %v", err)
 	}
+	began := time.Now()
+	err := noticed(10, 500, []probe.Lateness{{Start: began, End: began.Add(2400 * time.Millisecond)}, {Start: began, End: began.Add(time.Second)}})
+	if want := "clients notice: 10 of 500 requests failed in this turn; haplane itself was late by up to 2.4 s meanwhile"; !strings.HasPrefix(err.Error(), want) {
+		t.Errorf("%v, want %s", err, want)
+	}
 }

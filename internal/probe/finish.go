@@ -81,11 +81,12 @@ func (s *Session) Between(from, to time.Time) Report {
 	if !to.IsZero() && to.Before(end) {
 		end = to
 	}
+	out.Late = s.self.within(in)
 	out.Seconds, out.Lanes = round(end.Sub(out.Started).Seconds()), []LaneReport{}
-	requests := 0
+	requests, all := 0, s.self.within(window{}) // a request may be under way longer than until the end of the window
 	for _, l := range lanes {
 		if l.Watch == nil {
-			out.Lanes = append(out.Lanes, l.report(in))
+			out.Lanes = append(out.Lanes, l.report(in, all))
 			requests += l.count()
 		}
 	}

@@ -20,8 +20,8 @@ func (w window) end() time.Time {
 	return w.to
 }
 
-// report is of the requests that were due within a time.
-func (l *lane) report(in window) LaneReport {
+// report is of the requests that were due within a time. It has how many of those that failed may have done so because this process was late.
+func (l *lane) report(in window, late []Lateness) LaneReport {
 	l.mu.Lock()
 	samples := slices.DeleteFunc(slices.Clone(l.samples), func(s Sample) bool { return !in.has(s.Due) })
 	end := l.ended
@@ -45,6 +45,9 @@ func (l *lane) report(in window) LaneReport {
 		out.Deferred += s.Deferred
 		if s.Err != nil {
 			out.Failed++
+			if l.sends() && slices.ContainsFunc(late, func(one Lateness) bool { return one.touches(s) }) {
+				out.FailedLate++
+			}
 			continue
 		}
 		latencies = append(latencies, s.Took)

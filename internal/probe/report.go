@@ -11,6 +11,9 @@ type Report struct {
 	Watch   *WatchReport  `json:"watch,omitempty"`
 	Marks   []Mark        `json:"marks"`
 	Cost    Cost          `json:"cost"`
+	// Late is when this process itself did not run although it was to. All else is told as it was seen, this included:
+	// a failure of that time may be that of a client too. Lanes that are walked elsewhere are not touched by it.
+	Late []Lateness `json:"late"`
 	// Errors are what could not be measured.
 	Errors []string `json:"errors"`
 }
@@ -23,7 +26,8 @@ type LaneReport struct {
 	End        time.Time `json:"end"`
 	Requests   int       `json:"requests"`
 	Failed     int       `json:"failed"`
-	Deferred   int       `json:"deferred"` // answers that told to try again later
+	FailedLate int       `json:"failedWhileLate"` // those of them that were due or under way while this process was late
+	Deferred   int       `json:"deferred"`        // answers that told to try again later
 	LongestGap float64   `json:"longestGapMs"`
 	Percentiles
 	Outages []Outage `json:"outages"`

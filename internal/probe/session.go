@@ -18,6 +18,9 @@ type Session struct {
 	cpu     time.Duration
 	ledger  *ledger
 	watch   *watcher
+	self    *punctuality
+	alone   context.CancelFunc // ends self
+	looks   sync.WaitGroup
 
 	mu     sync.Mutex
 	lanes  []*lane
@@ -33,7 +36,10 @@ type Session struct {
 // unless Start returns an error: then nothing runs.
 func Start(ctx context.Context, lanes []Lane, o Options) (*Session, error) {
 	s := &Session{Options: o.withDefaults(), life: ctx, started: time.Now(), cpu: cpu(), ledger: newLedger()}
-	s.watch = &watcher{ledger: s.ledger}
+	s.watch, s.self = &watcher{ledger: s.ledger}, &punctuality{}
+	looking, cancel := context.WithCancel(ctx)
+	s.alone = cancel
+	s.looks.Go(func() { s.self.run(looking) })
 	var far errgroup.Group
 	for _, l := range lanes {
 		if l.Remote != nil {
@@ -143,6 +149,8 @@ func (s *Session) Stop() Report {
 		s.awaitEvents()
 	}
 	s.stop(func(*lane) bool { return true })
+	s.alone()
+	s.looks.Wait()
 	s.mu.Lock()
 	first := s.ended.IsZero()
 	if first {

@@ -40,6 +40,9 @@ WATCH  240 events, 0 missed, delay p50 0.0 ms, p99 0.0 ms, max 0.0 ms; resumed 0
 OUTAGES
   lb-new       10:00:00.000 for 0.0 ms+  1 failed, first: EOF
 
+LATE  this process itself was late by up to 1000 ms; failed requests that were due or under way then: 0 of 1
+  10:00:00.000 for 1000 ms
+
 MARKS
   10:00:00.000  restart@cp-1/kube-apiserver
 

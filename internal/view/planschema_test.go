@@ -85,7 +85,7 @@ func wholeOutcome() *cluster.Outcome {
 		Report: &probe.Report{Started: at, Seconds: 12, Errors: []string{}, Marks: []probe.Mark{{At: at, Text: "restart@cp-1/kube-apiserver"}},
 			Lanes:  []probe.LaneReport{{Name: "lb-new", Start: at, End: at, Requests: 240, Failed: 1, LongestGap: 80, Outages: []probe.Outage{{Start: at, End: at, Failed: 1, FirstError: "EOF"}}}},
 			Writes: &probe.WritesReport{Acknowledged: 240, LostKeys: []string{}, Checked: true},
-			Watch:  &probe.WatchReport{Events: 240, Gaps: []probe.Gap{}}},
+			Watch:  &probe.WatchReport{Events: 240, Gaps: []probe.Gap{}}, Late: []probe.Lateness{{Start: at, End: at.Add(time.Second)}}},
 	}
 }
 

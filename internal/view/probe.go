@@ -21,7 +21,7 @@ func Probe(w io.Writer, r probe.Report) error {
 	if err := t.Flush(); err != nil {
 		return err
 	}
-	for _, part := range [][]string{stored(r.Writes), watched(r.Watch), outagesOf(r), marks(r)} {
+	for _, part := range [][]string{stored(r.Writes), watched(r.Watch), outagesOf(r), late(r), marks(r)} {
 		if len(part) > 0 {
 			fmt.Fprintf(w, "\n%s\n", strings.Join(part, "\n"))
 		}
@@ -82,6 +82,27 @@ func outagesOf(r probe.Report) []string {
 	}
 	if len(out) > 0 {
 		out = append([]string{"OUTAGES"}, out...)
+	}
+	return out
+}
+
+// late tells when this process itself was late: what it saw then is told as it saw it.
+func late(r probe.Report) []string {
+	if len(r.Late) == 0 {
+		return nil
+	}
+	longest, failed := r.WorstLate()
+	all := 0
+	for _, l := range r.Lanes {
+		all += l.Failed
+	}
+	out := []string{fmt.Sprintf("LATE  this process itself was late by up to %s; failed requests that were due or under way then: %d of %d", millis(float64(longest.Microseconds())/1000), failed, all)}
+	const shown = 10
+	for _, l := range r.Late[:min(shown, len(r.Late))] {
+		out = append(out, "  "+span(l.Start, l.End, true))
+	}
+	if more := len(r.Late) - shown; more > 0 {
+		out = append(out, fmt.Sprintf("  and %d more", more))
 	}
 	return out
 }

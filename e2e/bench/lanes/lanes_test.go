@@ -5,6 +5,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -22,10 +23,13 @@ func measured(t *testing.T, of any) []byte {
 	return data
 }
 
+var began = time.Date(2026, 11, 22, 10, 0, 0, 0, time.UTC)
+
 var haplanes = probe.Report{
 	Lanes: []probe.LaneReport{{Name: "lb-new", Requests: 1000, Failed: 2, LongestGap: 80.5, Percentiles: probe.Percentiles{P99: 7},
 		Outages: []probe.Outage{{Failed: 1, FirstError: "refused"}, {Failed: 1, FirstError: "timeout"}}},
-		{Name: "direct-cp-1", Requests: 1000, LongestGap: 30}, {Name: "direct-cp-2", Requests: 500, Failed: 1, LongestGap: 90}},
+		{Name: "direct-cp-1", Requests: 1000, LongestGap: 30}, {Name: "direct-cp-2", Requests: 500, Failed: 1, FailedLate: 1, LongestGap: 90}},
+	Late:   []probe.Lateness{{Start: began, End: began.Add(2400 * time.Millisecond)}, {Start: began, End: began.Add(time.Second)}},
 	Writes: &probe.WritesReport{Acknowledged: 990, Lost: 3, Checked: true},
 	Watch:  &probe.WatchReport{Events: 980, Missed: 10, LongestGap: 400},
 	Cost:   probe.Cost{CPUShare: 0.25, RequestsPerSecond: 350},
@@ -34,7 +38,7 @@ var haplanes = probe.Report{
 
 func wantMeasured() Measured {
 	return Measured{Lanes: map[string]Figures{"lb-new": {1000, 2, 80.5, 7, "refused"}, "direct": {1500, 1, 90, 0, ""}, "watch": {980, 10, 400, 0, ""}},
-		Acknowledged: 990, Lost: 3, CPUShare: 0.25, Rate: 350, Unmeasured: []string{"no worker"}}
+		Acknowledged: 990, Lost: 3, CPUShare: 0.25, Rate: 350, Unmeasured: []string{"no worker"}, Late: 2400, FailedLate: 1}
 }
 
 // What haplane writes is what is read here.
@@ -144,9 +148,9 @@ func TestSamplesAreKept(t *testing.T) {
 
 func TestSampleInALine(t *testing.T) {
 	s := samples()[1]
-	s.Error = "exit code 1"
+	s.Error, s.Late, s.FailedLate = "exit code 1", 2400, 1
 	s.Lanes["lb-new"] = Figures{Requests: 700, Failed: 2, Gap: 80, FirstError: "refused"}
-	want := "round 1: add two: 24.0 s; lb-new: 2 of 700 failed, gap 80 ms (refused); worker: 0 of 700 failed, gap 10 ms; 1 writes lost; exit code 1"
+	want := "round 1: add two: 24.0 s; lb-new: 2 of 700 failed, gap 80 ms (refused); worker: 0 of 700 failed, gap 10 ms; 1 writes lost; haplane itself was late by up to 2400 ms, 1 of the failed were due or under way then; exit code 1"
 	if got := s.String(); got != want {
 		t.Errorf("got %s, want %s", got, want)
 	}

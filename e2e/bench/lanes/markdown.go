@@ -46,7 +46,21 @@ func Markdown(w io.Writer, head string, samples []Sample) error {
 	if wrong := slices.ContainsFunc(samples, func(s Sample) bool { return s.Error != "" }); wrong {
 		fmt.Fprintln(w, "\nSeconds in bold are those of a command that went wrong.")
 	}
+	printLate(w, samples)
 	return printUnmeasured(w, samples)
+}
+
+// printLate says, below a table, in which rounds the process that measured was late itself, and could have seen failures of its own.
+func printLate(w io.Writer, samples []Sample) {
+	var said []string
+	for _, s := range samples {
+		if s.FailedLate > 0 || s.Late >= gapLimit/2 {
+			said = append(said, fmt.Sprintf("- %s, round %d: by up to %.0f ms, %d of %d failed requests were due or under way then", s.What, s.Round, s.Late, s.FailedLate, s.all().Failed))
+		}
+	}
+	if len(said) > 0 {
+		fmt.Fprintf(w, "\nThe process that measured was late itself:\n\n%s\n", strings.Join(said, "\n"))
+	}
 }
 
 // printUnmeasured says, below a table, what of it was not measured, and why.

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 )
 
 // Figures are what one lane saw. Times are in milliseconds.
@@ -29,6 +30,10 @@ type Measured struct {
 	Unmeasured   []string           `json:"unmeasured,omitempty"`
 	// Unauthorized are the answers 401. Of lanes that haplane walks, each outage that begins with one counts.
 	Unauthorized int `json:"unauthorized,omitempty"`
+	// Late is how late the process that measured was itself, at most, in milliseconds, and FailedLate how many of the failed
+	// requests were due or under way at such a time. They are among the failed ones.
+	Late       float64 `json:"lateMs,omitempty"`
+	FailedLate int     `json:"failedWhileLate,omitempty"`
 }
 
 // An Outcome is what a command that changes a cluster says of itself.
@@ -45,6 +50,7 @@ type report struct {
 	Lanes []struct {
 		Name             string
 		Requests, Failed *int
+		FailedLate       int      `json:"failedWhileLate"`
 		Gap              *float64 `json:"longestGapMs"`
 		P99              float64  `json:"p99Ms"`
 		Outages          []struct{ FirstError string }
@@ -62,6 +68,7 @@ type report struct {
 		CPUShare float64 `json:"cpuShare"`
 		Rate     float64 `json:"requestsPerSecond"`
 	}
+	Late   []struct{ Start, End time.Time }
 	Errors []string
 }
 
@@ -123,6 +130,7 @@ func (r report) measured() (Measured, error) {
 			name = direct
 		}
 		sum := out.Lanes[name]
+		out.FailedLate += l.FailedLate
 		for _, o := range l.Outages {
 			sum.FirstError = cmp.Or(sum.FirstError, o.FirstError)
 			if Unauthorized(o.FirstError) {
@@ -130,6 +138,9 @@ func (r report) measured() (Measured, error) {
 			}
 		}
 		out.Lanes[name] = Figures{Requests: sum.Requests + *l.Requests, Failed: sum.Failed + *l.Failed, Gap: max(sum.Gap, *l.Gap), P99: max(sum.P99, l.P99), FirstError: sum.FirstError}
+	}
+	for _, l := range r.Late {
+		out.Late = max(out.Late, float64(l.End.Sub(l.Start).Microseconds())/1000)
 	}
 	if r.Watch != nil {
 		out.Lanes["watch"] = Figures{Requests: r.Watch.Events, Failed: r.Watch.Missed, Gap: r.Watch.Gap, P99: r.Watch.P99}

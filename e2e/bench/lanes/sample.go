@@ -49,6 +49,9 @@ func (s Sample) String() string {
 	if s.Unauthorized > 0 {
 		text += fmt.Sprintf("; %d answers 401", s.Unauthorized)
 	}
+	if s.Late > 0 {
+		text += fmt.Sprintf("; haplane itself was late by up to %.0f ms, %d of the failed were due or under way then", s.Late, s.FailedLate)
+	}
 	if r := s.Restored; r != nil {
 		text += fmt.Sprintf("; first write after %.1f s, %d revisions lost", r.FirstWrite, r.Lost)
 	}

@@ -62,7 +62,7 @@ func (r Rotation) And(next Rotation) Rotation {
 func (m Measured) And(o Measured) Measured {
 	out := Measured{Lanes: map[string]Figures{}, Acknowledged: m.Acknowledged + o.Acknowledged, Lost: m.Lost + o.Lost,
 		CPUShare: max(m.CPUShare, o.CPUShare), Rate: max(m.Rate, o.Rate), Unmeasured: append(m.Unmeasured, o.Unmeasured...),
-		Unauthorized: m.Unauthorized + o.Unauthorized}
+		Unauthorized: m.Unauthorized + o.Unauthorized, Late: max(m.Late, o.Late), FailedLate: m.FailedLate + o.FailedLate}
 	for _, all := range []map[string]Figures{m.Lanes, o.Lanes} {
 		for name, l := range all {
 			out.Lanes[name] = out.Lanes[name].and(l)

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -20,7 +21,7 @@ func TestReadRotation(t *testing.T) {
 		*cluster.Outcome
 	}
 	second := probe.Report{Lanes: []probe.LaneReport{{Name: "lb-new", Requests: 10, LongestGap: 200, Percentiles: probe.Percentiles{P99: 3},
-		Outages: []probe.Outage{{Failed: 1, FirstError: "status 401 Unauthorized"}}}}}
+		FailedLate: 2, Outages: []probe.Outage{{Failed: 1, FirstError: "status 401 Unauthorized"}}}}, Late: []probe.Lateness{{Start: began, End: began.Add(time.Second)}}}
 	data := measured(t, struct {
 		Phases []phase `json:"phases"`
 		Done   bool    `json:"done"`
@@ -30,7 +31,7 @@ func TestReadRotation(t *testing.T) {
 		t.Fatal(err)
 	}
 	sum := wantMeasured()
-	sum.Lanes["lb-new"], sum.Unauthorized = Figures{1010, 2, 200, 7, "refused"}, 1
+	sum.Lanes["lb-new"], sum.Unauthorized, sum.FailedLate = Figures{1010, 2, 200, 7, "refused"}, 1, 3
 	want := Rotation{Outcome: Outcome{Measured: sum, Seconds: 14.5, NewFailures: []string{"x"}}, Phases: []Phase{{"trust", 12.5}, {"switch", 2}}, Done: true}
 	if d := cmp.Diff(want, got); d != "" {
 		t.Errorf("(-want +got):\n%s", d)
@@ -84,6 +85,7 @@ func TestMarkdownOfWhatWasNotMeasured(t *testing.T) {
 func TestMarkdown(t *testing.T) {
 	all := samples()
 	all[0].Unauthorized, all[3].Lanes["lb-new"] = 1, Figures{Requests: 700, Gap: 1000}
+	all[0].Late, all[1].Late, all[1].FailedLate, all[2].Late = 499, 480, 2, 600
 	all = append(all, Sample{What: "rotate", Round: 1, Seconds: 9, Phases: []Phase{{"trust", 4}, {"switch", 3.25}}},
 		Sample{What: "rotate", Round: 2, Seconds: 9, Phases: []Phase{{"trust", 5}, {"drop", 1}}},
 		Sample{What: "restore", Seconds: 12, Restored: &Restored{4.5, 7, true}, Measured: Measured{Acknowledged: 50, Lost: 5}},
@@ -101,6 +103,8 @@ func TestMarkdown(t *testing.T) {
 		"| add one | 2 | 21.0; 20.0 22.0 | 0 **1** | 40 60 | 1100 (lb-new); 2200 in 2 lanes | 0 of 1100 | **1** |",
 		"| add two | 2 of 3 | 33.0; 24.0 33.0 **99.0** | **2** 0 - | 80 **1000** - | 1400 (lb-new); 2800 in 2 lanes | **1** of 1400 | 0 |", "",
 		"Seconds in bold are those of a command that went wrong.", "",
+		"The process that measured was late itself:", "", "- add two, round 1: by up to 480 ms, 2 of 2 failed requests were due or under way then",
+		"- add one, round 2: by up to 600 ms, 0 of 1 failed requests were due or under way then", "",
 		"Not measured:", "", "- add two, round 3: killed", "",
 		"| change: failed of requests, longest gap | lb-new | worker |", "|---|---|---|",
 		"| add one | **1** of 1100, 60 ms | 0 of 1100, 10 ms |", "| add two | **2** of 1400, **1000** ms | 0 of 1400, 10 ms |", "",

@@ -34,6 +34,9 @@ type page struct {
 	Tone     string
 	Timeline timeline
 	At       string
+	Late     string // how late the process was at most; empty where it was not
+	// FailedLate are the requests that failed and were due or under way then.
+	FailedLate int
 }
 
 // Write writes the report. Nothing is written when the page cannot be made.
@@ -46,6 +49,9 @@ func Write(w io.Writer, r probe.Report) error {
 		At: r.Started.Format("2006-01-02 15:04:05 MST"),
 	}
 	p.Verdict, p.Tone = verdict(r)
+	if longest, failed := r.WorstLate(); longest > 0 {
+		p.Late, p.FailedLate = millis(float64(longest.Microseconds())/1000), failed
+	}
 	var out bytes.Buffer
 	if err := pages.ExecuteTemplate(&out, "page.html", p); err != nil {
 		return err

@@ -24,7 +24,7 @@ func report() probe.Report {
 			Percentiles: probe.Percentiles{P50: 2.1, P99: 8.4, Max: 31}}
 		for _, o := range out {
 			l.Failed += o.Failed
-			l.LongestGap = 1234
+			l.LongestGap, l.FailedLate = 1234, 3
 		}
 		return l
 	}
@@ -41,6 +41,7 @@ func report() probe.Report {
 		Watch:  &probe.WatchReport{Events: 3000, Resumed: 1, LongestGap: 53, Gaps: []probe.Gap{{Start: after(20_001), End: after(20_054), Over: true, FirstError: "EOF"}}},
 		Marks:  []probe.Mark{{At: after(20_000), Text: "killed the API server of cp-2"}, {At: after(45_000), Text: "started it again"}},
 		Cost:   probe.Cost{CPUSeconds: 5.4, RequestsPerSecond: 300},
+		Late:   []probe.Lateness{{Start: after(40_000), End: after(42_400)}, {Start: after(50_000), End: after(50_100)}},
 	}
 }
 
@@ -61,6 +62,8 @@ func TestPage(t *testing.T) {
 		`<td>1</td><td class="text">killed the API server of cp-2</td>`,
 		"default-src &#39;none&#39;; style-src &#39;sha256-",
 		"0 are lost",
+		"<p>The process that measured was late itself, 2 times, by up to 2400 ms: 6 of the requests that failed were due or under way at such a time.</p>",
+		"<title>late by 2400 ms</title>",
 	} {
 		if !strings.Contains(text, want) {
 			t.Errorf("the page lacks %s", want)
@@ -90,11 +93,12 @@ func TestTimeline(t *testing.T) {
 		}
 	}
 	third := left + (right-left)/3
-	want := []bad{{"lb-new", "out", third, narrowest}, {"direct-cp-2", "out", third, right - third}, {"watch", "blind", third + 0.01425, narrowest}}
+	want := []bad{{"lb-new", "out", third, narrowest}, {"direct-cp-2", "out", third, right - third}, {"watch", "blind", third + 0.01425, narrowest},
+		{"haplane itself", "blind", left + (right-left)*40/60, (right - left) * 2.4 / 60}, {"haplane itself", "blind", left + (right-left)*50/60, narrowest}}
 	if d := cmp.Diff(want, got, cmp.Comparer(func(a, b float64) bool { return a-b < 0.001 && b-a < 0.001 })); d != "" {
 		t.Errorf("(-want +got):\n%s", d)
 	}
-	if len(drawn.Rows) != 7 || drawn.Foot != head+7*rowStep || drawn.Marks[1].X != left+(right-left)*0.75 {
+	if len(drawn.Rows) != 8 || drawn.Foot != head+8*rowStep || drawn.Marks[1].X != left+(right-left)*0.75 {
 		t.Errorf("%+v", drawn)
 	}
 }

@@ -92,6 +92,9 @@ func newTimeline(r probe.Report) timeline {
 	if r.Watch != nil {
 		t.Rows = append(t.Rows, watchRow(t.row("watch"), s, r))
 	}
+	if len(r.Late) > 0 {
+		t.Rows = append(t.Rows, lateRow(t.row("haplane itself"), s, r))
+	}
 	t.Foot = head + rowStep*float64(len(t.Rows))
 	t.Height = t.Foot + 30
 	for i, m := range r.Marks {
@@ -117,6 +120,18 @@ func watchRow(one row, s scale, r probe.Report) row {
 			b.Tone = "out"
 		}
 		b.X, b.W = s.span(g.Start, g.End)
+		one.Bad = append(one.Bad, b)
+	}
+	return one
+}
+
+// lateRow is when the process that measured was late itself.
+func lateRow(one row, s scale, r probe.Report) row {
+	one.X, one.W = left, right-left
+	one.Description = fmt.Sprintf("late %d times", len(r.Late))
+	for _, l := range r.Late {
+		b := box{Tone: "blind", Text: "late by " + millis(float64(l.End.Sub(l.Start).Microseconds())/1000)}
+		b.X, b.W = s.span(l.Start, l.End)
 		one.Bad = append(one.Bad, b)
 	}
 	return one
