@@ -127,7 +127,7 @@ func one(lane probe.Lane, err error) ([]probe.Lane, error) { return []probe.Lane
 // Direct is the lane straight to the API server of a node.
 func (t *Target) Direct(node, server string) (probe.Lane, error) {
 	straight := rest.CopyConfig(t.config)
-	straight.Host, straight.ServerName, straight.Dial = server, ServerName, nil
+	straight.Host, straight.ServerName, straight.Dial = server, ServerName, dialWatched
 	d := &Target{config: straight}
 	return d.reads(DirectPrefix+node, watchedConnection)
 }

@@ -3,12 +3,16 @@ package kubeprobe
 import (
 	"context"
 	"crypto/tls"
+	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"strconv"
+	"syscall"
 	"time"
 
+	"golang.org/x/sys/unix"
 	"k8s.io/client-go/rest"
 
 	"github.com/haplane/haplane/internal/probe"
@@ -30,9 +34,26 @@ func reusedConnection(config *tls.Config) *http.Transport {
 	return http2(config, idleBeforePing, pingTimeout)
 }
 
-// watchedConnection is one that is left a second or two after the other end has gone.
+// watchedConnection is one that is left when the machine at the other end has gone, if it is made by dialWatched. Its pings are for
+// what may be in between and acknowledges in its place; they fail no request before the limit of its own.
 func watchedConnection(config *tls.Config) *http.Transport {
-	return http2(config, time.Second, time.Second)
+	return http2(config, time.Second, probe.DefaultTimeout)
+}
+
+// goneAfter is how long what was sent may stay without acknowledgement.
+const goneAfter = 2 * time.Second
+
+// dialWatched makes connections that the kernel ends when the other machine's acknowledges nothing any more (tcp(7), TCP_USER_TIMEOUT).
+// A ping would be answered, and the answer read, by processes: one that gets no CPU for a second would leave a connection on which all is well.
+func dialWatched(ctx context.Context, network, address string) (net.Conn, error) {
+	d := net.Dialer{Control: func(_, _ string, c syscall.RawConn) error {
+		var failed error
+		err := c.Control(func(fd uintptr) {
+			failed = unix.SetsockoptInt(int(fd), unix.IPPROTO_TCP, unix.TCP_USER_TIMEOUT, int(goneAfter.Milliseconds()))
+		})
+		return errors.Join(err, failed)
+	}}
+	return d.DialContext(ctx, network, address)
 }
 
 func http2(config *tls.Config, idle, ping time.Duration) *http.Transport {

@@ -22,8 +22,14 @@ import (
 // serve starts a server of TLS and HTTP/2, and returns the way in and the number of its connections.
 func serve(t *testing.T, handler http.HandlerFunc) (*rest.Config, *atomic.Int64) {
 	t.Helper()
+	return serveOn(t, handler, func(l net.Listener) net.Listener { return l })
+}
+
+func serveOn(t *testing.T, handler http.HandlerFunc, on func(net.Listener) net.Listener) (*rest.Config, *atomic.Int64) {
+	t.Helper()
 	var connections atomic.Int64
 	server := httptest.NewUnstartedServer(handler)
+	server.Listener = on(server.Listener)
 	server.EnableHTTP2 = true
 	server.Config.ConnState = func(_ net.Conn, s http.ConnState) {
 		if s == http.StateNew {
