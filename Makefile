@@ -63,7 +63,7 @@ e2e-change: ready-test image
 
 e2e-upgrade: ready-test image
 	$(SUDO) bin/haplane image build --kubernetes v1.36
-	$(SUDO) go test -tags e2e -count=1 -timeout 20m -v -run '^TestUpgrade' ./e2e
+	$(SUDO) go test -tags e2e -count=1 -timeout 60m -v -run '^TestUpgrade' ./e2e
 
 e2e-host: ready-host image
 	$(SUDO) go test -tags e2e -count=1 -timeout 40m -v -run '^TestHost' ./e2e

@@ -28,6 +28,7 @@ type outcome struct {
 		Steps []struct{ ID, Verb, Node string }
 	}
 	Certificates []struct{ Node, Path string }
+	NewFailures  []string
 	Report       *struct {
 		Lanes  []lane
 		Writes *struct{ Acknowledged, Lost int }
@@ -414,10 +415,20 @@ func (d *day) killed(t *testing.T) {
 // is none left to kill it at.
 func (c *cluster) killedAt(t *testing.T, args ...string) {
 	t.Helper()
+	c.killedAtEach(t, func(step string) string { return step }, args...)
+}
+
+// killedAtEach kills it at the first step of each kind.
+func (c *cluster) killedAtEach(t *testing.T, kind func(step string) string, args ...string) {
+	t.Helper()
+	verb := args[0] // node add, but apply
+	if !strings.HasPrefix(args[1], "-") {
+		verb += " " + args[1]
+	}
 	seen := map[string]bool{}
 	for {
 		cmd, stderr := c.start(t, append(args, "--cluster", c.Name, "--yes", "--no-probe")...)
-		step, ended, done := c.nextStep(t, cmd, seen)
+		step, ended, done := c.nextStep(t, cmd, kind, seen)
 		if ended {
 			if !cmd.ProcessState.Success() {
 				t.Fatalf("after kills at %d steps: %v\n%s", len(seen), cmd.ProcessState, stderr)
@@ -426,8 +437,8 @@ func (c *cluster) killedAt(t *testing.T, args ...string) {
 		}
 		_ = cmd.Process.Kill()
 		<-done
-		t.Logf("%s: %s: killed at %s", time.Now().Format("15:04:05.000"), args[1], step)
-		contains(t, "status after that", c.Run(background(t), "status", "--cluster", c.Name).Stdout, "cut off", strings.Join(args[:2], " "))
+		t.Logf("%s: %s: killed at %s", time.Now().Format("15:04:05.000"), verb, step)
+		contains(t, "status after that", c.Run(background(t), "status", "--cluster", c.Name).Stdout, "cut off", verb)
 	}
 	if len(seen) < 5 {
 		t.Errorf("killed at %d steps only", len(seen))
@@ -623,8 +634,8 @@ func waitFor(cmd *exec.Cmd) chan struct{} {
 	return done
 }
 
-// nextStep waits until a step begins at which nothing was killed yet, or the command ends.
-func (c *cluster) nextStep(t *testing.T, cmd *exec.Cmd, seen map[string]bool) (id string, ended bool, done chan struct{}) {
+// nextStep waits until a step begins of a kind at which nothing was killed yet, or the command ends.
+func (c *cluster) nextStep(t *testing.T, cmd *exec.Cmd, kind func(step string) string, seen map[string]bool) (id string, ended bool, done chan struct{}) {
 	t.Helper()
 	done = waitFor(cmd)
 	ticker := time.NewTicker(2 * time.Millisecond)
@@ -638,8 +649,8 @@ func (c *cluster) nextStep(t *testing.T, cmd *exec.Cmd, seen map[string]bool) (i
 		case <-ticker.C:
 		}
 		for _, s := range c.steps() {
-			if !seen[s.ID] {
-				seen[s.ID] = true
+			if !seen[kind(s.ID)] {
+				seen[kind(s.ID)] = true
 				return s.ID, false, done
 			}
 		}

@@ -82,6 +82,39 @@ func TestUpgrade(t *testing.T) {
 	d.wellAgain(t)
 }
 
+// TestUpgradeKilled kills haplane at the first step of each kind of an upgrade, by machines that are made anew and in place: the
+// same command goes on each time. Clients notice none of it.
+func TestUpgradeKilled(t *testing.T) {
+	r := newRig(t)
+	c := newCluster(t, r, "e2e-upgkill", 28)
+	c.append(t, "  kubernetesVersion: v1.36\n")
+	must(t, 0, c.Up(background(t)))
+	d := &day{cluster: c, controlPlane: controlPlane, workers: []string{"worker-1"}}
+	serials := c.serials(t)
+	for _, way := range []struct {
+		name string
+		args []string
+		anew bool
+	}{{"replacing", []string{"upgrade", "--to", newerKubernetes}, true}, {"in-place", []string{"upgrade", "--to", newerKubernetes, "--in-place"}, false}} {
+		if !t.Run(way.name, func(t *testing.T) {
+			want(t, "versions of the kubelets before", c.kubelets(t), strings.Repeat(olderKubernetes+" ", len(kubeNodes)))
+			machines, clients := c.machineIDs(t), d.startTraffic(t)
+			c.killedAtEach(t, kind, way.args...)
+			clients.unnoticed(t, "killed at each kind of step")
+			want(t, "versions of the kubelets", c.kubelets(t), strings.Repeat(newerKubernetes+" ", len(kubeNodes)))
+			want(t, "machines are others", c.machineIDs(t) != machines, way.anew)
+			want(t, "serials of all certificates", c.serials(t), serials)
+			d.wellAgain(t)
+		}) {
+			return
+		}
+		if way.anew {
+			unnoticed(t, c.change(t, "upgrade", "--back"))
+			d.wellAgain(t)
+		}
+	}
+}
+
 // machineIDs tells which machine each node is, and when its init began: one that was made anew has others.
 func (c *cluster) machineIDs(t *testing.T) string {
 	t.Helper()
