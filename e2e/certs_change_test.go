@@ -55,6 +55,7 @@ func TestChangeCerts(t *testing.T) {
 		{"renew-all", d.renewsAll},
 		{"killed", d.killedRenewing},
 		{"imported", d.imported},
+		{"foreign", d.foreign},
 		{"ended", func(t *testing.T) { d.ended(t, false, d.restartAll) }},
 		{"ended-and-off", func(t *testing.T) {
 			d.ended(t, false, func(t *testing.T) { must(t, 0, d.Run(background(t), "stop", "--cluster", d.Name)) })
@@ -296,6 +297,26 @@ func (d *day) imported(t *testing.T) {
 		t.Fatal(err)
 	}
 	d.wellAgain(t)
+}
+
+// foreign has a certificate in the place of the API server's on one node that no authority of the cluster has signed: the plan names it, the
+// cluster's own takes its place, what was there is kept beside it, and clients notice nothing.
+func (d *day) foreign(t *testing.T) {
+	const node, place = "cp-2", "/etc/kubernetes/pki/apiserver.crt"
+	served := func() string {
+		return d.on(t, node, "openssl s_client -connect 127.0.0.1:6443 </dev/null 2>/dev/null | openssl x509 -noout -serial")
+	}
+	ours, serial, runs := d.on(t, node, "cat "+place), served(), d.invocations(t, "kube-apiserver")
+	theirs := d.on(t, node, "cd /tmp && openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout theirs.key -subj /CN=somebody-else -days 30 -out theirs.crt 2>/dev/null && "+
+		"cat theirs.crt >"+place+" && rm theirs.key theirs.crt && cat "+place)
+	contains(t, "the plan", must(t, 0, d.Run(background(t), "plan", "--cluster", d.Name)).String(), node+":"+place+" has a certificate that no authority of this cluster has signed (issuer CN=somebody-else", "kept as "+place+".foreign")
+	unnoticed(t, d.change(t, "apply"))
+	want(t, "what is kept", d.on(t, node, "cat "+place+".foreign"), theirs)
+	want(t, "what is in its place", d.on(t, node, "cat "+place), ours)
+	want(t, "serial of what is served", served(), serial)
+	want(t, "runs of the API servers", d.invocations(t, "kube-apiserver"), runs)
+	d.wellAgain(t)
+	d.on(t, node, "rm "+place+".foreign "+strings.TrimSuffix(place, "crt")+"key.foreign")
 }
 
 // ended makes every certificate one that ended yesterday, those of authorities too where that is wanted, and then what lets
