@@ -4,6 +4,7 @@ package e2e
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"os"
 	"slices"
@@ -15,7 +16,7 @@ import (
 )
 
 // TestChangeIdentity takes one cluster through all three identities and back, by all six ways between two of
-// them. Clients notice none of it.
+// them, and has API servers keep the endpoints themselves in the identity shared, and haplane agent again. Clients notice none of it.
 func TestChangeIdentity(t *testing.T) {
 	r := newRig(t)
 	c := newCluster(t, r, "e2e-identity", 18)
@@ -26,6 +27,30 @@ func TestChangeIdentity(t *testing.T) {
 			return
 		}
 	}
+	t.Run("endpointReconciler", d.otherReconciler)
+}
+
+// otherReconciler changes who keeps the endpoints, and nothing else, and changes that back. An x-ray finds wrong what is wrong with it where
+// API servers share one address, which the change tells as new, and nothing else.
+func (d *day) otherReconciler(t *testing.T) {
+	d.write(t, "  endpointReconciler: lease\n")
+	result := must(t, 1, d.Run(background(t), "apply", "-f", d.File(), "--cluster", d.Name, "--yes", "-o", "json"))
+	var o outcome
+	if err := json.Unmarshal([]byte(result.Stdout), &o); err != nil {
+		t.Fatalf("%v:\n%s", err, result)
+	}
+	unnoticed(t, o)
+	slices.Sort(o.NewFailures)
+	for i, node := range d.controlPlane {
+		if len(o.NewFailures) != len(d.controlPlane) || !strings.HasPrefix(o.NewFailures[i], "endpoint-reconciler on "+node+": ") {
+			t.Fatalf("an x-ray finds that is new: %q", o.NewFailures)
+		}
+	}
+	d.has(t, "shared", "lease")
+	contains(t, "apply", must(t, 0, d.Run(background(t), "apply", "--cluster", d.Name, "--yes")).Stdout, "nothing to do")
+	d.applies(t, "")
+	d.is(t, "shared")
+	d.wellAgain(t)
 }
 
 // TestChangeShape takes the kubelets off the control-plane nodes of a cluster and puts them there again, moves its load
@@ -48,11 +73,17 @@ func TestChangeShape(t *testing.T) {
 // applies has the cluster become what its file and these lines of its spec say.
 func (d *day) applies(t *testing.T, lines string) {
 	t.Helper()
+	d.write(t, lines)
+	unnoticed(t, d.change(t, "apply", "-f", d.File()))
+}
+
+// write has these lines of its spec, and no others, in the cluster's file.
+func (d *day) write(t *testing.T, lines string) {
+	t.Helper()
 	text := fmt.Sprintf("apiVersion: haplane/v1alpha1\nkind: Cluster\nmetadata: {name: %s}\nspec:\n  network: {machineCIDR: %s, nat: false}\n%s", d.Name, d.Network, lines)
 	if err := os.WriteFile(d.File(), []byte(text), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	unnoticed(t, d.change(t, "apply", "-f", d.File()))
 }
 
 // becomes gives the cluster an identity, and looks whether it has it in all places.
@@ -67,21 +98,27 @@ func (d *day) becomes(t *testing.T, identity string) {
 	d.wellAgain(t)
 }
 
+// is looks for an identity, with who keeps the endpoints by default.
 func (d *day) is(t *testing.T, identity string) {
+	t.Helper()
+	d.has(t, identity, map[bool]string{true: "none", false: "lease"}[identity == "shared"])
+}
+
+func (d *day) has(t *testing.T, identity, reconciler string) {
 	t.Helper()
 	var nodes []string
 	for _, node := range d.controlPlane {
 		nodes = append(nodes, d.address(node)+":6443")
-		advertised, reconciler, agent := d.address(node), "lease", ""
+		advertised := d.address(node)
 		if identity == "shared" {
-			advertised, reconciler, agent = d.address("lb-1"), "none", "active"
+			advertised = d.address("lb-1")
 		}
 		args := d.arguments(t, node, "kube-apiserver")
 		if !slices.Contains(args, "--advertise-address="+advertised) || !slices.Contains(args, "--endpoint-reconciler-type="+reconciler) {
 			t.Errorf("the API server of %s runs with %v", node, args)
 		}
 		if got, keeps := d.on(t, node, "systemctl is-active haplane-agent || true"), d.arguments(t, node, "haplane-agent"); got != "active" ||
-			slices.ContainsFunc(keeps, func(a string) bool { return strings.HasPrefix(a, "--endpoint=") }) != (agent == "active") {
+			slices.ContainsFunc(keeps, func(a string) bool { return strings.HasPrefix(a, "--endpoint=") }) != (reconciler == "none") {
 			t.Errorf("haplane agent of %s is %s, with %v", node, got, keeps)
 		}
 		names := d.on(t, node, "openssl s_client -connect 127.0.0.1:6443 </dev/null 2>/dev/null | openssl x509 -noout -ext subjectAltName")
