@@ -78,13 +78,17 @@ func (c *cluster) survives(t *testing.T) {
 	})
 }
 
-// noneFailed fails the test unless all lanes measured, and no request failed in any.
+// noneFailed fails the test unless all lanes measured, and no request failed in any: but for those under way on a connection that was still open when
+// a planned move had left it the time that it gets. Where answers take longer than it is until the next request, one always is.
 func noneFailed(t *testing.T, o outcome) {
 	t.Helper()
 	nothingLost(t, o)
 	for _, l := range o.Report.Lanes {
-		if l.Failed > 0 {
-			t.Errorf("lane %s: %d of %d requests failed: %v", l.Name, l.Failed, l.Requests, l.Outages)
+		kept := l.Name == "lb-reused" || l.Name == "write"
+		for _, out := range l.Outages {
+			if !kept || !strings.Contains(out.FirstError, "connection reset by peer") && !strings.Contains(out.FirstError, "force closed") {
+				t.Errorf("lane %s: %d of %d requests failed: %+v", l.Name, l.Failed, l.Requests, out)
+			}
 		}
 	}
 }

@@ -43,7 +43,7 @@ type lane struct {
 	Requests, Failed int
 	FailedWhileLate  int
 	LongestGapMs     float64
-	Outages          []any
+	Outages          []struct{ Start, End, FirstError string }
 }
 
 // TestLiveDayInTheLife takes one cluster through what happens to clusters: it grows,
