@@ -1,0 +1,72 @@
+package lease
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"net/netip"
+	"slices"
+	"strings"
+)
+
+// An Electorate is who votes, each by the address under which it is asked: a machine that gets another address is another
+// voter. The load balancers are the candidates too.
+type Electorate struct {
+	Balancers []netip.Addr `json:"balancers"`
+	// Machines are those of the control plane. They vote where there are two load balancers, which
+	// alone could not tell a dead one from one that they do not hear.
+	Machines []netip.Addr `json:"machines"`
+}
+
+// votes has the weight of each voter, and how much is a quorum: any two quorums have a voter in common. Of two
+// load balancers each weighs as much as a majority of the other machines, so that a quorum is both of them, or one and such a
+// majority. One alone, or three and more, vote among themselves.
+func (e Electorate) votes() (weights map[netip.Addr]int, quorum int) {
+	weights = map[netip.Addr]int{}
+	each := 1
+	if len(e.Balancers) == 2 {
+		for _, m := range e.Machines {
+			weights[m] = 1
+		}
+		each = len(weights)/2 + 1
+	}
+	for _, b := range e.Balancers {
+		weights[b] = each
+	}
+	if len(e.Balancers) == 2 {
+		return weights, 2 * each
+	}
+	return weights, len(e.Balancers)/2 + 1
+}
+
+// until is how long votes that each last until some time are a quorum; 0 where they never are.
+func (e Electorate) until(ends func(netip.Addr) Time) Time {
+	weights, quorum := e.votes()
+	voters := make([]netip.Addr, 0, len(weights))
+	for v := range weights {
+		voters = append(voters, v)
+	}
+	slices.SortFunc(voters, func(a, b netip.Addr) int { return int(ends(b) - ends(a)) })
+	sum := 0
+	for _, v := range voters {
+		if sum += weights[v]; sum >= quorum {
+			return ends(v)
+		}
+	}
+	return 0
+}
+
+// Same reports whether the same machines vote in the same roles.
+func (e Electorate) Same(o Electorate) bool { return e.id() == o.id() }
+
+// id tells electorates apart.
+func (e Electorate) id() string {
+	var w strings.Builder
+	for _, list := range [][]netip.Addr{e.Balancers, e.Machines} {
+		for _, a := range slices.Compact(slices.SortedFunc(slices.Values(list), netip.Addr.Compare)) {
+			w.WriteString(a.String() + " ")
+		}
+		w.WriteString("; ")
+	}
+	sum := sha256.Sum256([]byte(w.String()))
+	return hex.EncodeToString(sum[:8])
+}
