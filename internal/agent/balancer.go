@@ -2,157 +2,172 @@ package agent
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
-	"net"
+	"net/netip"
 	"os"
+	"slices"
 	"strings"
 	"time"
+
+	"github.com/haplane/haplane/internal/durable"
+	"github.com/haplane/haplane/internal/lease"
+	"github.com/haplane/haplane/internal/topology"
+	"github.com/haplane/haplane/internal/uptime"
 )
 
 // BalancerOptions say what haplane agent balancer runs with.
 type BalancerOptions struct {
-	Socket    string // of HAProxy's Runtime API
-	TrackFile string // which keepalived watches: 0 lets this machine have the address, 1 does not
-	Loaded    string // a file that is written right before HAProxy loads its configuration
-	Log       *slog.Logger
+	Socket     string       // of HAProxy's Runtime API
+	Loaded     string       // a file that is written right before HAProxy loads its configuration
+	TrackFile  string       // which keepalived watches
+	Address    netip.Addr   // this machine's own
+	Moves      []netip.Addr // that the load balancers move; of two families the second goes with the first
+	Electorate string       // path of a lease.Electorate, read again when it is replaced
+	Key        string       // path of the keys that sign, likewise
+	Log        *slog.Logger
+
+	// Where tests have other ones.
+	places
+	address movingAddress
+	lives   func() bool // keepalived
 }
 
-// How HAProxy is asked. It answers within a millisecond; where it takes longer the machine is busy, and that is no reason
-// to move the address: it resets every connection, and the next machine is as busy.
-const (
-	askEvery     = 100 * time.Millisecond
-	mayBeSilent  = 500 * time.Millisecond // one that hangs: it takes connections, and says nothing
-	refusalsOf   = 2                      // asked so often in a row, one that refuses is gone, and not just being started anew
-	countedAgain = 3                      // answers in a row, until it may have the address again
-	// On a machine that is so busy that this program is late each time, HAProxy may hang nevertheless.
-	longestSilence = 3 * time.Second
-	mayLoad        = 3 * time.Second // from when it is told to load its configuration: who takes over is silent until he has
-)
+// places are files of a balancer.
+type places struct {
+	well    string // 0 where it could have the address, else 1; haplane reads it
+	standBy string // 1 where it is not to have it; haplane writes it
+	lease   string // its lease, gone with the machine's power
+	inForce string // the electorates that it goes by; on the disk
+}
 
-// RunBalancer tells keepalived whether the HAProxy beside it takes connections, until ctx ends. It never asks
-// whether the API behind it is well: an overloaded API must not move the address.
+// movingAddress is the address that moves, on this machine.
+type movingAddress interface {
+	Look() (moved, own bool, err error)
+	Renew() error
+	Remove() error
+}
+
+func (o *BalancerOptions) defaults() {
+	if o.places == (places{}) {
+		o.places = places{well: topology.BalancerWell, standBy: topology.StandBy, lease: topology.BalancerDir + "/lease", inForce: topology.BalancerState + "/electorates.json"}
+	}
+	if o.address == nil {
+		o.address = &kernelAddress{own: o.Address, moves: o.Moves}
+	}
+	if o.lives == nil {
+		o.lives = func() bool { return processLives(topology.KeepalivedPID, "keepalived") }
+	}
+	if o.Log == nil {
+		o.Log = slog.Default()
+	}
+}
+
+// RunBalancer lets keepalived have the address that moves for as long as a majority says so and the HAProxy beside it takes
+// connections, until ctx ends. One that is started anew goes on with the lease that it had.
 func RunBalancer(ctx context.Context, o BalancerOptions) error {
-	b := balancerHealth{well: said(o.TrackFile)}
-	if err := writeTrack(o.TrackFile, b.well); err != nil {
+	o.defaults()
+	g, err := newGuard(o)
+	if err != nil {
 		return fmt.Errorf("agent: %w", err)
 	}
-	o.Log.Info("balancer started", "socket", o.Socket, "file", o.TrackFile, "well", b.well)
-	ticker := time.NewTicker(askEvery)
-	defer ticker.Stop()
-	heard := time.Now() // when HAProxy answered last
-	for due := time.Now(); ; due = time.Now().Add(askEvery) {
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-ticker.C:
-		}
-		if late := time.Since(due); late > askEvery {
-			continue // this program did not run either: nobody knows what HAProxy would have done
-		}
-		asked := time.Now()
-		err := askHAProxy(ctx, o.Socket)
-		if ctx.Err() != nil {
-			return nil
-		}
-		if err == nil {
-			heard = asked
-		}
-		if errors.Is(err, os.ErrDeadlineExceeded) && (excused(time.Since(asked), time.Since(heard)) || loading(o.Loaded)) {
-			continue // or HAProxy is not there yet
-		}
-		if well, changed := b.note(err); changed {
-			o.Log.Info("HAProxy", "well", well, "err", err)
-			if err := writeTrack(o.TrackFile, well); err != nil {
-				o.Log.Error("tell keepalived", "err", err)
-				b.well = !well // once more
-			}
-		}
+	socket, err := listenLease(ctx, netip.AddrPortFrom(o.Address, topology.LeasePort), o.Key, o.Log)
+	if err != nil {
+		return fmt.Errorf("agent: %w", err)
 	}
+	defer socket.conn.Close()
+	g.send = func(to netip.Addr, m lease.Message) { socket.send(netip.AddrPortFrom(to, topology.LeasePort), m) }
+	return g.run(ctx, socket)
 }
 
-// excused tells that silence says nothing of HAProxy: this program slept longer than it wanted, too. That
-// holds for some seconds since HAProxy was heard.
-func excused(took, silence time.Duration) bool {
-	return took > mayBeSilent+askEvery && silence < longestSilence
-}
-
-// A balancerHealth is what was seen of HAProxy. It begins as it was when an earlier one ended: that this program is started
-// anew must not move the address.
-type balancerHealth struct {
-	well              bool
-	answers, refusals int
-}
-
-// note takes how HAProxy answered, and reports whether it is well now, and was otherwise before.
-func (b *balancerHealth) note(err error) (well, changed bool) {
-	before := b.well
-	switch {
-	case err == nil:
-		b.refusals = 0
-		if b.answers++; b.answers >= countedAgain {
-			b.well = true
-		}
-	case errors.Is(err, os.ErrDeadlineExceeded):
-		b.answers, b.well = 0, false
-	default:
-		b.answers = 0
-		if b.refusals++; b.refusals >= refusalsOf {
-			b.well = false
-		}
+// readElectorate reads who votes.
+func readElectorate(path string, me netip.Addr) (lease.Electorate, error) {
+	var e lease.Electorate
+	if err := durable.ReadJSON(path, &e); err != nil {
+		return e, fmt.Errorf("read who votes: %w", err)
 	}
-	return b.well, b.well != before
+	if !slices.Contains(e.Balancers, me) {
+		return e, fmt.Errorf("read who votes: %s: %s is none of the load balancers", path, me)
+	}
+	return e, nil
 }
 
-// askHAProxy asks its Runtime API for something small.
-func askHAProxy(ctx context.Context, socket string) error {
-	dialer := net.Dialer{Timeout: mayBeSilent}
-	conn, err := dialer.DialContext(ctx, "unix", socket)
+// readInForce reads the electorates that an earlier process of this machine went by; none where it was no candidate.
+func readInForce(path string, me netip.Addr) ([]lease.Electorate, error) {
+	var all []lease.Electorate
+	err := durable.ReadJSON(path, &all)
+	if errors.Is(err, os.ErrNotExist) {
+		return nil, nil
+	}
+	others := func(e lease.Electorate) bool { return !slices.Contains(e.Balancers, me) }
+	if err != nil || slices.ContainsFunc(all, others) {
+		return nil, err // it was another machine's: the others tell
+	}
+	return all, nil
+}
+
+// A note is what a process leaves for the next one of its machine: the lease that it has, and all that it promised. Times are
+// by uptime.
+type note struct {
+	Until      lease.Time `json:"until"`
+	Electorate string     `json:"electorate"`
+	VotesFor   netip.Addr `json:"votesFor"`
+	VotesUntil lease.Time `json:"votesUntil"`
+}
+
+// readNote reports whether there is one.
+func readNote(path string) (n note, ok bool) {
+	text, err := os.ReadFile(path)
+	if err != nil || json.Unmarshal(text, &n) != nil {
+		return note{}, false
+	}
+	return n, true
+}
+
+// write puts it in place by one system call, which is never shorter than the one before.
+func (n note) write(path string) error {
+	text, err := json.Marshal(n)
 	if err != nil {
 		return err
 	}
-	defer conn.Close()
-	if err := conn.SetDeadline(time.Now().Add(mayBeSilent)); err != nil {
-		return err
-	}
-	if _, err := io.WriteString(conn, "show version\n"); err != nil {
-		return err
-	}
-	answer, err := io.ReadAll(io.LimitReader(conn, 1<<12))
-	if err == nil && len(answer) == 0 {
-		return io.ErrUnexpectedEOF
-	}
-	return err
+	return writePlain(path, fmt.Sprintf("%-255s\n", text), 0o600)
 }
 
-// loading reports whether HAProxy was told to load its configuration a moment ago.
-func loading(file string) bool {
-	info, err := os.Stat(file)
-	if err != nil {
-		return false
-	}
-	since := time.Since(info.ModTime())
-	return since >= 0 && since < mayLoad
-}
-
-// said reports whether HAProxy was well when that was last written down; a machine that boots has no such file.
-func said(file string) bool {
+// said is what a file of one word says.
+func said(file string) string {
 	text, err := os.ReadFile(file)
-	return err == nil && strings.TrimSpace(string(text)) == "0"
+	if err != nil {
+		return ""
+	}
+	return strings.TrimSpace(string(text))
 }
+
+// What keepalived's track file says: it adds that to its priority, and the least is a fault, in which it has no address.
+// Two that may have it both, while one hands over to the other, have different priorities then.
+const (
+	trackNot      = "-254"
+	trackHandOver = "0"
+	trackHold     = "50"
+)
 
 // writeTrack writes a file that keepalived reads whenever it is closed: in place, for an empty one is a 0.
-func writeTrack(file string, well bool) error {
-	value := "1\n"
-	if well {
-		value = "0\n"
-	}
-	f, err := os.OpenFile(file, os.O_WRONLY|os.O_CREATE, 0o644)
+func writeTrack(file, value string) error {
+	return writePlain(file, fmt.Sprintf("%-5s\n", value), 0o644)
+}
+
+func writePlain(file, text string, mode os.FileMode) error {
+	f, err := os.OpenFile(file, os.O_WRONLY|os.O_CREATE, mode)
 	if err != nil {
 		return err
 	}
-	_, err = f.WriteString(value)
+	_, err = f.WriteString(text)
 	return errors.Join(err, f.Close())
 }
+
+// now is the clock of leases.
+func now() lease.Time { return uptime.Now() }
+
+// often is how often files are looked at that change seldom.
+const often = time.Second

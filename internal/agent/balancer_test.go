@@ -2,17 +2,23 @@ package agent
 
 import (
 	"context"
+	"encoding/hex"
 	"errors"
 	"log/slog"
 	"net"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
 
+	"github.com/haplane/haplane/internal/durable"
+	"github.com/haplane/haplane/internal/lease"
 	"github.com/haplane/haplane/internal/poll"
+	"github.com/haplane/haplane/internal/topology"
 )
 
 func TestBalancerHealth(t *testing.T) {
@@ -75,112 +81,415 @@ func TestSilenceIsExcusedForAWhile(t *testing.T) {
 	}
 }
 
-func TestBalancerTellsKeepalived(t *testing.T) {
-	dir, err := os.MkdirTemp("", "balancer") // a Unix socket's path has at most 107 bytes
+// A pair is two load balancers that share an address, and three machines that vote, each with its own loopback address.
+type pair struct {
+	*testing.T
+	dir    string
+	boxes  []*fakeBalancer
+	voters []context.CancelFunc
+}
+
+// A fakeBalancer has an HAProxy, a keepalived that does as it is told, and a kernel that has the address.
+type fakeBalancer struct {
+	*testing.T
+	haproxy *fakeHAProxy
+	options BalancerOptions
+	end     func()
+	dead    atomic.Bool // keepalived
+	mu      sync.Mutex
+	moved   bool
+	own     bool
+	renewed int
+}
+
+func (f *fakeBalancer) Look() (moved, own bool, err error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.moved, f.own, nil
+}
+
+func (f *fakeBalancer) Renew() error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.renewed++
+	return nil
+}
+
+func (f *fakeBalancer) Remove() error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.moved = false
+	return nil
+}
+
+// off is the machine without power.
+func (f *fakeBalancer) off() {
+	f.dead.Store(true)
+	f.end()
+	_ = f.Remove()
+}
+
+func (f *fakeBalancer) has() bool {
+	moved, _, _ := f.Look()
+	return moved
+}
+
+// keepalived puts the address there and takes it away.
+func (f *fakeBalancer) keepalived(ctx context.Context, track string) {
+	for ; ctx.Err() == nil; time.Sleep(2 * time.Millisecond) {
+		f.mu.Lock() // nobody takes it away between what is read and what is done
+		if !f.dead.Load() {
+			switch said(track) {
+			case trackHold:
+				f.moved = true
+			case trackNot:
+				f.moved = false
+			}
+		}
+		f.mu.Unlock()
+	}
+}
+
+func (f *fakeBalancer) start() {
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() { done <- RunBalancer(ctx, f.options) }()
+	f.end = sync.OnceFunc(func() {
+		cancel()
+		if err := <-done; err != nil {
+			f.Error(err)
+		}
+	})
+	f.Cleanup(func() { f.end() })
+}
+
+func newPair(t *testing.T, balancers int) *pair {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "pair") // a Unix socket's path has at most 107 bytes
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { os.RemoveAll(dir) })
-	socket, file := filepath.Join(dir, "s"), filepath.Join(dir, "track")
-	listen := func() *fakeHAProxy {
-		l, err := net.Listen("unix", socket)
-		if err != nil {
-			t.Fatal(err)
-		}
-		f := &fakeHAProxy{Listener: l}
-		go f.serve()
-		return f
-	}
-	says := func(want string) {
-		t.Helper()
-		ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
-		defer cancel()
-		if err := poll.Until(ctx, 5*time.Millisecond, func(context.Context) error {
-			if got, err := os.ReadFile(file); err != nil || strings.TrimSpace(string(got)) != want {
-				return errors.New(want + " is not there yet")
+	p := &pair{T: t, dir: dir}
+	must(t, os.WriteFile(p.key(), []byte(hex.EncodeToString(make([]byte, 32))+"\n"), 0o600))
+	p.electorate(2, 3)
+	for i := range 3 {
+		ctx, cancel := context.WithCancel(t.Context())
+		p.voters = append(p.voters, cancel)
+		go func() {
+			err := RunVoter(ctx, VoterOptions{Listen: netip.AddrPortFrom(loopback(10+i), topology.LeasePort), Key: p.key(), Log: slog.New(slog.DiscardHandler)})
+			if err != nil {
+				t.Error(err)
 			}
-			return nil
-		}); err != nil {
-			t.Fatal(err)
+		}()
+	}
+	for i := range balancers {
+		p.add(i).start()
+	}
+	return p
+}
+
+func loopback(i int) netip.Addr { return netip.AddrFrom4([4]byte{127, 0, 7, byte(i)}) }
+
+func (p *pair) key() string { return filepath.Join(p.dir, "key") }
+
+func (p *pair) electorate(balancers, machines int) {
+	p.Helper()
+	var e lease.Electorate
+	for i := range balancers {
+		e.Balancers = append(e.Balancers, loopback(i+1))
+	}
+	for i := range machines {
+		e.Machines = append(e.Machines, loopback(10+i))
+	}
+	must(p.T, durable.WriteJSON(filepath.Join(p.dir, "electorate"), e, 0o644))
+}
+
+func (p *pair) add(i int) *fakeBalancer {
+	dir := filepath.Join(p.dir, string(rune('a'+i)))
+	must(p.T, os.Mkdir(dir, 0o700))
+	file := func(name string) string { return filepath.Join(dir, name) }
+	f := &fakeBalancer{T: p.T, options: BalancerOptions{Socket: file("s"), TrackFile: file("track"), Address: loopback(i + 1), Moves: []netip.Addr{loopback(100)},
+		Electorate: filepath.Join(p.dir, "electorate"), Key: p.key(), Log: slog.New(slog.DiscardHandler),
+		places: places{well: file("well"), standBy: file("stand-by"), lease: file("lease"), inForce: file("electorates.json")}}}
+	f.options.address, f.options.lives = f, func() bool { return !f.dead.Load() }
+	f.listen()
+	go f.keepalived(p.Context(), f.options.TrackFile)
+	p.boxes = append(p.boxes, f)
+	return f
+}
+
+func (f *fakeBalancer) listen() {
+	l, err := net.Listen("unix", f.options.Socket)
+	must(f.T, err)
+	f.haproxy = &fakeHAProxy{Listener: l}
+	go f.haproxy.serve()
+	f.Cleanup(func() { f.haproxy.Close() })
+}
+
+// waits for what comes soon.
+func (p *pair) waits(what string, until func() bool) {
+	p.Helper()
+	ctx, cancel := context.WithTimeout(p.Context(), 20*time.Second)
+	defer cancel()
+	if err := poll.Until(ctx, 2*time.Millisecond, func(context.Context) error {
+		if !until() {
+			return errors.New("not yet")
+		}
+		return nil
+	}); err != nil {
+		p.Fatalf("%s: %v", what, err)
+	}
+}
+
+// holder waits until one has the address.
+func (p *pair) holder(but *fakeBalancer) (one, other *fakeBalancer) {
+	p.Helper()
+	p.waits("one has the address", func() bool {
+		for i, f := range p.boxes {
+			if f != but && f.has() && said(f.options.well) == "0" {
+				one, other = f, p.boxes[len(p.boxes)-1-i]
+				return true
+			}
+		}
+		return false
+	})
+	return one, other
+}
+
+// never fails the test when two have the address at once, until it ends.
+func (p *pair) never() {
+	go func() {
+		for p.Context().Err() == nil {
+			if p.boxes[0].has() && p.boxes[1].has() {
+				p.Error("two have the address")
+				return
+			}
+			time.Sleep(time.Millisecond)
+		}
+	}()
+}
+
+func TestPairGivesTheAddressToOne(t *testing.T) {
+	p := newPair(t, 2)
+	p.never()
+	one, other := p.holder(nil)
+	p.waits("it is renewed", func() bool { one.mu.Lock(); defer one.mu.Unlock(); return one.renewed > 2 })
+
+	one.haproxy.Close() // killed: the other one takes it
+	now, _ := p.holder(one)
+	if now != other || one.has() {
+		t.Fatal("the one whose HAProxy is gone has the address")
+	}
+	if said(one.options.well) != "1" {
+		t.Error("haplane is not told that HAProxy is gone")
+	}
+	other.haproxy.hangs.Store(true) // both are not well: nobody is better, so it stays
+	p.waits("that it hangs is seen", func() bool { return said(other.options.well) == "1" })
+	time.Sleep(2 * lease.Length)
+	if !other.has() {
+		t.Fatal("it gave up what nobody else could have")
+	}
+	one.listen()
+	if now, _ := p.holder(other); now != one {
+		t.Fatal("it did not come back")
+	}
+	other.haproxy.hangs.Store(false)
+	p.waits("that it is well is seen", func() bool { return said(other.options.well) == "0" })
+
+	one.dead.Store(true) // keepalived is killed and leaves the address behind
+	if now, _ := p.holder(one); now != other || one.has() {
+		t.Fatal("the one whose keepalived is gone has the address")
+	}
+	one.dead.Store(false)
+
+	other.off()
+	if now, _ := p.holder(other); now != one {
+		t.Fatal("nobody has the address")
+	}
+	for _, end := range p.voters[:2] { // and a majority of the machines
+		end()
+	}
+	p.waits("it has no majority, and gives it up", func() bool { return !one.has() && said(one.options.TrackFile) == trackNot })
+}
+
+func TestPairHandsOver(t *testing.T) {
+	p := newPair(t, 2)
+	one, other := p.holder(nil)
+	// On a machine that is busy the other one may be late, and find that it was left already.
+	for try := 0; ; try++ {
+		p.waits("the other one could have it", func() bool { return said(other.options.well) == "0" })
+		time.Sleep(lease.Length) // and says so
+		must(t, os.WriteFile(one.options.standBy, []byte("1\n"), 0o600))
+		both := false
+		p.waits("it moves", func() bool {
+			both = both || one.has() && other.has()
+			return !one.has() && other.has()
+		})
+		if both {
+			break
+		}
+		if try == 5 {
+			t.Fatal("nobody takes it before it is left")
+		}
+		must(t, os.WriteFile(one.options.standBy, []byte("0\n"), 0o600))
+		one, other = other, one
+	}
+	// As long as it is told to stand by it does not come back, whatever becomes of the other one.
+	other.off()
+	time.Sleep(3 * lease.Length)
+	if one.has() {
+		t.Error("one that stands by took the address")
+	}
+	must(t, os.WriteFile(one.options.standBy, []byte("0\n"), 0o600))
+	if now, _ := p.holder(other); now != one {
+		t.Error("it did not take the address when it could")
+	}
+}
+
+// One that is started anew goes on, and the address stays; one that was off for longer than its lease takes it away first.
+func TestBalancerGoesOn(t *testing.T) {
+	p := newPair(t, 2)
+	one, other := p.holder(nil)
+	for range 5 {
+		one.end()
+		one.start()
+		for begun := time.Now(); time.Since(begun) < lease.Length; time.Sleep(time.Millisecond) {
+			if !one.has() || other.has() {
+				t.Fatalf("the address moved (here %v, there %v)", one.has(), other.has())
+			}
 		}
 	}
-	ctx, cancel := context.WithCancel(t.Context())
-	done := make(chan error)
-	go func() {
-		done <- RunBalancer(ctx, BalancerOptions{Socket: socket, TrackFile: file, Log: slog.New(slog.DiscardHandler)})
-	}()
-	says("1")
-	haproxy := listen()
-	says("0")
-	haproxy.Close()
-	says("1")
-	haproxy = listen()
-	says("0")
-	haproxy.hangs.Store(true)
-	says("1")
-	haproxy.hangs.Store(false)
-	says("0")
-	cancel()
-	if err := <-done; err != nil {
-		t.Error(err)
+	one.end()
+	one.dead.Store(true) // it tells nobody
+	p.waits("the other one has it", other.has)
+	if !one.has() {
+		t.Fatal("the test's kernel took it away")
 	}
-	// Started anew it goes on as it was.
-	ctx, cancel = context.WithCancel(t.Context())
-	cancel()
-	if err := RunBalancer(ctx, BalancerOptions{Socket: socket, TrackFile: file, Log: slog.New(slog.DiscardHandler)}); err != nil {
-		t.Error(err)
+	one.start()
+	p.waits("it takes away what it may not have", func() bool { return !one.has() })
+	if !other.has() {
+		t.Error("it took it from the other one")
 	}
-	says("0")
-	haproxy.Close()
-	if err := RunBalancer(t.Context(), BalancerOptions{TrackFile: filepath.Join(dir, "none", "track")}); err == nil {
-		t.Error("no error where nobody can be told")
+}
+
+// From one load balancer, whose own address it is, to two: it keeps the address all the time.
+func TestOneBalancerBecomesTwo(t *testing.T) {
+	p := newPair(t, 0)
+	one := p.add(0)
+	one.own = true
+	one.start()
+	p.waits("it has the address, though the other one is not there and nobody has told it anything", one.has)
+	other := p.add(1)
+	other.start()
+	p.waits("both go by both", func() bool {
+		for _, f := range p.boxes {
+			inForce, err := readInForce(f.options.inForce, f.options.Address)
+			if err != nil || len(inForce) != 1 || len(inForce[0].Balancers) != 2 {
+				return false
+			}
+		}
+		if !one.has() || other.has() {
+			t.Fatal("the address moved")
+		}
+		return true
+	})
+	p.electorate(2, 1) // a change that took two machines away at once
+	p.waits("both go by that", func() bool {
+		for _, f := range p.boxes {
+			inForce, err := readInForce(f.options.inForce, f.options.Address)
+			if err != nil || len(inForce) != 1 || len(inForce[0].Machines) != 1 {
+				return false
+			}
+		}
+		if !one.has() || other.has() {
+			t.Fatal("the address moved")
+		}
+		return true
+	})
+}
+
+func TestBalancerRefuses(t *testing.T) {
+	p := newPair(t, 0)
+	f := p.add(0)
+	refused := func(name, why string) {
+		t.Helper()
+		ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+		defer cancel()
+		if err := RunBalancer(ctx, f.options); err == nil || !strings.Contains(err.Error(), why) {
+			t.Errorf("%s: %v, want %q", name, err, why)
+		}
+	}
+	f.options.Address = loopback(9)
+	refused("an address that nobody votes on", "is none of the load balancers")
+	f.options.Address = loopback(1)
+	f.options.Electorate = filepath.Join(p.dir, "none")
+	refused("nobody votes", "read who votes")
+	p.electorate(2, 3)
+	f.options.Electorate, f.options.Key = filepath.Join(p.dir, "electorate"), filepath.Join(p.dir, "none")
+	refused("no key", "read keys")
+	f.options.Key, f.options.TrackFile = p.key(), filepath.Join(p.dir, "none", "track")
+	refused("nobody can be told", "no such file")
+}
+
+func TestKeyFile(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "keys")
+	write := func(text string) {
+		must(t, durable.WriteFile(file, []byte(text), 0o600))
+	}
+	one, two := strings.Repeat("0a", 32), strings.Repeat("0b", 32)
+	var log strings.Builder
+	for name, text := range map[string]string{"none": "", "short": "0a0b\n", "no hexadecimal": one + "\nkey " + two + "\n"} {
+		write(text)
+		if err := (&keyFile{path: file}).read(); err == nil || strings.Contains(err.Error(), one) || strings.Contains(err.Error(), two) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	write(one + "\n")
+	k := &keyFile{path: file, log: slog.New(slog.NewTextHandler(&log, nil))}
+	must(t, k.read())
+	write(two + "\n" + one + "\n")
+	if got := k.all(); len(got) != 1 {
+		t.Errorf("%d keys within a second", len(got))
+	}
+	k.looked = time.Time{}
+	if got := k.all(); len(got) != 2 || got[0][0] != 0x0b || got[1][0] != 0x0a {
+		t.Errorf("%x", got)
+	}
+	write("x")
+	k.looked = time.Time{}
+	if got := k.all(); len(got) != 2 || !strings.Contains(log.String(), "line 1") {
+		t.Errorf("after a bad file %d keys are left, and it says %q", len(got), log.String())
 	}
 }
 
 // Silence of a HAProxy that was just told to load its configuration does not count: the process that takes over has not begun yet.
 func TestBalancerWaitsForAReload(t *testing.T) {
 	dir, err := os.MkdirTemp("", "balancer")
-	if err != nil {
-		t.Fatal(err)
-	}
+	must(t, err)
 	t.Cleanup(func() { os.RemoveAll(dir) })
-	o := BalancerOptions{Socket: filepath.Join(dir, "s"), TrackFile: filepath.Join(dir, "track"), Loaded: filepath.Join(dir, "haproxy.loaded"), Log: slog.New(slog.DiscardHandler)}
-	l, err := net.Listen("unix", o.Socket)
-	if err != nil {
-		t.Fatal(err)
-	}
-	haproxy := &fakeHAProxy{Listener: l}
-	go haproxy.serve()
-	defer haproxy.Close()
-	if err := errors.Join(writeTrack(o.TrackFile, true), os.WriteFile(o.Loaded, []byte("digest\n"), 0o644)); err != nil {
-		t.Fatal(err)
-	}
-	haproxy.hangs.Store(true)
+	f := &fakeBalancer{T: t, options: BalancerOptions{Socket: filepath.Join(dir, "s"), Loaded: filepath.Join(dir, "haproxy.loaded")}}
+	f.listen()
+	must(t, os.WriteFile(f.options.Loaded, []byte("digest\n"), 0o644))
+	f.haproxy.hangs.Store(true)
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 	defer cancel()
-	done := make(chan error)
-	go func() { done <- RunBalancer(ctx, o) }()
+	var sick atomic.Bool
+	go watchHAProxy(ctx, f.options.Socket, f.options.Loaded, balancerHealth{well: true}, func(well bool, _ error) { sick.Store(!well) })
 	if err := poll.Until(ctx, 5*time.Millisecond, func(context.Context) error {
-		if now := time.Now(); os.Chtimes(o.Loaded, now, now) != nil || haproxy.silent.Load() < 4 {
+		if now := time.Now(); os.Chtimes(f.options.Loaded, now, now) != nil || f.haproxy.silent.Load() < 4 {
 			return errors.New("it was not asked four times yet")
 		}
 		return nil
-	}); err != nil || !said(o.TrackFile) {
-		t.Fatalf("well %v, %v", said(o.TrackFile), err)
+	}); err != nil || sick.Load() {
+		t.Fatalf("taken for sick: %v, %v", sick.Load(), err)
 	}
-	if long := time.Now().Add(-mayLoad); os.Chtimes(o.Loaded, long, long) != nil {
-		t.Fatal("the reload cannot be long ago")
-	}
-	if err := poll.Until(ctx, 5*time.Millisecond, func(context.Context) error {
-		if said(o.TrackFile) {
+	long := time.Now().Add(-mayLoad)
+	must(t, os.Chtimes(f.options.Loaded, long, long))
+	must(t, poll.Until(ctx, 5*time.Millisecond, func(context.Context) error {
+		if !sick.Load() {
 			return errors.New("one that hangs is well")
 		}
 		return nil
-	}); err != nil {
-		t.Error(err)
-	}
-	cancel()
-	if err := <-done; err != nil {
-		t.Error(err)
-	}
+	}))
 }

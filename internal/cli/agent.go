@@ -45,7 +45,7 @@ keeps the Endpoints and the EndpointSlice default/kubernetes right: the load bal
 	f.StringVar(&o.NodeName, "node-name", "", "name of this node (required)")
 	f.StringVar(&endpoint, "endpoint", "", "address and port of the load balancer; without it API servers write the endpoints")
 	f.StringVar(&o.Listen, "listen", "127.0.0.1:10271", "address and port for /healthz and /metrics")
-	cmd.AddCommand(a.agentSnapshots(), a.agentBalancer())
+	cmd.AddCommand(a.agentSnapshots(), a.agentBalancer(), a.agentVoter())
 	return cmd
 }
 
@@ -80,18 +80,32 @@ oldest beyond as many as are retained.`,
 
 func (a *app) agentBalancer() *cobra.Command {
 	var o agent.BalancerOptions
+	var address string
+	var moves []string
 	cmd := &cobra.Command{
 		Use:   "balancer",
-		Short: "Tell keepalived whether HAProxy is well (runs on load balancers that share an address)",
-		Long: `Runs on every load balancer where several move an address between them. It asks the HAProxy beside
-it, ten times a second, and writes what keepalived watches: 0 where the machine may have the
-address, 1 where HAProxy is gone or hangs. It never asks whether the API is well: an overloaded
-API must not move the address.`,
-		Example: `  haplane agent balancer --socket /run/haproxy/admin.sock --track-file /run/haplane/haproxy`,
+		Short: "Let keepalived have the address that moves (runs on load balancers that share one)",
+		Long: `Runs on every load balancer where several move an address between them. keepalived has the address only
+as long as this program says so: while a majority of the load balancers and the control-plane
+machines has promised it to this one, for half a second at a time, and the HAProxy beside it takes
+connections, which it asks ten times a second. It never asks whether the API is well: an overloaded
+API must not move the address. The kernel keeps the address for a second, and is told to go on.`,
+		Example: `  haplane agent balancer --socket /run/haproxy/admin.sock --track-file /run/haplane/track --address 10.10.10.4 --moves 10.10.10.3 --electorate /etc/haplane/electorate.json --key /var/lib/haplane/lease.key`,
 		Args:    usage(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if err := given(map[string]string{"socket": o.Socket, "track-file": o.TrackFile}); err != nil {
+			err := given(map[string]string{"socket": o.Socket, "track-file": o.TrackFile, "address": address, "moves": strings.Join(moves, ""), "electorate": o.Electorate, "key": o.Key})
+			if err != nil {
 				return err
+			}
+			if o.Address, err = netip.ParseAddr(address); err != nil {
+				return usageError{fmt.Errorf("--address must be an address such as 10.10.10.4, not %q", address)}
+			}
+			for _, m := range moves {
+				a, err := netip.ParseAddr(m)
+				if err != nil {
+					return usageError{fmt.Errorf("--moves must be an address such as 10.10.10.3, or two of different families with a comma between them, not %q", m)}
+				}
+				o.Moves = append(o.Moves, a)
 			}
 			o.Log, o.Loaded = slog.New(slog.NewTextHandler(a.Err, nil)), program.LoadedFile(program.LoadedDir, "haproxy")
 			return agent.RunBalancer(cmd.Context(), o)
@@ -100,6 +114,39 @@ API must not move the address.`,
 	f := cmd.Flags()
 	f.StringVar(&o.Socket, "socket", "", "HAProxy's Runtime API (required)")
 	f.StringVar(&o.TrackFile, "track-file", "", "the file that keepalived watches (required)")
+	f.StringVar(&address, "address", "", "this machine's own address (required)")
+	f.StringSliceVar(&moves, "moves", nil, "the address that moves; two of different families with a comma between them (required)")
+	f.StringVar(&o.Electorate, "electorate", "", "who votes: read again when it changes (required)")
+	f.StringVar(&o.Key, "key", "", "keys in hexadecimal, one a line, the first one signs: read again when they change (required)")
+	return cmd
+}
+
+func (a *app) agentVoter() *cobra.Command {
+	var o agent.VoterOptions
+	var listen string
+	cmd := &cobra.Command{
+		Use:   "voter",
+		Short: "Vote on which load balancer has the address that moves (runs on control-plane nodes)",
+		Long: `Runs on every control-plane node where load balancers move an address between them. It promises its
+vote to one of them at a time, for half a second, over UDP. It is the vote of the machine: it asks
+neither etcd nor the API server.`,
+		Example: `  haplane agent voter --listen 10.10.10.11:7444 --key /var/lib/haplane/lease.key`,
+		Args:    usage(cobra.NoArgs),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			err := given(map[string]string{"listen": listen, "key": o.Key})
+			if err != nil {
+				return err
+			}
+			if o.Listen, err = netip.ParseAddrPort(listen); err != nil {
+				return usageError{fmt.Errorf("--listen must be an address and a port such as 10.10.10.11:7444, not %q", listen)}
+			}
+			o.Log = slog.New(slog.NewTextHandler(a.Err, nil))
+			return agent.RunVoter(cmd.Context(), o)
+		},
+	}
+	f := cmd.Flags()
+	f.StringVar(&listen, "listen", "", "address and UDP port under which load balancers ask (required)")
+	f.StringVar(&o.Key, "key", "", "keys in hexadecimal, one a line, the first one signs: read again when they change (required)")
 	return cmd
 }
 

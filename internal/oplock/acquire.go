@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/haplane/haplane/internal/machine"
+	"github.com/haplane/haplane/internal/uptime"
 )
 
 // timing is how long things take; tests are less patient.
@@ -35,7 +36,7 @@ func Acquire(ctx context.Context, machines, told []machine.Machine, me Holder) (
 func acquire(ctx context.Context, machines, told []machine.Machine, me Holder, t timing) (*Lock, error) {
 	me.Token, me.Since = cmp.Or(me.Token, rand.Text()), time.Now().UTC().Truncate(time.Second)
 	l := &Lock{machines: machines, told: told, me: me, timing: t, silent: map[string]bool{}, lost: make(chan struct{}), stopped: make(chan struct{})}
-	began := uptime()
+	began := uptime.Now()
 	answers := l.takeInOrder(ctx)
 	for _, a := range answers {
 		if !l.counts(a) {

@@ -8,9 +8,8 @@ import (
 	"sync"
 	"time"
 
-	"golang.org/x/sys/unix"
-
 	"github.com/haplane/haplane/internal/machine"
+	"github.com/haplane/haplane/internal/uptime"
 )
 
 // A Lock is held until Release, or until it is lost.
@@ -93,7 +92,7 @@ func (l *Lock) start(ctx context.Context, began time.Duration) {
 
 // beat renews the lock on machines, those that count among them, also where they were away or were started anew.
 func (l *Lock) beat(ctx context.Context, machines []machine.Machine) error {
-	began := uptime()
+	began := uptime.Now()
 	if err := l.slept(began, max(l.timing.lost, l.timing.expiry-l.timing.answer)); err != nil {
 		return err
 	}
@@ -116,7 +115,7 @@ func (l *Lock) beat(ctx context.Context, machines []machine.Machine) error {
 		}
 	}
 	// This process may have slept while it asked.
-	if err := l.slept(uptime(), max(l.timing.lost, l.timing.expiry)); err != nil {
+	if err := l.slept(uptime.Now(), max(l.timing.lost, l.timing.expiry)); err != nil {
 		return err
 	}
 	if len(taken) > 0 { // by somebody for whom that machine counts
@@ -149,7 +148,7 @@ func (l *Lock) judge(began time.Duration, kept, refused int, causes error) error
 		l.confirmed = max(l.confirmed, began)
 		return nil
 	}
-	if len(l.machines)-refused < needed || uptime()-l.confirmed > l.timing.lost {
+	if len(l.machines)-refused < needed || uptime.Now()-l.confirmed > l.timing.lost {
 		l.lose()
 	}
 	return fmt.Errorf("keep the lock on the cluster: %d of %d machines, %d needed: %w", kept, len(l.machines), needed, causes)
@@ -168,14 +167,4 @@ func (l *Lock) slept(now, most time.Duration) error {
 	}
 	l.lose()
 	return fmt.Errorf("keep the lock on the cluster: the last heartbeat was %s ago, others may have changed it since", silence.Round(time.Second))
-}
-
-// uptime is the time since boot, of which the time that the computer slept is a part and no change of
-// its clock is.
-func uptime() time.Duration {
-	var t unix.Timespec
-	if err := unix.ClockGettime(unix.CLOCK_BOOTTIME, &t); err != nil {
-		panic(err) // Linux has it since 2.6.39
-	}
-	return time.Duration(t.Nano())
 }

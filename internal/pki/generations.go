@@ -3,6 +3,7 @@ package pki
 import (
 	"bytes"
 	"cmp"
+	"crypto/hkdf"
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/pem"
@@ -133,6 +134,23 @@ func (b Bundle) EncryptionKeys() []NamedKey {
 	out := []NamedKey{{string(now.Cert), now.Key}}
 	if b.Beside != nil && b.Beside.Name == Encryption {
 		out = append(out, NamedKey{string(bytes.TrimSpace(b.Beside.Pair.Cert)), b.Beside.Pair.Key})
+	}
+	return out
+}
+
+// LeaseKeys sign what load balancers and voters tell each other; the first one signs, all of them are believed. Each comes
+// from an encryption key, and tells nothing about it (RFC 5869).
+func (b Bundle) LeaseKeys() [][]byte {
+	var out [][]byte
+	for _, k := range b.EncryptionKeys() {
+		if len(k.Key) == 0 {
+			continue // what anybody could make is no key
+		}
+		key, err := hkdf.Key(sha256.New, k.Key, nil, "haplane lease", sha256.Size)
+		if err != nil { // only one that is longer than 255 digests
+			panic(fmt.Sprintf("pki: %v", err))
+		}
+		out = append(out, key)
 	}
 	return out
 }

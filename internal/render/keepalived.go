@@ -11,19 +11,20 @@ import (
 )
 
 // keepalived moves the address that clients use between the load balancers. What is chosen, and why:
-//   - VRRP version 3, ten adverts a second: a machine that is gone is missed after 0.3 to 0.4 s. Five beside an API server
-//     and etcd, which can keep a machine busy for longer than that: after 0.6 to 0.8 s;
+//   - it is in fault, and has no address, unless haplane agent says that this machine holds the lease (package lease): VRRP
+//     alone cannot rule out that two have the address which do not hear each other. -254 is the fault, 50 holds, 0 hands over;
+//   - all have the same priority, and take the address from who has less: one that hands over goes down to 100, and the
+//     next one, at 150, has the address before the first one leaves it;
+//   - VRRP version 3, twenty adverts a second: this is how long a hand-over takes;
 //   - unicast, to the other load balancers and nobody else, and only from them: packets that have passed a router
 //     (their TTL is not 255 any more) do not count, so nobody outside of the network can take the address;
-//   - all begin as backup, and nobody takes the address from one that has it: each move resets connections;
-//   - a machine takes it only while its HAProxy is well, which haplane agent writes down, and haplane does not have
-//     it stand by. Whether the API is well is nobody's business here: if it is overloaded, a move makes that worse;
-//   - that the address is taken away beside keepalived, as when it was the machine's own before (no_track), is no news;
+//   - the file is never made anew by keepalived once it is there (no overwrite): it would be in fault until somebody writes again;
+//   - that the address is taken away beside keepalived, as by haplane agent or by the kernel when its life is over (no_track),
+//     is no news;
 //   - one without peers left to talk to, or without its own address, does not take it;
 //   - gratuitous ARP, or neighbour advertisements, at once and again after a second, and every few seconds: a switch
 //     that has missed them learns;
-//   - of two that both have it, the one with the lower priority gives way as soon as it hears of the other;
-//   - it runs before all else on its machine (nice): an advert that waits for a CPU that others have moves the address.
+//   - it runs before all else on its machine (nice).
 const keepalivedConf = `global_defs {
     router_id %s
     vrrp_version 3
@@ -36,29 +37,22 @@ const keepalivedConf = `global_defs {
     vrrp_garp_master_refresh 5
 }
 
-track_file haproxy {
+track_file lease {
     file %s
-    weight 0
-    init_file 1
-}
-
-track_file stand-by {
-    file %s
-    weight 0
-    init_file 0
+    weight 1
+    init_file -254
 }
 
 vrrp_instance kube-apiserver {
     state BACKUP
-    nopreempt
     interface eth0
     virtual_router_id %d
-    priority %d
-    advert_int %s
+    priority 100
+    advert_int 0.05
+    down_timer_adverts 1
 %s    track_src_ip
     track_file {
-        haproxy
-        stand-by
+        lease
     }
     virtual_ipaddress {
         %s dev eth0 no_track
@@ -77,14 +71,9 @@ func (b *builder) keepalived() {
 	const conf = "/etc/keepalived/keepalived.conf"
 	t := b.Topology
 	var peers strings.Builder
-	priority, interval := 100, "0.1"
-	if b.besideBalancer() {
-		interval = "0.2"
-	}
 	peers.WriteString("    unicast_src_ip " + b.node.Address.String() + "\n    unicast_ttl 255\n    unicast_fault_no_peer\n    unicast_peer {\n")
-	for i, n := range t.LoadBalancers() {
+	for _, n := range t.LoadBalancers() {
 		if n.Name == b.node.Name {
-			priority = max(100-i, 1)
 			continue
 		}
 		fmt.Fprintf(&peers, "        %s min_ttl 255 max_ttl 255\n", n.Address)
@@ -104,21 +93,27 @@ func (b *builder) keepalived() {
 			further += "    }\n"
 		}
 	}
-	b.add(conf, fmt.Sprintf(keepalivedConf, b.node.Name, topology.BalancerWell, topology.StandBy, virtualRouter(t.LBAddresses[0]), priority,
-		interval, talks, alone(t.LBAddresses[0]), further))
+	b.add(conf, fmt.Sprintf(keepalivedConf, b.node.Name, topology.BalancerTrack, virtualRouter(t.LBAddresses[0]), talks, alone(t.LBAddresses[0]), further))
+	b.addLeaseKeys()
+	b.add(electorateFile, electorate(t))
 	b.addService(service{
-		name: "haplane-balancer", description: "haplane agent, which tells keepalived whether HAProxy is well",
-		argv:    []string{AgentBinary, "agent", "balancer", "--socket=" + topology.HAProxySocket, "--track-file=" + topology.BalancerWell},
-		after:   []string{"haproxy.service"},
-		service: []string{"Type=exec", "Nice=-10", "RuntimeDirectory=haplane", "RuntimeDirectoryMode=0755", "RuntimeDirectoryPreserve=yes", "TimeoutStopSec=5"},
-		confine: slices.Concat(confined, []string{"CapabilityBoundingSet=CAP_DAC_OVERRIDE"}), // HAProxy's socket is its user's
+		name: "haplane-balancer", description: "haplane agent, which tells keepalived whether it may have the address",
+		argv: []string{AgentBinary, "agent", "balancer", "--socket=" + topology.HAProxySocket, "--track-file=" + topology.BalancerTrack,
+			"--address=" + b.node.Address.String(), "--moves=" + topology.Join(t.LBAddresses), "--electorate=" + electorateFile, "--key=" + leaseKeyFile},
+		after: []string{"haproxy.service"},
+		// Another one takes over when it has not run for half a second: it goes before all else, and comes again at once.
+		service: slices.Concat([]string{"Type=exec", "RuntimeDirectory=haplane", "RuntimeDirectoryMode=0755", "RuntimeDirectoryPreserve=yes",
+			"StateDirectory=haplane/balancer", "StateDirectoryMode=0700", "TimeoutStopSec=5", "RestartSec=100ms"}, beforeAllElse),
+		// HAProxy's socket is its user's; the address is put into the kernel.
+		confine: slices.Concat(confined, []string{"CapabilityBoundingSet=CAP_DAC_OVERRIDE CAP_NET_ADMIN"}),
+		self:    leaseRereads,
 	})
 	b.addService(service{
 		name: "keepalived", description: "keepalived, which moves the address of the load balancers",
-		argv:  []string{"/usr/sbin/keepalived", "--dont-fork", "--vrrp", "--log-console", "--no-syslog", "--use-file=" + conf},
+		argv:  []string{"/usr/sbin/keepalived", "--dont-fork", "--vrrp", "--log-console", "--no-syslog", "--vrrp_pid=" + topology.KeepalivedPID, "--use-file=" + conf},
 		after: []string{"haproxy.service", "haplane-balancer.service"},
-		service: []string{"Type=simple", "Nice=-20", "RuntimeDirectory=haplane", "RuntimeDirectoryMode=0755", "RuntimeDirectoryPreserve=yes",
-			"ExecReload=/usr/sbin/keepalived --config-test --use-file=" + conf, "KillMode=mixed", "TimeoutStopSec=5"},
+		service: slices.Concat([]string{"Type=simple", "RuntimeDirectory=haplane", "RuntimeDirectoryMode=0755", "RuntimeDirectoryPreserve=yes",
+			"ExecReload=/usr/sbin/keepalived --config-test --use-file=" + conf, "KillMode=mixed", "TimeoutStopSec=5"}, beforeAllElse),
 		confine: slices.Concat(confined, []string{"RestrictAddressFamilies=AF_PACKET", // gratuitous ARP
 			"CapabilityBoundingSet=CAP_NET_ADMIN CAP_NET_RAW CAP_NET_BROADCAST", "ReadWritePaths=/run"}),
 		onChange: program.Reload, reload: "HUP",

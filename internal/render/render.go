@@ -135,6 +135,7 @@ func (b *builder) controlPlane() {
 	b.addSecret("/root/.kube/config", b.files[path.Join(topology.KubernetesDir, "admin.conf")].Data)
 	b.certificates["/root/.kube/config"] = pki.Admin
 	b.agent()
+	b.voter()
 }
 
 func (b *builder) kubernetesNode() {

@@ -90,7 +90,7 @@ var shapes = map[string]struct {
 		spec.SetDefaults(c)
 		return c
 	}, []string{"cp-1", "lb-1"}},
-	"pair":            {func() *spec.Cluster { return balanced("10.10.10.0/24", 2) }, []string{"lb-1", "lb-2"}},
+	"pair":            {func() *spec.Cluster { return balanced("10.10.10.0/24", 2) }, []string{"cp-1", "lb-1", "lb-2"}},
 	"pair-dual-stack": {func() *spec.Cluster { return balanced("10.10.10.0/24,fd00:10:10:10::/64", 2) }, []string{"lb-2"}},
 	"pair-ipv6":       {func() *spec.Cluster { return balanced("fd00:10:10:10::/64", 2) }, []string{"lb-1"}},
 	"pair-of-one": {func() *spec.Cluster {

@@ -21,7 +21,10 @@ const (
 	HAProxySocket  = "/run/haproxy/admin.sock"
 	BalancerDir    = "/run/haplane"
 	StandBy        = BalancerDir + "/stand-by" // 1 where a load balancer is not to have the address that moves
-	BalancerWell   = BalancerDir + "/haproxy"  // 0 where its HAProxy is well, else 1
+	BalancerWell   = BalancerDir + "/haproxy"  // 0 where it could have it: its HAProxy is well; else 1
+	BalancerTrack  = BalancerDir + "/track"    // what keepalived is told
+	BalancerState  = "/var/lib/haplane/balancer"
+	KeepalivedPID  = BalancerDir + "/keepalived-vrrp.pid"
 )
 
 // HAProxy's backends: of the API servers that are well, and of last resort. Each has a

@@ -19,6 +19,7 @@ const (
 	KubeletPort    = 10250
 	EtcdClientPort = 2379
 	EtcdPeerPort   = 2380
+	LeasePort      = 7444 // UDP, of those who vote on which load balancer has the address that moves
 )
 
 // KubernetesName is the name under which a client that goes straight to one API

@@ -1,0 +1,67 @@
+package render
+
+import (
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"net/netip"
+	"slices"
+
+	"github.com/haplane/haplane/internal/lease"
+	"github.com/haplane/haplane/internal/topology"
+)
+
+// Where a machine has what those need who decide which load balancer has the address that moves. The keys are where the
+// programs of others see nothing.
+const (
+	electorateFile = "/etc/haplane/electorate.json"
+	leaseKeyFile   = "/var/lib/haplane/lease.key"
+)
+
+// leaseRereads are the flags whose files they read again by themselves: a vote is lost for a moment by each restart.
+var leaseRereads = []string{"electorate", "key"}
+
+// beforeAllElse is for programs that must run in time, however busy the machine is.
+var beforeAllElse = []string{"Nice=-20", "OOMScoreAdjust=-900"}
+
+// addLeaseKeys writes the keys that sign what they say, which come from those that encrypt Secrets and are rotated with them: a
+// load balancer can make none of these from its own.
+func (b *builder) addLeaseKeys() {
+	text := ""
+	for _, key := range b.Keys.LeaseKeys() {
+		text += hex.EncodeToString(key) + "\n"
+	}
+	b.addSecret(leaseKeyFile, []byte(text))
+}
+
+// electorate is who votes. A load balancer by itself sees when that changes, and goes from one to the other.
+func electorate(t *topology.Topology) string {
+	addresses := func(nodes []topology.Node) []netip.Addr {
+		out := []netip.Addr{}
+		for _, n := range nodes {
+			out = append(out, n.Address)
+		}
+		return out
+	}
+	text, err := json.MarshalIndent(lease.Electorate{Balancers: addresses(t.LoadBalancers()), Machines: addresses(t.ControlPlane())}, "", "  ")
+	if err != nil {
+		panic(fmt.Sprintf("render: %v", err)) // addresses
+	}
+	return string(text) + "\n"
+}
+
+// voter is the vote of a control-plane machine: a program of its own, for it must not stop with any other one.
+func (b *builder) voter() {
+	if !b.Topology.Virtual {
+		return
+	}
+	b.addLeaseKeys()
+	argv := []string{AgentBinary, "agent", "voter", "--listen=" + netip.AddrPortFrom(b.node.Address, topology.LeasePort).String(), "--key=" + leaseKeyFile}
+	b.addService(service{
+		name: "haplane-voter", description: "haplane agent, the vote of this machine on which load balancer has the address",
+		argv:    argv,
+		service: slices.Concat([]string{"Type=exec", "TimeoutStopSec=5", "RestartSec=100ms"}, beforeAllElse),
+		confine: snapshotsOnly(argv),
+		self:    leaseRereads,
+	})
+}
