@@ -72,7 +72,7 @@ func newGuard(o BalancerOptions) (*guard, error) {
 		}
 	}
 	t := now()
-	g := &guard{BalancerOptions: o, voter: lease.NewVoter(t, rand.Uint64()), kept: make(chan keeping, 1),
+	g := &guard{BalancerOptions: o, voter: lease.NewVoter(o.Address, t, rand.Uint64()), kept: make(chan keeping, 1),
 		candidate: lease.NewCandidate(o.Address, rand.Uint64(), rand.IntN, inForce)}
 	g.candidate.Want(t, wanted)
 	if last, ok := readNote(o.lease); ok {

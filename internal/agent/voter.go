@@ -26,7 +26,7 @@ func RunVoter(ctx context.Context, o VoterOptions) error {
 	}
 	defer socket.conn.Close()
 	o.Log.Info("voter started", "listen", o.Listen)
-	voter, holder := lease.NewVoter(uptime.Now(), rand.Uint64()), netip.Addr{}
+	voter, holder := lease.NewVoter(o.Listen.Addr(), uptime.Now(), rand.Uint64()), netip.Addr{}
 	for {
 		from, m, ok := socket.receive()
 		if !ok {

@@ -148,7 +148,7 @@ func text(m Message) string {
 func TestVoter(t *testing.T) {
 	a, b := balancerAddr(1), balancerAddr(2)
 	const ms = time.Millisecond
-	v := NewVoter(0, 7)
+	v := NewVoter(machineAddr(1), 0, 7)
 	for i, q := range []struct {
 		at     Time
 		kind   Kind
@@ -191,6 +191,10 @@ func TestVoter(t *testing.T) {
 			t.Errorf("question %d: %+v", i, answer)
 		}
 	}
+	// What was meant for another voter, with all that this one takes for fresh.
+	if _, ok := v.Answer(3000*ms, Question{Kind: Want, From: b, To: machineAddr(2), Session: 5, Sent: 9, Voter: 7, Clock: 3000 * ms}); ok {
+		t.Error("it answers for another voter")
+	}
 	if h, until := v.Promise(); h != a || until != 3000*ms || v.Free(2999*ms, b) || !v.Free(3000*ms, b) || !v.Free(2600*ms, a) {
 		t.Errorf("held by %s until %v", h, until)
 	}
@@ -199,10 +203,10 @@ func TestVoter(t *testing.T) {
 // One that knows what was promised before keeps to it, and needs not wait.
 func TestVoterResumes(t *testing.T) {
 	a, b := balancerAddr(1), balancerAddr(2)
-	v := NewVoter(time.Hour, 7)
+	v := NewVoter(machineAddr(1), time.Hour, 7)
 	v.Resume(a, time.Hour+100*time.Millisecond)
 	ask := func(from netip.Addr, at Time) bool {
-		answer, _ := v.Answer(at, Question{Kind: Want, From: from, Sent: at, Voter: 7, Clock: at})
+		answer, _ := v.Answer(at, Question{Kind: Want, From: from, To: machineAddr(1), Sent: at, Voter: 7, Clock: at})
 		return answer.Granted
 	}
 	if ask(b, time.Hour+99*time.Millisecond) {

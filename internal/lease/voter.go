@@ -7,6 +7,7 @@ import (
 
 // A Voter is one machine's vote. One that does not know what was promised before it began lets that run out first.
 type Voter struct {
+	me      netip.Addr
 	session uint64
 	began   Time
 	holder  netip.Addr // to whom the vote is promised
@@ -17,9 +18,10 @@ type Voter struct {
 // asked is the newest question that counted, of a candidate: when it was sent by the candidate's clock, and came by ours.
 type asked struct{ sent, at Time }
 
-// NewVoter begins. The session is a random number that no earlier voter of this machine had.
-func NewVoter(now Time, session uint64) *Voter {
-	return &Voter{session: session, began: now, asked: map[netip.Addr]asked{}}
+// NewVoter begins, under the address by which it is asked. The session is a random number that no earlier voter of
+// this machine had.
+func NewVoter(me netip.Addr, now Time, session uint64) *Voter {
+	return &Voter{me: me, session: session, began: now, asked: map[netip.Addr]asked{}}
 }
 
 // Resume goes on with what an earlier process of this machine promised last, by the same clock: all that it promised has to be known.
@@ -28,9 +30,12 @@ func (v *Voter) Resume(holder netip.Addr, until Time) {
 }
 
 // Answer takes a question, and may promise the vote. Not ok is one that is not to be answered: it is older than another one
-// from the same candidate.
+// from the same candidate, or another voter's. Whoever has no key could lead it here, and one vote would count as two.
 func (v *Voter) Answer(now Time, q Question) (a Answer, ok bool) {
 	a = Answer{From: q.To, To: q.From, Session: q.Session, Sent: q.Sent, Voter: v.session, Clock: now}
+	if q.To != v.me {
+		return a, false
+	}
 	if q.Voter != v.session || q.Clock > now || now-q.Clock > Fresh {
 		return a, true // who hears the answer can ask again
 	}

@@ -148,7 +148,7 @@ func (b *box) clock() Time { return b.off + b.w.now + Time(float64(b.w.now)*b.ra
 func (b *box) start() {
 	b.life++
 	b.up, b.waits = true, nil
-	b.voter = NewVoter(b.clock(), b.w.random.Uint64())
+	b.voter = NewVoter(b.addr, b.clock(), b.w.random.Uint64())
 	if b.vote != nil {
 		b.voter.Resume(b.vote.holder, b.vote.until)
 	}
