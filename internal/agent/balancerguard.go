@@ -156,7 +156,8 @@ func (g *guard) answer(t lease.Time, q lease.Question, reply func(lease.Answer))
 		g.Log.Error("note what is promised", "err", err)
 		return
 	}
-	a.Balancer = &lease.Balancer{Well: g.able, Has: g.holds && g.has, Electorate: g.candidate.Electorate()}
+	a.Balancer = &lease.Balancer{Well: g.able, Has: g.holds && g.has}
+	a.Balancer.Electorate, a.Balancer.Known = g.candidate.GoesBy()
 	reply(a)
 }
 

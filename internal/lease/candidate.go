@@ -11,8 +11,9 @@ import (
 // Who votes changes on one load balancer after another, and a change can be cut off anywhere. So a candidate goes by
 // the electorates of before too until every other load balancer has told it that it goes by the newest, in answer to a question
 // from after it did so itself. Two candidates thus always have one electorate in common, and any two quorums of that have a voter in common.
-// One that knows of no electorate from before may not have the address until the others have told it so. The one thing
-// that is asked of who changes electorates: a load balancer that a new one lacks has ended for good.
+// One that knows of no electorate from before may not have the address until all others have told it that they go by one that it is
+// in. It begins with that one, whatever it is told itself: it may be told of the end of a change that goes on for as long as it lacks.
+// The one thing that is asked of who changes electorates: a load balancer that a new one lacks has ended for good.
 type Candidate struct {
 	me      netip.Addr
 	session uint64
@@ -51,11 +52,14 @@ func NewCandidate(me netip.Addr, session uint64, random func(n int) int, inForce
 
 // Want has a candidate go by another electorate, as soon as it may.
 func (c *Candidate) Want(now Time, e Electorate) {
-	c.wanted = e
-	if !c.known && (len(c.inForce) == 0 || !c.inForce[0].Same(e)) {
-		c.inForce, c.since = []Electorate{e}, c.next(now)
+	if !c.known && (len(c.inForce) == 0 || !c.wanted.Same(e)) {
+		c.begin(now, e)
 	}
+	c.wanted = e
 }
+
+// begin has one that is new ask whether the others go by an electorate.
+func (c *Candidate) begin(now Time, e Electorate) { c.inForce, c.since = []Electorate{e}, c.next(now) }
 
 // Next returns the electorates that are to come into force, if they are others than those that are: the caller keeps them where they
 // outlive the machine's power, and then calls Enforce.
@@ -69,6 +73,8 @@ func (c *Candidate) Next(now Time) ([]Electorate, bool) {
 		}
 	}
 	if (!c.known || len(c.inForce) > 1) && c.agreed() {
+		// One that is new goes by it from now on: were it to forget, it would be new again, and have nothing.
+		c.known = true
 		return c.inForce[:1:1], true
 	}
 	return nil, false
@@ -85,7 +91,15 @@ func (c *Candidate) Enforce(now Time, next []Electorate) {
 // InForce are the electorates that it goes by, the newest first, and whether these are all.
 func (c *Candidate) InForce() ([]Electorate, bool) { return c.inForce, c.known }
 
-// Electorate tells the newest electorate in force apart from others, for Balancer.
+// GoesBy is what it tells others of that: the newest one, and whether these are all.
+func (c *Candidate) GoesBy() (newest Electorate, known bool) {
+	if len(c.inForce) > 0 {
+		newest = c.inForce[0]
+	}
+	return newest, c.known
+}
+
+// Electorate tells the newest electorate in force apart from others, for Resume.
 func (c *Candidate) Electorate() string {
 	if len(c.inForce) == 0 {
 		return ""
@@ -98,7 +112,7 @@ func (c *Candidate) agreed() bool {
 	newest := c.inForce[0]
 	return !slices.ContainsFunc(newest.Balancers, func(b netip.Addr) bool {
 		v := c.voters[b]
-		return b != c.me && (v == nil || v.balancer == nil || v.sent < c.since || v.balancer.Electorate != newest.id())
+		return b != c.me && (v == nil || v.balancer == nil || v.sent < c.since || !v.balancer.Electorate.Same(newest))
 	})
 }
 
@@ -155,6 +169,9 @@ func (c *Candidate) Hear(now Time, a Answer) {
 	}
 	if a.Sent > v.sent {
 		v.session, v.clock, v.sent, v.balancer = a.Voter, a.Clock, a.Sent, a.Balancer
+		if b := a.Balancer; !c.known && b != nil && b.Known && slices.Contains(b.Electorate.Balancers, c.me) && !c.inForce[0].Same(b.Electorate) {
+			c.begin(now, b.Electorate)
+		}
 	}
 	if a.Granted && a.Sent >= c.counts {
 		v.until = max(v.until, a.Sent+Length)

@@ -98,7 +98,7 @@ func TestElectoratesAreSets(t *testing.T) {
 func TestSealedMessages(t *testing.T) {
 	key, other := bytes.Repeat([]byte{1}, 32), bytes.Repeat([]byte{2}, 32)
 	m := Message{Answer: &Answer{From: balancerAddr(1), To: netip.MustParseAddr("fd00::2"), Session: 1<<64 - 1, Sent: time.Hour, Voter: 3, Clock: 4, Granted: true,
-		Balancer: &Balancer{Well: true, Electorate: "0123456789abcdef"}}}
+		Balancer: &Balancer{Well: true, Electorate: Electorate{Balancers: addrs(balancerAddr, 2), Machines: addrs(machineAddr, 3)}, Known: true}}}
 	sealed := Seal(key, m)
 	for name, keys := range map[string][][]byte{"its key": {key}, "a next one": {key, other}, "one of before": {other, key}} {
 		got, err := Open(keys, sealed)

@@ -48,9 +48,10 @@ type Answer struct {
 
 // A Balancer is what load balancers tell each other.
 type Balancer struct {
-	Well       bool   // its HAProxy takes connections, and it could have the address
-	Has        bool   // the address is there
-	Electorate string // the newest that it goes by, see Candidate.Electorate
+	Well       bool       // its HAProxy takes connections, and it could have the address
+	Has        bool       // the address is there
+	Electorate Electorate // the newest that it goes by
+	Known      bool       // and whether it may have the address by it, see Candidate.GoesBy
 }
 
 // A Message is a question or an answer.
@@ -60,7 +61,7 @@ type Message struct {
 }
 
 // MaxMessage is the longest that a sealed message may be, in bytes.
-const MaxMessage = 1200
+const MaxMessage = 4096
 
 // Seal writes a message and signs it by HMAC-SHA256.
 func Seal(key []byte, m Message) []byte {

@@ -286,6 +286,49 @@ func TestTheHolderStays(t *testing.T) {
 	}
 }
 
+// One that comes while another one is to go is told of the end alone, as a change writes it; the others go by that when the
+// other one has gone, which waits until it could have the address itself.
+func TestNewOneIsToldOfTheEnd(t *testing.T) {
+	for seed := range uint64(20) {
+		w := newWorld(seed, 3, 3)
+		of := func(balancers ...int) Electorate {
+			e := Electorate{Machines: addrs(machineAddr, 3)}
+			for _, i := range balancers {
+				e.Balancers = append(e.Balancers, balancerAddr(i))
+			}
+			return e
+		}
+		one, two, third := w.at(balancerAddr(1)), w.at(balancerAddr(2)), w.at(balancerAddr(3))
+		for _, b := range w.machines {
+			if b != third {
+				b.wanted = of(1, 2)
+				b.start()
+			}
+		}
+		w.run(2 * time.Second)
+		one.want(of(1, 2, 3))
+		two.want(of(1, 2, 3))
+		third.wanted = of(2, 3)
+		third.start()
+		w.run(2 * time.Second)
+		if inForce, known := third.candidate.InForce(); !known || w.trouble != "" {
+			t.Fatalf("seed %d: the new one waits, by %v; %s", seed, inForce, w.trouble)
+		}
+		one.stop()
+		one.until = 0
+		two.want(of(2, 3))
+		w.run(2 * time.Second)
+		for _, b := range []*box{two, third} {
+			if inForce, _ := b.candidate.InForce(); len(inForce) != 1 || !inForce[0].Same(of(2, 3)) {
+				t.Errorf("seed %d: %s goes by %v", seed, b.addr, inForce)
+			}
+		}
+		if len(w.holders()) != 1 || w.trouble != "" {
+			t.Errorf("seed %d: %d hold a lease; %s", seed, len(w.holders()), w.trouble)
+		}
+	}
+}
+
 func (w *world) isolate(b *box, out, in bool) {
 	for _, o := range w.machines {
 		w.cut[[2]netip.Addr{b.addr, o.addr}], w.cut[[2]netip.Addr{o.addr, b.addr}] = out && o != b, in && o != b

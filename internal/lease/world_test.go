@@ -44,6 +44,7 @@ type box struct {
 	wanted    Electorate
 	sick      bool // its HAProxy
 	disk      []Electorate
+	keeping   int  // the process that is writing to it
 	until     Time // on /run
 	by        string
 	vote      *vote // likewise
@@ -201,9 +202,20 @@ func (b *box) thaw() {
 
 func (b *box) tick(life int) {
 	b.awake(life, func() {
-		if next, ok := b.candidate.Next(b.clock()); ok {
-			b.disk = next
-			b.candidate.Enforce(b.clock(), next)
+		if next, ok := b.candidate.Next(b.clock()); ok && b.keeping != life { // which a disk takes its time for
+			b.keeping = life
+			b.w.after(Time(b.w.random.Int64N(int64(100*time.Millisecond))), func() {
+				if b.life != life {
+					return
+				}
+				b.disk = next
+				b.awake(life, func() {
+					b.keeping = 0
+					if now, ok := b.candidate.Next(b.clock()); ok && slices.EqualFunc(now, next, Electorate.Same) {
+						b.candidate.Enforce(b.clock(), now)
+					}
+				})
+			})
 		}
 		b.ask(b.candidate.Ask(b.clock(), !b.sick && b.voter.Free(b.clock(), b.addr)))
 		jitter := Time(b.w.random.Int64N(int64(10 * time.Millisecond)))
@@ -263,7 +275,8 @@ func (b *box) take(m Message) {
 	if b.candidate != nil {
 		b.vote = &vote{}
 		b.vote.holder, b.vote.until = b.voter.Promise()
-		a.Balancer = &Balancer{Well: !b.sick, Has: b.candidate.Holds(b.clock()), Electorate: b.candidate.Electorate()}
+		a.Balancer = &Balancer{Well: !b.sick, Has: b.candidate.Holds(b.clock())}
+		a.Balancer.Electorate, a.Balancer.Known = b.candidate.GoesBy()
 	}
 	b.w.send(b.addr, m.Question.From, Message{Answer: &a})
 }
