@@ -107,7 +107,7 @@ func entry(a netip.Addr) *netlink.Addr {
 	return &netlink.Addr{IPNet: &net.IPNet{IP: a.AsSlice(), Mask: net.CIDRMask(a.BitLen(), a.BitLen())}}
 }
 
-// processLives reports whether the process whose id is in a file is there, under this name, and no zombie.
+// processLives reports whether the process whose id is in a file is there, under a name that begins so, and no zombie.
 func processLives(pidFile, name string) bool {
 	text, err := os.ReadFile(pidFile)
 	if err != nil {
@@ -122,5 +122,5 @@ func processLives(pidFile, name string) bool {
 		return false
 	}
 	begin, state, ok := strings.Cut(string(stat), ") ")
-	return ok && strings.HasSuffix(begin, "("+name) && !strings.HasPrefix(state, "Z") && !strings.HasPrefix(state, "X")
+	return ok && strings.Contains(begin, "("+name) && !strings.HasPrefix(state, "Z") && !strings.HasPrefix(state, "X")
 }

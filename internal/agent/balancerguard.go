@@ -191,11 +191,15 @@ func (g *guard) step(t lease.Time) {
 			g.handOver(t, other)
 		}
 	}
-	if g.handing != 0 && (t >= g.handing || g.otherHas(t)) {
+	switch {
+	case g.handing != 0 && (t >= g.handing || g.otherHas(t)):
 		g.handing = 0
 		g.not("another one has it")
+	case g.has && !g.holds && g.handing == 0: // keepalived was late to put it there, and may have died since
+		g.not("it came without the lease")
 	}
 	g.ask(g.candidate.Ask(t, (g.able || g.holds) && g.voter.Free(t, g.Address)))
+	t = now() // if this program was held up meanwhile, the address must not get another second
 	g.follow(t)
 	if g.holds && g.has && t-g.renewed >= renewEvery {
 		g.renewed = t
@@ -230,6 +234,7 @@ func (g *guard) not(why string) {
 	g.Log.Info("leaves the address", "why", why)
 	g.try("tell keepalived", g.tell(trackNot))
 	g.try("take the address away", g.address.Remove())
+	g.has = false
 }
 
 // handOver keeps the votes for another one, which takes the address over from this machine, and not from nobody.
