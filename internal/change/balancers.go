@@ -9,19 +9,19 @@ import (
 )
 
 // sharing are the load balancers that move an address between them, before the change. One that was to join when a run was
-// cut off is none yet: the others may not know of it.
+// cut off, and still is, is none yet: the others may not know of it. If it is to go instead, they may: it has to end before they are told that.
 func (p *planner) sharing() []topology.Node {
 	if !p.Wanted.Virtual {
 		return nil
 	}
 	var out []topology.Node
 	for _, n := range p.Record {
-		if !p.Wanted.Balances(n.Node) || n.State == Joining {
-			continue
-		}
-		if w, ok := p.Wanted.Node(n.Name); ok {
+		w, wanted := p.Wanted.Node(n.Name)
+		switch {
+		case !p.Wanted.Balances(n.Node) || n.State == Joining && wanted:
+		case wanted:
 			out = append(out, w)
-		} else {
+		default:
 			out = append(out, n.Node)
 		}
 	}
@@ -154,6 +154,11 @@ func (p *planner) leavingLate() []topology.Node {
 		}
 	}
 	return out
+}
+
+// sharerLeaves reports whether one of those that share the address leaves: the others hear it until it is gone.
+func (p *planner) sharerLeaves() bool {
+	return slices.ContainsFunc(p.balancers, func(b topology.Node) bool { return !named(p.Wanted.Nodes, b.Name) })
 }
 
 // recorded is a node as the record has it.

@@ -212,6 +212,43 @@ func TestThirdLoadBalancerAfterAKill(t *testing.T) {
 	before(t, c, "lb-backends@lb-2/balancers", "start@lb-3")
 }
 
+// One that had not wholly come when a run was cut off, and is to go instead, is gone before the others are told so: it may know
+// them, and have the address.
+func TestLoadBalancerThatHadNotWhollyComeGoes(t *testing.T) {
+	in := healthy(pair(t, planes...))
+	next := pair(t, planes...)
+	next.Nodes = slices.DeleteFunc(slices.Clone(next.Nodes), func(n topology.Node) bool { return n.Name == "lb-2" })
+	in.Wanted, in.Desired = next, desired(next)
+	for i := range in.Record {
+		if in.Record[i].Name == "lb-2" {
+			in.Record[i].State = Joining
+		}
+	}
+	c := plan(t, in)
+	before(t, c, "stop@lb-2", "remove-machine@lb-2", "lb-backends@lb-1/without-lb-2")
+	lbs := slices.DeleteFunc(ids(c), func(id string) bool { return !strings.HasPrefix(id, SetBackends+"@") })
+	if want := []string{"lb-backends@lb-1/without-lb-2"}; !slices.Equal(lbs, want) {
+		t.Errorf("load balancers are told by %q, want %q", lbs, want)
+	}
+	dies(&in, "lb-2", false)
+	before(t, plan(t, in), "remove-machine@lb-2", "lb-backends@lb-1/without-lb-2")
+}
+
+// One that is mended while the other one is dead, and leaves, hears it until its machine is gone: it may only have been cut off.
+func TestLoadBalancerIsMendedWhileADeadOneLeaves(t *testing.T) {
+	in := healthy(pair(t, planes...))
+	next := pair(t, planes...)
+	next.Nodes = slices.DeleteFunc(slices.Clone(next.Nodes), func(n topology.Node) bool { return n.Name == "lb-1" })
+	in.Wanted, in.Desired = next, desired(next)
+	dies(&in, "lb-1", false)
+	dies(&in, "lb-2", false)
+	c := plan(t, in)
+	before(t, c, "start-machine@lb-2", "lb-backends@lb-2/mended", "remove-machine@lb-1", "lb-backends@lb-2/without-lb-1")
+	if s, _ := c.Step("lb-backends@lb-2/mended"); !slices.Equal(s.Balancers, []string{"lb-1", "lb-2"}) {
+		t.Errorf("%+v", s)
+	}
+}
+
 // One that leaves while another one comes is told of that too: it may have the address until it goes.
 func TestLoadBalancerLeavesWhileAnotherComes(t *testing.T) {
 	in := healthy(pair(t, planes...))

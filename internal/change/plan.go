@@ -86,7 +86,7 @@ type planner struct {
 
 	stay    []topology.Node     // wanted, and there
 	joins   []topology.Node     // wanted, and not there yet or not wholly
-	early   []Node              // leave before others join: to be made anew, or dead
+	early   []Node              // leave before others join: to be made anew, or dead, or see joinsSharers
 	late    []Node              // leave at last
 	turns   []Node              // made anew one after another, by an upgrade
 	renewed []string            // nodes that have their turn in place
@@ -119,7 +119,7 @@ func newPlanner(in Input) *planner {
 			}
 			if in.Upgrade != nil && n.Rejoin && p.rolls(n.Node) {
 				p.turns = append(p.turns, n)
-			} else if n.Rejoin || p.dead(n.Node) || p.learns(n.Node) {
+			} else if n.Rejoin || p.dead(n.Node) || p.learns(n.Node) || p.joinsSharers(n) {
 				p.early = append(p.early, n)
 			} else {
 				p.late = append(p.late, n)
@@ -176,6 +176,12 @@ func (p *planner) dead(n topology.Node) bool {
 func (p *planner) learns(n topology.Node) bool {
 	member, ok := p.member(n)
 	return n.Role == spec.RoleEtcd && ok && member.Learner
+}
+
+// joinsSharers reports whether a load balancer was to share the address with others when a run was cut off: nobody waits for it
+// yet, and what it may do the others cannot be told to forget before it is gone.
+func (p *planner) joinsSharers(n Node) bool {
+	return p.Wanted.Virtual && n.Role == spec.RoleLoadBalancer && n.State == Joining
 }
 
 // alive reports whether the machine takes commands.

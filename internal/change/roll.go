@@ -108,7 +108,7 @@ func (p *planner) mend() {
 			needs = p.bring(n, needs)
 			needs = p.use(n, needs)
 		}
-		if named(p.balancers, n.Name) && len(p.leavingLate()) > 0 { // whom it has to hear until it is gone
+		if named(p.balancers, n.Name) && p.sharerLeaves() {
 			mended = append(mended, p.add(Step{ID: id(SetBackends, n.Name, "mended"), Verb: SetBackends, Node: n.Name, Why: append(d.why(), p.sickness(n)...),
 				Backends: nodeNames(p.ordered()), Balancers: nodeNames(p.balancers), Needs: needs}))
 			continue
