@@ -4,6 +4,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/haplane/haplane/internal/render"
 	"github.com/haplane/haplane/internal/topology"
 	"github.com/haplane/haplane/spec"
 )
@@ -183,6 +184,13 @@ func (p *planner) readdresses(n topology.Node) bool {
 // others reports whether another load balancer can have the address that clients use meanwhile: one that shares it, and stays.
 func (p *planner) others(n topology.Node) bool {
 	return slices.ContainsFunc(p.sharing(), func(b topology.Node) bool { return b.Name != n.Name && named(p.stay, b.Name) })
+}
+
+// leases reports whether a load balancer agrees with the others by a lease on who has the address. One that an older haplane made
+// does not: those that do wait for it, so none could take the address from another one, and all restart at once.
+func (p *planner) leases(n topology.Node) bool {
+	_, ok := p.Observed.Machines[n.Name].Files[render.ElectorateFile]
+	return ok || !p.Wanted.Virtual
 }
 
 // takesWay reports whether clients do not get through a load balancer while these programs restart.

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/haplane/haplane/internal/observed"
+	"github.com/haplane/haplane/internal/render"
 	"github.com/haplane/haplane/internal/topology"
 	"github.com/haplane/haplane/spec"
 )
@@ -141,6 +142,27 @@ func TestLoadBalancersRestartInTurns(t *testing.T) {
 	c := plan(t, in)
 	before(t, c, "address-move@lb-1", "lb-backends@lb-1/configuration", "address-move@lb-2", "lb-backends@lb-2/configuration")
 	if got := c.Warnings(); len(got) > 0 {
+		t.Errorf("warnings: %q", got)
+	}
+}
+
+// Those of a haplane without a lease restart side by side: each is well only when all are of the new one.
+func TestLoadBalancersOfAnOlderHaplaneRestartAtOnce(t *testing.T) {
+	in := healthy(pair(t, planes...))
+	for _, lb := range []string{"lb-1", "lb-2"} {
+		m := in.Observed.Machines[lb]
+		delete(m.Files, render.ElectorateFile)
+		for _, u := range []string{"haplane-balancer", "keepalived"} {
+			m.Units[u] = observed.Unit{Active: true, Config: "old"}
+		}
+	}
+	c := plan(t, in)
+	lacks(t, c, MoveAddress)
+	one, two := "lb-backends@lb-1/configuration", "lb-backends@lb-2/configuration"
+	if got := ids(c); !slices.Equal(got, []string{one, two}) || reaches(c, two, one) {
+		t.Errorf("steps are %q, one waits for the other: %v", got, reaches(c, two, one))
+	}
+	if got := c.Warnings(); len(got) != 2 || !strings.Contains(got[0], "lb-1 was made by an older haplane and cannot hand over 10.10.10.3") {
 		t.Errorf("warnings: %q", got)
 	}
 }

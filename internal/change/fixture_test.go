@@ -71,6 +71,7 @@ func desired(t *topology.Topology) map[string]render.Machine {
 		programs := units[n.Role]
 		if n.Role == spec.RoleLoadBalancer && t.Virtual {
 			programs = append(slices.Clone(programs), "haplane-balancer", "keepalived")
+			m.Files.Add(fileset.File{Path: render.ElectorateFile, Mode: 0o644, Data: []byte("voters")})
 			m.Files.Add(fileset.File{Path: "/etc/keepalived", Mode: 0o644, Data: []byte(strings.Join(nodeNames(t.LoadBalancers()), " "))})
 		}
 		if n.Role == spec.RoleControlPlane && t.Balances(n) {

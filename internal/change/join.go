@@ -86,7 +86,7 @@ func (p *planner) sendTo(joined []topology.Node, what string, ready []string, wh
 }
 
 // setBackends plans the backends as they are now, on every load balancer that is told. Where they move an address between them, or
-// one has to restart, they take turns.
+// one has to restart, they take turns, once there is a lease by which they agree on who has it.
 func (p *planner) setBackends(what string, needs []string, why ...Reason) {
 	var done []string
 	if p.onControlPlane() { // those that are mended run
@@ -94,7 +94,7 @@ func (p *planner) setBackends(what string, needs []string, why ...Reason) {
 	}
 	for _, lb := range p.holderLast(p.configured()) {
 		before := needs
-		if p.Wanted.Virtual || takesWay(p.restarts(lb)) {
+		if p.leases(lb) && (p.Wanted.Virtual || takesWay(p.restarts(lb))) {
 			before = slices.Concat(needs, done)
 		}
 		done = append(done, p.tell(lb, what, before, p.stay, why))
@@ -112,7 +112,7 @@ func (p *planner) tell(lb topology.Node, what string, needs []string, to []topol
 	if p.onControlPlane() { // what was written before does not come after
 		needs = slices.Concat(needs, p.lastOf(WriteFiles, lb.Name))
 	}
-	if takesWay(restart) {
+	if takesWay(restart) && p.leases(lb) {
 		needs = p.handOver(lb, to, why, needs)
 	}
 	return p.add(Step{ID: id(SetBackends, lb.Name, what), Verb: SetBackends, Node: lb.Name, Why: why,

@@ -3,6 +3,8 @@ package change
 import (
 	"fmt"
 	"slices"
+
+	"github.com/haplane/haplane/internal/topology"
 )
 
 // Warnings tell what is not there for a time while the change is carried out, beside what
@@ -27,6 +29,8 @@ func (p *planner) warn(steps []Step) []string {
 		case slices.ContainsFunc(p.late, func(l Node) bool { return l.Name == n.Name && p.clientsFirst(l) }):
 		case p.Wanted.Balances(n) && !p.others(n) && (s.Verb == RemoveMachine || (s.Verb == Restart || s.Verb == SetBackends) && takesWay(s.Units)):
 			out = append(out, fmt.Sprintf("while %s is away, the API cannot be reached through it, and there is no other load balancer", n.Name))
+		case p.Wanted.Balances(n) && s.Verb == SetBackends && takesWay(s.Units) && !p.leases(n):
+			out = append(out, fmt.Sprintf("%s was made by an older haplane and cannot hand over %s, which is on no machine for some seconds", n.Name, topology.Join(p.Wanted.LBAddresses)))
 		case api && stops:
 			if delete(serving, n.Name); len(serving) < least {
 				least = len(serving)

@@ -95,11 +95,11 @@ func (b *builder) keepalived() {
 	}
 	b.add(conf, fmt.Sprintf(keepalivedConf, b.node.Name, topology.BalancerTrack, virtualRouter(t.LBAddresses[0]), talks, alone(t.LBAddresses[0]), further))
 	b.addLeaseKeys()
-	b.add(electorateFile, electorate(t))
+	b.add(ElectorateFile, electorate(t))
 	b.addService(service{
 		name: "haplane-balancer", description: "haplane agent, which tells keepalived whether it may have the address",
 		argv: []string{AgentBinary, "agent", "balancer", "--socket=" + topology.HAProxySocket, "--track-file=" + topology.BalancerTrack,
-			"--address=" + b.node.Address.String(), "--moves=" + topology.Join(t.LBAddresses), "--electorate=" + electorateFile, "--key=" + leaseKeyFile},
+			"--address=" + b.node.Address.String(), "--moves=" + topology.Join(t.LBAddresses), "--electorate=" + ElectorateFile, "--key=" + leaseKeyFile},
 		after: []string{"haproxy.service"},
 		// Another one takes over when it has not run for half a second: it goes before all else, and comes again at once.
 		service: slices.Concat([]string{"Type=exec", "RuntimeDirectory=haplane", "RuntimeDirectoryMode=0755", "RuntimeDirectoryPreserve=yes",

@@ -11,12 +11,11 @@ import (
 	"github.com/haplane/haplane/internal/topology"
 )
 
-// Where a machine has what those need who decide which load balancer has the address that moves. The keys are where the
-// programs of others see nothing.
-const (
-	electorateFile = "/etc/haplane/electorate.json"
-	leaseKeyFile   = "/var/lib/haplane/lease.key"
-)
+// ElectorateFile is where a load balancer has who votes on which one has the address that moves.
+const ElectorateFile = "/etc/haplane/electorate.json"
+
+// leaseKeyFile is where voters and load balancers have their keys: the programs of others see nothing there.
+const leaseKeyFile = "/var/lib/haplane/lease.key"
 
 // leaseRereads are the flags whose files they read again by themselves: a vote is lost for a moment by each restart.
 var leaseRereads = []string{"electorate", "key"}

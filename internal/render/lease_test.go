@@ -24,10 +24,10 @@ func pair(controlPlane, balancers int) *spec.Cluster {
 func TestWhoVotes(t *testing.T) {
 	machines := Render(input(pair(3, 2), Platform{}))
 	var e lease.Electorate
-	if err := json.Unmarshal(machines["lb-2"].Files[electorateFile].Data, &e); err != nil {
+	if err := json.Unmarshal(machines["lb-2"].Files[ElectorateFile].Data, &e); err != nil {
 		t.Fatal(err)
 	}
-	text := func(file string) string { return string(machines[file].Files[electorateFile].Data) }
+	text := func(file string) string { return string(machines[file].Files[ElectorateFile].Data) }
 	if text("lb-1") != text("lb-2") || len(e.Balancers) != 2 || len(e.Machines) != 3 || text("cp-1") != "" {
 		t.Errorf("lb-1 %s, lb-2 %s", text("lb-1"), text("lb-2"))
 	}
