@@ -50,7 +50,7 @@ func (p *planner) shareAddress() {
 		}
 	}
 	if len(changed) > 0 || len(p.balancers) > before {
-		p.setBackends("balancers", slices.Concat(p.tail, changed), Reason{What: "load balancers share " + topology.Join(p.Wanted.LBAddresses)})
+		p.setBackends("balancers", slices.Concat(p.tail, changed, p.startVoters()), Reason{What: "load balancers share " + topology.Join(p.Wanted.LBAddresses)})
 	}
 	for _, n := range p.stay {
 		if n.Role == spec.RoleLoadBalancer && (p.readdresses(n) || p.Observed.Balancers[n.Name].Address.Own) {
@@ -99,6 +99,24 @@ func (p *planner) balancerRuns(node string) bool {
 // DrainTime is how long connections that are open get to end in a planned move of the address that clients use: what is asked at that moment is answered.
 // Who keeps one for hours, as a program that watches does, ends it for no bound that anybody would wait for; it is reset then.
 const DrainTime = 30 * time.Second
+
+// startVoters has the control plane's machines vote before load balancers count on each other: of two that share the address, one
+// that dies before would take it from the other one.
+func (p *planner) startVoters() []string {
+	var started []string
+	for _, n := range p.stay {
+		units := p.Desired[n.Name].Units
+		i := slices.IndexFunc(units, func(u render.Unit) bool { return u.Name == render.Voter })
+		if i < 0 || n.Role != spec.RoleControlPlane || p.sick(n) || !slices.Contains(p.diff(n).start, render.Voter) {
+			continue // one that is mended has it already
+		}
+		why := []Reason{{What: "votes on which load balancer has " + topology.Join(p.Wanted.LBAddresses)}}
+		written := p.add(Step{ID: id(WriteFiles, n.Name, "voter"), Verb: WriteFiles, Node: n.Name, Why: why, Needs: p.tail,
+			Files: append([]string{render.AgentBinary, topology.UnitDir + "/" + render.Voter + ".service"}, units[i].Files...)})
+		started = append(started, p.add(Step{ID: id(Start, n.Name, "voter"), Verb: Start, Node: n.Name, Why: why, Units: []string{render.Voter}, Needs: []string{written}}))
+	}
+	return started
+}
 
 // handOver has another load balancer take the address that clients use, before one stops or restarts: one of those.
 func (p *planner) handOver(n topology.Node, to []topology.Node, why []Reason, needs []string) []string {

@@ -51,6 +51,29 @@ func TestOneLoadBalancerBecomesTwo(t *testing.T) {
 	}
 }
 
+// Machines vote before the first one counts on the second: on those that are well, for the others have all that is new when they are mended.
+func TestMachinesVoteBeforeTheSecondLoadBalancerComes(t *testing.T) {
+	in, next := healthy(wanted(t, append(planes, "lb-1")...)), pair(t, planes...)
+	in.Wanted, in.Desired = next, desired(next)
+	for _, name := range []string{"cp-1", "cp-2", "cp-3"} {
+		m := in.Desired[name]
+		m.Units = append(m.Units, render.Unit{Name: render.Voter, Config: "new", Files: []string{"/key"}})
+		in.Desired[name] = m
+	}
+	dies(&in, "cp-3", false)
+	c := plan(t, in)
+	for _, cp := range []string{"cp-1", "cp-2"} {
+		before(t, c, "write-files@"+cp+"/voter", "start@"+cp+"/voter", "lb-backends@lb-1/balancers", "address-drop@lb-1", "start@lb-2")
+		if s, _ := c.Step("write-files@" + cp + "/voter"); !slices.Equal(s.Files, []string{render.AgentBinary, "/etc/systemd/system/haplane-voter.service", "/key"}) {
+			t.Errorf("%s writes %q", s.ID, s.Files)
+		}
+	}
+	before(t, c, "start-machine@cp-3", "start@cp-3", "lb-backends@lb-1/balancers")
+	if _, ok := c.Step("start@cp-3/voter"); ok {
+		t.Error("one that is mended starts its voter twice")
+	}
+}
+
 // From two to one: whoever leaves gives the address away first, and the other one talks to it until it is gone.
 func TestOneOfTwoLoadBalancersLeaves(t *testing.T) {
 	in := healthy(pair(t, planes...))

@@ -49,6 +49,9 @@ func electorate(t *topology.Topology) string {
 	return string(text) + "\n"
 }
 
+// Voter is the unit that votes on which load balancer has the address that moves.
+const Voter = "haplane-voter"
+
 // voter is the vote of a control-plane machine: a program of its own, for it must not stop with any other one.
 func (b *builder) voter() {
 	if !b.Topology.Virtual {
@@ -57,7 +60,7 @@ func (b *builder) voter() {
 	b.addLeaseKeys()
 	argv := []string{AgentBinary, "agent", "voter", "--listen=" + netip.AddrPortFrom(b.node.Address, topology.LeasePort).String(), "--key=" + leaseKeyFile}
 	b.addService(service{
-		name: "haplane-voter", description: "haplane agent, the vote of this machine on which load balancer has the address",
+		name: Voter, description: "haplane agent, the vote of this machine on which load balancer has the address",
 		argv:    argv,
 		service: slices.Concat([]string{"Type=exec", "TimeoutStopSec=5", "RestartSec=100ms"}, beforeAllElse),
 		confine: snapshotsOnly(argv),
