@@ -3,12 +3,13 @@ package change
 import (
 	"slices"
 
+	"github.com/haplane/haplane/internal/render"
 	"github.com/haplane/haplane/internal/topology"
 	"github.com/haplane/haplane/spec"
 )
 
-// apiPrograms make up the API. All others need it, and start after it.
-var apiPrograms = []string{"etcd", "kube-apiserver", "haproxy", "haplane-balancer", "keepalived"}
+// apiPrograms make up the API, and lead to it. All others need it, and start after it.
+var apiPrograms = []string{"etcd", "kube-apiserver", render.Voter, "haproxy", "haplane-balancer", "keepalived"}
 
 // BringUp returns the steps that make a cluster of nothing, or of what an earlier run
 // left: on all nodes side by side, for nobody relies on any of them yet. No node is the
