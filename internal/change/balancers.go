@@ -1,6 +1,7 @@
 package change
 
 import (
+	"fmt"
 	"slices"
 	"time"
 
@@ -140,9 +141,26 @@ func (p *planner) unshare(n Node, needs []string) {
 	p.setBackends("without-"+n.Name, needs, Reason{What: n.Name + " leaves"})
 }
 
-// balancersKnow are the last steps that told the load balancers that are there who the others are.
+// refuseStrangers is an error where load balancers come, and those that have the address leave all of them afterwards: the new
+// ones know of one another only, and would take it while another one has it.
+func (p *planner) refuseStrangers() error {
+	comes := slices.IndexFunc(p.joins, func(n topology.Node) bool { return n.Role == spec.RoleLoadBalancer })
+	leaves := slices.IndexFunc(p.late, func(n Node) bool { return named(p.balancers, n.Name) })
+	stays := slices.ContainsFunc(p.balancers, func(b topology.Node) bool { return named(p.stay, b.Name) })
+	if comes < 0 || leaves < 0 || stays {
+		return nil
+	}
+	return &Refused{Step: id(Start, p.joins[comes].Name), Err: fmt.Errorf("no load balancer of now stays: keep %s in this change, and remove it in the next one", p.late[leaves].Name)}
+}
+
+// balancersKnow are the last steps that told the load balancers that are there who the others are, and those that ended dead ones.
 func (p *planner) balancersKnow() []string {
 	var out []string
+	for _, n := range p.early {
+		if n.Role == spec.RoleLoadBalancer {
+			out = append(out, p.has(id(RemoveMachine, n.Name))...)
+		}
+	}
 	for _, n := range p.configured() {
 		out = slices.Concat(out, p.lastOf(SetBackends, n.Name), p.has(id(DropAddress, n.Name)))
 	}

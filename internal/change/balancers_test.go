@@ -310,6 +310,34 @@ func TestLoadBalancerLeavesWhileAnotherComes(t *testing.T) {
 	}
 }
 
+// New ones that are told of one another only would take the address from one that leaves after they came. Dead ones are gone before.
+func TestAllLoadBalancersAreReplaced(t *testing.T) {
+	in := healthy(pair(t, planes...))
+	next := pair(t, planes...)
+	next.Nodes = append(slices.DeleteFunc(slices.Clone(next.Nodes), func(n topology.Node) bool { return n.Role == spec.RoleLoadBalancer }),
+		topology.NewNode("lb-3", spec.RoleLoadBalancer, "10.10.10.6"), topology.NewNode("lb-4", spec.RoleLoadBalancer, "10.10.10.7"))
+	in.Wanted, in.Desired = next, desired(next)
+	if _, err := Plan(in); err == nil || !strings.Contains(err.Error(), "no load balancer of now stays: keep lb-1 in this change") {
+		t.Errorf("all are replaced: %v", err)
+	}
+	dies(&in, "lb-1", false)
+	dies(&in, "lb-2", true)
+	c := plan(t, in)
+	for _, dead := range []string{"lb-1", "lb-2"} {
+		for _, fresh := range []string{"lb-3", "lb-4"} {
+			before(t, c, "remove-machine@"+dead, "start@"+fresh)
+		}
+	}
+
+	in = healthy(pair(t, planes...)) // one is made anew, and the other one leaves
+	next = pair(t, planes...)
+	next.Nodes = slices.DeleteFunc(slices.Clone(next.Nodes), func(n topology.Node) bool { return n.Name == "lb-1" })
+	in.Wanted, in.Desired, in.Replace = next, desired(next), []string{"lb-2"}
+	if _, err := Plan(in); err == nil || !strings.Contains(err.Error(), "keep lb-1 in this change") {
+		t.Errorf("the one that stays is made anew: %v", err)
+	}
+}
+
 // The only one cannot hand over to one that is not there yet.
 func TestOnlyLoadBalancerRestartsBeforeAnotherComes(t *testing.T) {
 	next := pair(t, planes...)

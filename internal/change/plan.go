@@ -37,7 +37,7 @@ func Plan(in Input) (*Change, error) {
 	if lost := p.lost(); len(lost.Nodes) > 0 {
 		return nil, lost
 	}
-	if err := errors.Join(p.refuseAway(), p.unknown()); err != nil {
+	if err := errors.Join(p.refuseAway(), p.unknown(), p.refuseStrangers()); err != nil {
 		return nil, err
 	}
 	p.certificates()

@@ -13,7 +13,8 @@ import (
 // from after it did so itself. Two candidates thus always have one electorate in common, and any two quorums of that have a voter in common.
 // One that knows of no electorate from before may not have the address until all others have told it that they go by one that it is
 // in. It begins with that one, whatever it is told itself: it may be told of the end of a change that goes on for as long as it lacks.
-// The one thing that is asked of who changes electorates: a load balancer that a new one lacks has ended for good.
+// What is asked of who changes electorates: a load balancer that a new one lacks has ended for good; and one that is new is told
+// of one at least that may have the address, if there is any.
 type Candidate struct {
 	me      netip.Addr
 	session uint64
