@@ -12,30 +12,29 @@ import (
 // voter. The load balancers are the candidates too.
 type Electorate struct {
 	Balancers []netip.Addr `json:"balancers"`
-	// Machines are those of the control plane. They vote where there are two load balancers, which
+	// Machines are those of the control plane. They vote where there are several load balancers: two
 	// alone could not tell a dead one from one that they do not hear.
 	Machines []netip.Addr `json:"machines"`
 }
 
-// votes has the weight of each voter, and how much is a quorum: any two quorums have a voter in common. Of two
-// load balancers each weighs as much as a majority of the other machines, so that a quorum is both of them, or one and such a
-// majority. One alone, or three and more, vote among themselves.
+// votes has the weight of each voter, and how much is a quorum: more than half, so any two quorums have a voter in common. Each
+// load balancer weighs as much as a majority of the machines, so that of two a quorum is both of them, or one and such a
+// majority. One alone has the only vote.
 func (e Electorate) votes() (weights map[netip.Addr]int, quorum int) {
 	weights = map[netip.Addr]int{}
-	each := 1
-	if len(e.Balancers) == 2 {
+	if len(e.Balancers) > 1 {
 		for _, m := range e.Machines {
 			weights[m] = 1
 		}
-		each = len(weights)/2 + 1
 	}
+	each, all := len(weights)/2+1, 0
 	for _, b := range e.Balancers {
 		weights[b] = each
 	}
-	if len(e.Balancers) == 2 {
-		return weights, 2 * each
+	for _, w := range weights {
+		all += w
 	}
-	return weights, len(e.Balancers)/2 + 1
+	return weights, all/2 + 1
 }
 
 // until is how long votes that each last until some time are a quorum; 0 where they never are.

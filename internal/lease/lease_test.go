@@ -32,8 +32,11 @@ func TestQuorums(t *testing.T) {
 		{"all machines without one", 2, 5, m, false},
 		{"one machine, one of two", 2, 1, []netip.Addr{b[0], m[0]}, true},
 		{"one of two, and no machine votes", 2, 0, b[:1], false},
-		{"two of three", 3, 3, b[:2], true},
-		{"one of three and all machines", 3, 3, append(slices.Clone(m[:3]), b[0]), false},
+		{"two of three", 3, 3, b[:2], false},
+		{"two of three, and a machine", 3, 3, []netip.Addr{b[0], b[2], m[1]}, true},
+		{"all three", 3, 3, b[:3], true},
+		{"one of three and all machines", 3, 3, append(slices.Clone(m[:3]), b[0]), true},
+		{"one of three and a majority", 3, 3, append(slices.Clone(m[:2]), b[0]), false},
 		{"two of four", 4, 3, b[:2], false},
 		{"three of four", 4, 3, b[:3], true},
 	}
