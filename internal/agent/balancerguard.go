@@ -95,7 +95,8 @@ func newGuard(o BalancerOptions) (*guard, error) {
 
 // run does all that takes turns, until ctx ends. The address stays as it is then: whoever is started next goes on, or takes it away.
 func (g *guard) run(ctx context.Context, socket *leaseSocket) error {
-	g.Log.Info("balancer started", "address", g.Address, "moves", g.Moves, "holds", g.holds)
+	_, known := g.candidate.InForce() // until it is, this machine waits for the other load balancers
+	g.Log.Info("balancer started", "address", g.Address, "moves", g.Moves, "holds", g.holds, "knows who votes", known)
 	go watchHAProxy(ctx, g.Socket, g.Loaded, balancerHealth{well: g.well.Load()}, func(well bool, err error) {
 		g.Log.Info("HAProxy", "well", well, "err", err)
 		g.well.Store(well)
@@ -284,6 +285,7 @@ func (g *guard) reread(t lease.Time) {
 	}
 	if next, ok := g.candidate.Next(t); ok && !g.keeping {
 		g.keeping = true // beside all else: a disk can take long
+		g.Log.Info("who is to vote", "electorates", fmt.Sprint(next))
 		go func() { g.kept <- keeping{next, durable.WriteJSON(g.inForce, next, 0o600)} }()
 	}
 }

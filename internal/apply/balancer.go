@@ -156,7 +156,7 @@ func setBackends(ctx context.Context, r *Runner, s change.Step) error {
 	if err := r.waitForUnit(ctx, lb, []string{"haproxy"}, func(ctx context.Context) error { return r.backendsServe(ctx, lb, s.Backends) }); err != nil || !shares {
 		return err
 	}
-	return r.waitForUnit(ctx, lb, []string{"keepalived"}, func(ctx context.Context) error { return r.sharesAddress(ctx, lb) })
+	return r.waitForUnit(ctx, lb, []string{"keepalived", "haplane-balancer"}, func(ctx context.Context) error { return r.sharesAddress(ctx, lb) })
 }
 
 // undrain has a load balancer send requests to servers that a change drained before it

@@ -122,7 +122,7 @@ func (r *Runner) waitForPrograms(ctx context.Context, s change.Step) error {
 		case "kube-apiserver":
 			err = r.waitForUnit(ctx, n, []string{"kube-apiserver", "etcd"}, func(ctx context.Context) error { return r.Cluster.Ready(ctx, n) })
 		case "keepalived":
-			err = r.waitForUnit(ctx, n, []string{"keepalived"}, func(ctx context.Context) error { return r.sharesAddress(ctx, n) })
+			err = r.waitForUnit(ctx, n, []string{"keepalived", "haplane-balancer"}, func(ctx context.Context) error { return r.sharesAddress(ctx, n) })
 		case "haproxy":
 			err = r.waitForUnit(ctx, n, []string{"haproxy"}, func(ctx context.Context) error { return balancerAnswers(ctx, r, n) })
 		}
