@@ -127,9 +127,15 @@ func (g *guard) run(ctx context.Context, socket *leaseSocket) error {
 	defer ticker.Stop()
 	g.step(now()) // what is left of a lease may be little
 	for {
+		var ends <-chan time.Time // of the lease, which comes between two ticks
+		if g.holds {
+			ends = time.After(max(g.candidate.Until()-lease.Margin-now(), time.Millisecond))
+		}
 		select {
 		case <-ctx.Done():
 			return nil
+		case <-ends:
+			g.follow(now())
 		case <-ticker.C:
 			g.step(now())
 		case k := <-g.kept:
@@ -193,9 +199,12 @@ func (g *guard) step(t lease.Time) {
 		}
 	}
 	switch {
-	case g.handing != 0 && (t >= g.handing || g.otherHas(t)):
+	case g.handing != 0 && g.otherHas(t):
 		g.handing = 0
 		g.not("another one has it")
+	case g.handing != 0 && t >= g.handing:
+		g.handing = 0
+		g.not("nobody has taken it over in time")
 	case g.has && !g.holds && g.handing == 0: // keepalived was late to put it there, and may have died since
 		g.not("it came without the lease")
 	}
@@ -238,10 +247,12 @@ func (g *guard) not(why string) {
 	g.has = false
 }
 
-// handOver keeps the votes for another one, which takes the address over from this machine, and not from nobody.
+// handOver keeps the votes for another one, which takes the address over from this machine, and not from nobody. Voters that do
+// not hear of it are free when the lease would have ended, also for a third one: by then the address has left.
 func (g *guard) handOver(t lease.Time, to netip.Addr) {
 	g.Log.Info("hands the address over", "to", to)
-	g.holds, g.able, g.handing, g.rest = false, false, t+mayTakeToMove, t+restAfterMove
+	left := g.candidate.Until() - lease.Margin - lease.AskEvery // it is looked at so often
+	g.holds, g.able, g.handing, g.rest = false, false, min(t+mayTakeToMove, left), t+restAfterMove
 	g.try("tell keepalived", g.tell(trackHandOver))
 	g.release(t, to)
 }
