@@ -9,7 +9,7 @@ import (
 )
 
 // apiPrograms make up the API, and lead to it. All others need it, and start after it.
-var apiPrograms = []string{"etcd", "kube-apiserver", render.Voter, "haproxy", "haplane-balancer", "keepalived"}
+var apiPrograms = []string{"etcd", "kube-apiserver", render.Voter, "haproxy", render.Guard, "keepalived"}
 
 // BringUp returns the steps that make a cluster of nothing, or of what an earlier run
 // left: on all nodes side by side, for nobody relies on any of them yet. No node is the

@@ -76,7 +76,7 @@ func desired(t *topology.Topology) map[string]render.Machine {
 		}
 		if n.Role == spec.RoleControlPlane && t.Balances(n) {
 			programs = append(slices.Clone(programs), render.BalancerUnits...)
-			for _, file := range []string{"/etc/haproxy/haproxy.cfg", "/etc/keepalived/keepalived.conf"} {
+			for _, file := range []string{"/etc/haproxy/haproxy.cfg", "/etc/keepalived/keepalived.conf", render.ElectorateFile} {
 				m.Files.Add(fileset.File{Path: file, Mode: 0o644, Data: []byte(strings.Join(nodeNames(t.LoadBalancers()), " "))})
 			}
 		}

@@ -127,9 +127,10 @@ func (a *app) agentVoter() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "voter",
 		Short: "Vote on which load balancer has the address that moves (runs on control-plane nodes)",
-		Long: `Runs on every control-plane node where load balancers move an address between them. It promises its
-vote to one of them at a time, for half a second, over UDP. It is the vote of the machine: it asks
-neither etcd nor the API server.`,
+		Long: `Runs on every control-plane node where load balancers on machines of their own move an address
+between them. It promises its vote to one of them at a time, for half a second, over UDP. It is the
+vote of the machine: it asks neither etcd nor the API server. On a control-plane node that is a load
+balancer itself, haplane agent balancer is that vote.`,
 		Example: `  haplane agent voter --listen 10.10.10.11:7444 --key /var/lib/haplane/lease.key`,
 		Args:    usage(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {

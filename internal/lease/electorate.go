@@ -12,19 +12,22 @@ import (
 // voter. The load balancers are the candidates too.
 type Electorate struct {
 	Balancers []netip.Addr `json:"balancers"`
-	// Machines are those of the control plane. They vote where there are several load balancers: two
-	// alone could not tell a dead one from one that they do not hear.
+	// Machines are those that vote and are no load balancers: the control plane's, where load balancers have machines of their own. They
+	// vote where there are several load balancers: two alone could not tell a dead one from one that they do not hear.
 	Machines []netip.Addr `json:"machines"`
 }
 
 // votes has the weight of each voter, and how much is a quorum: more than half, so any two quorums have a voter in common. Each
 // load balancer weighs as much as a majority of the machines, so that of two a quorum is both of them, or one and such a
-// majority. One alone has the only vote.
+// majority. One alone has the only vote. Where no others vote, as where the control-plane nodes are the load balancers, each has one
+// vote, and a quorum is what it is for etcd's members on the same nodes. A machine in both lists has one vote, that of a load balancer.
 func (e Electorate) votes() (weights map[netip.Addr]int, quorum int) {
 	weights = map[netip.Addr]int{}
 	if len(e.Balancers) > 1 {
 		for _, m := range e.Machines {
-			weights[m] = 1
+			if !slices.Contains(e.Balancers, m) {
+				weights[m] = 1
+			}
 		}
 	}
 	each, all := len(weights)/2+1, 0

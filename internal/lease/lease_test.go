@@ -3,6 +3,7 @@ package lease
 import (
 	"bytes"
 	"encoding/json"
+	"maps"
 	"net/netip"
 	"slices"
 	"strings"
@@ -39,9 +40,20 @@ func TestQuorums(t *testing.T) {
 		{"one of three and a majority", 3, 3, append(slices.Clone(m[:2]), b[0]), false},
 		{"two of four", 4, 3, b[:2], false},
 		{"three of four", 4, 3, b[:3], true},
+		// On control-plane nodes nobody else votes: a majority of the nodes, as it is etcd's.
+		{"the only node", 1, 0, b[:1], true},
+		{"both nodes", 2, 0, b[:2], true},
+		{"one node of three", 3, 0, b[1:2], false},
+		{"two nodes of three", 3, 0, b[1:3], true},
+		{"two nodes of four", 4, 0, b[:2], false},
+		{"three nodes of four", 4, 0, b[1:4], true},
 	}
 	for _, test := range tests {
 		e := Electorate{Balancers: b[:test.balancer], Machines: m[:test.machines]}
+		// A machine that is a load balancer too has one vote.
+		if both := (Electorate{Balancers: e.Balancers, Machines: slices.Concat(e.Machines, e.Balancers)}); !sameVotes(e, both) {
+			t.Errorf("%s: a load balancer votes twice", test.name)
+		}
 		got := e.until(func(a netip.Addr) Time {
 			if slices.Contains(test.votes, a) {
 				return time.Second
@@ -62,10 +74,17 @@ func TestQuorums(t *testing.T) {
 	}
 }
 
-// Any two quorums of an electorate have a voter in common.
+func sameVotes(a, b Electorate) bool {
+	weights, quorum := a.votes()
+	others, other := b.votes()
+	return quorum == other && maps.Equal(weights, others)
+}
+
+// Any two quorums of an electorate have a voter in common, also of one in which load balancers are among the machines.
 func TestQuorumsMeet(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		e := Electorate{Balancers: addrs(balancerAddr, rapid.IntRange(1, 7).Draw(t, "balancers")), Machines: addrs(machineAddr, rapid.IntRange(0, 9).Draw(t, "machines"))}
+		e.Machines = append(e.Machines, e.Balancers[:rapid.IntRange(0, len(e.Balancers)).Draw(t, "both")]...)
 		side := map[netip.Addr]bool{}
 		for _, a := range slices.Concat(e.Balancers, e.Machines) {
 			side[a] = rapid.Bool().Draw(t, "side")

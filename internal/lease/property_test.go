@@ -10,15 +10,21 @@ import (
 )
 
 // Whatever happens to machines and between them, and however who votes changes meanwhile, no two candidates hold a lease
-// at one true moment; and when all is well again, one does, and all go by the same electorate alone.
+// at one true moment; and when all is well again, one does, and all go by the same electorate alone. Load balancers have machines of
+// their own, and the control plane's vote; or they are the control plane's, and nobody else votes.
 func TestNeverTwoHold(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
+		onControlPlane := rapid.Bool().Draw(t, "on the control plane")
 		balancers, machines := rapid.IntRange(1, 4).Draw(t, "load balancers"), rapid.IntRange(1, 6).Draw(t, "machines")
+		if onControlPlane {
+			balancers, machines = rapid.IntRange(1, 5).Draw(t, "nodes"), 0
+		}
 		w := newWorld(rapid.Uint64().Draw(t, "seed"), balancers, machines)
 		if rapid.Bool().Draw(t, "bad network") {
 			w.loss, w.slow = rapid.Float64Range(0, .3).Draw(t, "loss"), rapid.Float64Range(0, .3).Draw(t, "slow")
 		}
-		c := &chaos{T: t, world: w, began: map[netip.Addr]bool{}}
+		// What tells them of machines that are load balancers too gives nobody a second vote.
+		c := &chaos{T: t, world: w, began: map[netip.Addr]bool{}, twice: onControlPlane && rapid.Bool().Draw(t, "told of in both roles")}
 		first := Electorate{Balancers: addrs(balancerAddr, rapid.IntRange(1, balancers).Draw(t, "at first")), Machines: addrs(machineAddr, machines)}
 		for _, b := range w.machines {
 			if !b.balancer || slices.Contains(first.Balancers, b.addr) {
@@ -65,6 +71,7 @@ type chaos struct {
 	*rapid.T
 	*world
 	began map[netip.Addr]bool // machines that are there
+	twice bool                // load balancers are told of as machines that vote too
 }
 
 func (c *chaos) those(balancers bool) []*box {
@@ -84,6 +91,13 @@ func (c *chaos) electorate(with netip.Addr) Electorate {
 			e.Balancers = append(e.Balancers, b.addr)
 		case !b.balancer && rapid.Bool().Draw(c.T, "votes"):
 			e.Machines = append(e.Machines, b.addr)
+		}
+	}
+	if c.twice {
+		for _, b := range e.Balancers {
+			if rapid.Bool().Draw(c.T, "is told of twice") {
+				e.Machines = append(e.Machines, b)
+			}
 		}
 	}
 	return e
@@ -229,6 +243,55 @@ func TestAnotherOneTakesOver(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// Where control-plane nodes are the load balancers, another one takes over from any one of three, and nobody from two: etcd on them has no
+// quorum either.
+func TestControlPlaneNodesTakeOver(t *testing.T) {
+	for name, fault := range map[string]func(*world, *box){
+		"killed":         func(_ *world, b *box) { b.stop() },
+		"frozen":         func(_ *world, b *box) { b.frozen = true },
+		"cannot send":    func(w *world, b *box) { w.isolate(b, true, false) },
+		"cannot receive": func(w *world, b *box) { w.isolate(b, false, true) },
+		"cut off":        func(w *world, b *box) { w.isolate(b, true, true) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			for seed := range uint64(20) {
+				w, holder := serving(t, seed, 3, 0)
+				fault(w, holder)
+				w.run(2 * time.Second) // the other two may ask at once, and let each other go first
+				second := w.holders()
+				if len(second) != 1 || second[0] == holder || w.trouble != "" {
+					t.Fatalf("seed %d: %d hold a lease; %s", seed, len(second), w.trouble)
+				}
+				fault(w, second[0])
+				w.run(2 * time.Second)
+				if h := w.holders(); len(h) != 0 || w.trouble != "" {
+					t.Fatalf("seed %d: %d hold a lease without a majority; %s", seed, len(h), w.trouble)
+				}
+			}
+		})
+	}
+}
+
+// A node whose load balancer is not well votes on, so the last one that is well has the address: of three nodes two may lose their HAProxy.
+func TestLastLoadBalancerThatIsWellHolds(t *testing.T) {
+	for seed := range uint64(20) {
+		w, first := serving(t, seed, 3, 0)
+		first.sick = true
+		first.release(netip.Addr{})
+		w.run(2 * time.Second)
+		if len(w.holders()) != 1 || w.holders()[0] == first {
+			t.Fatalf("seed %d: %d hold a lease", seed, len(w.holders()))
+		}
+		second := w.holders()[0]
+		second.sick = true
+		second.release(netip.Addr{})
+		w.run(2 * time.Second)
+		if h := w.holders(); len(h) != 1 || h[0] == first || h[0] == second || w.trouble != "" {
+			t.Fatalf("seed %d: %d hold a lease; %s", seed, len(h), w.trouble)
+		}
 	}
 }
 

@@ -97,7 +97,7 @@ func (b *builder) keepalived() {
 	b.addLeaseKeys()
 	b.add(ElectorateFile, electorate(t))
 	b.addService(service{
-		name: "haplane-balancer", description: "haplane agent, which tells keepalived whether it may have the address",
+		name: Guard, description: "haplane agent, which tells keepalived whether it may have the address",
 		argv: []string{AgentBinary, "agent", "balancer", "--socket=" + topology.HAProxySocket, "--track-file=" + topology.BalancerTrack,
 			"--address=" + b.node.Address.String(), "--moves=" + topology.Join(t.LBAddresses), "--electorate=" + ElectorateFile, "--key=" + leaseKeyFile},
 		after: []string{"haproxy.service"},
@@ -111,7 +111,7 @@ func (b *builder) keepalived() {
 	b.addService(service{
 		name: "keepalived", description: "keepalived, which moves the address of the load balancers",
 		argv:  []string{"/usr/sbin/keepalived", "--dont-fork", "--vrrp", "--log-console", "--no-syslog", "--vrrp_pid=" + topology.KeepalivedPID, "--use-file=" + conf},
-		after: []string{"haproxy.service", "haplane-balancer.service"},
+		after: []string{"haproxy.service", Guard + ".service"},
 		service: slices.Concat([]string{"Type=simple", "RuntimeDirectory=haplane", "RuntimeDirectoryMode=0755", "RuntimeDirectoryPreserve=yes",
 			"ExecReload=/usr/sbin/keepalived --config-test --use-file=" + conf, "KillMode=mixed", "TimeoutStopSec=5"}, beforeAllElse),
 		confine: slices.Concat(confined, []string{"RestrictAddressFamilies=AF_PACKET", // gratuitous ARP

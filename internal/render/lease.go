@@ -33,7 +33,8 @@ func (b *builder) addLeaseKeys() {
 	b.addSecret(leaseKeyFile, []byte(text))
 }
 
-// electorate is who votes. A load balancer by itself sees when that changes, and goes from one to the other.
+// electorate is who votes. A load balancer by itself sees when that changes, and goes from one to the other. Control-plane nodes that are
+// load balancers vote as such, and once.
 func electorate(t *topology.Topology) string {
 	addresses := func(nodes []topology.Node) []netip.Addr {
 		out := []netip.Addr{}
@@ -42,7 +43,8 @@ func electorate(t *topology.Topology) string {
 		}
 		return out
 	}
-	text, err := json.MarshalIndent(lease.Electorate{Balancers: addresses(t.LoadBalancers()), Machines: addresses(t.ControlPlane())}, "", "  ")
+	machines := slices.DeleteFunc(t.ControlPlane(), t.Balances)
+	text, err := json.MarshalIndent(lease.Electorate{Balancers: addresses(t.LoadBalancers()), Machines: addresses(machines)}, "", "  ")
 	if err != nil {
 		panic(fmt.Sprintf("render: %v", err)) // addresses
 	}
@@ -52,9 +54,11 @@ func electorate(t *topology.Topology) string {
 // Voter is the unit that votes on which load balancer has the address that moves.
 const Voter = "haplane-voter"
 
-// voter is the vote of a control-plane machine: a program of its own, for it must not stop with any other one.
+// voter is the vote of a control-plane machine: a program of its own, for it must not stop with any other one. One that is a load balancer
+// has none: the guard there is its vote, at the same port. A machine has one vote, so one program: that has the lease to lose, and
+// answers by itself what it asks itself.
 func (b *builder) voter() {
-	if !b.Topology.Virtual {
+	if !b.Topology.Virtual || b.besideBalancer() {
 		return
 	}
 	b.addLeaseKeys()

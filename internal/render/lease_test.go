@@ -67,6 +67,47 @@ func TestWhoVotes(t *testing.T) {
 	}
 }
 
+// Control-plane nodes that are load balancers vote as these: each once, by the one program that has the port, and nobody else.
+func TestControlPlaneNodesThatBalanceVoteOnce(t *testing.T) {
+	for _, network := range []string{"10.10.10.0/24", "10.10.10.0/24,fd00:10:10:10::/64"} {
+		machines := Render(input(onControlPlane(network, spec.Shared), Platform{}))
+		for name, m := range machines {
+			var voters []string
+			for _, u := range m.Units {
+				if slices.Contains(u.Self, leaseKeyFile) {
+					voters = append(voters, u.Name)
+				}
+			}
+			if name == "worker-1" {
+				if _, key := m.Files[leaseKeyFile]; key || voters != nil {
+					t.Errorf("a worker votes: %v, %v", key, voters)
+				}
+				continue
+			}
+			if !slices.Equal(voters, []string{"haplane-balancer"}) {
+				t.Errorf("%s votes by %v", name, voters)
+			}
+			var e lease.Electorate
+			if err := json.Unmarshal(m.Files[ElectorateFile].Data, &e); err != nil {
+				t.Fatal(err)
+			}
+			if len(e.Balancers) != 3 || len(e.Machines) != 0 {
+				t.Errorf("%s: %+v", name, e)
+			}
+			// What it needs to vote is told with the load balancer, and not only with the rest of the node.
+			part := m.Balancer()
+			for _, file := range []string{ElectorateFile, leaseKeyFile} {
+				if _, ok := part.Files[file]; !ok {
+					t.Errorf("%s: %s is no part of the load balancer", name, file)
+				}
+			}
+			if key := m.Files[leaseKeyFile]; key.Mode != 0o600 || !key.Secret() {
+				t.Errorf("%s: the key has mode %o, is a secret: %v", name, key.Mode, key.Secret())
+			}
+		}
+	}
+}
+
 // Nodes that come and go, and another key, restart none of those who vote: each restart is half a second without a vote.
 func TestVotersGoOn(t *testing.T) {
 	units := func(in Input) map[string]string {
@@ -93,6 +134,14 @@ func TestVotersGoOn(t *testing.T) {
 	for name, config := range less {
 		if before[name] != config {
 			t.Errorf("a node less: %s is restarted", name)
+		}
+	}
+	before = units(input(onControlPlane("10.10.10.0/24", spec.Shared), Platform{}))
+	fewer := onControlPlane("10.10.10.0/24", spec.Shared)
+	fewer.Spec.Nodes = slices.DeleteFunc(fewer.Spec.Nodes, func(n spec.Node) bool { return n.Name == "cp-3" })
+	for name, config := range units(input(fewer, Platform{})) {
+		if len(before) != 3 || before[name] != config {
+			t.Errorf("a control-plane node less of %d: %s is restarted", len(before), name)
 		}
 	}
 }

@@ -113,11 +113,14 @@ func (b *builder) binds() string {
 	return text
 }
 
+// Guard is the unit without which keepalived has no address: it asks for the lease, and is its machine's vote.
+const Guard = "haplane-balancer"
+
 // BalancerUnits are the programs that a node has because it runs the load balancer.
-var BalancerUnits = []string{"haproxy", "haplane-balancer", "keepalived"}
+var BalancerUnits = []string{"haproxy", Guard, "keepalived"}
 
 // balancerFiles are where their files are, beside their units, with haplane's own program, which one of them is.
-var balancerFiles = []string{"/etc/haproxy", "/etc/keepalived", AgentBinary}
+var balancerFiles = []string{"/etc/haproxy", "/etc/keepalived", AgentBinary, ElectorateFile, leaseKeyFile}
 
 // Balancer is what of a machine is the load balancer: of a control-plane node it is told, and changes, by itself.
 func (m Machine) Balancer() Machine {
