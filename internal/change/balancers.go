@@ -222,11 +222,12 @@ func (p *planner) others(n topology.Node) bool {
 	return slices.ContainsFunc(p.sharing(), func(b topology.Node) bool { return b.Name != n.Name && named(p.stay, b.Name) })
 }
 
-// leases reports whether a load balancer agrees with the others by a lease on who has the address. One that an older haplane made
-// does not: those that do wait for it, so none could take the address from another one, and all restart at once.
+// leases reports whether a load balancer agrees with the others by a lease on who has the address. One that an older haplane made, and
+// whose keepalived runs, does not: those that do wait for it, so none could take the address from another one, and all restart at once.
 func (p *planner) leases(n topology.Node) bool {
-	_, ok := p.Observed.Machines[n.Name].Files[render.ElectorateFile]
-	return ok || !p.Wanted.Virtual
+	m := p.Observed.Machines[n.Name]
+	_, ok := m.Files[render.ElectorateFile]
+	return ok || !m.Units["keepalived"].Active
 }
 
 // takesWay reports whether clients do not get through a load balancer while these programs restart.

@@ -76,6 +76,9 @@ func (p *planner) leaveNode(n Node) {
 	if n.Role == spec.RoleLoadBalancer {
 		needs = p.handOver(n.Node, p.sharers(), why, needs)
 	}
+	if balances && alive && !p.majorityWithout(n.Node) {
+		p.silences = append(p.silences, n.Name)
+	}
 	if alive {
 		s := step(Stop)
 		s.Units = allUnits
@@ -84,13 +87,15 @@ func (p *planner) leaveNode(n Node) {
 	if shared {
 		p.tail = needs
 	}
-	if p.Wanted.RunsKubelet(n.Node) || n.Role == spec.RoleControlPlane { // an API server has a Lease too
+	known := p.Wanted.RunsKubelet(n.Node) || n.Role == spec.RoleControlPlane // an API server has a Lease too
+	if known && !balances {
 		then(step(DeleteNode))
 	}
 	then(step(RemoveMachine))
 	p.unshare(n, needs)
-	if balances { // until then it may start again, and has to hear the others
-		needs = p.takeFromBalancers(n, needs)
+	if balances {
+		needs = p.takeFromBalancers(n, needs) // until then it may start again, and has to hear the others
+		then(step(DeleteNode))                // through the address, which may be on nobody while those that are left wait for its vote
 	}
 	if !n.Rejoin {
 		then(step(Forget))

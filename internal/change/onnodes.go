@@ -91,17 +91,43 @@ func isBalancer(unit string) bool { return slices.Contains(render.BalancerUnits,
 // balancersOf are the programs of a node that are its load balancer.
 func (p *planner) balancersOf(n topology.Node) []string { return p.of(n, render.BalancerUnits) }
 
-// mendBalancers has load balancers run again on control-plane nodes that are well otherwise, one after another.
+// mendBalancers has load balancers run again on control-plane nodes that are well otherwise, one after another. Those that do not vote come
+// first, and side by side: each waits until one has the address, for which a majority has to vote.
 func (p *planner) mendBalancers() {
 	if !p.onControlPlane() {
 		return
 	}
+	var silent, others []topology.Node
 	for _, n := range p.holderLast(p.stay) {
-		if d, _ := p.balancerPart(n, p.diff(n)); !p.sick(n) && !p.moves(n) && len(d.start) > 0 {
-			p.tail = append(p.tail, p.add(Step{ID: id(SetBackends, n.Name, "mended"), Verb: SetBackends, Node: n.Name, Why: d.why(),
-				Backends: p.sharerNames(), Balancers: p.sharerNames(), Needs: p.tail}))
+		switch d, _ := p.balancerPart(n, p.diff(n)); {
+		case p.sick(n) || p.moves(n) || len(d.start) == 0:
+		case slices.Contains(d.start, render.Guard):
+			silent = append(silent, n)
+		default:
+			others = append(others, n)
 		}
 	}
+	mend := func(n topology.Node, needs []string) string {
+		d, _ := p.balancerPart(n, p.diff(n))
+		return p.add(Step{ID: id(SetBackends, n.Name, "mended"), Verb: SetBackends, Node: n.Name, Why: d.why(),
+			Backends: p.sharerNames(), Balancers: p.sharerNames(), Needs: needs})
+	}
+	var vote []string
+	for _, n := range silent {
+		vote = append(vote, mend(n, p.tail))
+	}
+	p.tail = append(p.tail, vote...)
+	for _, n := range others {
+		p.tail = append(p.tail, mend(n, p.tail))
+	}
+}
+
+// majorityWithout reports whether those whose load balancers run can give the address to one of them when a node has stopped, before they are
+// told that it is gone: a majority of those that vote until then.
+func (p *planner) majorityWithout(n topology.Node) bool {
+	voters := p.ordered()
+	left := slices.DeleteFunc(slices.Clone(voters), func(v topology.Node) bool { return v.Name == n.Name || !p.balancing[v.Name] })
+	return len(left) > len(voters)/2
 }
 
 // handOverSick has another one take the address from a control-plane node that is sick otherwise, before its programs restart.
@@ -151,13 +177,14 @@ func (p *planner) startsBalancer(n topology.Node) []string {
 	return p.balancersKnow()
 }
 
-// knownGone are the steps that told the load balancers that a node is gone, which comes back under its address.
+// knownGone are the steps that told the load balancers and the API that a node is gone, which comes back under its address.
 func (p *planner) knownGone(n topology.Node) []string {
-	var out []string
+	if !p.onControlPlane() {
+		return nil
+	}
+	out := p.has(id(DeleteNode, n.Name))
 	for _, lb := range p.Record {
-		if p.onControlPlane() {
-			out = append(out, p.has(id(SetBackends, lb.Name, "without-"+n.Name))...)
-		}
+		out = append(out, p.has(id(SetBackends, lb.Name, "without-"+n.Name))...)
 	}
 	return out
 }

@@ -102,6 +102,47 @@ func TestLoadBalancerOfAControlPlaneNodeIsMended(t *testing.T) {
 	}
 }
 
+// Those that do not vote are mended side by side: the first one would wait for the votes of the others. One that votes waits for them.
+func TestControlPlaneNodesThatDoNotVoteAreMendedAtOnce(t *testing.T) {
+	in := onNodes(t, planes, planes)
+	for _, name := range []string{"cp-1", "cp-2", "cp-3"} {
+		for _, unit := range render.BalancerUnits {
+			if name != "cp-3" || unit == "haproxy" {
+				in.Observed.Machines[name].Units[unit] = observed.Unit{}
+			}
+		}
+	}
+	c := plan(t, in)
+	one, two, votes := "lb-backends@cp-1/mended", "lb-backends@cp-2/mended", "lb-backends@cp-3/mended"
+	if reaches(c, one, two) || reaches(c, two, one) {
+		t.Errorf("one waits for the other: %v", ids(c))
+	}
+	before(t, c, one, votes)
+	before(t, c, two, votes)
+}
+
+// Of two, nobody has the address when one has stopped, until the other is told; and the API is reached by the address. So the Node is
+// deleted afterwards, and before one of that name comes.
+func TestOneOfTwoControlPlaneNodesLeaves(t *testing.T) {
+	two, one := []string{"cp-1", "cp-2", "worker-1"}, []string{"cp-1", "worker-1"}
+	const warning = "while cp-2 leaves, 10.10.10.3 is on no machine for some seconds: the other control-plane nodes are no majority before they are told"
+	c := plan(t, onNodes(t, two, one))
+	before(t, c, "address-move@cp-2", "stop@cp-2", "remove-machine@cp-2", "lb-backends@cp-1/without-cp-2", "node-delete@cp-2", "forget@cp-2")
+	if got := c.Warnings(); !slices.Contains(got, warning) {
+		t.Errorf("warnings %q", got)
+	}
+	in := onNodes(t, two, two)
+	in.Replace = []string{"cp-2"}
+	c = plan(t, in)
+	before(t, c, "remove-machine@cp-2", "lb-backends@cp-1/without-cp-2", "node-delete@cp-2", "create-machine@cp-2")
+	if got := c.Warnings(); !slices.Contains(got, warning) {
+		t.Errorf("warnings %q", got)
+	}
+	if got := plan(t, onNodes(t, planes, two)).Warnings(); slices.ContainsFunc(got, func(w string) bool { return strings.Contains(w, "on no machine") }) {
+		t.Errorf("of three: %q", got)
+	}
+}
+
 // A restart of the API server takes nobody's address away: the load balancer beside it sends clients to others.
 func TestRestartOfAnAPIServerMovesNoAddress(t *testing.T) {
 	in := onNodes(t, planes, planes)
