@@ -29,6 +29,7 @@ func TestProcess(t *testing.T) {
 		{"haplane's agent", []string{"haplane", "agent"}, "haplane", []string{"haplane", "agent"}},
 		{"haplane's snapshots", []string{"haplane", "agent", "snapshots", "--listen=127.0.0.1:10272"}, "haplane agent snapshots", []string{"haplane", "agent", "snapshots", "--listen=127.0.0.1:10272"}},
 		{"haplane's balancer, beside its agent", []string{"haplane", "agent", "balancer", "--socket=/run/haproxy/admin.sock"}, "", nil},
+		{"haplane's voter, beside its agent", []string{"haplane", "agent", "voter", "--listen=10.10.10.11:7444"}, "", nil},
 		{"a path with a blank", []string{"/opt/a b/kubelet", "--v=2"}, "kubelet", []string{"/opt/a b/kubelet", "--v=2"}},
 		{"a multi-call program", []string{"kube", "kube-proxy", "--v=2"}, "kube-proxy", []string{"kube-proxy", "--v=2"}},
 		{"a wrapper", []string{"/go-runner", "--log-file=/var/log/kube-apiserver", "kube-apiserver", "--v=2"}, "kube-apiserver", []string{"kube-apiserver", "--v=2"}},
