@@ -128,7 +128,7 @@ func (c *Candidate) Ask(now Time, may bool) []Question {
 	case c.holding:
 		kind = Want
 	case may && now >= c.pause && c.begun == 0:
-		kind, c.begun, c.give = Want, now, Time(4+c.random(4))*AskEvery
+		kind, c.begun, c.give = Want, now, Time(2+c.random(4))*AskEvery
 		c.counts = max(now, c.sent+1)
 	case may && c.begun != 0 && now-c.begun <= c.give:
 		kind = Want
