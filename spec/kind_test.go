@@ -1,6 +1,7 @@
 package spec
 
 import (
+	"slices"
 	"strings"
 	"testing"
 
@@ -87,6 +88,28 @@ func TestKindsThatCannotWork(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			expect(t, problems(t, head+"spec:\n  "+test.spec+"\n"), test.want...)
+		})
+	}
+}
+
+// Control-plane nodes that balance are as many as it takes for a majority, also where etcd is elsewhere.
+func TestMajorityOfControlPlaneNodesThatBalance(t *testing.T) {
+	const etcd = ", {role: etcd}, {role: etcd}, {role: etcd}"
+	const warning = "spec.nodes: 2 control-plane nodes say by a majority which of them has the address that moves, and tolerate 0 failures, as many as 1 would: use an odd number"
+	for name, test := range map[string]struct {
+		spec string
+		want bool
+	}{
+		"two, and etcd elsewhere": {"{loadBalancer: {kind: controlPlane}, nodes: [{role: control-plane}, {role: control-plane}" + etcd + "]}", true},
+		"three":                   {"{loadBalancer: {kind: controlPlane}, nodes: [{role: control-plane}, {role: control-plane}, {role: control-plane}" + etcd + "]}", false},
+		"two with etcd, of which it is said anyway": {"{loadBalancer: {kind: controlPlane}, nodes: [{role: control-plane}, {role: control-plane}]}", false},
+		"load balancers of their own":               {"{nodes: [{role: control-plane}, {role: control-plane}, {role: load-balancer}, {role: load-balancer}" + etcd + "]}", false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			got := Warnings(settled(t, "spec: "+test.spec, Known{}))
+			if slices.Contains(got, warning) != test.want {
+				t.Errorf("%q", got)
+			}
 		})
 	}
 }

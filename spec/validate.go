@@ -46,6 +46,11 @@ func Warnings(c *Cluster) []string {
 		out = append(out, fmt.Sprintf("spec.nodes: %d %s tolerate %d failures, as many as %d would: use an odd number",
 			members, what, (members-1)/2, members-1))
 	}
+	nodes := len(s.nodesOf(RoleControlPlane))
+	if s.LoadBalancer.Kind == OnControlPlane && len(s.nodesOf(RoleEtcd)) > 0 && nodes%2 == 0 { // without these it was said of etcd
+		out = append(out, fmt.Sprintf("spec.nodes: %d control-plane nodes say by a majority which of them has the address that moves, and tolerate %d failures, as many as %d would: use an odd number",
+			nodes, (nodes-1)/2, nodes-1))
+	}
 	if s.Identity == Shared && s.EndpointReconciler == ReconcilerLease {
 		out = append(out, "spec.endpointReconciler: with identity shared, an API server that stops empties the endpoints "+
 			"of default/kubernetes although others run; leave it out for haplane agent to own them")
