@@ -33,6 +33,11 @@ func TestLongControlPlaneBalancers(t *testing.T) {
 				t.Errorf("no %s at %s:\n%s", program, address, listens)
 			}
 		}
+		for _, node := range []string{"cp-1", "cp-2", "cp-3"} {
+			if votes := c.on(t, node, "ss -Hulnp sport = :7444"); strings.Count(votes, "\n") != 0 || !strings.Contains(votes, c.address(node)+":7444") {
+				t.Errorf("%s does not have one vote:\n%s", node, votes)
+			}
+		}
 	})
 	t.Run("x-ray", func(t *testing.T) {
 		verdict := must(t, 0, c.Run(background(t), "xray", "--cluster", c.Name))

@@ -74,6 +74,28 @@ func TestMachinesVoteBeforeTheSecondLoadBalancerComes(t *testing.T) {
 	}
 }
 
+// Made anew in a restore, machines vote before the write that proves it: it goes by the address.
+func TestMachinesMadeAnewVoteBeforeTheWrite(t *testing.T) {
+	in := healthy(pair(t, planes...))
+	in.Task = &Task{ID: "x", Kind: RestoreData, Made: []string{"cp-1", "cp-2", "cp-3"}, Members: []string{"cp-1", "cp-2", "cp-3"}}
+	for _, name := range in.Task.Made {
+		m := in.Desired[name]
+		m.Units = append(m.Units, render.Unit{Name: render.Voter, Config: "new"})
+		in.Desired[name] = m
+		dies(&in, name, true)
+	}
+	c, err := Restore(in)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range in.Task.Made {
+		before(t, c, "start@"+name+"/kube-apiserver", "start@"+name+"/controllers")
+		if s, _ := c.Step("start@" + name + "/kube-apiserver"); !slices.Contains(s.Units, render.Voter) {
+			t.Errorf("%+v", s)
+		}
+	}
+}
+
 // From two to one: whoever leaves gives the address away first, and the other one talks to it until it is gone.
 func TestOneOfTwoLoadBalancersLeaves(t *testing.T) {
 	in := healthy(pair(t, planes...))

@@ -199,7 +199,9 @@ func (p *planner) startAll(members []topology.Node, why []Reason, needs []string
 	for _, n := range p.Wanted.ControlPlane() {
 		if p.comes(n.Name) && (p.Wanted.ExternalEtcd() || hasMember(n)) {
 			on = append(on, n)
-			apis = append(apis, p.add(Step{ID: id(Start, n.Name, "kube-apiserver"), Verb: Start, Node: n.Name, Why: why, Needs: etcd, Units: []string{"kube-apiserver"}}))
+			// The write goes by an address that a machine made anew may have to vote on.
+			apis = append(apis, p.add(Step{ID: id(Start, n.Name, "kube-apiserver"), Verb: Start, Node: n.Name, Why: why, Needs: etcd,
+				Units: append([]string{"kube-apiserver"}, p.of(n, []string{render.Voter})...)}))
 		}
 	}
 	for _, n := range p.Wanted.LoadBalancers() {
