@@ -63,22 +63,26 @@ func uncordonNode(ctx context.Context, r *Runner, s change.Step) error {
 }
 
 // deleteNode deletes the Node, and the Leases by which it and its API server said that
-// they were alive: those of a machine that died would stay.
+// they were alive: those of a machine that died would stay. It goes on after errors that pass: beside it a load balancer may leave.
 func deleteNode(ctx context.Context, r *Runner, s change.Step) error {
 	client, err := r.Cluster.API()
 	if err != nil {
 		return err
 	}
-	if err := client.DeleteNode(ctx, s.Node); err != nil {
-		return err
+	deletes := []func(context.Context, string) error{client.DeleteNode, client.DeleteNodeLease}
+	if r.node(s).Role == spec.RoleControlPlane && len(s.Units) == 0 { // else its API server stays
+		deletes = append(deletes, client.DeleteAPIServerLease)
 	}
-	if err := client.DeleteNodeLease(ctx, s.Node); err != nil {
-		return err
-	}
-	if r.node(s).Role != spec.RoleControlPlane || len(s.Units) > 0 { // its API server stays
+	return r.until(ctx, s.Node, readyTimeout, func(ctx context.Context) error {
+		for _, one := range deletes {
+			if err := one(ctx, s.Node); err != nil && !kubeapi.IsTransient(err) {
+				return poll.Stop(err)
+			} else if err != nil {
+				return err
+			}
+		}
 		return nil
-	}
-	return client.DeleteAPIServerLease(ctx, s.Node)
+	})
 }
 
 // nodeReady waits until the node is Ready, and labels it: kubelets may not do that

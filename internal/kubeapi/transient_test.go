@@ -25,6 +25,7 @@ func TestIsTransient(t *testing.T) {
 		"closed":        {&url.Error{Op: "Patch", URL: "https://lb", Err: io.EOF}, true},
 		"reset":         {syscall.ECONNRESET, true},
 		"refused":       {syscall.ECONNREFUSED, true},
+		"nobody has it": {&url.Error{Op: "Get", URL: "https://lb", Err: syscall.EHOSTUNREACH}, true},
 		"too slow":      {context.DeadlineExceeded, true},
 		"too many":      {apierrors.NewTooManyRequests("later", 1), true},
 		"not ready":     {apierrors.NewServiceUnavailable("soon"), true},
