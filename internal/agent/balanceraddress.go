@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -24,87 +25,83 @@ type kernelAddress struct {
 // a tenth longer.
 const life = 1
 
-func (k *kernelAddress) link() (netlink.Link, []netlink.Addr, error) {
-	links, err := netlink.LinkList()
+// there lists the addresses of that link.
+func (k *kernelAddress) there() ([]netlink.Addr, error) {
+	var all []netlink.Addr
+	var err error
+	for range 3 { // another program may add or take away one while the kernel lists them
+		if all, err = netlink.AddrList(nil, netlink.FAMILY_ALL); !errors.Is(err, netlink.ErrDumpInterrupted) {
+			break
+		}
+	}
 	if err != nil {
-		return nil, nil, fmt.Errorf("list links: %w", err)
+		return nil, fmt.Errorf("list addresses: %w", err)
 	}
-	for _, l := range links {
-		all, err := netlink.AddrList(l, netlink.FAMILY_ALL)
-		if err != nil {
-			return nil, nil, fmt.Errorf("list addresses of %s: %w", l.Attrs().Name, err)
-		}
-		for _, a := range all {
-			if a.IP.Equal(k.own.AsSlice()) {
-				return l, all, nil
-			}
-		}
+	own := slices.IndexFunc(all, func(a netlink.Addr) bool { return a.IP.Equal(k.own.AsSlice()) })
+	if own < 0 {
+		return nil, fmt.Errorf("no link has %s", k.own)
 	}
-	return nil, nil, fmt.Errorf("no link has %s", k.own)
+	link := all[own].LinkIndex
+	return slices.DeleteFunc(all, func(a netlink.Addr) bool { return a.LinkIndex != link }), nil
 }
 
-// has reports whether one of the addresses is there, alone or with its network.
-func has(all []netlink.Addr, a netip.Addr, alone bool) bool {
+// find returns the entry of an address, alone or with its network around it.
+func find(all []netlink.Addr, a netip.Addr, alone bool) (*netlink.Addr, bool) {
 	for _, x := range all {
 		if ones, bits := x.Mask.Size(); x.IP.Equal(a.AsSlice()) && (ones == bits) == alone {
-			return true
+			return &netlink.Addr{IPNet: &net.IPNet{IP: a.AsSlice(), Mask: x.Mask}, LinkIndex: x.LinkIndex}, true
 		}
 	}
-	return false
+	return nil, false
 }
 
 // Look reports whether the address is there as one that moves, and whether it is there as the machine's own.
 func (k *kernelAddress) Look() (moved, own bool, err error) {
-	_, all, err := k.link()
+	all, err := k.there()
 	if err != nil {
 		return false, false, err
 	}
-	return has(all, k.moves[0], true), has(all, k.moves[0], false), nil
+	_, moved = find(all, k.moves[0], true)
+	_, own = find(all, k.moves[0], false)
+	return moved, own, nil
 }
 
 // Renew has those that are there last for their life from now.
 func (k *kernelAddress) Renew() error {
-	link, all, err := k.link()
-	if err != nil {
-		return err
-	}
-	var errs []error
-	for _, a := range k.moves {
-		if !has(all, a, true) {
-			continue
+	return k.each("renew", func(a *netlink.Addr) error {
+		a.ValidLft, a.PreferedLft = life, life
+		if a.IP.To4() == nil { // which must not become what the machine sends from
+			a.PreferedLft, a.Flags = 0, unix.IFA_F_NODAD
 		}
-		address := entry(a)
-		address.ValidLft, address.PreferedLft = life, life
-		if a.Is6() { // which must not become what the machine sends from
-			address.PreferedLft, address.Flags = 0, unix.IFA_F_NODAD
-		}
-		if err := netlink.AddrReplace(link, address); err != nil {
-			errs = append(errs, fmt.Errorf("renew %s: %w", a, err))
-		}
-	}
-	return errors.Join(errs...)
+		return netlink.AddrReplace(nil, a)
+	})
 }
 
 // Remove takes them away; those that are not there are none.
 func (k *kernelAddress) Remove() error {
-	link, all, err := k.link()
+	return k.each("remove", func(a *netlink.Addr) error {
+		if err := netlink.AddrDel(nil, a); !errors.Is(err, unix.EADDRNOTAVAIL) {
+			return err
+		}
+		return nil
+	})
+}
+
+// each does something with every address that moves and is there.
+func (k *kernelAddress) each(what string, do func(*netlink.Addr) error) error {
+	all, err := k.there()
 	if err != nil {
 		return err
 	}
 	var errs []error
 	for _, a := range k.moves {
-		if !has(all, a, true) {
-			continue
-		}
-		if err := netlink.AddrDel(link, entry(a)); err != nil && !errors.Is(err, unix.EADDRNOTAVAIL) {
-			errs = append(errs, fmt.Errorf("remove %s: %w", a, err))
+		if entry, ok := find(all, a, true); ok {
+			if err := do(entry); err != nil {
+				errs = append(errs, fmt.Errorf("%s %s: %w", what, a, err))
+			}
 		}
 	}
 	return errors.Join(errs...)
-}
-
-func entry(a netip.Addr) *netlink.Addr {
-	return &netlink.Addr{IPNet: &net.IPNet{IP: a.AsSlice(), Mask: net.CIDRMask(a.BitLen(), a.BitLen())}}
 }
 
 // processLives reports whether the process whose id is in a file is there, under a name that begins so, and no zombie.
