@@ -146,7 +146,7 @@ func (b Bundle) LeaseKeys() [][]byte {
 		if len(k.Key) == 0 {
 			continue // what anybody could make is no key
 		}
-		key, err := hkdf.Key(sha256.New, k.Key, nil, "haplane lease", sha256.Size)
+		key, err := hkdf.Key(sha256.New, k.Key, nil, "haplane/lease", sha256.Size)
 		if err != nil { // only one that is longer than 255 digests
 			panic(fmt.Sprintf("pki: %v", err))
 		}
