@@ -69,17 +69,23 @@ func (o *BalancerOptions) defaults() {
 // connections, until ctx ends. One that is started anew goes on with the lease that it had.
 func RunBalancer(ctx context.Context, o BalancerOptions) error {
 	o.defaults()
-	g, err := newGuard(o)
-	if err != nil {
-		return fmt.Errorf("agent: %w", err)
-	}
 	socket, err := listenLease(ctx, netip.AddrPortFrom(o.Address, topology.LeasePort), o.Key, o.Log)
 	if err != nil {
-		return fmt.Errorf("agent: %w", err)
+		return fmt.Errorf("agent: %w", errors.Join(err, o.leave()))
 	}
 	defer socket.conn.Close()
+	g, err := newGuard(o)
+	if err != nil {
+		return fmt.Errorf("agent: %w", errors.Join(err, o.leave()))
+	}
 	g.send = func(to netip.Addr, m lease.Message) { socket.send(netip.AddrPortFrom(to, topology.LeasePort), m) }
 	return g.run(ctx, socket)
+}
+
+// leave has this machine without the address, whatever keepalived was told by an earlier process: one that cannot start may not
+// leave it as it is.
+func (o BalancerOptions) leave() error {
+	return errors.Join(writeTrack(o.TrackFile, trackNot), o.address.Remove())
 }
 
 // readElectorate reads who votes.
@@ -145,11 +151,13 @@ func said(file string) string {
 }
 
 // What keepalived's track file says: it adds that to its priority, and the least is a fault, in which it has no address.
-// Two that may have it both, while one hands over to the other, have different priorities then.
+// keepalived leaves the address to one that says more, and takes it from one that says less. So one that begins with a lease says more than
+// one that holds: that may be a machine whose guard does not run, so that nobody tells keepalived there that the lease has ended.
 const (
 	trackNot      = "-254"
 	trackHandOver = "0"
 	trackHold     = "50"
+	trackTake     = "100"
 )
 
 // writeTrack writes a file that keepalived reads whenever it is closed: in place, for an empty one is a 0.
@@ -169,5 +177,5 @@ func writePlain(file, text string, mode os.FileMode) error {
 // now is the clock of leases.
 func now() lease.Time { return uptime.Now() }
 
-// often is how often files are looked at that change seldom.
-const often = time.Second
+// often is how often files are looked at that change seldom: a plan may end another voter when it has told this machine that it is alone.
+const often = 200 * time.Millisecond

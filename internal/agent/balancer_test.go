@@ -4,11 +4,14 @@ import (
 	"context"
 	"encoding/hex"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net"
 	"net/netip"
 	"os"
 	"path/filepath"
+	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -85,8 +88,40 @@ func TestSilenceIsExcusedForAWhile(t *testing.T) {
 type pair struct {
 	*testing.T
 	dir    string
+	mu     sync.Mutex
 	boxes  []*fakeBalancer
 	voters []context.CancelFunc
+	late   atomic.Int64 // how much this process was, at most
+}
+
+// calmly tries until it goes well, where this process did not get to run in time: on a machine that is that busy a lease may end.
+func (p *pair) calmly(try func() error) {
+	p.Helper()
+	for range 10 {
+		p.late.Store(0)
+		err := try()
+		if err == nil {
+			return
+		}
+		if p.Log(err); !p.busy() {
+			break
+		}
+	}
+	p.Fatal("and so it is when this process runs in time, or it never does")
+}
+
+// busy reports whether this process was late.
+func (p *pair) busy() bool { return time.Duration(p.late.Load()) > lease.Length/10 }
+
+func (p *pair) watchLate() {
+	const tick = 5 * time.Millisecond
+	for p.Context().Err() == nil {
+		begun := time.Now()
+		time.Sleep(tick)
+		if late := int64(time.Since(begun) - tick); late > p.late.Load() {
+			p.late.Store(late)
+		}
+	}
 }
 
 // A fakeBalancer has an HAProxy, a keepalived that does as it is told, and a kernel that has the address.
@@ -96,7 +131,9 @@ type fakeBalancer struct {
 	options BalancerOptions
 	end     func()
 	dead    atomic.Bool // keepalived
+	peers   func() []*fakeBalancer
 	mu      sync.Mutex
+	speaks  int // the priority in keepalived's adverts; 0 where it sends none
 	moved   bool
 	own     bool
 	renewed int
@@ -134,17 +171,28 @@ func (f *fakeBalancer) has() bool {
 	return moved
 }
 
-// keepalived puts the address there and takes it away.
+// keepalived puts the address there and takes it away, and leaves it to one with a higher priority that does so, as VRRP has it.
 func (f *fakeBalancer) keepalived(ctx context.Context, track string) {
 	for ; ctx.Err() == nil; time.Sleep(2 * time.Millisecond) {
-		f.mu.Lock() // nobody takes it away between what is read and what is done
-		if !f.dead.Load() {
-			switch said(track) {
-			case trackHold:
-				f.moved = true
-			case trackNot:
-				f.moved = false
+		heard := 0
+		for _, other := range f.peers() {
+			if other != f {
+				other.mu.Lock()
+				heard = max(heard, other.speaks)
+				other.mu.Unlock()
 			}
+		}
+		f.mu.Lock() // nobody takes it away between what is read and what is done
+		value, err := strconv.Atoi(said(track))
+		switch priority := 100 + value; {
+		case f.dead.Load():
+			f.speaks = 0
+		case err != nil || value <= -254 || heard > priority || heard == priority && f.speaks == 0:
+			f.speaks, f.moved = 0, false
+		case f.speaks == 0:
+			f.speaks, f.moved = priority, true
+		default:
+			f.speaks = priority // that somebody takes the address away is no news
 		}
 		f.mu.Unlock()
 	}
@@ -171,6 +219,7 @@ func newPair(t *testing.T, balancers int) *pair {
 	}
 	t.Cleanup(func() { os.RemoveAll(dir) })
 	p := &pair{T: t, dir: dir}
+	go p.watchLate()
 	must(t, os.WriteFile(p.key(), []byte(hex.EncodeToString(make([]byte, 32))+"\n"), 0o600))
 	p.electorate(2, 3)
 	for i := range 3 {
@@ -178,7 +227,7 @@ func newPair(t *testing.T, balancers int) *pair {
 		p.voters = append(p.voters, cancel)
 		go func() {
 			err := RunVoter(ctx, VoterOptions{Listen: netip.AddrPortFrom(loopback(10+i), topology.LeasePort), Key: p.key(), Log: slog.New(slog.DiscardHandler)})
-			if err != nil {
+			if err != nil && ctx.Err() == nil {
 				t.Error(err)
 			}
 		}()
@@ -214,8 +263,11 @@ func (p *pair) add(i int) *fakeBalancer {
 		places: places{well: file("well"), standBy: file("stand-by"), lease: file("lease"), inForce: file("electorates.json")}}}
 	f.options.address, f.options.lives = f, func() bool { return !f.dead.Load() }
 	f.listen()
-	go f.keepalived(p.Context(), f.options.TrackFile)
+	p.mu.Lock()
 	p.boxes = append(p.boxes, f)
+	p.mu.Unlock()
+	f.peers = func() []*fakeBalancer { p.mu.Lock(); defer p.mu.Unlock(); return slices.Clone(p.boxes) }
+	go f.keepalived(p.Context(), f.options.TrackFile)
 	return f
 }
 
@@ -350,16 +402,20 @@ func TestPairHandsOver(t *testing.T) {
 // One that is started anew goes on, and the address stays; one that was off for longer than its lease takes it away first.
 func TestBalancerGoesOn(t *testing.T) {
 	p := newPair(t, 2)
-	one, other := p.holder(nil)
 	for range 5 {
-		one.end()
-		one.start()
-		for begun := time.Now(); time.Since(begun) < lease.Length; time.Sleep(time.Millisecond) {
-			if !one.has() || other.has() {
-				t.Fatalf("the address moved (here %v, there %v)", one.has(), other.has())
+		p.calmly(func() error {
+			one, other := p.holder(nil)
+			one.end()
+			one.start()
+			for begun := time.Now(); time.Since(begun) < lease.Length; time.Sleep(time.Millisecond) {
+				if !one.has() || other.has() {
+					return fmt.Errorf("the address moved (here %v, there %v)", one.has(), other.has())
+				}
 			}
-		}
+			return nil
+		})
 	}
+	one, other := p.holder(nil)
 	one.end()
 	one.dead.Store(true) // it tells nobody
 	p.waits("the other one has it", other.has)
@@ -370,6 +426,55 @@ func TestBalancerGoesOn(t *testing.T) {
 	p.waits("it takes away what it may not have", func() bool { return !one.has() })
 	if !other.has() {
 		t.Error("it took it from the other one")
+	}
+}
+
+// Nobody tells the keepalived of a machine whose guard hangs that the lease has ended. It goes on as if it had the address, which the kernel
+// has taken away; the other one takes it nevertheless, and the first one's keepalived gives way.
+func TestGuardHangsAndKeepalivedGoesOn(t *testing.T) {
+	p := newPair(t, 2)
+	p.calmly(func() error {
+		one, other := p.holder(nil)
+		p.waits("it does not begin any more", func() bool { return said(one.options.TrackFile) == trackHold || !one.has() })
+		one.end()
+		defer one.start()
+		must(t, one.Remove())
+		p.waits("the other one has it", other.has)
+		for begun := time.Now(); time.Since(begun) < 2*lease.Length; time.Sleep(time.Millisecond) {
+			if one.has() || !other.has() {
+				return fmt.Errorf("the address came back (here %v, there %v)", one.has(), other.has())
+			}
+		}
+		if here, there := said(one.options.TrackFile), said(other.options.TrackFile); here != trackHold || there != trackHold { // so neither is in the other one's way for ever
+			return fmt.Errorf("keepalived is told %q here, %q there", here, there)
+		}
+		return nil
+	})
+}
+
+// One that cannot start leaves the address, and has keepalived leave it.
+func TestBalancerThatCannotStartLeaves(t *testing.T) {
+	p := newPair(t, 2)
+	one, other := p.holder(nil)
+	one.end()
+	one.options.Key = filepath.Join(p.dir, "none")
+	if err := RunBalancer(t.Context(), one.options); err == nil || !strings.Contains(err.Error(), "read keys") {
+		t.Fatalf("%v", err)
+	}
+	if one.has() || said(one.options.TrackFile) != trackNot {
+		t.Errorf("it has the address: %v; keepalived is told %q", one.has(), said(one.options.TrackFile))
+	}
+	p.waits("the other one has it", other.has)
+
+	p.electorate(1, 3) // the second one is none of them
+	other = p.boxes[1]
+	other.end()
+	other.options.Key = p.key()
+	if err := RunBalancer(t.Context(), other.options); err == nil || !strings.Contains(err.Error(), "is none of the load balancers") {
+		t.Fatalf("%v", err)
+	}
+	if other.has() || said(other.options.TrackFile) != trackNot {
+		t.Errorf("it has the address: %v; keepalived is told %q", other.has(), said(other.options.TrackFile))
 	}
 }
 
@@ -389,7 +494,7 @@ func TestOneBalancerBecomesTwo(t *testing.T) {
 				return false
 			}
 		}
-		if !one.has() || other.has() {
+		if (!one.has() || other.has()) && !p.busy() {
 			t.Fatal("the address moved")
 		}
 		return true
@@ -402,7 +507,7 @@ func TestOneBalancerBecomesTwo(t *testing.T) {
 				return false
 			}
 		}
-		if !one.has() || other.has() {
+		if (!one.has() || other.has()) && !p.busy() {
 			t.Fatal("the address moved")
 		}
 		return true

@@ -32,6 +32,7 @@ type guard struct {
 	able      bool        // this machine could have the address
 
 	holds   bool       // keepalived was told that it may have it
+	took    lease.Time // when it was, first
 	handing lease.Time // until when the address is kept for another one to take it over; 0 where it is not
 	there   lease.Time // when it was last seen here, or keepalived was told
 	has     bool       // whether it was
@@ -87,10 +88,8 @@ func newGuard(o BalancerOptions) (*guard, error) {
 		g.holds, g.there, g.has = true, t, true
 		return g, g.tell(trackHold)
 	}
-	if err := g.tell(trackNot); err != nil {
-		return nil, err
-	}
-	return g, o.address.Remove()
+	g.track = trackNot
+	return g, o.leave()
 }
 
 // run does all that takes turns, until ctx ends. The address stays as it is then: whoever is started next goes on, or takes it away.
@@ -186,6 +185,9 @@ func (g *guard) step(t lease.Time) {
 	} else if g.has = moved; moved {
 		g.there = t
 	}
+	if g.holds && g.has && g.track == trackTake && t-g.took > mayTakeToAdd { // and all others have heard so
+		g.try("tell keepalived", g.tell(trackHold))
+	}
 	if other, ok := g.other(t); g.holds {
 		switch {
 		case !lives:
@@ -224,9 +226,9 @@ func (g *guard) follow(t lease.Time) {
 	switch holds := g.candidate.Holds(t); {
 	case holds && !g.holds && g.able:
 		g.Log.Info("takes the address", "lease", g.candidate.Until()-t)
-		g.holds, g.handing, g.there = true, 0, t
+		g.holds, g.took, g.handing, g.there = true, t, 0, t
 		g.try("note the lease", g.note())
-		g.try("tell keepalived", g.tell(trackHold))
+		g.try("tell keepalived", g.tell(trackTake))
 	case !holds && g.holds:
 		g.drop(t, "the lease has ended", 0)
 	}

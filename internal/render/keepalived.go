@@ -12,9 +12,11 @@ import (
 
 // keepalived moves the address that clients use between the load balancers. What is chosen, and why:
 //   - it is in fault, and has no address, unless haplane agent says that this machine holds the lease (package lease): VRRP
-//     alone cannot rule out that two have the address which do not hear each other. -254 is the fault, 50 holds, 0 hands over;
+//     alone cannot rule out that two have the address which do not hear each other. -254 is the fault, 100 begins with the lease,
+//     50 holds, 0 hands over;
 //   - all have the same priority, and take the address from who has less: one that hands over goes down to 100, and the
-//     next one, at 150, has the address before the first one leaves it;
+//     next one, at 200, has the address before the first one leaves it. It has it from one that holds, too: somebody whose
+//     haplane agent hangs goes on at 150, though the lease is over;
 //   - VRRP version 3, twenty adverts a second: this is how long a hand-over takes;
 //   - unicast, to the other load balancers and nobody else, and only from them: packets that have passed a router
 //     (their TTL is not 255 any more) do not count, so nobody outside of the network can take the address;
