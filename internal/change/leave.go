@@ -76,8 +76,13 @@ func (p *planner) leaveNode(n Node) {
 	if n.Role == spec.RoleLoadBalancer {
 		needs = p.handOver(n.Node, p.sharers(), why, needs)
 	}
-	if balances && alive && !p.majorityWithout(n.Node) {
-		p.silences = append(p.silences, n.Name)
+	// Those that stay know of a load balancer until its machine is gone: it may start again, and have votes. But of two, the other one goes by
+	// its own vote before, or nobody would have the address meanwhile: without that vote this one has no majority. It has handed the address
+	// over to that one, so it does not go by its own vote itself, as it may since another change was cut off.
+	stays := slices.DeleteFunc(p.ordered(), func(b topology.Node) bool { return b.Name == n.Name })
+	ofTwo := balances && len(stays) == 1 && len(p.has(id(MoveAddress, n.Name))) > 0
+	if ofTwo {
+		needs = p.takeFromBalancers(n, needs)
 	}
 	if alive {
 		s := step(Stop)
@@ -93,9 +98,14 @@ func (p *planner) leaveNode(n Node) {
 	}
 	then(step(RemoveMachine))
 	p.unshare(n, needs)
-	if balances {
-		needs = p.takeFromBalancers(n, needs) // until then it may start again, and has to hear the others
-		then(step(DeleteNode))                // through the address, which may be on nobody while those that are left wait for its vote
+	switch {
+	case ofTwo:
+		p.tail = needs // it ends before others come, who could be a majority without the one that stays
+	case balances:
+		needs = p.takeFromBalancers(n, needs)
+	}
+	if balances { // through the address, which nobody has while those that are dead are a majority, and the others are not told
+		then(step(DeleteNode))
 	}
 	if !n.Rejoin {
 		then(step(Forget))

@@ -122,14 +122,6 @@ func (p *planner) mendBalancers() {
 	}
 }
 
-// majorityWithout reports whether those whose load balancers run can give the address to one of them when a node has stopped, before they are
-// told that it is gone: a majority of those that vote until then.
-func (p *planner) majorityWithout(n topology.Node) bool {
-	voters := p.ordered()
-	left := slices.DeleteFunc(slices.Clone(voters), func(v topology.Node) bool { return v.Name == n.Name || !p.balancing[v.Name] })
-	return len(left) > len(voters)/2
-}
-
 // handOverSick has another one take the address from a control-plane node that is sick otherwise, before its programs restart.
 func (p *planner) handOverSick(n topology.Node, d difference) []string {
 	balancer, _ := p.balancerPart(n, d)

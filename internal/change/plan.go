@@ -98,7 +98,6 @@ type planner struct {
 	balancers []topology.Node
 	// balancing are the control-plane nodes whose load balancer runs, as the steps so far have it.
 	balancing map[string]bool
-	silences  []string // control-plane nodes without whose vote nobody has the address, until the others are told that they leave
 	tail      []string // steps that whatever changes etcd or an API server next comes after
 	issued    []string // the step that makes certificates
 	drained   []string // the last step on a node that loses its kubelet

@@ -3,6 +3,7 @@ package change
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"testing"
@@ -18,22 +19,27 @@ import (
 // A world carries the steps of a plan out in a model of etcd and of machines. Each
 // step first looks whether it is allowed, as apply does.
 type world struct {
-	in   Input
-	next uint64
-	own  map[string]bool // API servers that ask machines of etcd's own; others ask the member beside them
-	// hears are, by control-plane node with a load balancer that runs, or would when its machine did, those that it knows of;
-	// standsBy those that may not have the address.
-	hears    map[string][]string
-	standsBy map[string]bool
+	in    Input
+	next  uint64
+	own   map[string]bool   // API servers that ask machines of etcd's own; others ask the member beside them
+	votes map[string]*votes // by control-plane node with a load balancer
 	// unseen are the API servers that started, and to which nobody has seen somebody else's load balancer lead since.
 	unseen map[string]bool
+}
+
+// votes are what the load balancer of a control-plane node goes by, as package lease has it: what it was told last, and what before until all
+// of the last go by that too. A new one waits until all others of a list go by that. They are kept on its disk.
+type votes struct {
+	lists   [][]string // the newest first
+	fresh   bool       // may not have the address yet
+	stopped bool
 }
 
 func controlPlaneOf(names []string) []string {
 	return slices.DeleteFunc(slices.Clone(names), func(name string) bool { return !strings.HasPrefix(name, "cp-") })
 }
 
-// tell follows who knows of whom, of load balancers on control-plane nodes.
+// tell follows by whose votes load balancers on control-plane nodes go.
 func (w *world) tell(s Step) {
 	n, _ := w.in.Wanted.Node(s.Node)
 	if n.Name == "" {
@@ -63,28 +69,54 @@ func (w *world) tell(s Step) {
 			}
 		}
 		w.in.Observed.Machines[s.Node] = m
-		w.hears[s.Node], w.standsBy[s.Node] = now, false
+		w.told(s.Node, now)
 	case starts:
-		w.hears[s.Node], w.standsBy[s.Node] = now, false
-	case s.Verb == MoveAddress:
-		w.standsBy[s.Node] = true
-	case s.Verb == AllowAddress, s.Verb == StartMachine:
-		w.standsBy[s.Node] = false
-	case s.Verb == Stop && all(s.Units), s.Verb == RemoveMachine, s.Verb == CreateMachine:
+		w.told(s.Node, now)
+	case s.Verb == Stop && all(s.Units):
 		for _, unit := range render.BalancerUnits {
 			delete(w.in.Observed.Machines[s.Node].Units, unit)
 		}
-		delete(w.hears, s.Node)
+		if v := w.votes[s.Node]; v != nil {
+			v.stopped = true
+		}
+	case s.Verb == RemoveMachine, s.Verb == CreateMachine:
+		for _, unit := range render.BalancerUnits {
+			delete(w.in.Observed.Machines[s.Node].Units, unit)
+		}
+		delete(w.votes, s.Node)
 	}
 }
 
-// hear fails the test where two load balancers may have the address and do not both know of each other.
-func (w *world) hear(t *rapid.T, after Step) {
-	for a, knows := range w.hears {
-		for b := range w.hears {
-			may := func(name string) bool { return w.in.Observed.Machines[name].Running && !w.standsBy[name] }
-			if a != b && may(a) && may(b) && !slices.Contains(knows, b) {
-				t.Fatalf("after %s: %s knows of %v, and %s may have the address too", after.ID, a, knows, b)
+func (w *world) told(node string, of []string) {
+	of = slices.Sorted(slices.Values(of))
+	v := w.votes[node]
+	if v == nil {
+		v = &votes{fresh: true}
+		w.votes[node] = v
+	}
+	if v.stopped = false; v.fresh {
+		v.lists = nil
+	}
+	v.lists = append([][]string{of}, slices.DeleteFunc(v.lists, func(l []string) bool { return slices.Equal(l, of) })...)
+	for changed := true; changed; {
+		changed = false
+		names := slices.Sorted(maps.Keys(w.votes))
+		for _, name := range names {
+			v := w.votes[name]
+			if !v.fresh && len(v.lists) > 1 && w.agreed(name, v.lists[0]) {
+				v.lists, changed = v.lists[:1], true
+			}
+			if v.fresh {
+				for _, other := range names {
+					o := w.votes[other]
+					if l := o.lists[0]; (other == name || !o.fresh) && slices.Contains(l, name) && w.agreed(name, l) {
+						v.fresh, changed = false, true
+						if !slices.Equal(v.lists[0], l) {
+							v.lists = append(v.lists, l)
+						}
+						break
+					}
+				}
 			}
 		}
 	}
@@ -116,6 +148,52 @@ func (w *world) lead(t *rapid.T, s Step, n topology.Node) {
 	case SetBackends:
 		t.Fatalf("%s tells a load balancer that is somebody else's", s.ID)
 	}
+}
+
+// agreed reports whether all others of a list go by that.
+func (w *world) agreed(node string, list []string) bool {
+	return !slices.ContainsFunc(list, func(b string) bool {
+		return b != node && (w.votes[b] == nil || !slices.Equal(w.votes[b].lists[0], list))
+	})
+}
+
+// oneHolds fails the test where two load balancers may have the address at once: by lists of which each may have a majority without the other.
+func (w *world) oneHolds(t *rapid.T, after Step) {
+	for a, one := range w.votes {
+		for b, other := range w.votes {
+			meet := func(x []string) bool {
+				return slices.ContainsFunc(other.lists, func(y []string) bool { return w.meet(x, y) })
+			}
+			if a < b && w.mayHold(a) && w.mayHold(b) && !slices.ContainsFunc(one.lists, meet) {
+				t.Fatalf("after %s both may have the address: %s by %v, %s by %v", after.ID, a, one.lists, b, other.lists)
+			}
+		}
+	}
+}
+
+func (w *world) mayHold(node string) bool {
+	v := w.votes[node]
+	return w.in.Observed.Machines[node].Running && !v.stopped && !v.fresh
+}
+
+// meet reports whether any two majorities have a voter in common, of those whose machines are there.
+func (w *world) meet(x, y []string) bool {
+	only, both := map[bool]int{}, 0
+	for _, name := range x {
+		switch {
+		case !w.in.Observed.Machines[name].Made:
+		case slices.Contains(y, name):
+			both++
+		default:
+			only[true]++
+		}
+	}
+	for _, name := range y {
+		if w.in.Observed.Machines[name].Made && !slices.Contains(x, name) {
+			only[false]++
+		}
+	}
+	return max(len(x)/2+1-only[true], 0)+max(len(y)/2+1-only[false], 0) > both
 }
 
 func (w *world) member(name string) *observed.Member {
@@ -270,11 +348,11 @@ func TestNoPlanLosesQuorum(t *testing.T) {
 			in.Replace = append(in.Replace, rapid.SampledFrom(from).Draw(t, "replaced"))
 			well = false
 		}
-		w := &world{in: in, own: map[string]bool{}, hears: map[string][]string{}, standsBy: map[string]bool{}, unseen: map[string]bool{}}
+		w := &world{in: in, own: map[string]bool{}, votes: map[string]*votes{}, unseen: map[string]bool{}}
 		if kind == spec.OnControlPlane {
 			for _, n := range in.Record {
 				if n.Role == spec.RoleControlPlane {
-					w.hears[n.Name] = controlPlaneOf(from)
+					w.votes[n.Name] = &votes{lists: [][]string{slices.Sorted(slices.Values(controlPlaneOf(from)))}}
 				}
 			}
 		}
@@ -309,7 +387,9 @@ func TestNoPlanLosesQuorum(t *testing.T) {
 			}
 			w.begin()
 			stop := rapid.IntRange(1, 2*len(c.Steps)).Draw(t, "cut off")
-			w.walk(t, c, stop, began, well)
+			if !w.walk(t, c, stop, began, well) {
+				return
+			}
 			w.in.Resumed = true
 			if rapid.IntRange(0, 3).Draw(t, "something else is wanted then") == 0 {
 				from, to = to, from
@@ -319,7 +399,9 @@ func TestNoPlanLosesQuorum(t *testing.T) {
 		}
 		c, err := Plan(w.in)
 		if err == nil {
-			w.walk(t, c, len(c.Steps), began, well)
+			if !w.walk(t, c, len(c.Steps), began, well) {
+				return
+			}
 		}
 		if err == nil && began {
 			w.arrived(t)
@@ -360,8 +442,9 @@ func drawNodes(t *rapid.T, kind spec.BalancerKind, external bool, label string) 
 }
 
 // walk does steps of a plan, each only where its guard allows it, in an order that apply may do
-// them in: it begins whatever has all that it needs, side by side.
-func (w *world) walk(t *rapid.T, c *Change, steps int, began, well bool) {
+// them in: it begins whatever has all that it needs, side by side. It reports whether it got there: the address is handed over to nobody who could
+// not have it, as where all others were cut off before they knew of one that has not come yet.
+func (w *world) walk(t *rapid.T, c *Change, steps int, began, well bool) bool {
 	done := map[string]bool{}
 	for _, s := range c.Steps {
 		for _, need := range s.Needs {
@@ -390,12 +473,16 @@ func (w *world) walk(t *rapid.T, c *Change, steps int, began, well bool) {
 			t.Fatalf("%s and %s stop members at the same time", stop[0].ID, stop[1].ID)
 		}
 		s := rapid.SampledFrom(ready).Draw(t, "next")
+		if s.Verb == MoveAddress && !slices.ContainsFunc(slices.Collect(maps.Keys(w.votes)), func(b string) bool { return b != s.Node && w.mayHold(b) }) {
+			return false
+		}
 		w.step(t, s, began)
 		if well {
 			w.asked(t, s)
 		}
 		done[s.ID] = true
 	}
+	return true
 }
 
 func (w *world) step(t *rapid.T, s Step, began bool) {
@@ -418,7 +505,7 @@ func (w *world) step(t *rapid.T, s Step, began bool) {
 	w.lead(t, s, n)
 	w.do(s)
 	w.tell(s)
-	w.hear(t, s)
+	w.oneHolds(t, s)
 	if v := w.in.Observed.Etcd.Voting(); began && !v.HasQuorum() {
 		t.Fatalf("no quorum after %s: %v", s.ID, v)
 	}

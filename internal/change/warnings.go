@@ -20,9 +20,6 @@ func (p *planner) warn(steps []Step) []string {
 			serving[name] = true
 		}
 	}
-	for _, name := range p.silences {
-		out = append(out, fmt.Sprintf("while %s leaves, %s is on no machine for some seconds: the other control-plane nodes are no majority before they are told", name, topology.Join(p.Wanted.LBAddresses)))
-	}
 	before, least, left := len(serving), len(serving), ""
 	for _, s := range steps {
 		n := p.node(s.Node)

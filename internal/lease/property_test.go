@@ -24,7 +24,7 @@ func TestNeverTwoHold(t *testing.T) {
 			w.loss, w.slow = rapid.Float64Range(0, .3).Draw(t, "loss"), rapid.Float64Range(0, .3).Draw(t, "slow")
 		}
 		// What tells them of machines that are load balancers too gives nobody a second vote.
-		c := &chaos{T: t, world: w, began: map[netip.Addr]bool{}, twice: onControlPlane && rapid.Bool().Draw(t, "told of in both roles")}
+		c := &chaos{T: t, world: w, began: map[netip.Addr]bool{}, alone: onControlPlane, twice: onControlPlane && rapid.Bool().Draw(t, "told of in both roles")}
 		first := Electorate{Balancers: addrs(balancerAddr, rapid.IntRange(1, balancers).Draw(t, "at first")), Machines: addrs(machineAddr, machines)}
 		for _, b := range w.machines {
 			if !b.balancer || slices.Contains(first.Balancers, b.addr) {
@@ -72,6 +72,7 @@ type chaos struct {
 	*world
 	began map[netip.Addr]bool // machines that are there
 	twice bool                // load balancers are told of as machines that vote too
+	alone bool                // nobody else votes
 }
 
 func (c *chaos) those(balancers bool) []*box {
@@ -106,7 +107,7 @@ func (c *chaos) electorate(with netip.Addr) Electorate {
 func (c *chaos) fault() {
 	b, lb, other := c.one(c.those(false), "machine"), c.one(c.those(true), "load balancer"), c.one(c.those(false), "another one")
 	switch rapid.SampledFrom([]string{"cut", "cut one way", "isolate", "mend", "freeze", "thaw", "kill", "start", "reboot", "sick", "well", "hand over",
-		"repeat", "repeat", "tell", "tell", "tell", "come", "come", "go", "anew"}).Draw(c.T, "fault") {
+		"repeat", "repeat", "tell", "tell", "tell", "come", "come", "go", "go by itself", "anew"}).Draw(c.T, "fault") {
 	case "cut":
 		c.cut[[2]netip.Addr{b.addr, other.addr}], c.cut[[2]netip.Addr{other.addr, b.addr}] = true, true
 	case "cut one way":
@@ -186,6 +187,20 @@ func (c *chaos) fault() {
 			lb.stop()
 			lb.until = 0
 			delete(c.began, lb.addr)
+		}
+	case "go by itself": // of two that alone vote, one is told before the other one ends, which has no majority without it
+		those := c.those(true)
+		if !c.alone || len(those) != 2 || !lb.up {
+			return
+		}
+		other := those[0]
+		if other == lb {
+			other = those[1]
+		}
+		has := func(e Electorate) bool { return slices.Contains(e.Balancers, lb.addr) }
+		inForce, known := other.candidate.InForce()
+		if _, knows := lb.candidate.InForce(); knows && known && has(other.wanted) && slices.ContainsFunc(inForce, has) { // or it would not have handed over
+			lb.want(Electorate{Balancers: []netip.Addr{lb.addr}})
 		}
 	case "anew":
 		lb.stop()
@@ -272,6 +287,25 @@ func TestControlPlaneNodesTakeOver(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// From two control-plane nodes to one, the one that stays has the address all the time: it is told before the other one stops.
+func TestOneOfTwoControlPlaneNodesLeaves(t *testing.T) {
+	for seed := range uint64(20) {
+		w, stays := serving(t, seed, 2, 0)
+		other := w.at(stays.candidate.Others()[0])
+		stays.want(Electorate{Balancers: []netip.Addr{stays.addr}})
+		for i := range 300 {
+			if i == 20 {
+				other.stop()
+				other.until = 0
+			}
+			w.run(10 * time.Millisecond)
+			if h := w.holders(); len(h) != 1 || h[0] != stays || w.trouble != "" {
+				t.Fatalf("seed %d: %d hold a lease after %d ms; %s", seed, len(h), 10*i, w.trouble)
+			}
+		}
 	}
 }
 
