@@ -57,9 +57,9 @@ func (m maker) balances(out *evidence.Machine, index int, n node) {
 
 // moves is the instance of keepalived on one of the nodes.
 func (m maker) moves(index int, own node) evidence.VRRP {
-	out := evidence.VRRP{Name: "kube-apiserver", State: "BACKUP", Interface: "eth0", RouterID: 3, Priority: 100 - index, Version: 3, Interval: 200 * time.Millisecond,
+	out := evidence.VRRP{Name: "kube-apiserver", State: "BACKUP", Interface: "eth0", RouterID: 3, Priority: 100, Version: 3, Interval: 50 * time.Millisecond,
 		Addresses: []netip.Addr{netip.MustParseAddr(LoadBalancerAddress)}, Source: netip.MustParseAddr(own.address),
-		Tracks: []evidence.Track{{Name: "haproxy"}, {Name: "stand-by"}}}
+		Tracks: []evidence.Track{{Name: "lease", Weight: 1}}}
 	for _, n := range controlPlane {
 		if n != own {
 			out.Peers = append(out.Peers, netip.MustParseAddr(n.address))
