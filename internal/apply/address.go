@@ -108,7 +108,7 @@ func allowAddress(ctx context.Context, r *Runner, s change.Step) error {
 // mayHold lets a load balancer have the address that clients use again.
 func (r *Runner) mayHold(ctx context.Context, lb topology.Node) error { return r.standBy(ctx, lb, "0") }
 
-// standBy writes the file by which keepalived knows whether its machine is to have the address.
+// standBy writes the file by which haplane agent balancer knows whether its machine is to have the address.
 func (r *Runner) standBy(ctx context.Context, lb topology.Node, value string) error {
 	_, err := r.Cluster.Machine(lb.Name).Run(ctx, machine.Cmd("sh", "-c", "mkdir -p "+topology.BalancerDir+" && echo "+value+" > "+topology.StandBy))
 	return err

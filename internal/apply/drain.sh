@@ -5,7 +5,7 @@
 #   moves    each address that moves, and where it is before: 10.10.10.3=10.10.10.4
 #   ports    those of the load balancer: 6443,8443
 #   seconds  that connections get, and of them the last ones, in which those go that wait for no answer
-#   told     the file by which keepalived knows that this machine is not to have the addresses
+#   told     the file by which haplane agent balancer knows that this machine is not to have the addresses
 #   kept     where this machine's settings are kept meanwhile
 set -eu
 table=haplane-drain
