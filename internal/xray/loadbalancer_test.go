@@ -112,8 +112,8 @@ var loadBalancerCases = []checkCase{
 	{check: "lb-backends", name: "by a name that is not known", status: Skip, says: "cp-3", change: withLB(func(lb *evidence.LoadBalancer) {
 		lb.Backends[2].Address = "api.example.org:6443"
 	})},
-	{check: "lb-backends", name: "an API server that a script starts", of: folderShared, status: Skip, node: "lb-1", says: "server cp-2 is 10.10.10.12:6443, which is cp-2: whether an API server is there was not seen", change: byScript},
-	{check: "lb-single-point", name: "a web server whose configuration is not in the copy", of: folderShared, status: Skip, node: "worker-1", says: "whether it is a load balancer of the API is not known", change: func(e *evidence.Evidence) {
+	{check: "lb-backends", name: "an API server that a script starts", of: folderShared, status: Skip, node: "lb-1", says: "server cp-2 is 10.10.10.12:6443: whether an API server is there was not seen", change: byScript},
+	{check: "lb-single-point", name: "beside a web server whose configuration is not in the copy, which is not warned of", of: folderShared, status: Warn, node: "lb-1", says: "this one does not take over", change: func(e *evidence.Evidence) {
 		evidencetest.Machine(e, "worker-1").LoadBalancer = &evidence.LoadBalancer{Kind: evidence.Nginx, Path: "/etc/nginx/nginx.conf", Err: evidence.NotInCopy}
 	}},
 	{check: "lb-single-point", name: "a configuration that is not in the copy", of: folderShared, status: Skip, node: "lb-1", says: "its configuration is not in the copy", change: withLB(func(lb *evidence.LoadBalancer) { lb.Err = evidence.NotInCopy })},
