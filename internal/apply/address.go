@@ -157,13 +157,9 @@ func (r *Runner) addressHeld(ctx context.Context, except string) error {
 // anyBalancer asks all load balancers but one at once, and returns nil as soon as one of them says yes: one that is off takes
 // long to say nothing.
 func (r *Runner) anyBalancer(except string, ask func(topology.Node) error) error {
-	var asked int
-	answers := make(chan error, len(r.Nodes))
-	for _, lb := range r.balancers() {
-		if lb.Name == except {
-			continue
-		}
-		asked++
+	others := r.otherBalancers(except)
+	answers := make(chan error, len(others))
+	for _, lb := range others {
 		go func() {
 			err := ask(lb)
 			if err != nil {
@@ -173,7 +169,7 @@ func (r *Runner) anyBalancer(except string, ask func(topology.Node) error) error
 		}()
 	}
 	var errs []error
-	for range asked {
+	for range others {
 		err := <-answers
 		if err == nil {
 			return nil

@@ -71,6 +71,11 @@ func (r *Runner) balancers() []topology.Node {
 	return out
 }
 
+// otherBalancers are all load balancers but one; all of them where it is "".
+func (r *Runner) otherBalancers(except string) []topology.Node {
+	return slices.DeleteFunc(r.balancers(), func(lb topology.Node) bool { return lb.Name == except })
+}
+
 func drainBackend(ctx context.Context, r *Runner, s change.Step) error {
 	if t := r.Cluster.Topology; t.ExternalBalancer() {
 		r.detail(s, "the load balancer is somebody else's, and is not told: an API server that stops says so on /readyz, and serves on for %s", t.ShutdownDelay())

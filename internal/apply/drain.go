@@ -156,12 +156,9 @@ func (r *Runner) handOnNothing(ctx context.Context, from topology.Node) {
 // eachOther does something with all load balancers but one at once, and returns what failed.
 func (r *Runner) eachOther(except topology.Node, do func(topology.Node) error) error {
 	var group sync.WaitGroup
-	others := r.balancers()
+	others := r.otherBalancers(except.Name)
 	errs := make([]error, len(others))
 	for i, lb := range others {
-		if lb.Name == except.Name {
-			continue
-		}
 		group.Go(func() {
 			if err := do(lb); err != nil {
 				errs[i] = fmt.Errorf("%s: %w", lb.Name, err)

@@ -229,7 +229,6 @@ func checkVersions(from, to string, down bool) error {
 	if !semver.IsValid(from) {
 		return errors.New("it is not known which version of Kubernetes the cluster has")
 	}
-	next := fmt.Sprintf("v1.%d", minor(from)+1)
 	switch {
 	case !semver.IsValid(to):
 		return fmt.Errorf("%q is no version of Kubernetes: write v1.37.2, say, or v1.37 for the patch that is built", to)
@@ -238,7 +237,7 @@ func checkVersions(from, to string, down bool) error {
 	case down && minor(to) < minor(from)-1:
 		return fmt.Errorf("%s is more than one minor version before %s", to, from)
 	case !down && minor(to) > minor(from)+1:
-		return fmt.Errorf("from %s to %s skips a minor version: Kubernetes is upgraded by one at a time, so next is %s", from, to, next)
+		return fmt.Errorf("from %s to %s skips a minor version: Kubernetes is upgraded by one at a time, so next is %s", from, to, nextMinor(from))
 	case !down && semver.Compare(full(to), from) < 0 && to != semver.MajorMinor(from):
 		return fmt.Errorf("%s is older than %s, which the cluster has; haplane upgrade --back returns to what it had before its last upgrade", to, from)
 	}
@@ -247,6 +246,13 @@ func checkVersions(from, to string, down bool) error {
 
 // full is a version with a patch, so that a minor alone compares as its first.
 func full(version string) string { return cmp.Or(semver.Canonical(version), version) }
+
+// nextMinor is the minor version after that of a version.
+func nextMinor(version string) string {
+	var major, minor int
+	_, _ = fmt.Sscanf(semver.MajorMinor(version), "v%d.%d", &major, &minor)
+	return fmt.Sprintf("v%d.%d", major, minor+1)
+}
 
 func minor(version string) int {
 	var n int

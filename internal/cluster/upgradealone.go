@@ -36,18 +36,13 @@ func (u *Upgrade) noWayBack(c *spec.Cluster) string {
 // had the newer (etcd's upgrade guides, server/etcdserver/version/downgrade.go).
 func etcdSkew(from, to string) string {
 	was, is := semver.MajorMinor(from), semver.MajorMinor(to)
-	next := func(version string) string {
-		var major, minor int
-		_, _ = fmt.Sscanf(version, "v%d.%d", &major, &minor)
-		return fmt.Sprintf("v%d.%d", major, minor+1)
-	}
 	switch {
-	case was == "" || is == "" || was == is || next(was) == is:
+	case was == "" || is == "" || was == is || nextMinor(from) == is:
 		return ""
 	case semver.Compare(is, was) < 0:
 		return fmt.Sprintf("etcd would go from %s to %s, and does not start with data of a newer minor version", from, to)
 	}
-	return fmt.Sprintf("etcd would go from %s to %s, and its members skip no minor version: next is %s", from, to, next(was))
+	return fmt.Sprintf("etcd would go from %s to %s, and its members skip no minor version: next is %s", from, to, nextMinor(from))
 }
 
 // checkAlone is an error where an upgrade, or the way back, would make the only machine anew that has the API or the data.
