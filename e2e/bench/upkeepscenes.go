@@ -94,7 +94,6 @@ func shapeTasks(int) [][]task {
 	return [][]task{
 		toAndBack("identity shared to perNode", "identity perNode to shared", plainFile("identity: perNode"), plain, ofPod),
 		toAndBack("identity shared to sharedCertificate", "identity sharedCertificate to shared", plainFile("identity: sharedCertificate"), plain, ofPod),
-		toAndBack("endpointReconciler none to lease", "endpointReconciler lease to none", plainFile("endpointReconciler: lease"), plain, ofPod),
 		toAndBack("control-plane nodes without kubelets", "control-plane nodes with kubelets again", plainFile("controlPlane: {kubelet: false}"), plain, ofAccount),
 		toAndBack("load balancer's port 6443 to 8443", "load balancer's port 8443 to 6443", plainFile("loadBalancer: {port: 8443}"), plain, nobody),
 		toAndBack("load balancer to another machine", "load balancer back to the first machine", other, first, nobody),
