@@ -48,7 +48,7 @@ image: ready-build build
 	$(SUDO) bin/haplane image build
 
 # Tests named TestLong are those of e2e-all, TestLive those of e2e-live, TestChange those of e2e-change, TestUpgrade those
-# of e2e-upgrade, TestHost those of e2e-host.
+# of e2e-upgrade, TestHost those of e2e-host. RUN and SKIP choose among those of e2e-live.
 e2e: ready-test image
 	$(SUDO) go test -tags e2e -count=1 -timeout 45m -p 1 -v -skip '^Test(Long|Live|Change|Upgrade|Host)' ./internal/agent ./internal/image ./internal/provider/nspawn ./e2e
 
@@ -56,7 +56,7 @@ e2e-all: ready-test image
 	$(SUDO) go test -tags e2e -count=1 -timeout 90m -v -run '^TestLong' ./e2e
 
 e2e-live: ready-test image
-	$(SUDO) go test -tags e2e -count=1 -timeout 60m -v -run '^TestLive' ./e2e
+	$(SUDO) go test -tags e2e -count=1 -timeout 60m -v -run '$(or $(RUN),^TestLive)' $(if $(SKIP),-skip '$(SKIP)') ./e2e
 
 e2e-change: ready-test image
 	$(SUDO) go test -tags e2e -count=1 -timeout 60m -v -run '^TestChange' ./e2e
