@@ -292,6 +292,7 @@ func (l *live) carryOut(ctx context.Context, out *Outcome) error {
 	l.lastRevision = run.LastRevision()
 	if err != nil {
 		out.Report = l.measured.stop(ctx)
+		logReport(l.Log, out.Report)
 		if cause := context.Cause(ctx); cause != nil && !errors.Is(cause, context.Canceled) {
 			err = errors.Join(cause, err)
 		}
@@ -359,6 +360,7 @@ func (l *live) lookAfter(ctx context.Context, before baseline, out *Outcome) err
 	var xray errgroup.Group
 	xray.Go(func() (err error) { out.NewFailures, err = l.newFailures(ctx, before.failing); return err })
 	out.Report = l.measured.stop(ctx)
+	logReport(l.Log, out.Report)
 	after, err := l.certificates(ctx)
 	if err == nil {
 		out.compare(before.certificates, after)

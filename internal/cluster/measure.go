@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"slices"
 	"sync"
 	"time"
@@ -228,4 +229,26 @@ func (m *measurement) stop(ctx context.Context) *probe.Report {
 	defer m.mu.Unlock()
 	report.Errors = append(report.Errors, m.errors...)
 	return &report
+}
+
+// logReport keeps what was measured in the log, where it is found when nobody has kept what was printed.
+func logReport(log *slog.Logger, r *probe.Report) {
+	if r == nil {
+		return
+	}
+	for _, e := range r.Errors {
+		log.Warn("not measured", "err", e)
+	}
+	for _, l := range r.Lanes {
+		log.Info("measured", "lane", l.Name, "requests", l.Requests, "failed", l.Failed, "failedWhileLate", l.FailedLate, "longestGapMs", l.LongestGap)
+		for _, o := range l.Outages {
+			log.Warn("outage", "lane", l.Name, "start", o.Start, "end", o.End, "failed", o.Failed, "first", o.FirstError)
+		}
+	}
+	for _, l := range r.Late {
+		log.Info("haplane itself was late", "start", l.Start, "end", l.End)
+	}
+	if r.Writes != nil && r.Writes.Lost > 0 {
+		log.Warn("lost writes", "keys", r.Writes.LostKeys)
+	}
 }
