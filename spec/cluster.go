@@ -134,6 +134,9 @@ type LoadBalancer struct {
 	Port    int    `json:"port" jsonschema:"minimum=1,maximum=65535"`
 	// AdditionalPorts lead to the API servers as well.
 	AdditionalPorts []int `json:"additionalPorts,omitempty" jsonschema:"uniqueItems=true"`
+	// NodeLocal gives each worker a load balancer for itself and its pods, whatever Kind is: they reach the API
+	// servers also without the one at Address. Default false.
+	NodeLocal bool `json:"nodeLocal,omitempty"`
 	// DNSNames are names of the load balancer that the serving certificate has too.
 	DNSNames []string `json:"dnsNames,omitempty" jsonschema:"uniqueItems=true"`
 }

@@ -47,6 +47,8 @@ func TestEveryFieldHasARule(t *testing.T) {
 			v.SetString("x")
 		case reflect.Int:
 			v.SetInt(7)
+		case reflect.Bool:
+			v.SetBool(true)
 		case reflect.Pointer:
 			v.Set(reflect.New(v.Type().Elem()))
 			if v.Elem().Kind() == reflect.Bool {
@@ -121,13 +123,15 @@ func TestDiff(t *testing.T) {
 `, []string{`+spec.nodes[cp-1]: removed "control-plane 10.10.10.11"`, `+spec.nodes[cp-2]: removed "control-plane 10.10.10.12"`,
 			`spec.nodes[cp-3].address: "10.10.10.13" to "10.10.10.11"`,
 			`+spec.nodes[cp-4]: added "control-plane 10.10.10.12"`, `+spec.nodes[worker-2]: added "worker 10.10.10.22"`}},
-		"role":           {"", "  nodes: [{role: control-plane}, {role: worker, name: cp-2, address: 10.10.10.12}, {role: control-plane, name: cp-3, address: 10.10.10.13}, {role: worker, name: worker-1, address: 10.10.10.21}]\n", []string{`spec.nodes[cp-2].role: "control-plane" to "worker"`}},
-		"load balancer":  {"", "  loadBalancer: {address: 10.10.10.4, port: 443}\n", []string{`+spec.loadBalancer.address: "10.10.10.3" to "10.10.10.4"`, `+spec.loadBalancer.port: "6443" to "443"`, `spec.nodes[lb-1].address: "10.10.10.3" to "10.10.10.4"`}},
-		"another one":    {"", "  loadBalancer: {address: 10.10.10.4}\n  nodes: [{role: control-plane}, {role: control-plane}, {role: control-plane}, {role: worker}, {role: load-balancer, name: lb-2}]\n", []string{`+spec.loadBalancer.address: "10.10.10.3" to "10.10.10.4"`, `+spec.nodes[lb-1]: removed "load-balancer 10.10.10.3"`, `+spec.nodes[lb-2]: added "load-balancer 10.10.10.4"`}},
-		"its name":       {"", "  nodes: [{role: control-plane}, {role: control-plane}, {role: control-plane}, {role: worker}, {role: load-balancer, name: front}]\n", []string{`spec.nodes[lb-1]: removed "load-balancer 10.10.10.3"`, `spec.nodes[front]: added "load-balancer 10.10.10.3"`}},
-		"the first etcd": {"  nodes: [{role: control-plane}]\n", "  nodes: [{role: control-plane}, {role: etcd}, {role: etcd}]\n", []string{`+spec.nodes[etcd-1]: added "etcd 10.10.10.31"`, `+spec.nodes[etcd-2]: added "etcd 10.10.10.32"`}},
-		"another etcd":   {"  nodes: [{role: control-plane}, {role: etcd}]\n", "  nodes: [{role: control-plane}, {role: etcd}, {role: etcd}]\n", []string{`+spec.nodes[etcd-2]: added "etcd 10.10.10.32"`}},
-		"the last etcd":  {"  nodes: [{role: control-plane}, {role: etcd}]\n", "  nodes: [{role: control-plane}]\n", []string{`+spec.nodes[etcd-1]: removed "etcd 10.10.10.31"`}},
+		"load balancers of workers": {"", "  loadBalancer: {nodeLocal: true}\n", []string{`+spec.loadBalancer.nodeLocal: "false" to "true"`}},
+		"and no more":               {"  loadBalancer: {nodeLocal: true}\n", "", []string{`+spec.loadBalancer.nodeLocal: "true" to "false"`}},
+		"role":                      {"", "  nodes: [{role: control-plane}, {role: worker, name: cp-2, address: 10.10.10.12}, {role: control-plane, name: cp-3, address: 10.10.10.13}, {role: worker, name: worker-1, address: 10.10.10.21}]\n", []string{`spec.nodes[cp-2].role: "control-plane" to "worker"`}},
+		"load balancer":             {"", "  loadBalancer: {address: 10.10.10.4, port: 443}\n", []string{`+spec.loadBalancer.address: "10.10.10.3" to "10.10.10.4"`, `+spec.loadBalancer.port: "6443" to "443"`, `spec.nodes[lb-1].address: "10.10.10.3" to "10.10.10.4"`}},
+		"another one":               {"", "  loadBalancer: {address: 10.10.10.4}\n  nodes: [{role: control-plane}, {role: control-plane}, {role: control-plane}, {role: worker}, {role: load-balancer, name: lb-2}]\n", []string{`+spec.loadBalancer.address: "10.10.10.3" to "10.10.10.4"`, `+spec.nodes[lb-1]: removed "load-balancer 10.10.10.3"`, `+spec.nodes[lb-2]: added "load-balancer 10.10.10.4"`}},
+		"its name":                  {"", "  nodes: [{role: control-plane}, {role: control-plane}, {role: control-plane}, {role: worker}, {role: load-balancer, name: front}]\n", []string{`spec.nodes[lb-1]: removed "load-balancer 10.10.10.3"`, `spec.nodes[front]: added "load-balancer 10.10.10.3"`}},
+		"the first etcd":            {"  nodes: [{role: control-plane}]\n", "  nodes: [{role: control-plane}, {role: etcd}, {role: etcd}]\n", []string{`+spec.nodes[etcd-1]: added "etcd 10.10.10.31"`, `+spec.nodes[etcd-2]: added "etcd 10.10.10.32"`}},
+		"another etcd":              {"  nodes: [{role: control-plane}, {role: etcd}]\n", "  nodes: [{role: control-plane}, {role: etcd}, {role: etcd}]\n", []string{`+spec.nodes[etcd-2]: added "etcd 10.10.10.32"`}},
+		"the last etcd":             {"  nodes: [{role: control-plane}, {role: etcd}]\n", "  nodes: [{role: control-plane}]\n", []string{`+spec.nodes[etcd-1]: removed "etcd 10.10.10.31"`}},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {

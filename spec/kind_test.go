@@ -61,9 +61,11 @@ func TestKindsThatCannotWork(t *testing.T) {
 		spec string
 		want []string
 	}{
-		"no kind": {"loadBalancer: {kind: cloud}", []string{`spec.loadBalancer.kind: Invalid value: "cloud": must be "dedicated" or "controlPlane" or "external"`}},
-		"empty":   {"loadBalancer: {kind: ''}", []string{`spec.loadBalancer.kind: Invalid value: "": is empty; leave the field out for its default`}},
-		"no text": {"loadBalancer: {kind: 3}", []string{`spec.loadBalancer.kind: Invalid value: 3: must be a string, and YAML reads it as a number: write "dedicated" or`}},
+		"no kind":                       {"loadBalancer: {kind: cloud}", []string{`spec.loadBalancer.kind: Invalid value: "cloud": must be "dedicated" or "controlPlane" or "external"`}},
+		"empty":                         {"loadBalancer: {kind: ''}", []string{`spec.loadBalancer.kind: Invalid value: "": is empty; leave the field out for its default`}},
+		"no text":                       {"loadBalancer: {kind: 3}", []string{`spec.loadBalancer.kind: Invalid value: 3: must be a string, and YAML reads it as a number: write "dedicated" or`}},
+		"workers' own that are neither": {"loadBalancer: {nodeLocal: 'yes'}", []string{`spec.loadBalancer.nodeLocal: Invalid value: "yes": must be true or false, without quotes`}},
+		"workers' own of some":          {"loadBalancer: {nodeLocal: [worker-1]}", []string{`spec.loadBalancer.nodeLocal: Invalid value: a list: must be true or false, without quotes`}},
 		"a load balancer beside control-plane nodes": {"loadBalancer: {kind: controlPlane}\n  nodes: [{role: control-plane}, {role: load-balancer}]", []string{
 			`spec.nodes[1].role: Invalid value: "load-balancer": with spec.loadBalancer.kind "controlPlane" the control-plane nodes balance the load themselves; remove this node; a new cluster may have it without kind`}},
 		"a load balancer beside an external one": {"loadBalancer: {kind: external, address: 192.0.2.7}\n  nodes: [{role: control-plane}, {role: load-balancer}]", []string{
@@ -108,6 +110,28 @@ func TestMajorityOfControlPlaneNodesThatBalance(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			got := Warnings(settled(t, "spec: "+test.spec, Known{}))
 			if slices.Contains(got, warning) != test.want {
+				t.Errorf("%q", got)
+			}
+		})
+	}
+}
+
+// Any kind goes with load balancers of workers' own, which nobody has where there is no worker.
+func TestNodeLocal(t *testing.T) {
+	for name, test := range map[string]struct {
+		spec string
+		want bool // a warning
+	}{
+		"dedicated":                {"{loadBalancer: {nodeLocal: true}}", false},
+		"on control-plane nodes":   {"{loadBalancer: {kind: controlPlane, nodeLocal: true}}", false},
+		"somebody else's":          {"{loadBalancer: {kind: external, address: 192.0.2.7, nodeLocal: true}}", false},
+		"ports of a worker's own":  {"{loadBalancer: {port: 10250, additionalPorts: [30443], nodeLocal: true}}", false}, // they are led elsewhere
+		"without a worker":         {"{loadBalancer: {nodeLocal: true}, nodes: [{role: control-plane}]}", true},
+		"without a worker, and it": {"{nodes: [{role: control-plane}]}", false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			got := strings.Join(Warnings(settled(t, "spec: "+test.spec, Known{})), "\n")
+			if strings.Contains(got, "spec.loadBalancer.nodeLocal: there is no worker node") != test.want {
 				t.Errorf("%q", got)
 			}
 		})

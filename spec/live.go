@@ -44,6 +44,7 @@ var rules = []rule{
 	{"spec.loadBalancer.address", one(func(c *Cluster) string { return c.Spec.LoadBalancer.Address }), always, "", ""},
 	{"spec.loadBalancer.port", one(func(c *Cluster) string { return strconv.Itoa(c.Spec.LoadBalancer.Port) }), always, "", ""},
 	{"spec.loadBalancer.additionalPorts", one(func(c *Cluster) string { return list(c.Spec.LoadBalancer.AdditionalPorts) }), always, "", ""},
+	{"spec.loadBalancer.nodeLocal", one(func(c *Cluster) string { return flag(&c.Spec.LoadBalancer.NodeLocal) }), always, "", ""},
 	{"spec.loadBalancer.dnsNames", one(func(c *Cluster) string { return list(c.Spec.LoadBalancer.DNSNames) }), always, "", ""},
 	{"spec.network.machineCIDR", one(func(c *Cluster) string { return c.Spec.Network.MachineCIDR }), nil,
 		"every machine has its address from it", beside},

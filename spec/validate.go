@@ -51,6 +51,9 @@ func Warnings(c *Cluster) []string {
 		out = append(out, fmt.Sprintf("spec.nodes: %d control-plane nodes say by a majority which of them has the address that moves, and tolerate %d failures, as many as %d would: use an odd number",
 			nodes, (nodes-1)/2, nodes-1))
 	}
+	if s.LoadBalancer.NodeLocal && len(s.nodesOf(RoleWorker)) == 0 {
+		out = append(out, "spec.loadBalancer.nodeLocal: there is no worker node to have a load balancer of its own; control-plane nodes have none")
+	}
 	if s.Identity == Shared && s.EndpointReconciler == ReconcilerLease {
 		out = append(out, "spec.endpointReconciler: with identity shared, an API server that stops empties the endpoints "+
 			"of default/kubernetes although others run; leave it out for haplane agent to own them")

@@ -96,9 +96,16 @@ backend %[2]s
 var cutDead string
 
 // binds has a line for each port; in IPv6 networks one socket takes both families. Beside an API server, which has its port
-// on the node's own address, it is the address that moves alone, also while another machine has that (transparent).
+// on the node's own address, it is the address that moves alone, also while another machine has that (transparent). On a worker
+// it is where that leads to what it sends (local.go), as soon as it boots (transparent, for IPv6 waits until it has its address).
 func (b *builder) binds() string {
 	text := ""
+	if b.local() {
+		for _, a := range b.node.Addresses {
+			text += fmt.Sprintf("    bind %s transparent\n", netip.AddrPortFrom(a, topology.LocalPort))
+		}
+		return text
+	}
 	for _, port := range b.Topology.LBPorts {
 		if b.besideBalancer() {
 			for _, a := range b.Topology.LBAddresses {
@@ -116,13 +123,13 @@ func (b *builder) binds() string {
 // Guard is the unit without which keepalived has no address: it asks for the lease, and is its machine's vote.
 const Guard = "haplane-balancer"
 
-// BalancerUnits are the programs that a node has because it runs the load balancer.
+// BalancerUnits are the programs that a node has because it runs a load balancer.
 var BalancerUnits = []string{"haproxy", Guard, "keepalived"}
 
 // balancerFiles are where their files are, beside their units, with haplane's own program, which one of them is.
-var balancerFiles = []string{"/etc/haproxy", "/etc/keepalived", AgentBinary, ElectorateFile, leaseKeyFile}
+var balancerFiles = []string{"/etc/haproxy", "/etc/keepalived", AgentBinary, ElectorateFile, leaseKeyFile, leadScript}
 
-// Balancer is what of a machine is the load balancer: of a control-plane node it is told, and changes, by itself.
+// Balancer is what of a machine is the load balancer: of a control-plane node, and of a worker, it is told, and changes, by itself.
 func (m Machine) Balancer() Machine {
 	out := Machine{Files: m.Files.Under(BalancerPaths()...)}
 	for _, u := range m.Units {
@@ -167,17 +174,24 @@ func (b *builder) loadBalancer() {
 	}
 	b.add(conf, fmt.Sprintf(haproxyHead, topology.HAProxySocket, lua, ca, name, name, b.binds(), lastResort, well)+
 		fmt.Sprintf(haproxyBackends, well, lastResort, name, servers.String()))
-	var before []string
-	if b.besideBalancer() { // clients of all nodes wait for it, and an address that moves goes from one that is silent
-		before = []string{"Nice=-10"}
+	var unit, further []string
+	stop := 5
+	switch {
+	case b.besideBalancer(): // clients of all nodes wait for it, and an address that moves goes from one that is silent
+		further = []string{"Nice=-10"}
+	case b.local():
+		unit, further, stop = b.lead(), leadLines, leadStop
 	}
 	b.addService(service{
-		name: "haproxy", description: "HAProxy, the load balancer of the API servers",
+		name: "haproxy", description: "HAProxy, the load balancer of the API servers", unit: unit,
 		argv: []string{"/usr/sbin/haproxy", "-Ws", "-f", conf},
 		service: slices.Concat([]string{"Type=notify", "RuntimeDirectory=haproxy", "ExecReload=/usr/sbin/haproxy -c -q -f " + conf,
-			"KillMode=mixed", "TimeoutStopSec=5"}, before),
+			"KillMode=mixed", fmt.Sprintf("TimeoutStopSec=%d", stop)}, further),
 		onChange: program.Reload, reload: "USR2",
 	})
+	if b.local() {
+		return
+	}
 	if b.Topology.Virtual {
 		b.keepalived()
 	}

@@ -100,6 +100,9 @@ func Render(in Input) map[string]Machine {
 				b.fence() // API servers call webhooks and aggregated APIs by their Services
 			}
 		case spec.RoleWorker:
+			if in.Topology.BalancesLocally(n) {
+				b.loadBalancer()
+			}
 			b.kubernetesNode()
 		case spec.RoleLoadBalancer:
 			b.loadBalancer()

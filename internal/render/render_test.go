@@ -110,6 +110,14 @@ var shapes = map[string]struct {
 		c.Spec.Network.MachineCIDR = "10.10.10.0/24,fd00:10:10:10::/64"
 		return somebodyElses(c, "10.20.0.5,fd00:20::5")
 	}, []string{"cp-1"}},
+	"node-local":                   {func() *spec.Cluster { return nodeLocal(identity(spec.Shared)) }, []string{"cp-1", "lb-1", "worker-1"}},
+	"node-local-perNode":           {func() *spec.Cluster { return nodeLocal(identity(spec.PerNode)) }, []string{"worker-1"}},
+	"node-local-sharedCertificate": {func() *spec.Cluster { return nodeLocal(identity(spec.SharedCertificate)) }, []string{"worker-1"}},
+	"node-local-pair-ipv6":         {func() *spec.Cluster { return nodeLocal(balanced("fd00:10:10:10::/64", 2)) }, []string{"worker-1"}},
+	"node-local-on-control-plane": {func() *spec.Cluster {
+		return nodeLocal(onControlPlane("10.10.10.0/24,fd00:10:10:10::/64", spec.Shared))
+	}, []string{"cp-1", "worker-1"}},
+	"node-local-external": {func() *spec.Cluster { return nodeLocal(somebodyElses(identity(spec.Shared), "10.20.0.5")) }, []string{"worker-1"}},
 	"snapshots": {func() *spec.Cluster {
 		c := identity(spec.PerNode)
 		c.Spec.Etcd.Snapshots = spec.EtcdSnapshots{Schedule: "0 */6 * * *", Recipients: []string{"age1..."}}
@@ -131,6 +139,12 @@ func onControlPlane(network string, identity spec.Identity) *spec.Cluster {
 	c := &spec.Cluster{}
 	c.Spec.Network.MachineCIDR, c.Spec.Identity, c.Spec.LoadBalancer.Kind = network, identity, spec.OnControlPlane
 	spec.SetDefaults(c)
+	return c
+}
+
+// nodeLocal is a cluster whose workers have load balancers of their own too, at a second port as well.
+func nodeLocal(c *spec.Cluster) *spec.Cluster {
+	c.Spec.LoadBalancer.NodeLocal, c.Spec.LoadBalancer.AdditionalPorts = true, []int{8443}
 	return c
 }
 

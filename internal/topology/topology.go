@@ -20,6 +20,7 @@ const (
 	EtcdClientPort = 2379
 	EtcdPeerPort   = 2380
 	LeasePort      = 7444 // UDP, of those who vote on which load balancer has the address that moves
+	LocalPort      = 7445 // of a worker's own load balancer, which nobody else reaches
 )
 
 // KubernetesName is the name under which a client that goes straight to one API
@@ -48,6 +49,7 @@ type Topology struct {
 	LBNames      []string
 	LBKind       spec.BalancerKind
 	Virtual      bool // the load balancers move LBAddresses between them; none has one for its own
+	NodeLocal    bool // workers have load balancers of their own too
 	Nodes        []Node
 	Machines     []netip.Prefix
 	Pods         []netip.Prefix
@@ -70,6 +72,7 @@ func New(c *spec.Cluster) *Topology {
 		LBPorts:   []uint16{uint16(s.LoadBalancer.Port)},
 		LBKind:    s.LoadBalancer.Kind,
 		Virtual:   s.Virtual(),
+		NodeLocal: s.LoadBalancer.NodeLocal,
 		Machines:  parse(s.Network.MachineCIDR, netip.MustParsePrefix),
 		Pods:      parse(s.Network.PodCIDR, netip.MustParsePrefix),
 		Services:  parse(s.Network.ServiceCIDR, netip.MustParsePrefix),
@@ -138,7 +141,7 @@ func (t *Topology) nodesOf(role spec.Role) []Node {
 // ControlPlane lists the control-plane nodes.
 func (t *Topology) ControlPlane() []Node { return t.nodesOf(spec.RoleControlPlane) }
 
-// Balances reports whether the node runs the load balancer: a machine for that alone, or a control-plane node.
+// Balances reports whether the node runs the load balancer that all clients reach: a machine for that alone, or a control-plane node.
 func (t *Topology) Balances(n Node) bool {
 	switch t.LBKind {
 	case spec.OnControlPlane:
@@ -149,7 +152,21 @@ func (t *Topology) Balances(n Node) bool {
 	return n.Role == spec.RoleLoadBalancer
 }
 
-// LoadBalancers lists the nodes that run the load balancer.
+// BalancesLocally reports whether the node, a worker, has a load balancer for itself and its pods.
+func (t *Topology) BalancesLocally(n Node) bool { return t.NodeLocal && n.Role == spec.RoleWorker }
+
+// RunsBalancer reports whether the node runs a load balancer, for all clients or for itself.
+func (t *Topology) RunsBalancer(n Node) bool { return t.Balances(n) || t.BalancesLocally(n) }
+
+// LocalBalancers lists the nodes that have one for themselves.
+func (t *Topology) LocalBalancers() []Node {
+	if !t.NodeLocal {
+		return nil
+	}
+	return t.nodesOf(spec.RoleWorker)
+}
+
+// LoadBalancers lists the nodes that run the load balancer that all clients reach.
 func (t *Topology) LoadBalancers() []Node {
 	var out []Node
 	for _, n := range t.Nodes {

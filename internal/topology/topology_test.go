@@ -2,6 +2,8 @@ package topology
 
 import (
 	"fmt"
+	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -117,6 +119,37 @@ func TestShutdownDelay(t *testing.T) {
 		}
 		if got := topo.ShutdownDelay(); got != test.want {
 			t.Errorf("%s, %q: %s, want %s", test.kind, test.said, got, test.want)
+		}
+	}
+}
+
+// Workers have load balancers of their own whoever balances for all, and these are no way for others.
+func TestNodeLocal(t *testing.T) {
+	for kind, all := range map[spec.BalancerKind]string{spec.Dedicated: "lb-1", spec.OnControlPlane: "cp-1 cp-2 cp-3", spec.ExternalBalancer: ""} {
+		for _, local := range []bool{false, true} {
+			c := &spec.Cluster{}
+			c.Spec.LoadBalancer = spec.LoadBalancer{Kind: kind, NodeLocal: local}
+			if kind == spec.ExternalBalancer {
+				c.Spec.LoadBalancer.Address = "192.0.2.7"
+			}
+			spec.SetDefaults(c)
+			topo := New(c)
+			var front, own, any []string
+			for _, n := range topo.LoadBalancers() {
+				front = append(front, n.Name)
+			}
+			for _, n := range topo.LocalBalancers() {
+				own = append(own, n.Name)
+			}
+			for _, n := range topo.Nodes {
+				if topo.RunsBalancer(n) {
+					any = append(any, n.Name)
+				}
+			}
+			want := map[bool][]string{true: {"worker-1"}}[local]
+			if got := strings.Join(front, " "); got != all || !slices.Equal(own, want) || len(any) != len(front)+len(own) {
+				t.Errorf("%s, of workers %v: %q balance for all, %q for themselves, %q at all", kind, local, got, own, any)
+			}
 		}
 	}
 }
