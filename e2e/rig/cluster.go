@@ -99,6 +99,7 @@ type Status struct {
 type LoadBalancer struct {
 	Node         string
 	HoldsAddress *bool `json:"holdsAddress"`
+	Local        bool  // a worker's own
 	Backends     []struct {
 		Node string
 		Up   *bool

@@ -1,16 +1,20 @@
 package apply
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"sync"
+	"time"
 
 	"github.com/haplane/haplane/internal/access"
 	"github.com/haplane/haplane/internal/change"
 	"github.com/haplane/haplane/internal/haproxyapi"
 	"github.com/haplane/haplane/internal/look"
+	"github.com/haplane/haplane/internal/machine"
 	"github.com/haplane/haplane/internal/observed"
 	"github.com/haplane/haplane/internal/runtime/systemd"
 	"github.com/haplane/haplane/internal/topology"
@@ -91,8 +95,9 @@ func restoreBackend(ctx context.Context, r *Runner, s change.Step) error {
 	return r.setServer(ctx, s, haproxyapi.Ready)
 }
 
-// setServer tells every load balancer what to do with the server of the step's node.
-// One that is not there any more needs no word.
+// setServer tells every load balancer that all clients reach what to do with the server of the step's node.
+// One that is not there any more needs no word, and neither does a worker's own: an API server that stops serves on until all have long
+// seen it on /readyz, and a worker that misses the end of a drain would have one server less.
 func (r *Runner) setServer(ctx context.Context, s change.Step, state haproxyapi.State) error {
 	for _, lb := range r.balancers() {
 		if len(s.Balancers) > 0 && !slices.Contains(s.Balancers, lb.Name) {
@@ -116,19 +121,52 @@ func (r *Runner) setServer(ctx context.Context, s change.Step, state haproxyapi.
 // setBackends writes the configuration of a load balancer for the API servers of the
 // step, has it loaded, and waits until it sends requests to those that are ready.
 func setBackends(ctx context.Context, r *Runner, s change.Step) error {
+	if !r.Cluster.Topology.BalancesLocally(r.node(s)) {
+		return r.tellBalancer(ctx, s)
+	}
+	// A worker's own is nobody else's way: who is off, or dies, is not waited for. Its files differ, so it is told when it is back.
+	err, why := error(nil), r.away(ctx, s.Node)
+	if why == nil {
+		if err = r.tellBalancer(ctx, s); err == nil {
+			return nil
+		}
+		why = r.away(ctx, s.Node)
+	}
+	if why == nil || ctx.Err() != nil {
+		return cmp.Or(err, ctx.Err())
+	}
+	r.detail(s, "it is not told, for its machine does not answer; `haplane apply` tells it when it does: %v", why)
+	return nil
+}
+
+// awayTimeout is how long a machine gets to show that it takes commands.
+const awayTimeout = 15 * time.Second
+
+// away is why a machine takes no commands; nil where it does.
+func (r *Runner) away(ctx context.Context, node string) error {
+	if _, running, err := r.Provider.Status(r.Nodes[node]); err == nil && !running {
+		return ErrOff
+	}
+	ctx, cancel := context.WithTimeout(ctx, awayTimeout)
+	defer cancel()
+	_, err := r.Cluster.Machine(node).Run(ctx, machine.Cmd("true"))
+	return err
+}
+
+func (r *Runner) tellBalancer(ctx context.Context, s change.Step) error {
 	render := r.Render
 	if s.Last {
 		render = r.RenderLast
 	}
-	m, want := r.Cluster.Machine(s.Node), render(s)[s.Node]
-	if r.node(s).Role == spec.RoleControlPlane {
+	m, want, alone := r.Cluster.Machine(s.Node), render(s)[s.Node], r.node(s).Role == spec.RoleLoadBalancer
+	if !alone {
 		want = want.Balancer()
 	}
 	var seen observed.Machine
 	if err := look.Machine(ctx, m, WantOf(want), &seen); err != nil {
 		return err
 	}
-	if r.node(s).Role == spec.RoleControlPlane {
+	if !alone {
 		seen.Manifest = "" // which lists others' files too: none is taken away
 	}
 	if err := Write(ctx, m, want.Files, seen); err != nil {
@@ -204,8 +242,15 @@ func (r *Runner) backendsServe(ctx context.Context, lb topology.Node, want []str
 }
 
 func balancerAnswers(ctx context.Context, r *Runner, lb topology.Node) error {
-	if seen := look.Balancer(ctx, r.Cluster.Balancer(lb)); !seen.Seen {
+	seen := look.Balancer(ctx, r.Cluster.Balancer(lb))
+	switch {
+	case !seen.Seen:
 		return errors.New(seen.Error)
+	case !r.Cluster.Topology.BalancesLocally(lb):
+	case !slices.Contains(slices.Collect(maps.Values(seen.Servers)), true):
+		return fmt.Errorf("%s sends requests to no API server", lb.Name)
+	default: // the worker alone goes through it
+		return nil
 	}
 	client, err := r.Cluster.API()
 	if err != nil {

@@ -20,7 +20,7 @@ import (
 	"github.com/haplane/haplane/spec"
 )
 
-// A balancingNode is a control-plane node with a load balancer, which has the address and sends requests to some servers.
+// A balancingNode is a node with a load balancer, which has the address and sends requests to some servers.
 type balancingNode struct {
 	*systemdtest.Host
 	servers  []string

@@ -154,20 +154,26 @@ type conversation struct{ client, server net.Conn }
 // converse has a client, from a port of its own or from any (0), connect to a server that listens at an address, or at all (::).
 func converse(t *testing.T, client *drainHost, from int, server *drainHost, listens, address, port string) conversation {
 	t.Helper()
+	return connect(t, client, from, server, net.JoinHostPort(listens, port), net.JoinHostPort(address, port))
+}
+
+// connect is converse where the server may listen elsewhere than where the client connects to.
+func connect(t *testing.T, client *drainHost, from int, server *drainHost, listens, to string) conversation {
+	t.Helper()
 	reuse := func(_, _ string, c syscall.RawConn) error { // one port leads to several of a server
 		return c.Control(func(fd uintptr) { _ = unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_REUSEADDR, 1) })
 	}
 	server.enter(t)
 	var config net.ListenConfig
 	config.SetMultipathTCP(false) // HAProxy's is none
-	listener, err := config.Listen(t.Context(), "tcp", net.JoinHostPort(listens, port))
+	listener, err := config.Listen(t.Context(), "tcp", listens)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer listener.Close()
 	client.enter(t)
-	dialer := net.Dialer{LocalAddr: &net.TCPAddr{Port: from}, Control: reuse}
-	asks, err := dialer.Dial("tcp", net.JoinHostPort(address, port))
+	dialer := net.Dialer{LocalAddr: &net.TCPAddr{Port: from}, Control: reuse, Timeout: 20 * time.Second}
+	asks, err := dialer.Dial("tcp", to)
 	if err != nil {
 		t.Fatal(err)
 	}

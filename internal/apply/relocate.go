@@ -43,12 +43,28 @@ func clientsMoved(ctx context.Context, r *Runner, _ change.Step) error {
 			have = append(have, peers(result.Stdout)...)
 		}
 		for _, n := range t.KubeletNodes() {
-			if !t.Balances(n) && !slices.Contains(have, n.Address) { // one that does asks its own API server
+			if !t.RunsBalancer(n) && !slices.Contains(have, n.Address) { // who balances asks its own API server
 				return fmt.Errorf("%s has no connection to %s yet", n.Name, t.LoadBalancer)
 			}
 		}
-		return nil
+		return r.movedLocals(ctx)
 	})
+}
+
+// movedLocals returns nil when each worker with a load balancer of its own has a connection to where the one is that all clients reach: it
+// takes it for that, and its end is on the worker.
+func (r *Runner) movedLocals(ctx context.Context) error {
+	t := r.Cluster.Topology
+	for _, n := range t.LocalBalancers() {
+		result, err := r.Cluster.Machine(n.Name).Run(ctx, machine.Cmd("ss", "-Htn", "state", "established", "dst", t.LoadBalancer.String()))
+		if err != nil {
+			return err
+		}
+		if len(peers(result.Stdout)) == 0 {
+			return fmt.Errorf("%s has no connection to %s yet", n.Name, t.LoadBalancer)
+		}
+	}
+	return nil
 }
 
 // goneTimeout is how long clients get to end their connections through a load balancer that leaves: what they ask at that moment

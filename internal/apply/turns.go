@@ -22,7 +22,7 @@ func (r *Runner) desired(s change.Step) render.Machine {
 	if s.Last {
 		m, render = r.Last[s.Node], r.RenderLast
 	}
-	if len(s.Backends) > 0 { // of a control-plane node with a load balancer, which is told who there is by now
+	if len(s.Backends) > 0 { // of a control-plane node or a worker with a load balancer, which is told who there is by now
 		return m.WithBalancer(render(s)[s.Node])
 	}
 	return m

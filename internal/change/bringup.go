@@ -127,7 +127,7 @@ func (p *planner) makeNode(n topology.Node) (last []string) {
 // split are the programs of a node that make up the API, and its others.
 func (p *planner) split(n topology.Node) (first, rest []string) {
 	for _, u := range p.Desired[n.Name].Units {
-		if slices.Contains(apiPrograms, u.Name) {
+		if slices.Contains(apiPrograms, u.Name) && !p.Wanted.BalancesLocally(n) { // a worker's own load balancer leads to it
 			first = append(first, u.Name)
 		} else {
 			rest = append(rest, u.Name)

@@ -80,6 +80,10 @@ func desired(t *topology.Topology) map[string]render.Machine {
 				m.Files.Add(fileset.File{Path: file, Mode: 0o644, Data: []byte(strings.Join(nodeNames(t.LoadBalancers()), " "))})
 			}
 		}
+		if t.BalancesLocally(n) {
+			programs = append([]string{"haproxy"}, programs...)
+			m.Files.Add(localConfig(nodeNames(t.ControlPlane())))
+		}
 		for _, u := range programs {
 			if u == "etcd" && !t.HasEtcdMember(n) {
 				continue
@@ -95,6 +99,11 @@ func desired(t *topology.Topology) map[string]render.Machine {
 		out[n.Name] = m
 	}
 	return out
+}
+
+// localConfig is what a worker's own load balancer goes by.
+func localConfig(backends []string) fileset.File {
+	return fileset.File{Path: "/etc/haproxy/haproxy.cfg", Mode: 0o644, Data: []byte(strings.Join(backends, " "))}
 }
 
 // healthy is a cluster of a topology that lacks nothing, and its record.
@@ -136,6 +145,16 @@ func become(t *testing.T, from, to []string) Input {
 func becomeOf(t *testing.T, kind spec.BalancerKind, from, to []string) Input {
 	t.Helper()
 	in, next := healthy(wantedOf(t, kind, from...)), wantedOf(t, kind, to...)
+	in.Wanted, in.Desired = next, desired(next)
+	return in
+}
+
+// becomeLocal is becomeOf where workers had, or are to have, load balancers of their own.
+func becomeLocal(t *testing.T, kind spec.BalancerKind, from, to []string, had, have bool) Input {
+	t.Helper()
+	was, next := wantedOf(t, kind, from...), wantedOf(t, kind, to...)
+	was.NodeLocal, next.NodeLocal = had, have
+	in := healthy(was)
 	in.Wanted, in.Desired = next, desired(next)
 	return in
 }

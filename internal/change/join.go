@@ -79,7 +79,8 @@ func (p *planner) addBackends(ready []string) {
 // sendTo gives traffic to API servers that joined: what changes the next one comes after that.
 func (p *planner) sendTo(joined []topology.Node, what string, ready []string, why ...Reason) {
 	if p.Wanted.ExternalBalancer() {
-		p.tail = compact(append(slices.Clone(p.tail), p.reached(what, joined, ready, why...)...))
+		told := p.tellLocals(what, ready, why)
+		p.tail = compact(slices.Concat(p.tail, p.reached(what, joined, ready, why...), told))
 		return
 	}
 	p.setBackends(what, ready, why...)
@@ -100,6 +101,7 @@ func (p *planner) setBackends(what string, needs []string, why ...Reason) {
 		done = append(done, p.tell(lb, what, before, p.stay, why))
 	}
 	done = append(done, p.startBalancers(what, append(slices.Clone(needs), done...), why)...)
+	done = append(done, p.tellLocals(what, needs, why)...)
 	if len(done) > 0 {
 		p.tail = compact(append(slices.Clone(p.tail), done...))
 	}
@@ -199,6 +201,7 @@ func (p *planner) finishJoin(n topology.Node) {
 			needs = slices.Concat(written, ready)
 		}
 		all = append(all, p.add(Step{ID: id(Start, n.Name), Verb: Start, Node: n.Name, Why: why, Units: node, Needs: needs}))
+		all = append(all, p.tellJoined(n)...)
 	}
 	if p.Wanted.RunsKubelet(n) {
 		all = append(all, p.add(Step{ID: id(NodeReady, n.Name), Verb: NodeReady, Node: n.Name, Why: why, Needs: p.has(id(Start, n.Name))}))

@@ -23,6 +23,11 @@ func (p *planner) last() {
 }
 
 func (p *planner) lastOn(n topology.Node, needs []string) {
+	if p.Wanted.BalancesLocally(n) {
+		p.add(Step{ID: id(SetBackends, n.Name, "last"), Verb: SetBackends, Node: n.Name, Last: true, Backends: nodeNames(p.ordered()),
+			Why: []Reason{{What: "what was led to it beside what is wanted"}}, Needs: needs})
+		return
+	}
 	if p.Wanted.Balances(n) {
 		p.add(Step{ID: id(SetBackends, n.Name, "last"), Verb: SetBackends, Node: n.Name, Last: true, Backends: nodeNames(p.ordered()), Balancers: p.sharerNames(),
 			Why: []Reason{{What: "what was served beside what is wanted"}}, Needs: needs})

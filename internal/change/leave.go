@@ -151,7 +151,8 @@ func (p *planner) takeFromBalancers(n Node, needs []string) []string {
 	delete(p.balancing, n.Name)
 	p.tail = needs
 	if p.Wanted.ExternalBalancer() {
-		p.tail = p.withoutOutside(n, needs)
+		told := p.tellLocals("without-"+n.Name, needs, []Reason{{What: n.Name + " leaves"}})
+		p.tail = append(p.withoutOutside(n, needs), told...)
 		return p.tail
 	}
 	p.setBackends("without-"+n.Name, needs, Reason{What: n.Name + " leaves"})

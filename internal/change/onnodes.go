@@ -43,16 +43,19 @@ func (p *planner) beginBalancing() {
 }
 
 // carry has a step on a control-plane node that is a load balancer know who is behind that, and who shares the address, by
-// then: its files have both. Where it is what it will be in the end, nothing needs to be said.
+// then: its files have both. Those of a worker with one of its own have the first. Where it is what it will be in the end, nothing needs to be said.
 func (p *planner) carry(s Step) Step {
 	n := p.node(s.Node)
-	if !p.onControlPlane() || !p.Wanted.Balances(n) || s.Backends != nil {
+	local := p.Wanted.BalancesLocally(n)
+	if !local && (!p.onControlPlane() || !p.Wanted.Balances(n)) || s.Backends != nil {
 		return s
 	}
 	switch s.Verb {
 	case WriteFiles, Start, Restart, Reload:
 		if now := nodeNames(p.ordered()); !slices.Equal(now, nodeNames(p.Wanted.ControlPlane())) {
-			s.Backends, s.Balancers = now, now
+			if s.Backends = now; !local {
+				s.Balancers = now
+			}
 		}
 	case DrainBackend, RestoreBackend:
 		s.Balancers = nodeNames(p.configured())
@@ -63,7 +66,7 @@ func (p *planner) carry(s Step) Step {
 // balancerPart splits what differs on a node into the load balancer's part and the rest. On a machine that is
 // a load balancer and nothing else there is no other part.
 func (p *planner) balancerPart(n topology.Node, d difference) (balancer, rest difference) {
-	if !p.onControlPlane() || !p.Wanted.Balances(n) || d.unseen {
+	if !p.onControlPlane() && !p.Wanted.BalancesLocally(n) || !p.Wanted.RunsBalancer(n) || d.unseen {
 		return difference{}, d
 	}
 	of := func(all []string, mine func(string) bool) (yes, no []string) {
@@ -100,7 +103,7 @@ func (p *planner) mendBalancers() {
 	var silent, others []topology.Node
 	for _, n := range p.holderLast(p.stay) {
 		switch d, _ := p.balancerPart(n, p.diff(n)); {
-		case p.sick(n) || p.moves(n) || len(d.start) == 0:
+		case !p.Wanted.Balances(n) || p.sick(n) || p.moves(n) || len(d.start) == 0:
 		case slices.Contains(d.start, render.Guard):
 			silent = append(silent, n)
 		default:
@@ -154,7 +157,7 @@ func (p *planner) startBalancers(what string, needs []string, why []Reason) []st
 func (p *planner) rollBalancers() {
 	for _, n := range p.stay {
 		balancer, _ := p.balancerPart(n, p.diff(n))
-		if balancer.none() || p.sick(n) && !p.moves(n) || len(p.lastOf(SetBackends, n.Name)) > 0 || p.laterBackends() {
+		if !p.Wanted.Balances(n) || balancer.none() || p.sick(n) && !p.moves(n) || len(p.lastOf(SetBackends, n.Name)) > 0 || p.laterBackends() {
 			continue
 		}
 		p.setBackends("configuration", p.tail, balancer.why()...)

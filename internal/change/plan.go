@@ -101,6 +101,8 @@ type planner struct {
 	tail      []string // steps that whatever changes etcd or an API server next comes after
 	issued    []string // the step that makes certificates
 	drained   []string // the last step on a node that loses its kubelet
+	began     []string // the backends before the change
+	local     []string // the last step by which a worker gets, or loses, a load balancer of its own
 	first     []string // steps that all later ones come after
 }
 
@@ -137,6 +139,7 @@ func newPlanner(in Input) *planner {
 	} else {
 		p.balancers = p.sharing()
 	}
+	p.began = nodeNames(p.ordered())
 	slices.SortStableFunc(p.late, etcdLast)
 	for _, n := range in.Wanted.Nodes {
 		named := func(t Node) bool { return t.Name == n.Name }

@@ -10,6 +10,7 @@ import (
 
 	"pgregory.net/rapid"
 
+	"github.com/haplane/haplane/internal/fileset"
 	"github.com/haplane/haplane/internal/observed"
 	"github.com/haplane/haplane/internal/render"
 	"github.com/haplane/haplane/internal/topology"
@@ -25,6 +26,60 @@ type world struct {
 	votes map[string]*votes // by control-plane node with a load balancer
 	// unseen are the API servers that started, and to which nobody has seen somebody else's load balancer lead since.
 	unseen map[string]bool
+	// disk and runs are the API servers that a worker's own load balancer has in its configuration, and goes by.
+	disk, runs map[string][]string
+}
+
+// tellLocal follows what workers' own load balancers know.
+func (w *world) tellLocal(t *rapid.T, s Step, n topology.Node) {
+	if n.Role != spec.RoleWorker {
+		return
+	}
+	m, local, now := w.in.Observed.Machines[n.Name], w.in.Wanted.BalancesLocally(n), s.Backends
+	if now == nil {
+		now = nodeNames(w.in.Wanted.ControlPlane())
+	}
+	forget := func() {
+		delete(w.disk, n.Name)
+		delete(w.runs, n.Name)
+		delete(m.Units, "haproxy")
+	}
+	seen := func() {
+		f := localConfig(now)
+		m.Files[f.Path] = fileset.State{Mode: f.Mode, Owner: "root", Sum: f.Sum()}
+		w.disk[n.Name] = now
+	}
+	switch s.Verb {
+	case CreateMachine, RemoveMachine:
+		forget()
+	case StartMachine:
+		if forget(); local {
+			w.disk[n.Name], w.runs[n.Name] = now, now
+			m.Units["haproxy"] = observed.Unit{Active: true, Config: "new"}
+		}
+	case WriteFiles:
+		if !local {
+			forget()
+			return
+		}
+		seen()
+	case SetBackends:
+		if !m.Running {
+			return // it is not told
+		}
+		if !local {
+			t.Fatalf("%s tells a worker that has no load balancer", s.ID)
+		}
+		if !strings.Contains(m.Manifest, "/haproxy.service") {
+			t.Fatalf("%s starts what nobody would take away", s.ID)
+		}
+		seen()
+		w.runs[n.Name], m.Units["haproxy"] = now, observed.Unit{Active: true, Config: "new"}
+	case Start, Restart, Reload:
+		if local && (all(s.Units) || slices.Contains(s.Units, "haproxy")) {
+			w.runs[n.Name] = w.disk[n.Name]
+		}
+	}
 }
 
 // votes are what the load balancer of a control-plane node goes by, as package lease has it: what it was told last, and what before until all
@@ -146,7 +201,9 @@ func (w *world) lead(t *rapid.T, s Step, n topology.Node) {
 			delete(w.unseen, node)
 		}
 	case SetBackends:
-		t.Fatalf("%s tells a load balancer that is somebody else's", s.ID)
+		if !w.in.Wanted.BalancesLocally(n) {
+			t.Fatalf("%s tells a load balancer that is somebody else's", s.ID)
+		}
 	}
 }
 
@@ -314,7 +371,8 @@ func TestNoPlanLosesQuorum(t *testing.T) {
 		external := was != rapid.SampledFrom([]bool{false, false, true}).Draw(t, "etcd moves")
 		kind := rapid.SampledFrom([]spec.BalancerKind{spec.Dedicated, spec.OnControlPlane, spec.ExternalBalancer}).Draw(t, "load balancers")
 		from, to := drawNodes(t, kind, was, "from"), drawNodes(t, kind, external, "to")
-		in := becomeOf(outer, kind, from, to)
+		had, have := rapid.Bool().Draw(t, "workers had load balancers"), rapid.Bool().Draw(t, "workers have load balancers")
+		in := becomeLocal(outer, kind, from, to, had, have)
 		in.Moving = external && !was
 		in.OneByOne = rapid.Bool().Draw(t, "one by one")
 		well := true
@@ -348,7 +406,12 @@ func TestNoPlanLosesQuorum(t *testing.T) {
 			in.Replace = append(in.Replace, rapid.SampledFrom(from).Draw(t, "replaced"))
 			well = false
 		}
-		w := &world{in: in, own: map[string]bool{}, votes: map[string]*votes{}, unseen: map[string]bool{}}
+		w := &world{in: in, own: map[string]bool{}, votes: map[string]*votes{}, unseen: map[string]bool{}, disk: map[string][]string{}, runs: map[string][]string{}}
+		for _, n := range in.Record {
+			if n.Role == spec.RoleWorker && had && in.Observed.Machines[n.Name].Running {
+				w.disk[n.Name], w.runs[n.Name] = controlPlaneOf(from), controlPlaneOf(from)
+			}
+		}
 		if kind == spec.OnControlPlane {
 			for _, n := range in.Record {
 				if n.Role == spec.RoleControlPlane {
@@ -392,8 +455,9 @@ func TestNoPlanLosesQuorum(t *testing.T) {
 			}
 			w.in.Resumed = true
 			if rapid.IntRange(0, 3).Draw(t, "something else is wanted then") == 0 {
-				from, to = to, from
+				from, to, had, have = to, from, have, had
 				w.in.Wanted = wantedOf(outer, kind, to...)
+				w.in.Wanted.NodeLocal = have
 				w.in.Desired, w.in.Moving = desired(w.in.Wanted), w.in.Wanted.ExternalEtcd()
 			}
 		}
@@ -505,6 +569,7 @@ func (w *world) step(t *rapid.T, s Step, began bool) {
 	w.lead(t, s, n)
 	w.do(s)
 	w.tell(s)
+	w.tellLocal(t, s, n)
 	w.oneHolds(t, s)
 	if v := w.in.Observed.Etcd.Voting(); began && !v.HasQuorum() {
 		t.Fatalf("no quorum after %s: %v", s.ID, v)
@@ -548,6 +613,18 @@ func nodeIn(record []Node, name string) (out topology.Node) {
 // arrived fails the test unless the nodes and members are those that are wanted.
 func (w *world) arrived(t *rapid.T) {
 	var have, members []string
+	for _, n := range w.in.Wanted.Nodes {
+		if n.Role != spec.RoleWorker {
+			continue
+		}
+		var knows []string
+		if w.in.Wanted.NodeLocal {
+			knows = nodeNames(w.in.Wanted.ControlPlane())
+		}
+		if !slices.Equal(w.runs[n.Name], knows) {
+			t.Fatalf("the load balancer of %s goes by %v at the end, want %v", n.Name, w.runs[n.Name], knows)
+		}
+	}
 	for _, n := range w.in.Record {
 		if n.Role == spec.RoleControlPlane && w.in.Wanted.ExternalEtcd() && w.in.Observed.Machines[n.Name].EtcdData {
 			t.Fatalf("data of etcd's is left on %s", n.Name)

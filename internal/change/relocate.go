@@ -17,7 +17,7 @@ func (p *planner) relocate() {
 	told := false
 	for _, n := range p.stay {
 		balancer, _ := p.balancerPart(n, p.diff(n))
-		differs := n.Role == spec.RoleLoadBalancer || !balancer.none()
+		differs := n.Role == spec.RoleLoadBalancer || !balancer.none() && p.Wanted.Balances(n) // nobody relies on a worker's own for the new place: what is not led goes there
 		if p.sick(n) && !p.servesWhileEtcdMoves(n) || p.diff(n).none() {
 			continue
 		}

@@ -199,6 +199,7 @@ func (p *planner) roll() {
 			p.rollAlone(n, d)
 		}
 	}
+	p.rollLocals() // whose files are listed by then
 }
 
 // laterBackends reports whether the load balancers are written later, because a
@@ -212,8 +213,14 @@ func (p *planner) rollAlone(n topology.Node, d difference) {
 	if p.OneByOne {
 		needs = p.tail
 	}
+	if p.losesLocal(n, d) { // one worker after another, too
+		needs = slices.Concat(needs, p.local)
+	}
 	if len(d.files)+len(d.unwanted) > 0 {
 		needs = []string{p.add(Step{ID: id(WriteFiles, n.Name), Verb: WriteFiles, Node: n.Name, Why: d.why(), Needs: needs})}
+	}
+	if p.losesLocal(n, d) {
+		p.local = needs
 	}
 	needs = p.serveCertificates(n, d, needs)
 	if needs = p.programs(n, d, needs, nil); p.OneByOne {

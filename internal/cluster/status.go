@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -95,9 +96,11 @@ type LBStatus struct {
 	// External says that it is somebody else's: backends are up to which a new connection led just now.
 	External bool `json:"external,omitempty"`
 	// HoldsAddress says that clients reach the API through this one right now.
-	HoldsAddress bool            `json:"holdsAddress"`
-	Error        string          `json:"error,omitempty"` // why nothing was seen of it, or not all
-	Backends     []BackendStatus `json:"backends"`
+	HoldsAddress bool `json:"holdsAddress"`
+	// Local says that it is a worker's own: it and its pods reach the API through this one, and nobody else does.
+	Local    bool            `json:"local,omitempty"`
+	Error    string          `json:"error,omitempty"` // why nothing was seen of it, or not all
+	Backends []BackendStatus `json:"backends"`
 }
 
 // BackendStatus is an API server as the load balancer sees it.
@@ -282,33 +285,38 @@ func (c *collector) snapshots(ctx context.Context) error {
 }
 
 func (c *collector) loadBalancers(ctx context.Context) error {
-	if c.env.topology.ExternalBalancer() {
-		return c.outside(ctx)
+	t := c.env.topology
+	var external error
+	if t.ExternalBalancer() {
+		external = c.outside(ctx)
 	}
-	nodes := c.env.topology.LoadBalancers()
+	nodes := slices.Concat(t.LoadBalancers(), t.LocalBalancers())
 	seen, err := gather(ctx, nodes, func(ctx context.Context, n topology.Node) (observed.Balancer, error) {
 		return c.env.balancer(ctx, n)
 	})
 	for _, n := range nodes {
-		lb := LBStatus{Node: n.Name, HoldsAddress: seen[n.Name].Address.Held, Error: seen[n.Name].Error, Backends: []BackendStatus{}}
-		for _, cp := range c.env.topology.ControlPlane() {
+		lb := LBStatus{Node: n.Name, HoldsAddress: seen[n.Name].Address.Held, Local: t.BalancesLocally(n), Error: seen[n.Name].Error, Backends: []BackendStatus{}}
+		for _, cp := range t.ControlPlane() {
 			lb.Backends = append(lb.Backends, BackendStatus{Node: cp.Name, Up: seen[n.Name].Servers[cp.Name]})
 		}
 		c.status.LoadBalancers = append(c.status.LoadBalancers, lb)
 	}
-	if warning := holders(c.env.topology, c.status.LoadBalancers); warning != "" {
+	if warning := holders(t, c.status.LoadBalancers); warning != "" {
 		c.warn(warning)
 	}
 	if err != nil {
-		return fmt.Errorf("ask load balancer: %w", err)
+		err = fmt.Errorf("ask load balancer: %w", err)
 	}
-	return nil
+	return errors.Join(external, err)
 }
 
 // holders warns where not just one load balancer has the address that they move; "" where one has it, or nobody knows.
 func holders(t *topology.Topology, seen []LBStatus) string {
 	var have []string
 	for _, lb := range seen {
+		if lb.Local {
+			continue
+		}
 		if lb.HoldsAddress {
 			have = append(have, lb.Node)
 		} else if lb.Error != "" {
@@ -328,6 +336,9 @@ func (e *env) balancer(ctx context.Context, n topology.Node) (observed.Balancer,
 	var errs []error
 	if !seen.Seen {
 		errs = append(errs, errors.New(seen.Error))
+	}
+	if e.topology.BalancesLocally(n) { // it has none of the addresses
+		return seen, errors.Join(errs...)
 	}
 	var err error
 	if seen.Address, err = look.Address(ctx, e.machine(n), e.topology.LoadBalancer.Addr()); err != nil {

@@ -126,18 +126,37 @@ func member(s *cluster.Status, node string) string {
 }
 
 // backend is what the load balancers think of a node's API server and, of one of several load balancers, whether
-// it has the address that clients use: a control-plane node can be both.
+// it has the address that clients use: a control-plane node can be both. Of a worker with one of its own it is that.
 func backend(s *cluster.Status, node string) string {
 	var out []string
 	if state := standing(s, node); state != "" {
 		out = append(out, state)
 	}
+	several := len(slices.DeleteFunc(slices.Clone(s.LoadBalancers), func(lb cluster.LBStatus) bool { return lb.Local })) > 1
 	for _, lb := range s.LoadBalancers {
-		if lb.Node == node && len(s.LoadBalancers) > 1 && (lb.Error == "" || lb.HoldsAddress) {
+		switch {
+		case lb.Node != node:
+		case lb.Local:
+			out = append(out, own(lb))
+		case several && (lb.Error == "" || lb.HoldsAddress):
 			out = append(out, word(lb.HoldsAddress, "has the address", "stands by"))
 		}
 	}
 	return cmp.Or(strings.Join(out, ", "), "-")
+}
+
+// own is what a worker's own load balancer thinks of the API servers.
+func own(lb cluster.LBStatus) string {
+	if lb.Error != "" {
+		return "its own: not seen"
+	}
+	up := 0
+	for _, b := range lb.Backends {
+		if b.Up {
+			up++
+		}
+	}
+	return fmt.Sprintf("its own: %d of %d up", up, len(lb.Backends))
 }
 
 // standing is what the load balancers think of a node's API server; "" where it has none. One that does not answer thinks nothing, unless it is the

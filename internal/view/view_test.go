@@ -183,6 +183,10 @@ func TestStatusOfControlPlaneNodesThatBalance(t *testing.T) {
 		"one sees less":             {[]cluster.LBStatus{{Node: "cp-1", Backends: up, HoldsAddress: true}, {Node: "cp-2", Backends: one}}, map[string]string{"cp-1": "up, has the address", "cp-2": "up on 1 of 2, stands by"}},
 		"one was not seen":          {[]cluster.LBStatus{{Node: "cp-1", Backends: up, HoldsAddress: true}, {Node: "cp-2", Backends: none, Error: "no route"}}, map[string]string{"cp-1": "up, has the address", "cp-2": "up"}},
 		"the only one was not seen": {[]cluster.LBStatus{{Node: "lb-1", Backends: none, Error: "no route"}}, map[string]string{"cp-1": "down", "lb-1": "-"}},
+		"one of a worker's own": {[]cluster.LBStatus{{Node: "lb-1", Backends: up, HoldsAddress: true}, {Node: "worker-1", Local: true, Backends: one}},
+			map[string]string{"cp-1": "up", "cp-2": "up on 1 of 2", "lb-1": "-", "worker-1": "its own: 1 of 2 up", "worker-2": "-"}},
+		"one of a worker's own beside two": {[]cluster.LBStatus{{Node: "lb-1", Backends: up, HoldsAddress: true}, {Node: "lb-2", Backends: up}, {Node: "worker-1", Local: true, Backends: none, Error: "no route"}},
+			map[string]string{"cp-1": "up", "lb-1": "has the address", "lb-2": "stands by", "worker-1": "its own: not seen"}},
 		"a load balancer by itself": {[]cluster.LBStatus{{Node: "lb-1", Backends: up}}, map[string]string{"cp-1": "up", "lb-1": "-"}},
 	} {
 		t.Run(name, func(t *testing.T) {
