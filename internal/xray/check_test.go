@@ -30,7 +30,7 @@ type checkCase struct {
 func cases() []checkCase {
 	return slices.Concat(articleCases, identityCases, leaderCases, loadBalancerCases, etcdCases, certificateCases,
 		terminationCases, nodeCases, lookingCases, replicaCases, programCases, extensionCases, doubleCases,
-		adviceCases, defaultCases, passThroughCases, moverCases, localCases, onNodesCases)
+		adviceCases, defaultCases, passThroughCases, moverCases, localCases, onNodesCases, nodeLocalCases)
 }
 
 func healthy(identity spec.Identity) func() *evidence.Evidence {
@@ -95,6 +95,7 @@ func show(findings []Finding) string {
 var clusters = map[string]func() *evidence.Evidence{
 	"shared": healthy(spec.Shared), "perNode": healthy(spec.PerNode), "sharedCertificate": healthy(spec.SharedCertificate),
 	"onNodes": onNodes(spec.Shared), "onNodesPerNode": onNodes(spec.PerNode), "onNodesSharedCertificate": onNodes(spec.SharedCertificate),
+	"nodeLocal": nodeLocal(spec.Shared), "nodeLocalPerNode": nodeLocal(spec.PerNode),
 	"kubeadm": evidencetest.Kubeadm, "k0s": evidencetest.K0s, "k3s": evidencetest.K3s,
 }
 
@@ -102,6 +103,8 @@ var clusters = map[string]func() *evidence.Evidence{
 // it could be there.
 var deserved = map[string][]string{
 	"shared": {"lb-single-point"}, "perNode": {"lb-single-point"}, "sharedCertificate": {"lb-single-point"},
+	"nodeLocal": {"lb-single-point"}, "nodeLocalPerNode": {"lb-single-point"},
+	"folder/nodeLocal": {"lb-listens"}, "folder/nodeLocalPerNode": {"lb-listens"}, // what leads to it is in no copy
 	"kubeadm": {"leader-release-on-exit", "graceful-shutdown"},
 	"k3s":     {"lb-single-point"},
 	"k0s":     {"lb-single-point", "kubeconfig-servers", "leader-release-on-exit", "lb-detection-time", "graceful-shutdown", "coredns-spread"},

@@ -146,8 +146,8 @@ func (s *Scene) configured(look func(balancer) []Finding) []Finding {
 		}
 		out = append(out, look(b)...)
 	}
-	if len(s.balancers()) == 0 {
-		return s.unseenBalancer()
+	if len(s.unled()) == 0 {
+		return append(out, s.unseenBalancer()...)
 	}
 	return out
 }
@@ -169,7 +169,7 @@ func (s *Scene) unseenBalancer() []Finding {
 // were looked into without finding a load balancer.
 func (s *Scene) missingBalancers() []Finding {
 	var out []Finding
-	for _, name := range s.expectedBalancers() {
+	for _, name := range slices.Concat(s.expectedBalancers(), s.expectedLocals()) {
 		if m := s.Machine(name); m != nil && lookedInto(m) && m.LoadBalancer == nil {
 			out = append(out, at{name, "cluster file"}.fail("a load balancer", "none was found, running or not"))
 		}

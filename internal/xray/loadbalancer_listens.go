@@ -21,6 +21,13 @@ func lbListens(s *Scene) []Finding {
 		here := slices.Contains(known, target.Unmap())
 		expected, observed := "a frontend at "+s.Endpoint+", where kubeconfigs lead", "it listens at "+list(b.Frontends)
 		switch {
+		case s.leads(b):
+			return []Finding{b.at().pass("what %s and its pods send to %s is led to %s", b.machine.Name, s.Endpoint, list(b.Frontends))}
+		case s.led(b) && b.machine.Way == evidence.Machines:
+			return []Finding{b.at().fail("what "+b.machine.Name+" and its pods send to "+s.Endpoint+" led there", "no rule leads to "+list(b.Frontends)+": they go through the other load balancers").
+				fixed("systemctl reload haproxy puts haplane's rules there; nft list table ip haplane-local shows them.")}
+		case s.led(b):
+			return []Finding{b.at().skip("rules that lead what %s sends to %s are not in a copy", b.machine.Name, s.Endpoint)}
 		case len(b.Frontends) == 0 || !here && (len(known) > 0 || !slices.ContainsFunc(b.Frontends, func(f string) bool { return !loopback(f) })):
 			return []Finding{b.at().skip("clients ask for %s, which is not known to come to %s", s.Endpoint, b.machine.Name)}
 		case server != nil && securePort(b.machine) == portOf(s.Endpoint) && hears(b.machine, target.Unmap()):

@@ -5,15 +5,54 @@ import (
 	"slices"
 
 	"github.com/haplane/haplane/internal/xray/evidence"
+	"github.com/haplane/haplane/spec"
 )
 
 // servesItsOwn tells a load balancer for the programs of its own machine, with which it fails:
-// it listens on loopback alone, or its machine's kubelet comes to it by loopback.
+// it listens on loopback alone, or its machine's kubelet comes to it by loopback, or is led there.
 func (s *Scene) servesItsOwn(b balancer) bool {
+	if s.led(b) {
+		return true
+	}
 	if len(b.Frontends) > 0 && !slices.ContainsFunc(b.Frontends, func(f string) bool { return !loopback(f) }) {
 		return true
 	}
 	return slices.ContainsFunc(kubeletTargets(b.machine), func(t string) bool { return loopback(t) && listensFor(b.LoadBalancer, t) })
+}
+
+// led tells a load balancer to which its machine leads, or is to by the cluster file, what its programs send to where clients reach the API:
+// one beside that, for the machine and its pods alone.
+func (s *Scene) led(b balancer) bool {
+	return slices.Contains(s.expectedLocals(), b.machine.Name) || s.leads(b)
+}
+
+// leads reports whether the machine was seen to do so.
+func (s *Scene) leads(b balancer) bool {
+	return slices.ContainsFunc(b.machine.Led, func(l evidence.Lead) bool {
+		return l.To.String() == s.Endpoint && slices.Contains(b.Frontends, l.At.String())
+	})
+}
+
+// expectedLocals are the nodes that are to have one for themselves by the cluster file.
+func (s *Scene) expectedLocals() []string {
+	if c := s.Expect.Cluster; c == nil || !c.Spec.LoadBalancer.NodeLocal {
+		return nil
+	}
+	return s.Expected(spec.RoleWorker)
+}
+
+// unled are the load balancers without those that are there beside them for one machine alone.
+func (s *Scene) unled() []balancer { return slices.DeleteFunc(s.balancers(), s.led) }
+
+// ledMachines are the names of the machines that have one of these, which runs.
+func (s *Scene) ledMachines() []string {
+	var out []string
+	for _, b := range s.balancers() {
+		if s.leads(b) && !stopped(b.machine, b.Kind) {
+			out = append(out, b.machine.Name)
+		}
+	}
+	return out
 }
 
 // sharedBalancers are the load balancers to which other machines come.
@@ -41,7 +80,7 @@ func listensFor(lb *evidence.LoadBalancer, target string) bool {
 
 // nodesOnTheirOwn are the nodes among those with a load balancer of their own that lack one.
 func (s *Scene) nodesOnTheirOwn() []Finding {
-	if len(s.sharedBalancers()) == len(s.balancers()) {
+	if len(s.sharedBalancers()) == len(s.unled()) {
 		return nil
 	}
 	var out []Finding

@@ -87,7 +87,7 @@ func purpose(m *evidence.Machine, p string) []evidence.Request {
 func lbSinglePoint(s *Scene) []Finding {
 	all, lonely := s.sharedBalancers(), s.nodesOnTheirOwn()
 	switch {
-	case len(s.balancers()) == 0:
+	case len(s.unled()) == 0:
 		return s.singleEndpoint()
 	case len(all) == 0:
 		return orPass(lonely, at{}, "each node has one of its own, or its own API server")
@@ -96,6 +96,9 @@ func lbSinglePoint(s *Scene) []Finding {
 	case len(all) == 1:
 		name := all[0].machine.Name
 		observed := name + " alone: without it nobody reaches the API"
+		if own := s.ledMachines(); len(own) > 0 {
+			observed += fmt.Sprintf(" but %s and the pods there, by load balancers of their own", list(own))
+		}
 		if mover := moverOf(all[0].machine); mover != "" {
 			observed = fmt.Sprintf("%s alone was seen; %s could move its address, but no other was looked at", name, mover)
 		}

@@ -27,6 +27,7 @@ type PictureLoadBalancer struct {
 	Frontends []string `json:"frontends,omitempty"`
 	Backends  []string `json:"backends,omitempty"` // host:port
 	Down      []string `json:"down,omitempty"`     // of those, what it sends nothing to
+	Local     bool     `json:"local,omitempty"`    // for its own machine and the pods there alone, beside others for all
 }
 
 // A PictureAPIServer is one API server.
@@ -70,10 +71,10 @@ func (s *Scene) picture() Picture {
 	if s.ServiceIP.IsValid() {
 		p.ServiceIP = s.ServiceIP.String()
 	}
-	for _, m := range s.Machines {
-		if lb := m.LoadBalancer; lb != nil {
-			p.LoadBalancers = append(p.LoadBalancers, pictureLoadBalancer(m.Name, lb))
-		}
+	for _, b := range s.balancers() {
+		one := pictureLoadBalancer(b.machine.Name, b.LoadBalancer)
+		one.Local = s.led(b)
+		p.LoadBalancers = append(p.LoadBalancers, one)
 	}
 	for _, m := range s.ControlPlane() {
 		p.APIServers = append(p.APIServers, s.pictureAPIServer(m))

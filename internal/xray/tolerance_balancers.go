@@ -16,11 +16,12 @@ func (s *Scene) loadBalancerPart() (p part, ok bool) {
 		p.expected, p.down = 1, []string{s.Endpoint}
 		return p, true
 	}
-	if len(s.balancers()) == 0 && len(s.expectedBalancers()) == 0 {
+	p.spared = s.ledMachines()
+	if len(s.unled()) == 0 && len(s.expectedBalancers()) == 0 {
 		return s.endpointPart(p), true
 	}
 	shared := s.sharedBalancers()
-	if len(shared) == 0 && len(s.balancers()) > 0 {
+	if len(shared) == 0 && len(s.unled()) > 0 {
 		return part{}, false
 	}
 	var moved []string
@@ -45,7 +46,11 @@ func (s *Scene) loadBalancerPart() (p part, ok bool) {
 // endpointAnswers tells whether anybody answers where clients reach the API: asked
 // from nodes, which are what counts, else from here.
 func (s *Scene) endpointAnswers() (answers, asked bool) {
+	spared := s.ledMachines() // whose way is another one
 	for _, m := range s.Machines {
+		if slices.Contains(spared, m.Name) {
+			continue
+		}
 		for _, r := range purpose(m, evidence.ThroughLoadBalancer) {
 			asked = true
 			answers = answers || answered(r)

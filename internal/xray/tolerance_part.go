@@ -20,6 +20,8 @@ type part struct {
 	uncounted []string
 	// alone says of what a single one serves, and why no other takes over.
 	alone string
+	// spared are machines that have load balancers of their own beside these.
+	spared []string
 }
 
 func (p part) tolerated() int { return len(p.serving) - p.needed }

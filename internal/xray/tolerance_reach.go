@@ -40,7 +40,7 @@ func (s *Scene) outOfReach(name string) string {
 		return ""
 	}
 	local, last := len(s.sharedBalancers()) == 0, ""
-	for _, b := range s.balancers() {
+	for _, b := range s.unled() {
 		if b.Err != "" || stopped(b.machine, b.Kind) || b.onlyOwn() {
 			continue
 		}

@@ -140,15 +140,19 @@ func (t tolerance) ended() string {
 	return strings.Join(out, ", ")
 }
 
-// way is what load balancers bear.
+// way is what load balancers bear, and who does without them.
 func (p part) way() string {
+	text := fmt.Sprintf("%d of %s may fail", p.tolerated(), plural(p.expected, p.noun))
 	switch {
 	case !p.known():
-		return p.gap()
+		text = p.gap()
 	case p.tolerated() == 0:
-		return p.alone + " is a single point of failure"
+		text = p.alone + " is a single point of failure"
 	}
-	return fmt.Sprintf("%d of %s may fail", p.tolerated(), plural(p.expected, p.noun))
+	if len(p.spared) > 0 {
+		text += fmt.Sprintf("; %s and the pods there have load balancers of their own", list(p.spared))
+	}
+	return text
 }
 
 func plural(n int, noun string) string {

@@ -17,7 +17,8 @@ type cluster struct {
 	columns []column // control-plane nodes, then what is said to be one
 	members []member // etcd on machines of its own
 	workers []xray.PictureNode
-	others  []string // names of findings that are nowhere else
+	own     []xray.PictureLoadBalancer // of workers, for these alone; LoadBalancers has the others
+	others  []string                   // names of findings that are nowhere else
 	flows   []flow
 }
 
@@ -44,6 +45,14 @@ type member struct {
 
 func newCluster(p xray.Picture, ps *parts) *cluster {
 	c := &cluster{Picture: p, parts: ps}
+	c.LoadBalancers = nil
+	for _, lb := range p.LoadBalancers {
+		if lb.Local {
+			c.own = append(c.own, lb)
+		} else {
+			c.LoadBalancers = append(c.LoadBalancers, lb)
+		}
+	}
 	c.addLabelled()
 	for i := range c.APIServers {
 		c.columns = append(c.columns, c.column(i))

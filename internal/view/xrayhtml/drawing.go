@@ -57,6 +57,9 @@ func (c *cluster) desc() string {
 	for _, lb := range c.LoadBalancers {
 		say("Load balancer %s has %s, %d down.", lb.Node, plural(len(lb.Backends), "backend"), len(lb.Down))
 	}
+	for _, lb := range c.own {
+		say("%s and its pods have a load balancer of their own with %s, %d down.", lb.Node, plural(len(lb.Backends), "backend"), len(lb.Down))
+	}
 	for _, col := range c.columns {
 		say("%s", c.descColumn(col))
 	}

@@ -85,6 +85,13 @@ func (c *cluster) describeWorkers() {
 			p := c.parts.get(n.Name)
 			p.role("worker node")
 			p.fact("kubelet asks", n.Server)
+			for _, lb := range c.own {
+				if lb.Node == n.Name {
+					p.fact("It and its pods are led to", lb.Kind+" beside them")
+					p.fact("Backends", lb.Backends...)
+					p.fact("Down", lb.Down...)
+				}
+			}
 			p.fact("Node is", either(n.Ready, "ready", "not ready"))
 		}
 		return
@@ -103,6 +110,11 @@ func (c *cluster) describeWorkers() {
 	p.fact("Nodes", names...)
 	p.fact("Not ready", unready...)
 	p.fact("kubelets ask", servers...)
+	var own []string
+	for _, lb := range c.own {
+		own = append(own, lb.Node)
+	}
+	p.fact("Load balancers of their own", own...)
 }
 
 // machine is where a member is, else its name.

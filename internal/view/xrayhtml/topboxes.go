@@ -46,12 +46,24 @@ func (c *cluster) chips() []box {
 	return out
 }
 
-// detour is where a node's kubelet goes if not to the endpoint.
+// detour is where a node's kubelet goes if not to the endpoint, and the pods of one that has a load balancer of its own.
 func (c *cluster) detour(n xray.PictureNode) string {
+	for _, lb := range c.own {
+		if lb.Node == n.Name {
+			return ownBalancer(lb)
+		}
+	}
 	if n.Server == "" || c.Endpoint == "" || c.usesEndpoint(n.Server) {
 		return ""
 	}
 	return "→ " + hostPort(n.Server)
+}
+
+func ownBalancer(lb xray.PictureLoadBalancer) string {
+	if len(lb.Down) > 0 {
+		return fmt.Sprintf("own load balancer, %d of %d down", len(lb.Down), len(lb.Backends))
+	}
+	return "own load balancer"
 }
 
 func (c *cluster) chip(p *part, name, state string, bad bool, detour string) box {
@@ -85,7 +97,11 @@ func (c *cluster) manyChip() box {
 	} else if slices.ContainsFunc(c.workers, func(n xray.PictureNode) bool { return n.Ready == nil }) {
 		state = ""
 	}
-	return c.chip(c.parts.get(manyWorkers), plural(len(c.workers), "node"), state, unready > 0, "")
+	detour := ""
+	if len(c.own) > 0 {
+		detour = fmt.Sprintf("%d with their own LB", len(c.own))
+	}
+	return c.chip(c.parts.get(manyWorkers), plural(len(c.workers), "node"), state, unready > 0, detour)
 }
 
 // endpointBox is the address that clients use, with the load balancers that have it.

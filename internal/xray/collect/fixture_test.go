@@ -174,7 +174,7 @@ defaults
   retries 5
   option redispatch 1
 frontend kube-apiserver
-  bind :6443
+  bind ` + lb.Frontends[0] + `
   default_backend kube-apiserver
 backend kube-apiserver
   option httpchk
@@ -216,10 +216,24 @@ func (f tree) running(m *evidence.Machine) (bin string) {
 	f.write("answers/systemctl", 0o644, states)
 	f.write("answers/ip", 0o644, "2: host0    inet "+m.Addresses[0].String()+"/24 scope global host0\n")
 	f.answers(m)
+	f.write("answers/nft", 0o644, ledText(m))
+	f.write("bin/nft", 0o755, "#!/bin/sh\nif [ \"$*\" = 'list tables' ]; then printf 'table ip nat\\ntable ip haplane-local\\n'; else cat "+f.dir+"/answers/nft; fi\n")
 	for _, name := range []string{"systemctl", "ip"} {
 		f.write("bin/"+name, 0o755, "#!/bin/sh\ncat "+f.dir+"/answers/"+name+"\n")
 	}
 	return filepath.Join(f.dir, "bin")
+}
+
+// ledText is what nft lists of a table of a machine.
+func ledText(m *evidence.Machine) string {
+	if len(m.Led) == 0 {
+		return ""
+	}
+	text := "table ip haplane-local {\n\tchain lead {\n"
+	for _, l := range m.Led {
+		text += fmt.Sprintf("\t\tip daddr %s tcp dport %d dnat to %s\n", l.To.Addr(), l.To.Port(), l.At)
+	}
+	return text + "\t}\n}\n"
 }
 
 func span(d time.Duration) string { return strconv.Itoa(int(d.Seconds())) + "s" }

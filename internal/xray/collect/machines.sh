@@ -23,18 +23,34 @@ survey() {
 	for tool in curl socat systemctl stat sha256sum; do has $tool && printf '%s\n' $tool; done
 	for file in "$proc/net/tcp" "$proc/net/tcp6"; do [ ! -r "$file" ] || sockets=$sockets$newline$file; done
 	processes
+	[ -z "$balances" ] || ! has nft || led
 	units
+}
+
+# led tells what ends elsewhere than where it is sent, where a load balancer may be what it is for: of tables that are neither kube-proxy's
+# nor of iptables, which may be very long.
+led() {
+	section led
+	for table in $(nft list tables 2>/dev/null); do
+		case $table in
+		*' nat' | *' filter' | *' mangle' | *' raw' | *' security' | *' kube-proxy') continue ;;
+		esac
+		IFS=' '
+		nft list $table 2>/dev/null
+		IFS=$newline
+	done | grep -E '^[[:space:]]*ip6? daddr [^ ]+ tcp dport .* dnat (ip6? )?to '
 }
 
 # processes passes over what cannot be a program of a cluster by its name alone.
 processes() {
-	groups= units=
+	groups= units= balances=
 	for dir in "$proc"/[0-9]*; do
 		read -r name <"$dir/comm" || continue
 		case $name in
 		kube* | hyperkube | etcd* | haproxy* | nginx* | haplane* | k3s* | k0s* | keepalived* | ucarp* | pacemakerd* | go-runner | tini | dumb-init) ;;
 		*) continue ;;
 		esac
+		case $name in haproxy*) balances=1 ;; esac
 		group=-
 		while read -r line; do
 			case $line in

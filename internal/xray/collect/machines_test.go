@@ -111,8 +111,8 @@ func TestMachineIsWhatItsFilesAndProcessesSay(t *testing.T) {
 		"k0s controller": {evidencetest.K0s(), "cp-1"}, "k0s worker": {evidencetest.K0s(), "worker-1"},
 		"k3s server":    {evidencetest.K3s(), "cp-3"},
 		"worker":        {evidencetest.Healthy(spec.PerNode), "worker-1"},
-		"load balancer": {evidencetest.Healthy(spec.Shared), "lb-1"},
-		"kubeadm":       {evidencetest.Kubeadm(), "cp-2"},
+		"load balancer": {evidencetest.Healthy(spec.Shared), "lb-1"}, "worker with its own": {evidencetest.NodeLocal(spec.Shared), "worker-1"},
+		"kubeadm": {evidencetest.Kubeadm(), "cp-2"},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {

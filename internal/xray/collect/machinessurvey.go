@@ -21,6 +21,7 @@ type survey struct {
 	tools          []string
 	sockets        string
 	listening      []netip.AddrPort
+	led            []evidence.Lead
 	states         []parse.UnitState
 	groups, exes   map[int]string // by process
 	commands       map[int][]string
@@ -40,6 +41,8 @@ func (s *survey) take(part section) {
 	case "sockets":
 		s.sockets += part.body
 		s.listening = append([]netip.AddrPort{}, parse.Listening(s.sockets)...)
+	case "led":
+		s.led = parse.Led(part.body)
 	case "units":
 		s.states = once(parse.UnitStates(part.body))
 	case "groups":

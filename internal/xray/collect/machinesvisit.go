@@ -125,6 +125,7 @@ func (v *visit) interpreted() *host {
 	if len(h.states) == 0 { // systemd was not there to be asked
 		h.states = statesOfFiles(v.files.have, func(string) string { return "" })
 	}
+	h.machine.Led = v.seen.led
 	h.machine.Hostname, h.machine.Addresses, h.machine.Listening, h.machine.Clock = v.seen.hostname, v.seen.addresses, v.seen.listening, v.clock
 	h.interpret()
 	if h.machine.Keepalived != nil || h.machine.Program(evidence.KubeVIP) != nil {

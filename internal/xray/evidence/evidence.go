@@ -94,6 +94,9 @@ type Machine struct {
 	Keepalived   *Keepalived   // nil where none is configured
 	Etcd         *Etcd         // nil where none runs, or it was not asked
 	Listening    []netip.AddrPort
+	// Led is what the machine's programs and pods send to one place and ends at another, by rules of the machine's own; looked
+	// for where HAProxy runs.
+	Led []Lead
 	// Requests were made on the machine, to see what it reaches.
 	Requests []Request
 	// Doubles are programs that several units or manifests are to run.
@@ -107,6 +110,9 @@ type Machine struct {
 	// server was recognised.
 	Unbalancing []string
 }
+
+// A Lead is a rule by which connections to one place end at another.
+type Lead struct{ To, At netip.AddrPort }
 
 // An Unjudged is a file, or something else, with why it was not looked at.
 type Unjudged struct{ Source, Why string }

@@ -39,6 +39,7 @@ var cases = []struct {
 	{"five", five},
 	{"two-balancers", twoBalancers},
 	{"on-control-plane", func() *evidence.Evidence { return evidencetest.OnControlPlane(spec.Shared) }},
+	{"node-local", func() *evidence.Evidence { return evidencetest.NodeLocal(spec.Shared) }},
 	{"single", single},
 	{"many-workers", manyWorkers},
 	{"hostile", hostile},

@@ -42,7 +42,7 @@ func Fail(e *evidence.Evidence, name string) {
 func Folder(e *evidence.Evidence) *evidence.Evidence {
 	e.Ways, e.API, e.Servers = []evidence.Way{evidence.Folder}, nil, nil
 	for _, m := range e.Machines {
-		m.Way, m.Clock, m.Etcd, m.Listening, m.Requests, m.Addresses = evidence.Folder, nil, nil, nil, nil, nil
+		m.Way, m.Clock, m.Etcd, m.Listening, m.Requests, m.Addresses, m.Led = evidence.Folder, nil, nil, nil, nil, nil, nil
 		for i := range m.Programs {
 			p := &m.Programs[i]
 			p.Running, p.Version = false, ""
