@@ -116,12 +116,12 @@ func tell(t *testing.T, c *rig.Cluster) {
 	}
 }
 
-// The nodes of every cluster here, which are the default ones, and where they and one more are.
+// The nodes of every cluster here, which are the default ones, and where they and some more are.
 var (
 	controlPlane = []string{"cp-1", "cp-2", "cp-3"}
 	kubeNodes    = append(append([]string{}, controlPlane...), "worker-1")
 	allNodes     = append(append([]string{}, kubeNodes...), "lb-1")
-	hosts        = map[string]byte{"lb-1": 3, "cp-1": 11, "cp-2": 12, "cp-3": 13, "cp-4": 14, "worker-1": 21}
+	hosts        = map[string]byte{"lb-1": 3, "cp-1": 11, "cp-2": 12, "cp-3": 13, "cp-4": 14, "worker-1": 21, "worker-2": 22}
 )
 
 // address is a node's.
