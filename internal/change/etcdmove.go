@@ -67,11 +67,11 @@ func (p *planner) moveReason() []Reason {
 	return []Reason{{What: "etcd", Old: own, New: beside}}
 }
 
-// etcdLast has machines of etcd's own leave behind the control-plane nodes that leave: their API
-// servers may ask these.
-func etcdLast(a, b Node) int {
-	own := map[spec.Role]int{spec.RoleEtcd: 1}
-	return own[a.Role] - own[b.Role]
+// leavesFirst has control-plane nodes leave behind workers, whose own load balancers lead there, and before machines of
+// etcd's own, which their API servers may ask.
+func leavesFirst(a, b Node) int {
+	place := map[spec.Role]int{spec.RoleWorker: -1, spec.RoleEtcd: 1}
+	return place[a.Role] - place[b.Role]
 }
 
 // mendMoving has what is sick on a node whose turn comes later wait for that turn, but for what the others

@@ -19,10 +19,11 @@ func (p *planner) join() {
 		}
 	}
 	p.addBackends(ready)
+	var told []string
 	for _, n := range p.joins {
-		p.finishJoin(n)
+		told = append(told, p.finishJoin(n)...)
 	}
-	p.tail = append(p.tail, p.joined(spec.RoleLoadBalancer)...) // what drains asks it
+	p.tail = slices.Concat(p.tail, told, p.joined(spec.RoleLoadBalancer)) // what drains asks it
 }
 
 // joinNode plans a node until its API server is ready, and returns that step.
@@ -175,8 +176,9 @@ func (p *planner) lastOf(verb, node string) []string {
 // their node is one of these.
 var besideAPIServer = []string{"kube-controller-manager", "kube-scheduler", "haplane-agent"}
 
-// finishJoin starts all other programs, and writes down that the node is one of us.
-func (p *planner) finishJoin(n topology.Node) {
+// finishJoin starts all other programs, and writes down that the node is one of us. It returns the step that tells a load balancer of its own
+// who came meanwhile.
+func (p *planner) finishJoin(n topology.Node) (told []string) {
 	why := joins(n)
 	written := p.has(id(WriteFiles, n.Name))
 	ready := append(p.has(id(Start, n.Name, "kube-apiserver")), p.has(id(PromoteMember, n.Name))...)
@@ -201,7 +203,8 @@ func (p *planner) finishJoin(n topology.Node) {
 			needs = slices.Concat(written, ready)
 		}
 		all = append(all, p.add(Step{ID: id(Start, n.Name), Verb: Start, Node: n.Name, Why: why, Units: node, Needs: needs}))
-		all = append(all, p.tellJoined(n)...)
+		told = p.tellJoined(n)
+		all = append(all, told...)
 	}
 	if p.Wanted.RunsKubelet(n) {
 		all = append(all, p.add(Step{ID: id(NodeReady, n.Name), Verb: NodeReady, Node: n.Name, Why: why, Needs: p.has(id(Start, n.Name))}))
@@ -210,4 +213,5 @@ func (p *planner) finishJoin(n topology.Node) {
 		all = append(all, p.add(Step{ID: id(Start, n.Name, "controllers"), Verb: Start, Node: n.Name, Why: why, Units: beside, Needs: ready}))
 	}
 	p.add(Step{ID: id(Activate, n.Name), Verb: Activate, Node: n.Name, Why: why, Needs: all})
+	return told
 }

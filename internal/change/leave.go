@@ -50,6 +50,12 @@ func (p *planner) leaveNode(n Node) {
 		s.Needs = needs
 		needs = []string{p.add(s)}
 	}
+	if alive && n.Role == spec.RoleWorker && p.Observed.Machines[n.Name].Units["haproxy"].Active {
+		s := step(Stop)
+		s.ID, s.Units = id(Stop, n.Name, "haproxy"), []string{"haproxy"}
+		then(s)
+		p.tail = append(p.tail, s.ID) // who comes and goes from then on it is not told
+	}
 	var drained []string
 	balances := p.onControlPlane() && n.Role == spec.RoleControlPlane
 	if balances { // before anybody drains: that asks through the address, and a move resets what is open

@@ -125,6 +125,30 @@ func TestLoadBalancersOfWorkersAreToldOfAPIServersAlone(t *testing.T) {
 	}
 }
 
+// A worker that leaves, or is made anew, stops its own before API servers that it leads to go: nobody tells it of those that come.
+func TestWorkerThatLeavesStopsItsLoadBalancer(t *testing.T) {
+	to := []string{"lb-1", "cp-4", "cp-5", "cp-6", "worker-2"}
+	c := plan(t, becomeLocal(t, spec.Dedicated, withWorkers(), to, true, true))
+	before(t, c, "stop@worker-1/haproxy", "node-drain@worker-1", "stop@worker-1")
+	before(t, c, "stop@worker-1/haproxy", "stop@cp-1/kube-apiserver")
+	in := becomeLocal(t, spec.Dedicated, withWorkers(), append(to, "worker-1"), true, true)
+	in.Replace = []string{"worker-1"}
+	before(t, plan(t, in), "stop@worker-1/haproxy", "stop@cp-1/kube-apiserver")
+	if _, stops := plan(t, becomeLocal(t, spec.Dedicated, withWorkers(), to, false, false)).Step("stop@worker-1/haproxy"); stops {
+		t.Error("it has none")
+	}
+}
+
+func TestWorkersLoseLoadBalancersOfTheirOwnBeforeAPIServersLeave(t *testing.T) {
+	c := plan(t, becomeLocal(t, spec.Dedicated, withWorkers(), []string{"lb-1", "cp-4", "worker-1", "worker-2"}, true, false))
+	before(t, c, "write-files@worker-2", "stop@cp-1/kube-apiserver")
+}
+
+func TestWorkerThatJoinsIsToldBeforeAPIServersLeave(t *testing.T) {
+	c := plan(t, becomeLocal(t, spec.Dedicated, []string{"lb-1", "cp-1", "worker-1"}, []string{"lb-1", "cp-4", "worker-1", "worker-3"}, true, true))
+	before(t, c, "lb-backends@worker-3/join", "stop@cp-1/kube-apiserver", "lb-backends@worker-3/without-cp-1")
+}
+
 // What is led to a worker's own load balancer beside what is wanted, as from the port of before, goes in the end. A worker serves no certificate.
 func TestWorkersLeadFromTheOldPortUntilTheEnd(t *testing.T) {
 	in := becomeLocal(t, spec.Dedicated, withWorkers(), withWorkers(), true, true)

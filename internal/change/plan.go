@@ -140,7 +140,7 @@ func newPlanner(in Input) *planner {
 		p.balancers = p.sharing()
 	}
 	p.began = nodeNames(p.ordered())
-	slices.SortStableFunc(p.late, etcdLast)
+	slices.SortStableFunc(p.late, leavesFirst)
 	for _, n := range in.Wanted.Nodes {
 		named := func(t Node) bool { return t.Name == n.Name }
 		if !slices.ContainsFunc(p.stay, func(s topology.Node) bool { return s.Name == n.Name }) && !slices.ContainsFunc(p.turns, named) {

@@ -75,6 +75,11 @@ func (w *world) tellLocal(t *rapid.T, s Step, n topology.Node) {
 		}
 		seen()
 		w.runs[n.Name], m.Units["haproxy"] = now, observed.Unit{Active: true, Config: "new"}
+	case Stop:
+		if all(s.Units) || slices.Contains(s.Units, "haproxy") {
+			delete(w.runs, n.Name)
+			delete(m.Units, "haproxy")
+		}
 	case Start, Restart, Reload:
 		if local && (all(s.Units) || slices.Contains(s.Units, "haproxy")) {
 			w.runs[n.Name] = w.disk[n.Name]
@@ -543,6 +548,7 @@ func (w *world) walk(t *rapid.T, c *Change, steps int, began, well bool) bool {
 		w.step(t, s, began)
 		if well {
 			w.asked(t, s)
+			w.leadsSomewhere(t, s)
 		}
 		done[s.ID] = true
 	}
@@ -598,6 +604,24 @@ func (w *world) asked(t *rapid.T, after Step) {
 	}
 	if serving == 0 && all > 1 {
 		t.Fatalf("after %s no API server serves", after.ID)
+	}
+}
+
+// leadsSomewhere fails the test where API servers serve, and a worker's own load balancer knows of none of them.
+func (w *world) leadsSomewhere(t *rapid.T, after Step) {
+	serves := func(node string) bool {
+		return w.in.Observed.APIServers[node].Ready && w.in.Observed.Machines[node].Running
+	}
+	var serving []string
+	for node := range w.in.Observed.APIServers {
+		if serves(node) {
+			serving = append(serving, node)
+		}
+	}
+	for worker, knows := range w.runs {
+		if len(serving) > 0 && !slices.ContainsFunc(knows, serves) {
+			t.Fatalf("after %s the load balancer of %s leads to %v, and %v serve", after.ID, worker, knows, serving)
+		}
 	}
 }
 

@@ -199,7 +199,8 @@ func (p *planner) roll() {
 			p.rollAlone(n, d)
 		}
 	}
-	p.rollLocals() // whose files are listed by then
+	p.tail = compact(append(slices.Clone(p.tail), p.local...)) // who loses his own is not told who comes and goes
+	p.rollLocals()                                             // whose files are listed by then
 }
 
 // laterBackends reports whether the load balancers are written later, because a

@@ -40,7 +40,7 @@ func TestOneLoadBalancerAtATime(t *testing.T) {
 	}
 }
 
-// Of a control-plane node that leaves, it is looked whether its load balancer runs: it gives the address away first.
+// Of a control-plane node that leaves, it is looked whether its load balancer runs: it gives the address away first. So it is of a worker, which may have one of its own.
 func TestLoadBalancerThatLeavesIsLookedAt(t *testing.T) {
 	for kind, want := range map[spec.BalancerKind][]string{spec.OnControlPlane: render.BalancerUnits, spec.Dedicated: nil} {
 		t.Run(string(kind), func(t *testing.T) {
@@ -49,13 +49,16 @@ func TestLoadBalancerThatLeavesIsLookedAt(t *testing.T) {
 			spec.SetDefaults(c)
 			all, stays := topology.New(c), map[string]render.Machine{}
 			for _, n := range all.Nodes {
-				if n.Name != "cp-3" {
+				if n.Name != "cp-3" && n.Name != "worker-1" {
 					stays[n.Name] = render.Machine{Units: []render.Unit{{Name: "kubelet"}}}
 				}
 			}
 			wanted := wantedOf(all, stays)
 			if got := wanted["cp-3"]; !slices.Equal(got.Programs, want) || len(got.Files) > 0 {
 				t.Errorf("cp-3: %+v", got)
+			}
+			if got := wanted["worker-1"]; !slices.Equal(got.Programs, render.BalancerUnits) || len(got.Files) > 0 {
+				t.Errorf("worker-1: %+v", got)
 			}
 			if got := wanted["cp-1"]; !slices.Equal(got.Programs, []string{"kubelet"}) {
 				t.Errorf("cp-1: %+v", got)

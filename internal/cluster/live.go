@@ -293,12 +293,12 @@ func (l *live) balancersOf(t *topology.Topology, s change.Step) map[string]rende
 // fresh reports whether the cluster was never brought up to its end.
 func (l *live) fresh() bool { return l.record.Applied == nil }
 
-// wantedOf is what to look at on machines: all of those that stay, and of a node that leaves whether it is a load balancer that runs, which
-// may have the address to give away.
+// wantedOf is what to look at on machines: all of those that stay, and of a node that leaves whether it has a load balancer that runs, which
+// may have the address to give away, or lead a worker that had it until now.
 func wantedOf(all *topology.Topology, stays map[string]render.Machine) map[string]look.Want {
 	out := map[string]look.Want{}
 	for _, n := range all.Nodes {
-		if all.Balances(n) {
+		if all.Balances(n) || n.Role == spec.RoleWorker {
 			out[n.Name] = look.Want{Programs: render.BalancerUnits}
 		}
 	}
