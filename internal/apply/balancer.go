@@ -1,7 +1,6 @@
 package apply
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -125,17 +124,20 @@ func setBackends(ctx context.Context, r *Runner, s change.Step) error {
 		return r.tellBalancer(ctx, s)
 	}
 	// A worker's own is nobody else's way: who is off, or dies, is not waited for. Its files differ, so it is told when it is back.
-	err, why := error(nil), r.away(ctx, s.Node)
+	why := r.away(ctx, s.Node)
 	if why == nil {
-		if err = r.tellBalancer(ctx, s); err == nil {
+		err := r.tellBalancer(ctx, s)
+		if err == nil {
 			return nil
 		}
-		why = r.away(ctx, s.Node)
+		if why = r.away(ctx, s.Node); why == nil {
+			return err
+		}
 	}
-	if why == nil || ctx.Err() != nil {
-		return cmp.Or(err, ctx.Err())
+	if ctx.Err() != nil {
+		return ctx.Err()
 	}
-	r.detail(s, "it is not told, for its machine does not answer; `haplane apply` tells it when it does: %v", why)
+	r.notice(s, "the load balancer of %s is not told, for its machine does not answer; `haplane apply` tells it when it does: %v", s.Node, why)
 	return nil
 }
 
@@ -196,7 +198,13 @@ func (r *Runner) tellBalancer(ctx context.Context, s change.Step) error {
 	if err := r.undrain(ctx, lb, s.Backends); err != nil {
 		return err
 	}
-	if err := r.waitForUnit(ctx, lb, []string{"haproxy"}, func(ctx context.Context) error { return r.backendsServe(ctx, lb, s.Backends) }); err != nil || !shares {
+	serves := func(ctx context.Context) error {
+		if err := r.backendsServe(ctx, lb, s.Backends); err != nil || !r.Cluster.Topology.BalancesLocally(lb) {
+			return err
+		}
+		return r.leads(ctx, lb)
+	}
+	if err := r.waitForUnit(ctx, lb, []string{"haproxy"}, serves); err != nil || !shares {
 		return err
 	}
 	return r.waitForUnit(ctx, lb, []string{"keepalived", "haplane-balancer"}, func(ctx context.Context) error { return r.sharesAddress(ctx, lb) })
@@ -241,6 +249,15 @@ func (r *Runner) backendsServe(ctx context.Context, lb topology.Node, want []str
 	return nil
 }
 
+// leads returns nil when a worker leads to the load balancer of its own that runs: systemd calls that active when the rules are there.
+func (r *Runner) leads(ctx context.Context, worker topology.Node) error {
+	seen, err := look.Programs(ctx, r.Cluster.Machine(worker.Name), []string{"haproxy"})
+	if err == nil && !seen["haproxy"].Active {
+		err = fmt.Errorf("%s does not lead to its load balancer yet: systemd calls haproxy not active", worker.Name)
+	}
+	return err
+}
+
 func balancerAnswers(ctx context.Context, r *Runner, lb topology.Node) error {
 	seen := look.Balancer(ctx, r.Cluster.Balancer(lb))
 	switch {
@@ -250,7 +267,7 @@ func balancerAnswers(ctx context.Context, r *Runner, lb topology.Node) error {
 	case !slices.Contains(slices.Collect(maps.Values(seen.Servers)), true):
 		return fmt.Errorf("%s sends requests to no API server", lb.Name)
 	default: // the worker alone goes through it
-		return nil
+		return r.leads(ctx, lb)
 	}
 	client, err := r.Cluster.API()
 	if err != nil {

@@ -26,7 +26,7 @@ type localWorld struct {
 	*balancingNode
 	Provider
 	off, silent bool
-	details     []string
+	notices     []string
 }
 
 func (w *localWorld) Status(topology.Node) (made, running bool, err error) { return true, !w.off, nil }
@@ -57,7 +57,7 @@ func newLocalWorld(t *testing.T, kind spec.BalancerKind) (*localWorld, *Runner) 
 	}
 	wanted.Files.AddManifest(render.ManifestPath)
 	r := &Runner{Nodes: map[string]topology.Node{}, Provider: w, Waiting: func(string, string) {}, Log: slog.New(slog.DiscardHandler),
-		Detail: func(_, text string) { w.details = append(w.details, text) },
+		Notice: func(_, text string) { w.notices = append(w.notices, text) },
 		Render: func(change.Step) map[string]render.Machine { return map[string]render.Machine{"worker-1": wanted} }}
 	r.Cluster = &access.Cluster{Topology: topo, Machine: func(node string) machine.Machine {
 		if node != "worker-1" {
@@ -80,12 +80,12 @@ func TestLoadBalancerOfAWorkerIsTold(t *testing.T) {
 		off, silent bool
 		backends    []string
 		did         []string
-		wrong, says string
+		says        string
 	}{
 		"others come or go": {haproxy: systemd.State{Active: true, Config: "new", Loaded: "old"}, backends: []string{"cp-1", "cp-2"}, did: []string{"reload haproxy"}},
 		"it begins":         {backends: []string{"cp-1", "cp-2"}, did: []string{"start haproxy"}},
 		"another unit":      {haproxy: old, backends: []string{"cp-1", "cp-2"}, did: []string{"restart haproxy"}},
-		"it is off":         {off: true, backends: []string{"cp-1", "cp-2"}, says: "it is not told, for its machine does not answer"},
+		"it is off":         {off: true, backends: []string{"cp-1", "cp-2"}, says: "the load balancer of worker-1 is not told, for its machine does not answer"},
 		"it is not reached": {silent: true, backends: []string{"cp-1", "cp-2"}, says: "no route to host"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -105,7 +105,7 @@ func TestLoadBalancerOfAWorkerIsTold(t *testing.T) {
 			if diff := cmp.Diff(files, w.Uploads()); diff != "" {
 				t.Errorf("files:\n%s", diff)
 			}
-			if got := strings.Join(w.details, "\n"); !strings.Contains(got, test.says) || (got == "") != (test.says == "") {
+			if got := strings.Join(w.notices, "\n"); !strings.Contains(got, test.says) || (got == "") != (test.says == "") {
 				t.Errorf("%q, want %q", got, test.says)
 			}
 		})
@@ -123,14 +123,18 @@ func TestLoadBalancerOfAWorkerThatDoesNotLoadIsAnError(t *testing.T) {
 		return answer(argv)
 	}
 	err := setBackends(t.Context(), r, change.Step{Verb: change.SetBackends, Node: "worker-1", Backends: []string{"cp-1", "cp-2"}})
-	if err == nil || !strings.Contains(err.Error(), "haproxy") || len(w.details) > 0 {
-		t.Errorf("%v, %q", err, w.details)
+	if err == nil || !strings.Contains(err.Error(), "haproxy") || len(w.notices) > 0 {
+		t.Errorf("%v, %q", err, w.notices)
 	}
 }
 
 // A worker begins with a load balancer that leads somewhere: the way through the one that all clients reach is not asked for.
 func TestLoadBalancerOfAWorkerServes(t *testing.T) {
 	w, r := newLocalWorld(t, spec.Dedicated)
+	if err := balancerAnswers(t.Context(), r, r.Nodes["worker-1"]); err == nil || !strings.Contains(err.Error(), "worker-1 does not lead to its load balancer yet") {
+		t.Error(err)
+	}
+	w.Running["haproxy"] = systemd.State{Active: true}
 	if err := balancerAnswers(t.Context(), r, r.Nodes["worker-1"]); err != nil {
 		t.Error(err)
 	}
