@@ -26,8 +26,8 @@ import (
 const leadScript = "/usr/local/lib/haplane/lead-to-local"
 
 // leadLines have it lead from when HAProxy is ready. Before a stop nobody new comes, and what is open ends when nobody waits for an answer;
-// one that died has nothing open.
-var leadLines = []string{"ExecStartPost=" + leadScript + " in", "ExecReload=" + leadScript + " in", "ExecStop=" + leadScript + " out", "ExecStopPost=" + leadScript + " gone"}
+// one that died has nothing open. A stop is no failure, which would be told of a unit that is gone: HAProxy ends with 143.
+var leadLines = []string{"SuccessExitStatus=143", "ExecStartPost=" + leadScript + " in", "ExecReload=" + leadScript + " in", "ExecStop=" + leadScript + " out", "ExecStopPost=" + leadScript + " gone"}
 
 // leadStop is how long the script, and HAProxy after it, may take to end, in seconds: more than what is open gets, which lead.sh has.
 const leadStop = 15
