@@ -13,7 +13,7 @@ import (
 // Every field of the cluster file, found by reflection, is changed in a cluster of
 // its own. A field that has no rule, or whose rule reads another one, fails here.
 func TestEveryFieldHasARule(t *testing.T) {
-	live := map[string]bool{"spec.loadBalancer.additionalPorts": true, "spec.loadBalancer.dnsNames": true,
+	live := map[string]bool{"spec.loadBalancer.additionalPorts": true, "spec.loadBalancer.dnsNames": true, "spec.loadBalancer.nodeLocal": true,
 		"spec.extraArgs[x][x]": true, "spec.nodes[x]": true, "spec.identity": true, "spec.endpointReconciler": true,
 		"spec.certificates.externalCA": true, "spec.controlPlane.kubelet": true, "spec.loadBalancer.port": true, "spec.loadBalancer.address": true,
 		"spec.etcd.snapshots.schedule": true, "spec.etcd.snapshots.retain": true, "spec.etcd.snapshots.recipients": true}

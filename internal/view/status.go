@@ -132,7 +132,7 @@ func backend(s *cluster.Status, node string) string {
 	if state := standing(s, node); state != "" {
 		out = append(out, state)
 	}
-	several := len(slices.DeleteFunc(slices.Clone(s.LoadBalancers), func(lb cluster.LBStatus) bool { return lb.Local })) > 1
+	several := len(ofAll(s)) > 1
 	for _, lb := range s.LoadBalancers {
 		switch {
 		case lb.Node != node:
@@ -143,6 +143,11 @@ func backend(s *cluster.Status, node string) string {
 		}
 	}
 	return cmp.Or(strings.Join(out, ", "), "-")
+}
+
+// ofAll are the load balancers that all clients reach.
+func ofAll(s *cluster.Status) []cluster.LBStatus {
+	return slices.DeleteFunc(slices.Clone(s.LoadBalancers), func(lb cluster.LBStatus) bool { return lb.Local })
 }
 
 // own is what a worker's own load balancer thinks of the API servers.
@@ -159,13 +164,13 @@ func own(lb cluster.LBStatus) string {
 	return fmt.Sprintf("its own: %d of %d up", up, len(lb.Backends))
 }
 
-// standing is what the load balancers think of a node's API server; "" where it has none. One that does not answer thinks nothing, unless it is the
-// only one.
+// standing is what the load balancers that all clients reach think of a node's API server; "" where it has none. One that does not answer thinks nothing,
+// unless it is the only one.
 func standing(s *cluster.Status, node string) string {
-	up, asked := 0, 0
-	for _, lb := range s.LoadBalancers {
+	up, asked, lbs := 0, 0, ofAll(s)
+	for _, lb := range lbs {
 		silent := lb.Error != "" && !slices.ContainsFunc(lb.Backends, func(b cluster.BackendStatus) bool { return b.Up })
-		if silent && len(s.LoadBalancers) > 1 {
+		if silent && len(lbs) > 1 {
 			continue
 		}
 		for _, b := range lb.Backends {

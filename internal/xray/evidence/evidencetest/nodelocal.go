@@ -11,8 +11,7 @@ import (
 // NodeLocal is what machines and API show of a cluster that haplane made with a load balancer of its own on each worker, to which that leads what it
 // sends to the load balancer and to the kubernetes Service.
 func NodeLocal(identity spec.Identity) *evidence.Evidence {
-	m := maker{identity: identity}
-	e := m.evidence()
+	m, e := maker{identity: identity}, Healthy(identity)
 	for _, out := range e.Machines {
 		if out.Program(evidence.Kubelet) != nil && out.Program(evidence.APIServer) == nil {
 			m.balancesItself(out)
