@@ -11,31 +11,24 @@ import (
 	"testing"
 	"time"
 
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/kubernetes"
+
 	"github.com/haplane/haplane/internal/kubeprobe"
 	"github.com/haplane/haplane/internal/probe"
 )
 
-// TestLongNodeLocal has two workers of a cluster that is in use get load balancers of their own, and lose them again, unnoticed. Meanwhile the load
-// balancer stops, API servers restart, die and join, and a worker's own load balancer dies.
+// TestLongNodeLocal has the only load balancer of a cluster lose its power: kubelets and pods of workers with load balancers of their own, by the
+// load balancer's address and by the kubernetes Service, do not notice. Then a worker's own load balancer dies, API servers restart, die, join and leave, and workers lose
+// their load balancers and get them again, while the cluster is in use.
 func TestLongNodeLocal(t *testing.T) {
 	r := newRig(t)
 	c := newCluster(t, r, "e2e-local", 59)
-	c.writeNodeLocal(t, false)
+	c.writeNodeLocal(t, true)
 	must(t, 0, c.Up(background(t)))
 	workers := []string{"worker-1", "worker-2"}
-	t.Run("workers get their own", func(t *testing.T) {
-		c.writeNodeLocal(t, true)
-		o := c.change(t, "apply", "-f", c.File())
-		noneFailed(t, o)
-		var told []string
-		for _, s := range o.Plan.Steps {
-			if s.Verb == "lb-backends" {
-				told = append(told, s.ID)
-			}
-		}
-		if !slices.Equal(told, []string{"lb-backends@worker-1/local", "lb-backends@worker-2/local"}) {
-			t.Errorf("told are %v", told)
-		}
+	has := func(t *testing.T) {
 		for _, worker := range workers {
 			c.ownLeads(t, worker, 3)
 			if through := c.SSH(background(t), "cp-1", "curl --silent --insecure --max-time 5 https://"+c.address(worker)+":7445/readyz"); through.Code == 0 {
@@ -44,27 +37,17 @@ func TestLongNodeLocal(t *testing.T) {
 		}
 		verdict := c.Run(background(t), "xray", "--cluster", c.Name)
 		contains(t, "x-ray", verdict.Stdout, "lb-1, the only load balancer, is a single point of failure; worker-1, worker-2 and the pods there have load balancers of their own")
-	})
-	t.Run("the load balancer stops", func(t *testing.T) {
-		lanes := c.fromWorker(t, func() {
-			c.on(t, "lb-1", "systemctl stop haproxy")
-			c.on(t, "worker-1", "sleep 20") // what is measured
-			c.on(t, "lb-1", "systemctl start haproxy")
-		})
-		if lanes[kubeprobe.LBNew].Failed == 0 {
-			t.Error("clients of the load balancer noticed nothing: it was there")
-		}
-		for _, name := range []string{kubeprobe.InCluster, kubeprobe.Worker} {
-			if l := lanes[name]; l.Failed > 0 {
-				t.Errorf("%s: %d of %d requests failed: %v", name, l.Failed, l.Requests, l.Outages)
-			}
-		}
-	})
-	for _, fault := range []struct{ name, node, line string }{
-		{"an API server restarts", "cp-1", "systemctl restart kube-apiserver"},
-		{"an API server is killed", "cp-2", "systemctl kill --signal KILL kube-apiserver"},
-		{"a worker's own is killed", "worker-1", "systemctl kill --signal KILL haproxy"},
-		{"a worker's own restarts", "worker-1", "systemctl restart haproxy"},
+	}
+	t.Run("workers have their own", has)
+	t.Run("the power of the load balancer is gone", func(t *testing.T) { c.checkFrontGone(t, workers) })
+	for _, fault := range []struct {
+		name, node, line string
+		gap              float64 // without a new connection that gets through, in milliseconds; 0 where next to none may fail
+	}{
+		{"an API server restarts", "cp-1", "systemctl restart kube-apiserver", 0},
+		{"an API server is killed", "cp-2", "systemctl kill --signal KILL kube-apiserver", 0},
+		{"a worker's own restarts", "worker-1", "systemctl restart haproxy", 0},
+		{"a worker's own is killed", "worker-1", "systemctl kill --signal KILL haproxy", 1000}, // until systemd has taken its rules away
 	} {
 		t.Run(fault.name, func(t *testing.T) {
 			for name, l := range c.fromWorker(t, func() {
@@ -72,7 +55,7 @@ func TestLongNodeLocal(t *testing.T) {
 				c.on(t, fault.node, "sleep 5") // what is measured
 				c.ownLeads(t, "worker-1", 3)
 			}) {
-				if l.Failed > 1+l.Requests/200 {
+				if l.Failed > 1+l.Requests/200 && l.LongestGap > fault.gap {
 					t.Errorf("%s: %d of %d requests failed: %v", name, l.Failed, l.Requests, l.Outages)
 				}
 			}
@@ -88,7 +71,7 @@ func TestLongNodeLocal(t *testing.T) {
 		}
 	})
 	t.Run("one leaves", func(t *testing.T) {
-		noneFailed(t, c.change(t, "node", "remove", "cp-4"))
+		unnoticed(t, c.change(t, "node", "remove", "cp-4"))
 		for _, worker := range workers {
 			c.ownLeads(t, worker, 3)
 		}
@@ -103,6 +86,96 @@ func TestLongNodeLocal(t *testing.T) {
 			}
 		}
 	})
+	t.Run("workers get their own", func(t *testing.T) {
+		c.writeNodeLocal(t, true)
+		o := c.change(t, "apply", "-f", c.File())
+		noneFailed(t, o)
+		var told []string
+		for _, s := range o.Plan.Steps {
+			if s.Verb == "lb-backends" {
+				told = append(told, s.ID)
+			}
+		}
+		if !slices.Equal(told, []string{"lb-backends@worker-1/local", "lb-backends@worker-2/local"}) {
+			t.Errorf("told are %v", told)
+		}
+		has(t)
+	})
+}
+
+// frontGone is for how long the load balancer is off: longer than a Node stays Ready whose kubelet reaches nobody.
+const frontGone = 75 * time.Second
+
+// checkFrontGone takes the power of the load balancer's machine away for a while.
+func (c *cluster) checkFrontGone(t *testing.T, workers []string) {
+	client, newest := c.clients(t)["cp-1"], map[string]time.Time{}
+	lanes := c.fromWorker(t, func() {
+		began := strings.TrimSpace(c.on(t, "worker-1", "date +%s"))
+		if err := c.provider().Kill(background(t), "lb-1"); err != nil {
+			t.Fatal(err)
+		}
+		asked := make(chan string, 1)
+		line := fmt.Sprintf("end=$(($(date +%%s) + %d)); while [ $(date +%%s) -lt $end ]; do curl --silent --show-error --fail --insecure --max-time 5 https://%s/readyz >/dev/null 2>&1 && echo yes || echo no; sleep 0.2; done | sort | uniq -c",
+			int(frontGone.Seconds())-10, c.endpoint())
+		go func() { asked <- c.SSH(background(t), "worker-1", line).Stdout }()
+		for end := time.Now().Add(frontGone); time.Now().Before(end); time.Sleep(time.Second) {
+			list, err := client.CoordinationV1().Leases("kube-node-lease").List(background(t), metav1.ListOptions{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, l := range list.Items {
+				newest[l.Name] = l.Spec.RenewTime.Time
+				if age := time.Since(l.Spec.RenewTime.Time); slices.Contains(workers, l.Name) && age > leaseLate {
+					t.Errorf("the kubelet of %s has not renewed its Lease for %s", l.Name, ms(age))
+				}
+			}
+			c.readyThroughout(t, client, workers)
+		}
+		if seen := strings.Fields(<-asked); len(seen) != 2 || seen[1] != "yes" {
+			t.Errorf("worker-1 at the load balancer's address: %q", seen)
+		} else {
+			t.Logf("  worker-1 at the load balancer's address: %s new connections, all got through", seen[0])
+		}
+		// What they say of a request that fails has where it went.
+		said := c.on(t, "worker-1", "journalctl --no-pager --output=cat --unit=kubelet --unit=kube-proxy --unit=flanneld --since=@"+began+" | grep -F "+c.endpoint()+
+			" | grep -E 'dial tcp|timeout|connection (refused|reset|lost)|deadline exceeded|EOF'; true")
+		if said != "" {
+			t.Errorf("worker-1 noticed:\n%s", said)
+		}
+		must(t, 0, c.Run(background(t), "start", "--cluster", c.Name))
+	})
+	for _, node := range controlPlane { // or it was not away
+		if age := time.Since(newest[node]); age < frontGone/2 {
+			t.Errorf("the kubelet of %s, without one of its own, renewed its Lease %s ago", node, ms(age))
+		}
+	}
+	if lanes[kubeprobe.LBNew].Failed == 0 {
+		t.Error("clients of the load balancer noticed nothing: it was there")
+	}
+	for _, name := range []string{kubeprobe.InCluster, kubeprobe.Worker} {
+		if l := lanes[name]; l.Failed > 0 {
+			t.Errorf("%s: %d of %d requests failed: %v", name, l.Failed, l.Requests, l.Outages)
+		}
+	}
+}
+
+// leaseLate is more than the 10 s after which a kubelet renews its Lease, and less than it has.
+const leaseLate = 20 * time.Second
+
+// readyThroughout fails the test where a Node is not Ready.
+func (c *cluster) readyThroughout(t *testing.T, client kubernetes.Interface, nodes []string) {
+	t.Helper()
+	list, err := client.CoreV1().Nodes().List(background(t), metav1.ListOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, n := range list.Items {
+		for _, condition := range n.Status.Conditions {
+			if condition.Type == corev1.NodeReady && condition.Status != corev1.ConditionTrue && slices.Contains(nodes, n.Name) {
+				t.Errorf("Node %s: %s", n.Name, condition.Message)
+			}
+		}
+	}
 }
 
 func (c *cluster) writeNodeLocal(t *testing.T, local bool) {
