@@ -36,7 +36,7 @@ func TestLongNodeLocal(t *testing.T) {
 			}
 		}
 		verdict := c.Run(background(t), "xray", "--cluster", c.Name)
-		contains(t, "x-ray", verdict.Stdout, "lb-1, the only load balancer, is a single point of failure; worker-1, worker-2 and the pods there have load balancers of their own")
+		contains(t, "x-ray", strings.Join(strings.Fields(verdict.Stdout), " "), "lb-1, the only load balancer, is a single point of failure; worker-1, worker-2 and the pods there have load balancers of their own")
 	}
 	t.Run("workers have their own", has)
 	t.Run("the power of the load balancer is gone", func(t *testing.T) { c.checkFrontGone(t, workers) })

@@ -8,6 +8,7 @@ import (
 	"path"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/haplane/haplane/internal/pki"
 	"github.com/haplane/haplane/internal/program"
@@ -83,7 +84,7 @@ backend %[1]s
     http-check send meth GET uri /readyz hdr Host %[3]s
     http-check expect ! string "[-]shutdown failed" error-status L7OKC
     http-check expect status 200
-    default-server inter 100ms fall 1 rise 1
+    default-server inter %[5]dms fall 1 rise 1
 %[4]s
 backend %[2]s
     timeout connect 1s
@@ -91,6 +92,30 @@ backend %[2]s
     http-check expect status 200 error-status L7OKC
     default-server inter 1s fastinter 200ms fall 6 rise 1
 %[4]s`
+
+// checkInterval is how often the load balancer asks each API server whether it is ready. Workers' own together ask one at most a hundred times a
+// second, as long as one that stops is noticed within the 3 s for which it serves on: so of more than 100 each asks
+// once a second all the same. In steps, so that hardly any worker that comes or goes has all others read another configuration.
+func (b *builder) checkInterval() time.Duration {
+	if !b.local() {
+		return 100 * time.Millisecond
+	}
+	workers := 0
+	for _, n := range b.Topology.Nodes {
+		if b.Topology.BalancesLocally(n) {
+			workers++
+		}
+	}
+	for _, step := range []struct {
+		most     int
+		interval time.Duration
+	}{{10, 100 * time.Millisecond}, {20, 200 * time.Millisecond}, {50, 500 * time.Millisecond}} {
+		if workers <= step.most {
+			return step.interval
+		}
+	}
+	return time.Second
+}
 
 //go:embed loadbalancer.lua
 var cutDead string
@@ -173,7 +198,7 @@ func (b *builder) loadBalancer() {
 		fmt.Fprintf(&servers, "    server %s %s\n", n.Name, netip.AddrPortFrom(n.Address, topology.APIServerPort))
 	}
 	b.add(conf, fmt.Sprintf(haproxyHead, topology.HAProxySocket, lua, ca, name, name, b.binds(), lastResort, well)+
-		fmt.Sprintf(haproxyBackends, well, lastResort, name, servers.String()))
+		fmt.Sprintf(haproxyBackends, well, lastResort, name, servers.String(), b.checkInterval()/time.Millisecond))
 	var unit, further []string
 	stop := 5
 	switch {

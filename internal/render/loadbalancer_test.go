@@ -323,3 +323,22 @@ func awaitBackend(ctx context.Context, t *testing.T, socket, name string, want m
 		t.Fatal(err)
 	}
 }
+
+// Load balancers of workers ask together about as often as a few do, and each still in time for an API server that stops.
+func TestManyWorkersAskLessOften(t *testing.T) {
+	for workers, want := range map[int]string{1: "inter 100ms", 10: "inter 100ms", 11: "inter 200ms", 20: "inter 200ms", 21: "inter 500ms", 50: "inter 500ms", 51: "inter 1000ms", 200: "inter 1000ms"} {
+		c := &spec.Cluster{}
+		c.Spec.LoadBalancer.NodeLocal = true
+		c.Spec.Nodes = []spec.Node{{Role: spec.RoleControlPlane}, {Role: spec.RoleLoadBalancer}}
+		for range workers {
+			c.Spec.Nodes = append(c.Spec.Nodes, spec.Node{Role: spec.RoleWorker})
+		}
+		spec.SetDefaults(c)
+		machines := Render(input(c, Platform{}))
+		for node, interval := range map[string]string{"worker-1": want, "lb-1": "inter 100ms"} {
+			if conf := string(machines[node].Files["/etc/haproxy/haproxy.cfg"].Data); !strings.Contains(conf, "default-server "+interval+" fall 1 rise 1\n") {
+				t.Errorf("%d workers: %s lacks %q", workers, node, interval)
+			}
+		}
+	}
+}
