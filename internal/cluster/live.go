@@ -393,7 +393,7 @@ func strangers(nodes []change.Node, seen observed.State) []string {
 }
 
 // room is an error where this host cannot take the machines that are to be made beside those
-// that run: said before anything is touched.
+// that run, or somebody else has an address that they, or those that are started, take: said before anything is touched.
 func (l *live) room(ctx context.Context) error {
 	var made []string
 	for _, s := range l.change.Steps {
@@ -401,10 +401,12 @@ func (l *live) room(ctx context.Context) error {
 			made = append(made, s.Node)
 		}
 	}
-	if len(made) == 0 {
-		return nil
+	if len(made) > 0 {
+		if err := l.provider().Check(ctx, made); err != nil {
+			return err
+		}
 	}
-	return l.provider().Check(ctx, made)
+	return l.addressesFree(ctx, l.starting())
 }
 
 // plan makes the steps out of what was seen.

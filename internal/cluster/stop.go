@@ -40,6 +40,9 @@ func Start(ctx context.Context, o Options) ([]string, error) {
 		if err != nil {
 			return err
 		}
+		if err := l.addressesFree(ctx, l.starting()); err != nil {
+			return err
+		}
 		for _, name := range beside { // whatever becomes of them, the cluster is started
 			if err := l.provider().Start(ctx, name); err != nil {
 				l.Log.Warn("start machine", "node", name, "err", err)

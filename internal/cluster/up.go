@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -17,6 +18,7 @@ import (
 	"github.com/haplane/haplane/internal/machine/ssh"
 	"github.com/haplane/haplane/internal/phase"
 	"github.com/haplane/haplane/internal/store"
+	"github.com/haplane/haplane/internal/topology"
 	"github.com/haplane/haplane/spec"
 )
 
@@ -161,7 +163,14 @@ func checkHost(ctx context.Context, e *env) error {
 	for _, n := range e.topology.Nodes {
 		names = append(names, n.Name)
 	}
-	return errors.Join(checkBuildHost(ctx, e), ssh.Check(), e.provider().Check(ctx, names))
+	running, err := e.running()
+	if err != nil {
+		return err
+	}
+	off := slices.DeleteFunc(slices.Clone(e.topology.Nodes), func(n topology.Node) bool {
+		return slices.ContainsFunc(running, func(r topology.Node) bool { return r.Name == n.Name })
+	})
+	return errors.Join(checkBuildHost(ctx, e), ssh.Check(), e.provider().Check(ctx, names), e.addressesFree(ctx, off))
 }
 
 func checkBuildHost(ctx context.Context, e *env) error {
