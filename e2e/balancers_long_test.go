@@ -4,8 +4,10 @@ package e2e
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
+	"net/http"
 	"os/exec"
 	"slices"
 	"strings"
@@ -33,6 +35,7 @@ func TestLongLoadBalancers(t *testing.T) {
 		contains(t, "x-ray", verdict.Stdout, "1 of 2 load balancers may fail")
 	})
 	c.survives(t)
+	t.Run("somebody else speaks VRRP", c.foreignVRRP)
 	t.Run("a stranger has the address", c.stranger)
 	t.Run("one is made anew", func(t *testing.T) {
 		had := c.holder(t)
@@ -167,9 +170,81 @@ func (c *cluster) standsBy(t *testing.T, node string) {
 	})
 }
 
-// newConnections begins one to the API's address every 20 ms while something is done, and for a second afterwards, and returns the longest time between the
+// newConnections begins one to the API's address every 40 ms while something is done, and for a second afterwards, and returns the longest time between the
 // beginnings of two that were answered. Each has half a second: the kernel sends what was lost again after a second, which is not how long the address was away.
+func (c *cluster) newConnections(t *testing.T, do func()) time.Duration {
+	t.Helper()
+	const every, patience, worst = 40 * time.Millisecond, time.Second / 2, 3 * time.Second
+	client := &http.Client{Timeout: patience, Transport: &http.Transport{DisableKeepAlives: true, TLSClientConfig: &tls.Config{RootCAs: c.roots(t)}}}
+	ctx, cancel := context.WithCancel(background(t))
+	defer cancel()
+	var mu sync.Mutex
+	var group sync.WaitGroup
+	answered := []time.Time{}
+	ask := func() {
+		began := time.Now()
+		request, err := http.NewRequestWithContext(ctx, http.MethodGet, "https://"+c.endpoint()+"/readyz", nil)
+		if err != nil {
+			return
+		}
+		if response, err := client.Do(request); err == nil { // whatever it says: it came from an API server
+			response.Body.Close()
+			mu.Lock()
+			answered = append(answered, began)
+			mu.Unlock()
+		}
+	}
+	done := make(chan struct{})
+	group.Go(func() {
+		ticker := time.NewTicker(every)
+		defer ticker.Stop()
+		for {
+			select {
+			case <-done:
+				return
+			case <-ticker.C:
+				group.Go(ask)
+			}
+		}
+	})
+	time.Sleep(patience) // so that there is one before
+	do()
+	time.Sleep(time.Second)
+	close(done)
+	group.Wait()
+	slices.SortFunc(answered, time.Time.Compare)
+	var gap time.Duration
+	for i := range answered[:max(len(answered)-1, 0)] {
+		gap = max(gap, answered[i+1].Sub(answered[i]))
+	}
+	if len(answered) == 0 || gap > worst {
+		t.Errorf("of new connections %d were answered, and for %s none was", len(answered), ms(gap))
+	}
+	return gap
+}
+
 // foreignVRRP has another keepalived speak to the load balancers with their router ID. They do not heed it, and an x-ray says so.
+func (c *cluster) foreignVRRP(t *testing.T) {
+	had, network := c.holder(t), strings.TrimSuffix(c.address("lb-1"), "3")
+	c.on(t, "cp-1", "cat >/run/foreign.conf <<EOF\nglobal_defs {\n vrrp_version 3\n}\nvrrp_instance theirs {\n state MASTER\n interface eth0\n virtual_router_id 3\n priority 254\n advert_int 1\n"+
+		" unicast_src_ip "+c.address("cp-1")+"\n unicast_peer {\n  "+network+"4\n  "+network+"5\n }\n virtual_ipaddress {\n  "+network+"200/32 dev eth0\n }\n}\nEOF\n"+
+		"systemd-run --unit=foreign /usr/sbin/keepalived --dont-fork --vrrp --log-console --pid=/run/foreign.pid --vrrp_pid=/run/foreign.vrrp --use-file=/run/foreign.conf")
+	defer c.on(t, "cp-1", "systemctl stop foreign")
+	wait(t, time.Minute, had+" to hear it", func(ctx context.Context) error { // the other one is in fault, and does not look at what comes
+		if heard := c.SSH(ctx, had, "journalctl --no-pager --unit=keepalived --since=-1min | grep -E 'not a unicast peer|not present in MASTER advert'"); heard.Code != 0 {
+			return errors.New("it says nothing of it")
+		}
+		return nil
+	})
+	gap := c.newConnections(t, func() { time.Sleep(3 * time.Second) })
+	want(t, "who has the address", c.holder(t), had)
+	t.Logf("longest time between two new connections meanwhile: %s", ms(gap))
+	verdict := c.Run(background(t), "xray", "--cluster", c.Name)
+	contains(t, "x-ray", verdict.Stdout, "1 of 2 load balancers may fail")
+	all := c.Run(background(t), "xray", "--cluster", c.Name, "-o", "json")
+	contains(t, "x-ray in full", all.Stdout, "keepalived does not heed it, and says: ")
+}
+
 // stranger has somebody at the bridge take the address while no load balancer has power. Nothing is started before he has gone.
 func (c *cluster) stranger(t *testing.T) {
 	const ns, port = "e2e-stranger", "e2e-stranger0"

@@ -19,7 +19,10 @@ import (
 //     haplane agent hangs goes on at 150, though the lease is over;
 //   - VRRP version 3, twenty adverts a second: this is how long a hand-over takes;
 //   - unicast, to the other load balancers and nobody else, and only from them: packets that have passed a router
-//     (their TTL is not 255 any more) do not count, so nobody outside of the network can take the address;
+//     (their TTL is not 255 any more) do not count, so nobody outside of the network can take the address; and of another keepalived
+//     there, with the same router ID and even the same address, it says that it has heard one that is no peer, and goes on;
+//   - one that is alone talks as well, to the host, where nobody listens: by multicast it would heed that other keepalived, and between the two ways
+//     a reload takes the address away for 0.07 s (seen with 2.2.7);
 //   - the file is never made anew by keepalived once it is there (no overwrite): it would be in fault until somebody writes again;
 //   - that the address is taken away beside keepalived, as by haplane agent or by the kernel when its life is over (no_track),
 //     is no news;
@@ -52,7 +55,12 @@ vrrp_instance kube-apiserver {
     priority 100
     advert_int 0.05
     down_timer_adverts 1
-%s    track_src_ip
+    unicast_src_ip %s
+    unicast_ttl 255
+    unicast_fault_no_peer
+    unicast_peer {
+%s    }
+    track_src_ip
     track_file {
         lease
     }
@@ -61,6 +69,8 @@ vrrp_instance kube-apiserver {
     }
 %s}
 `
+
+const vrrpPeer = "        %s min_ttl 255 max_ttl 255\n"
 
 // virtualRouter is the ID of the load balancers' group: the last byte of their address, so that clusters in one
 // network have different ones; 0 is none.
@@ -73,17 +83,13 @@ func (b *builder) keepalived() {
 	const conf = "/etc/keepalived/keepalived.conf"
 	t := b.Topology
 	var peers strings.Builder
-	peers.WriteString("    unicast_src_ip " + b.node.Address.String() + "\n    unicast_ttl 255\n    unicast_fault_no_peer\n    unicast_peer {\n")
 	for _, n := range t.LoadBalancers() {
-		if n.Name == b.node.Name {
-			continue
+		if n.Name != b.node.Name {
+			fmt.Fprintf(&peers, vrrpPeer, n.Address)
 		}
-		fmt.Fprintf(&peers, "        %s min_ttl 255 max_ttl 255\n", n.Address)
 	}
-	peers.WriteString("    }\n")
-	talks := peers.String()
-	if len(t.LoadBalancers()) == 1 { // unicast takes somebody to talk to
-		talks = "    mcast_src_ip " + b.node.Address.String() + "\n"
+	if peers.Len() == 0 { // unicast takes somebody to talk to
+		fmt.Fprintf(&peers, vrrpPeer, t.Host())
 	}
 	further := ""
 	for i, a := range t.LBAddresses[1:] {
@@ -95,7 +101,7 @@ func (b *builder) keepalived() {
 			further += "    }\n"
 		}
 	}
-	b.add(conf, fmt.Sprintf(keepalivedConf, b.node.Name, topology.BalancerTrack, virtualRouter(t.LBAddresses[0]), talks, alone(t.LBAddresses[0]), further))
+	b.add(conf, fmt.Sprintf(keepalivedConf, b.node.Name, topology.BalancerTrack, virtualRouter(t.LBAddresses[0]), b.node.Address, peers.String(), alone(t.LBAddresses[0]), further))
 	b.addLeaseKeys()
 	b.add(ElectorateFile, electorate(t))
 	b.addService(service{

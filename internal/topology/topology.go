@@ -128,6 +128,9 @@ func (t *Topology) IPv6() bool {
 	return false
 }
 
+// Host is this host's own address in the machines' network, of the primary family.
+func (t *Topology) Host() netip.Addr { return t.Machines[0].Masked().Addr().Next() }
+
 func (t *Topology) nodesOf(role spec.Role) []Node {
 	var out []Node
 	for _, n := range t.Nodes {

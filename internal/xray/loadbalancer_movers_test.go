@@ -35,6 +35,10 @@ var moverCases = []checkCase{
 	{check: "lb-address-moves", name: "nothing is tracked", status: Warn, node: "lb-2", says: "keeps the address", change: second(func(v *evidence.VRRP) { v.Tracks = nil })},
 	{check: "lb-address-moves", name: "a script that is not defined", status: Warn, node: "lb-2", says: "check, defined nowhere", change: second(func(v *evidence.VRRP) { v.Tracks, v.Undefined = nil, []string{"check"} })},
 	{check: "lb-address-moves", name: "a script that moves nothing", status: Warn, node: "lb-2", says: "weight -2 leaves it at 148", change: second(func(v *evidence.VRRP) { v.Priority = 150 })},
+	{check: "lb-address-moves", name: "somebody else speaks VRRP there", status: Warn, node: "lb-2", says: "(VI_1) unicast source address 10.10.10.77 not a unicast peer", change: func(e *evidence.Evidence) {
+		secondLB(evidence.KeepalivedProgram)(e)
+		evidencetest.Machine(e, "lb-2").Keepalived.Strangers = "(VI_1) unicast source address 10.10.10.77 not a unicast peer"
+	}},
 	{check: "lb-address-moves", name: "no interface", status: Warn, node: "lb-2", says: "eth0", change: second(func(v *evidence.VRRP) { v.Interface = "" })},
 	{check: "lb-address-moves", name: "an interface that is not there", status: Fail, node: "lb-2", says: "interface eth0", change: func(e *evidence.Evidence) {
 		secondLB(evidence.KeepalivedProgram)(e)

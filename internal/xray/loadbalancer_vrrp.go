@@ -1,6 +1,7 @@
 package xray
 
 import (
+	"cmp"
 	"fmt"
 	"net/netip"
 	"slices"
@@ -115,6 +116,10 @@ func (s *Scene) vrrpAlone(v vrrp) []Finding {
 	}
 	if v.RouterID < 1 || v.RouterID > 255 {
 		out = append(out, v.at().fail("virtual_router_id from 1 to 255", fmt.Sprintf("virtual_router_id %d", v.RouterID)))
+	}
+	if heard := v.m.Keepalived.Strangers; heard != "" {
+		out = append(out, v.at().warn(fmt.Sprintf("nobody else on the network speaks VRRP %d", v.RouterID), "keepalived does not heed it, and says: "+heard).
+			fixed("Find who sends it (tcpdump -ni %s 'ip proto 112 or ip6 proto 112'), and give that another virtual_router_id.", cmp.Or(v.Interface, "eth0")))
 	}
 	if len(v.Tracks) == 0 {
 		observed := "no track_script and no track_process"

@@ -168,6 +168,15 @@ state() {
 	echo show stat | socat -t 2 - "UNIX-CONNECT:$1,connect-timeout=2" 2>&1; printf '@exit %s\n' $?
 }
 
+# strangers tells what keepalived has said lately of VRRP that none of its peers has sent: the last line of it.
+strangers() {
+	has journalctl || return
+	section answer strangers
+	set -- journalctl --quiet --no-pager --output=cat --since=-10min --lines=2000 _COMM=keepalived
+	if has timeout; then set -- timeout 3 "$@"; fi
+	"$@" 2>/dev/null | grep -E 'not a unicast peer|not present in MASTER advert' | tail -n 1
+}
+
 # version asks the program of a process, if its file is still the one that runs.
 version() {
 	[ "$2" -ef "$proc/$1/exe" ] || return

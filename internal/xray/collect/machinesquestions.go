@@ -5,6 +5,7 @@ import (
 	"net/netip"
 	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/haplane/haplane/internal/xray/evidence"
 )
@@ -16,6 +17,7 @@ type questions struct {
 	asks     []ask
 	sockets  []string       // of HAProxy
 	versions map[int]string // path of the program, by process
+	vrrp     bool           // of keepalived
 	curl     bool
 	answers  map[string]string // of others than curl, by question
 }
@@ -37,6 +39,9 @@ func (h *host) questions(serviceIP netip.Addr, tools []string, apiAsked bool) *q
 	q.prepare()
 	if p := h.program(evidence.HAProxy); p != nil && p.Running && slices.Contains(tools, "socat") {
 		q.sockets = h.balancing.sockets[:min(len(h.balancing.sockets), 1)]
+	}
+	if p := h.program(evidence.KeepalivedProgram); p != nil && p.Running {
+		q.vrrp = true
 	}
 	var known []string
 	for _, name := range toldByAPI {
@@ -94,9 +99,9 @@ func (q *questions) open() [][]*request {
 	return alone
 }
 
-// stateID is the question to HAProxy, versionID that for the version of a process.
+// stateID is the question to HAProxy, strangersID that for what keepalived has heard, versionID that for the version of a process.
 // Those of curls are numbers.
-const stateID = "state"
+const stateID, strangersID = "state", "strangers"
 
 func versionID(pid int) string { return fmt.Sprint("version-", pid) }
 
@@ -120,6 +125,9 @@ func (q *questions) write(s *script) {
 	}
 	for _, socket := range q.sockets {
 		s.call("state", socket)
+	}
+	if q.vrrp {
+		s.call("strangers")
 	}
 }
 
@@ -154,6 +162,9 @@ func (q *questions) answer(h *host) {
 	}
 	q.answerVersions(h)
 	q.answerState(h)
+	if k := h.machine.Keepalived; k != nil {
+		k.Strangers = strings.ToValidUTF8(strings.TrimSpace(q.answers[strangersID]), "")
+	}
 	if !q.curl {
 		if q.etcd != nil || len(q.asks) > 0 {
 			h.add("curl", "not installed: nothing was asked from this machine", "Install curl on "+h.machine.Name+".")

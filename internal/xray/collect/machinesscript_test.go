@@ -119,3 +119,35 @@ func TestUnitsToAskAbout(t *testing.T) {
 		t.Errorf("denied %q", denied)
 	}
 }
+
+// What keepalived says of VRRP that is none of its peers' is found in its journal, and nothing else.
+func TestStrangersThatKeepalivedHears(t *testing.T) {
+	const peer, address = "(kube-apiserver) unicast source address 10.0.0.9 not a unicast peer", "(kube-apiserver) ip address associated with VRID 51 not present in MASTER advert: 10.0.0.100"
+	for name, test := range map[string]struct{ log, want string }{
+		"nobody":                         {"(kube-apiserver) Entering MASTER STATE\n(kube-apiserver) Master received advert from 10.0.0.5 with higher priority 200, ours 150\n", ""},
+		"one that is no peer":            {peer + "\n(kube-apiserver) Entering MASTER STATE\n", peer + "\n"},
+		"one with another address, last": {peer + "\n" + address + "\n", address + "\n"},
+		"nothing was said":               {"", ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			f := newTree(t)
+			f.write("log", 0o644, test.log)
+			f.write("bin/journalctl", 0o755, "#!/bin/sh\ncase \" $* \" in *\" _COMM=keepalived \"*) cat "+filepath.Join(f.dir, "log")+" ;; *) exit 1 ;; esac\n")
+			s := newScript(f.dir, filepath.Join(f.dir, "proc"))
+			s.call("strangers")
+			result, err := (&shell{name: "x", bin: filepath.Join(f.dir, "bin")}).Run(t.Context(), machine.Command{Argv: []string{"sh", "-s"}, Stdin: strings.NewReader(s.round())})
+			if err != nil {
+				t.Fatal(err)
+			}
+			got := "no answer"
+			for _, part := range s.sections(result.Stdout) {
+				if part.title == "answer" && part.arg == strangersID {
+					got = part.body
+				}
+			}
+			if got != test.want {
+				t.Errorf("%q, want %q", got, test.want)
+			}
+		})
+	}
+}

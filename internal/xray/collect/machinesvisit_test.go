@@ -170,6 +170,31 @@ func TestVersionIsAskedOfTheFileThatRuns(t *testing.T) {
 	}
 }
 
+// Where keepalived runs, it is asked what it has heard of others.
+func TestKeepalivedIsAskedWhomItHears(t *testing.T) {
+	const says = "(VI_1) unicast source address 10.0.0.9 not a unicast peer"
+	for name, runs := range map[string]bool{"it runs": true, "it does not run": false} {
+		t.Run(name, func(t *testing.T) {
+			m, _ := broken(t, func(f tree) {
+				f.write("bin/journalctl", 0o755, "#!/bin/sh\necho '"+says+"'\n")
+				f.write("etc/keepalived/keepalived.conf", 0o644, vrrpText)
+				f.write("etc/systemd/system/keepalived.service", 0o644, "[Service]\nExecStart=/usr/sbin/keepalived --dont-fork\n")
+				if runs {
+					f.write("proc/301/comm", 0o644, "keepalived\n")
+					f.write("proc/301/cmdline", 0o644, "/usr/sbin/keepalived\x00--dont-fork\x00")
+					f.write("proc/301/cgroup", 0o644, "0::/system.slice/keepalived.service\n")
+				}
+			})
+			switch {
+			case !runs && m.Keepalived != nil && m.Keepalived.Strangers != "":
+				t.Errorf("it was asked: %+v", m.Keepalived)
+			case runs && (m.Keepalived == nil || m.Keepalived.Strangers != says):
+				t.Errorf("keepalived %+v", m.Keepalived)
+			}
+		})
+	}
+}
+
 // A kubeconfig in an odd place names certificates in another: further rounds, after
 // which what the first one saw still holds.
 func TestProcessesAreSeenInTheFirstOfSeveralRounds(t *testing.T) {

@@ -20,6 +20,7 @@ type Keepalived struct {
 	Err       string // why it could not be read
 	Instances []VRRP
 	Notes     []string // what of its configuration was not looked at
+	Strangers string   // what it has said last, in ten minutes, of VRRP that none of its peers has sent
 }
 
 // A VRRP instance moves addresses together.
