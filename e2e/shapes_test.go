@@ -26,8 +26,11 @@ func TestShapes(t *testing.T) {
 				t.Fatal(err)
 			}
 			var after func(*topology.Topology)
-			if name == "external-etcd" {
+			switch name {
+			case "external-etcd":
 				after = func(topo *topology.Topology) { c.checkStopAndStart(t, topo) }
+			case "dual-stack", "ipv6":
+				after = func(topo *topology.Topology) { c.checkOneBecomesTwo(t, topo) }
 			}
 			c.checkWholeShape(t, string(data), after)
 		})
@@ -92,6 +95,27 @@ func (c *cluster) checkPodInShape(t *testing.T, nodes []topology.Node) {
 		t.Error("kubernetes.default.svc.cluster.local has no address")
 	}
 	contains(t, "what the API tells a pod", must(t, 0, c.Kubectl(ctx, "exec", "probe", "--", "/web", "get", "http://127.0.0.1:8080/kube")).Stdout, `"gitVersion": "v1.`)
+}
+
+// checkOneBecomesTwo adds a load balancer to the one of a cluster with IPv6, whose address the two move from then on, and has the first one lose it.
+func (c *cluster) checkOneBecomesTwo(t *testing.T, topo *topology.Topology) {
+	t.Helper()
+	unnoticed(t, c.change(t, "node", "add", "--role", "load-balancer"))
+	want(t, "who has the address", c.holder(t), "lb-1")
+	moves := topo.LBAddresses[len(topo.LBAddresses)-1] // of IPv6
+	if own := c.on(t, "lb-1", "ip -6 -brief address show eth0"); !strings.Contains(own, " "+moves.String()+"/128") || strings.Contains(own, " "+moves.String()+"/64") {
+		t.Errorf("addresses of lb-1: %s", own)
+	}
+	c.on(t, "lb-1", "systemctl kill --signal KILL haproxy")
+	t.Logf("the address moved after %s", ms(c.moved(t, "lb-1")))
+	for node, has := range map[string]string{"lb-1": "0", "lb-2": "1"} {
+		want(t, "on "+node+" the address is", c.on(t, node, "ip -6 -oneline address show dev eth0 to "+moves.String()+" | wc -l"), has)
+	}
+	c.standsBy(t, "lb-1")
+	unnoticed(t, c.change(t, "node", "remove", "lb-1"))
+	if api := must(t, 0, c.Kubectl(background(t), "get", "--raw", "/readyz")); api.Stdout != "ok" {
+		t.Errorf("/readyz: %s", api.Stdout)
+	}
 }
 
 // checkStopAndStart shuts all machines down and starts them: data and pods are there.

@@ -117,13 +117,6 @@ func placeChange(n Node, field, old, new string) FieldChange {
 
 // addressChange is that of a node that stays. A load balancer can give its address to all of them.
 func addressChange(n, now Node, old, new *Spec) FieldChange {
-	if becomesVirtual(old.LoadBalancer.Address, new, n) && strings.Contains(old.Network.MachineCIDR, ":") {
-		// A machine has an address of IPv6 once: it cannot be its own and one that moves.
-		c := nodeChange(n, n.Address, now.Address, reason{why: "with IPv6 the load balancer's address cannot become one that moves while it is in use",
-			instead: "bring a cluster up with several load balancers, or keep one"})
-		c.Field += ".address"
-		return c
-	}
 	if becomesVirtual(old.LoadBalancer.Address, new, n) {
 		c := nodeChange(n, n.Address, now.Address, reason{})
 		c.Field += ".address"
@@ -132,15 +125,22 @@ func addressChange(n, now Node, old, new *Spec) FieldChange {
 	return placeChange(n, ".address", n.Address, now.Address)
 }
 
-// virtualChanges are those of an address that load balancers move between them, which clients cannot follow yet.
+// virtualChanges are those of an address that load balancers move between them, which clients cannot follow yet; and of one that becomes
+// such an address in the same change: who moves it begins with the one that clients know.
 func virtualChanges(old, new *Spec) []FieldChange {
-	const field = "spec.loadBalancer.address"
-	from, to := old.LoadBalancer.Address, new.LoadBalancer.Address
-	if !old.Virtual() || new.Virtual() && sameAddress(from, to) || old.LoadBalancer.Kind != new.LoadBalancer.Kind { // the rule of the kind says what to do
+	c := FieldChange{Field: "spec.loadBalancer.address", Old: old.LoadBalancer.Address, New: new.LoadBalancer.Address}
+	switch same := sameAddress(c.Old, c.New); {
+	case old.LoadBalancer.Kind != new.LoadBalancer.Kind: // the rule of the kind says what to do
+		return nil
+	case old.Virtual() && !(new.Virtual() && same):
+		c.Why, c.Instead = "load balancers move it between them, and clients know it", "leave it as it was: one load balancer alone keeps it too"
+	case !old.Virtual() && new.Virtual() && !same:
+		c.Why = "several load balancers begin with the address that clients know"
+		c.Instead = "leave it as it was; or have one load balancer take the new address first, under another name, and add others in a second change"
+	default:
 		return nil
 	}
-	return []FieldChange{{Field: field, Old: from, New: to, Why: "load balancers move it between them, and clients know it",
-		Instead: "leave it as it was: one load balancer alone keeps it too"}}
+	return []FieldChange{c}
 }
 
 func describe(n Node) string { return string(n.Role) + " " + n.Address }

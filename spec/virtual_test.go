@@ -28,6 +28,11 @@ func TestSeveralLoadBalancers(t *testing.T) {
 			[]Node{balancer("lb-1", "10.10.10.3"), balancer("lb-2", "10.10.10.5")}},
 		"one becomes two: its address becomes the one that moves": {pair, Known{[]Node{cp, balancer("lb-1", "10.10.10.3")}, "10.10.10.3"}, "10.10.10.3",
 			[]Node{balancer("lb-1", "10.10.10.4"), balancer("lb-2", "10.10.10.5")}},
+		"the same with IPv6": {"network: {machineCIDR: 'fd00::/64'}\n  " + pair, Known{[]Node{{"cp-1", RoleControlPlane, "fd00::11"}, balancer("lb-1", "fd00::3")}, "fd00::3"}, "fd00::3",
+			[]Node{balancer("lb-1", "fd00::4"), balancer("lb-2", "fd00::5")}},
+		"the same with both families": {"network: {machineCIDR: '10.9.0.0/24,fd00::/64'}\n  " + pair,
+			Known{[]Node{{"cp-1", RoleControlPlane, "10.9.0.11,fd00::11"}, balancer("lb-1", "10.9.0.3,fd00::3")}, "10.9.0.3,fd00::3"}, "10.9.0.3,fd00::3",
+			[]Node{balancer("lb-1", "10.9.0.4,fd00::4"), balancer("lb-2", "10.9.0.5,fd00::5")}},
 		"a third": {"nodes: [{role: control-plane}, {role: load-balancer}, {role: load-balancer}, {role: load-balancer}]",
 			Known{[]Node{cp, balancer("lb-1", "10.10.10.4"), balancer("lb-2", "10.10.10.5")}, "10.10.10.3"}, "10.10.10.3",
 			[]Node{balancer("lb-1", "10.10.10.4"), balancer("lb-2", "10.10.10.5"), balancer("lb-3", "10.10.10.6")}},
@@ -166,4 +171,23 @@ func TestEditsOfLoadBalancers(t *testing.T) {
 	if fresh, err := ParseKept("f.yaml", text, Known{}); err != nil || fresh.Spec.LoadBalancer.Address != "10.10.10.3" {
 		t.Errorf("as the file of a new cluster: %v", err)
 	}
+}
+
+// One load balancer becomes several with the address that it has; whoever wants another one is told the way on.
+func TestSeveralLoadBalancersBeginWithTheAddressThatIsKnown(t *testing.T) {
+	known := Known{[]Node{{"cp-1", RoleControlPlane, "10.10.10.11"}, {"lb-1", RoleLoadBalancer, "10.10.10.3"}}, "10.10.10.3"}
+	read := func(spec string) *Cluster {
+		c, err := ParseFor("f.yaml", []byte(head+"spec:\n  "+spec+"\n"), known)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return c
+	}
+	err := CheckLive(read("nodes: [{role: control-plane}]"),
+		read("loadBalancer: {address: 10.10.10.9}\n  nodes: [{role: control-plane}, {role: load-balancer, name: lb-1}, {role: load-balancer, name: lb-2}]"))
+	if err == nil {
+		t.Fatal("no error")
+	}
+	expect(t, strings.Split(err.Error(), "\n"), `spec.loadBalancer.address: "10.10.10.3" to "10.10.10.9": not on a cluster that exists: several load balancers begin with the address that clients know; `+
+		"leave it as it was; or have one load balancer take the new address first, under another name, and add others in a second change")
 }

@@ -136,6 +136,7 @@ type fakeBalancer struct {
 	speaks  int // the priority in keepalived's adverts; 0 where it sends none
 	moved   bool
 	own     bool
+	once    bool // it is there only once, as its own one until it is replaced
 	renewed int
 }
 
@@ -190,7 +191,7 @@ func (f *fakeBalancer) keepalived(ctx context.Context, track string) {
 		case err != nil || value <= -254 || heard > priority || heard == priority && f.speaks == 0:
 			f.speaks, f.moved = 0, false
 		case f.speaks == 0:
-			f.speaks, f.moved = priority, true
+			f.speaks, f.moved = priority, !f.once || !f.own
 		default:
 			f.speaks = priority // that somebody takes the address away is no news
 		}
@@ -512,6 +513,31 @@ func TestOneBalancerBecomesTwo(t *testing.T) {
 		}
 		return true
 	})
+}
+
+// Of IPv6 keepalived cannot put the address there while it is the machine's own one: it is there, and counts, and is replaced when nobody notices.
+func TestOwnAddressThatIsThereOnce(t *testing.T) {
+	p := newPair(t, 0)
+	one := p.add(0)
+	one.own, one.once, one.options.Moves = true, true, []netip.Addr{netip.MustParseAddr("fd99::3")}
+	one.start()
+	may := func() bool { told := said(one.options.TrackFile); return told == trackTake || told == trackHold }
+	p.calmly(func() error {
+		p.waits("keepalived may have it", may)
+		for begun := time.Now(); time.Since(begun) < 2*mayTakeToAdd; time.Sleep(time.Millisecond) {
+			if !may() {
+				return errors.New("it was given up, because keepalived did not add it")
+			}
+		}
+		return nil
+	})
+	one.mu.Lock()
+	one.own, one.moved, one.renewed = false, true, 0
+	one.mu.Unlock()
+	p.waits("it is renewed", func() bool { one.mu.Lock(); defer one.mu.Unlock(); return one.renewed > 2 })
+	if !one.has() {
+		t.Error("it was taken away")
+	}
 }
 
 func TestBalancerRefuses(t *testing.T) {

@@ -180,9 +180,9 @@ func (g *guard) step(t lease.Time) {
 	_, known := g.candidate.InForce()
 	g.able = well && lives && known && !standsBy && t >= g.rest
 	g.tellHaplane(well && known)
-	if moved, _, err := g.address.Look(); err != nil {
+	if moved, own, err := g.address.Look(); err != nil {
 		g.Log.Error("look for the address", "err", err)
-	} else if g.has = moved; moved {
+	} else if g.has = moved || g.holds && own && g.Moves[0].Is6(); g.has { // of IPv6 keepalived cannot put it beside the own one
 		g.there = t
 	}
 	if g.holds && g.has && g.track == trackTake && t-g.took > mayTakeToAdd { // and all others have heard so

@@ -5,6 +5,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strconv"
+	"strings"
 	"time"
 
 	"github.com/haplane/haplane/internal/change"
@@ -26,25 +28,37 @@ func readdress(ctx context.Context, r *Runner, s change.Step) error {
 	return r.Journal.SetAddress(n)
 }
 
-// dropAddress takes from a machine the address that it had for its own, once keepalived has put it there too: the machine
+// dropAddress takes from a machine the address that it had for its own, once keepalived has put it there too, or may: the machine
 // has it without a break, and loses it when another one has it.
 func dropAddress(ctx context.Context, r *Runner, s change.Step) error {
-	n := r.node(s)
+	n, moves := r.node(s), false
 	err := r.until(ctx, n.Name, moveTimeout, func(ctx context.Context) error {
 		address := r.Cluster.Topology.LoadBalancer.Addr()
 		is, err := look.Address(ctx, r.Cluster.Machine(n.Name), address)
 		if err != nil || is.Moved {
+			moves = is.Moved
 			return err
 		}
 		if r.addressHeld(ctx, n.Name) == nil {
 			return nil // another one has it already: this one must not
+		}
+		if address.Is6() && is.Own && r.mayHave(ctx, n) { // it is there only once, and becomes the one that keepalived thinks that it has put there
+			moves = true
+			return nil
 		}
 		return fmt.Errorf("keepalived has not put %s on %s yet", address, n.Name)
 	})
 	if err != nil {
 		return err
 	}
-	return r.Provider.DropAddresses(ctx, n)
+	return r.Provider.DropAddresses(ctx, n, moves)
+}
+
+// mayHave reports whether keepalived of a load balancer is told that it may have the address, and not to leave it to another one.
+func (r *Runner) mayHave(ctx context.Context, lb topology.Node) bool {
+	result, err := r.Cluster.Machine(lb.Name).Run(ctx, machine.Cmd("cat", topology.BalancerTrack))
+	told, parse := strconv.Atoi(strings.TrimSpace(result.Stdout))
+	return err == nil && parse == nil && told > 0
 }
 
 // addressElsewhere reports whether another load balancer has the address already, this one may not, and nothing that was open goes

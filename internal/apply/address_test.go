@@ -145,3 +145,78 @@ func TestAddressMoves(t *testing.T) {
 		})
 	}
 }
+
+// droppedProvider notes how addresses were dropped.
+type droppedProvider struct {
+	Provider
+	moves []bool
+}
+
+func (d *droppedProvider) DropAddresses(_ context.Context, _ topology.Node, moves bool) error {
+	d.moves = append(d.moves, moves)
+	return nil
+}
+
+// A load balancer keeps the address that was its own until it is there as one that moves: of IPv6, where it can be there only once, until
+// keepalived may have it. Where another one has it, it goes.
+func TestOwnAddressIsDropped(t *testing.T) {
+	const told = "told 0\n"
+	v4, v6 := told+"2: eth0    inet 10.9.0.3/24 scope global eth0\n", told+"2: eth0    inet6 fd00::3/64 scope global nodad\n"
+	for name, test := range map[string]struct {
+		machines string
+		shows    map[string]string // ip, by node
+		track    []string          // what keepalived of lb-1 is told, one after the other
+		moves    bool
+	}{
+		"it is there twice":                   {"10.9.0.0/24", map[string]string{"lb-1": v4 + "2: eth0    inet 10.9.0.3/32 scope global eth0\n"}, nil, true},
+		"another one has it":                  {"10.9.0.0/24", map[string]string{"lb-1": v4, "lb-2": told + "2: eth0    inet 10.9.0.3/32 scope global eth0\n"}, nil, false},
+		"IPv6, and it holds":                  {"fd00::/64", map[string]string{"lb-1": v6}, []string{"50   \n"}, true},
+		"IPv6, and it will hold in a moment":  {"fd00::/64", map[string]string{"lb-1": v6}, []string{"-254 \n", "", "0    \n", "100  \n"}, true},
+		"IPv6, and a run before has done it":  {"fd00::/64", map[string]string{"lb-1": told + "2: eth0    inet6 fd00::3/128 scope global nodad\n"}, nil, true},
+		"IPv6, and another one has it":        {"fd00::/64", map[string]string{"lb-1": v6, "lb-2": told + "2: eth0    inet6 fd00::3/128 scope global nodad\n"}, []string{"50   \n"}, false},
+		"both families go by the first, IPv4": {"10.9.0.0/24,fd00::/64", map[string]string{"lb-1": v4 + "2: eth0    inet 10.9.0.3/32 scope global eth0\n"}, nil, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			c, err := spec.Parse("f.yaml", []byte("apiVersion: haplane/v1alpha1\nkind: Cluster\nspec:\n  network: {machineCIDR: '"+test.machines+"'}\n  nodes: [{role: control-plane}, {role: load-balancer}, {role: load-balancer}]\n"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			var mu sync.Mutex
+			topo, provider := topology.New(c), &droppedProvider{}
+			answer := func(node string) func([]string) (string, error) {
+				return func(argv []string) (string, error) {
+					mu.Lock()
+					defer mu.Unlock()
+					switch {
+					case strings.Contains(strings.Join(argv, " "), "ip -oneline"):
+						if text, ok := test.shows[node]; ok {
+							return text, nil
+						}
+						return told, nil
+					case slices.Equal(argv, []string{"cat", topology.BalancerTrack}) && node == "lb-1":
+						if len(test.track) == 0 {
+							return "", errors.New("no such file")
+						}
+						text := test.track[0]
+						test.track = test.track[1:]
+						return text, nil
+					}
+					return "", nil
+				}
+			}
+			r := &Runner{Nodes: map[string]topology.Node{}, Waiting: func(string, string) {}, Log: slog.New(slog.DiscardHandler), Provider: provider,
+				Cluster: &access.Cluster{Topology: topo, Machine: func(node string) machine.Machine {
+					return &machinetest.Recorder{NodeName: node, Answer: answer(node)}
+				}}}
+			for _, n := range topo.Nodes {
+				r.Nodes[n.Name] = n
+			}
+			if err := dropAddress(t.Context(), r, change.Step{ID: "address-drop@lb-1", Verb: change.DropAddress, Node: "lb-1"}); err != nil {
+				t.Fatal(err)
+			}
+			if !slices.Equal(provider.moves, []bool{test.moves}) {
+				t.Errorf("dropped %v, want %v", provider.moves, test.moves)
+			}
+		})
+	}
+}

@@ -33,9 +33,9 @@ type Provider interface {
 	// Status tells whether the machine was made, and whether it runs.
 	Status(n topology.Node) (made, running bool, err error)
 	// Readdress gives a machine that is there the addresses of its node. Those of before stay until DropAddresses, or until
-	// it boots.
+	// it boots. Where they move now, and the machine has them, it keeps those that it has only once.
 	Readdress(ctx context.Context, n topology.Node) error
-	DropAddresses(ctx context.Context, n topology.Node) error
+	DropAddresses(ctx context.Context, n topology.Node, moves bool) error
 }
 
 // A Journal remembers, durably, how far a change is and what became of nodes.

@@ -351,7 +351,7 @@ func (w *world) Readdress(context.Context, topology.Node) error {
 	return errors.New("no machine gets another address here")
 }
 
-func (w *world) DropAddresses(context.Context, topology.Node) error { return nil }
+func (w *world) DropAddresses(context.Context, topology.Node, bool) error { return nil }
 
 // Note, SetNode, SetAddress, Forget and Issue make it a Journal.
 func (w *world) Note(s change.Step, state string) error {

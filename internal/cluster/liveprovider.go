@@ -43,8 +43,8 @@ func (m *machines) Readdress(ctx context.Context, n topology.Node) error {
 	return m.Provider.Readdress(ctx, m.of(n))
 }
 
-func (m *machines) DropAddresses(_ context.Context, n topology.Node) error {
-	return m.Provider.DropAddresses(m.of(n))
+func (m *machines) DropAddresses(_ context.Context, n topology.Node, moves bool) error {
+	return m.Provider.DropAddresses(m.of(n), moves)
 }
 
 func (m *machines) Ready(ctx context.Context, n topology.Node) error {

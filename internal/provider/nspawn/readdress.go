@@ -44,8 +44,10 @@ func (p *Provider) Readdress(ctx context.Context, m Machine) error {
 }
 
 // DropAddresses takes from a machine that runs the addresses that Readdress has left there: those with the network's
-// prefix that are not its own. What others have put there, as addresses without a network around them, stays.
-func (p *Provider) DropAddresses(m Machine) error {
+// prefix that are not its own. What others have put there, as addresses without a network around them, stays. Of IPv6 a link has an address
+// only once: where somebody moves them now, and the machine has them, what was left becomes such an address, which lasts for a second unless he
+// renews it.
+func (p *Provider) DropAddresses(m Machine, moves bool) error {
 	if err := p.owned(); err != nil {
 		return err
 	}
@@ -57,19 +59,32 @@ func (p *Provider) DropAddresses(m Machine) error {
 	if err := p.writeRecord(r); err != nil {
 		return err
 	}
+	return p.dropInside(m, moves)
+}
+
+func (p *Provider) dropInside(m Machine, moves bool) error {
 	return p.inside(m.Name, func(_ *os.File, inside *netlink.Handle, eth netlink.Link) error {
-		have, err := inside.AddrList(eth, netlink.FAMILY_V4)
+		have, err := inside.AddrList(eth, netlink.FAMILY_ALL)
 		if err != nil {
 			return err
 		}
 		for _, a := range have {
 			is, _ := netip.AddrFromSlice(a.IP)
-			network := p.Network.prefix(ipv4)
-			if ones, _ := a.Mask.Size(); !network.IsValid() || ones != network.Bits() || slices.Contains(m.Addresses, is.Unmap()) {
+			is = is.Unmap()
+			network := p.Network.prefix(familyOf(is))
+			if ones, _ := a.Mask.Size(); !network.IsValid() || ones != network.Bits() || !network.Contains(is) || slices.Contains(m.Addresses, is) {
 				continue
 			}
 			if err := inside.AddrDel(eth, &a); err != nil {
 				return fmt.Errorf("take %s from machine %s: %w", is, m.Name, err)
+			}
+			if !moves || is.Is4() {
+				continue
+			}
+			alone := address(is, netip.PrefixFrom(is, is.BitLen()))
+			alone.ValidLft = 1 // and is preferred for nothing that the machine sends
+			if err := inside.AddrAdd(eth, alone); err != nil {
+				return fmt.Errorf("have %s move from machine %s: %w", is, m.Name, err)
 			}
 		}
 		return nil
