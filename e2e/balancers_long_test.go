@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"os"
 	"os/exec"
 	"slices"
 	"strings"
@@ -15,6 +16,9 @@ import (
 	"testing"
 	"time"
 
+	"sigs.k8s.io/yaml"
+
+	"github.com/haplane/haplane/e2e/rig"
 	"github.com/haplane/haplane/internal/provider/nspawn"
 )
 
@@ -37,6 +41,7 @@ func TestLongLoadBalancers(t *testing.T) {
 	c.survives(t)
 	t.Run("somebody else speaks VRRP", c.foreignVRRP)
 	t.Run("a stranger has the address", c.stranger)
+	t.Run("HAProxy refuses, and one dies while it is told", c.changesBackendsInTrouble)
 	t.Run("one is made anew", func(t *testing.T) {
 		had := c.holder(t)
 		noneFailed(t, c.change(t, "node", "replace", had))
@@ -294,4 +299,81 @@ func (c *cluster) stranger(t *testing.T) {
 
 // changesBackendsInTrouble has the configuration of both load balancers change. The HAProxy of the one that stands by refuses the new one; later the machine
 // of the one that has the address loses its power while it is told. Each time the change ends there, the API is there, and the same change goes on.
+func (c *cluster) changesBackendsInTrouble(t *testing.T) {
+	had := c.holder(t)
+	other := map[string]string{"lb-1": "lb-2", "lb-2": "lb-1"}[had]
+	c.addPort(t, 8443)
+	apply := func() rig.Result { return c.Run(background(t), "apply", "-f", c.File(), "--cluster", c.Name, "--yes") }
+	reload := func(node, line string) { // what HAProxy's unit does before it loads its configuration, until the machine boots
+		c.on(t, node, "mkdir -p /run/systemd/system/haproxy.service.d; printf '[Service]\\nExecReload=\\nExecReload="+line+"\\n' >/run/systemd/system/haproxy.service.d/e2e.conf")
+	}
+	serves := func() {
+		t.Helper()
+		if api := must(t, 0, c.Kubectl(background(t), "get", "--raw", "/readyz")); api.Stdout != "ok" {
+			t.Errorf("/readyz: %s", api.Stdout)
+		}
+	}
+	listens := func(node string) bool { return c.on(t, node, "ss -Htln sport = :8443") != "" }
+
+	c.on(t, other, "echo nonsense >/run/refused.cfg")
+	reload(other, "/usr/sbin/haproxy -c -q -f /run/refused.cfg")
+	refused := must(t, 1, apply())
+	contains(t, "a change that HAProxy refuses", refused.Stderr, other, "haproxy", "goes on with the one of before", "haplane apply --cluster "+c.Name+" goes on from there")
+	if c.on(t, other, "grep -c 8443 /etc/haproxy/haproxy.cfg || true") != "0" || listens(other) || listens(had) {
+		t.Error("somebody has the new configuration")
+	}
+	want(t, "who has the address", c.holder(t), had)
+	serves()
+	c.on(t, other, "rm -r /run/systemd/system/haproxy.service.d; systemctl daemon-reload")
+
+	reload(had, "/bin/sleep 20")
+	ended := make(chan rig.Result, 1)
+	go func() { ended <- apply() }()
+	wait(t, time.Minute, had+" to be told", func(ctx context.Context) error {
+		if result := c.SSH(ctx, had, "pgrep -f '^/bin/sleep 20$'"); result.Code != 0 {
+			return errors.New("its HAProxy is not told yet")
+		}
+		return nil
+	})
+	if err := c.provider().Kill(background(t), had); err != nil {
+		t.Fatal(err)
+	}
+	t.Logf("the address moved after %s", ms(c.moved(t, had)))
+	contains(t, "a change in which a load balancer dies", must(t, 1, <-ended).Stderr, had, "the machine is off", "haplane apply --cluster "+c.Name+" goes on from there")
+	serves()
+	if !listens(other) {
+		t.Errorf("%s was told first, and does not have the new configuration", other)
+	}
+	must(t, 0, apply())
+	c.standsBy(t, had)
+	for _, lb := range []string{"lb-1", "lb-2"} {
+		if !listens(lb) {
+			t.Errorf("%s does not listen at the new port", lb)
+		}
+	}
+}
+
 // addPort has the cluster's file ask for another port of the load balancer.
+func (c *cluster) addPort(t *testing.T, port int) {
+	t.Helper()
+	text, err := os.ReadFile(c.File())
+	if err != nil {
+		t.Fatal(err)
+	}
+	var file map[string]any
+	if err := yaml.Unmarshal(text, &file); err != nil {
+		t.Fatal(err)
+	}
+	spec, _ := file["spec"].(map[string]any)
+	balancer, _ := spec["loadBalancer"].(map[string]any)
+	if balancer == nil {
+		balancer = map[string]any{}
+	}
+	balancer["additionalPorts"], spec["loadBalancer"] = []int{port}, balancer
+	if text, err = yaml.Marshal(file); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(c.File(), text, 0o644); err != nil {
+		t.Fatal(err)
+	}
+}

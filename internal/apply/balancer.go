@@ -171,6 +171,10 @@ func (r *Runner) tellBalancer(ctx context.Context, s change.Step) error {
 	if !alone {
 		seen.Manifest = "" // which lists others' files too: none is taken away
 	}
+	before := replaced(want.Files, seen)
+	if err := keep(ctx, m, before); err != nil {
+		return err
+	}
 	if err := Write(ctx, m, want.Files, seen); err != nil {
 		return err
 	}
@@ -182,7 +186,7 @@ func (r *Runner) tellBalancer(ctx context.Context, s change.Step) error {
 		case state.Config != u.Config:
 			err = systemd.Restart(ctx, m, u.Name)
 		case u.Load != "" && state.Loaded != u.Load:
-			err = systemd.Reload(ctx, m, u.Name)
+			err = load(ctx, m, u.Name, before)
 		}
 		if err != nil {
 			return err
