@@ -74,19 +74,26 @@ func (c *cluster) survives(t *testing.T) {
 		{"keepalived is stopped", "systemctl stop keepalived"},
 	} {
 		t.Run(fault.name, func(t *testing.T) {
-			had := c.holder(t)
-			c.on(t, had, fault.line)
-			t.Logf("the address moved after %s", ms(c.moved(t, had)))
+			had, took := c.holder(t), time.Duration(0)
+			gap := c.newConnections(t, func() {
+				c.on(t, had, fault.line)
+				took = c.moved(t, had)
+			})
+			t.Logf("new connections failed for %s; kubectl had an answer after %s", ms(gap), ms(took))
 			c.on(t, had, "systemctl kill --signal CONT haproxy; systemctl restart haproxy keepalived")
 			c.standsBy(t, had)
 		})
 	}
 	t.Run("the power of its machine is gone", func(t *testing.T) {
-		had := c.holder(t)
-		if err := c.provider().Kill(background(t), had); err != nil {
-			t.Fatal(err)
-		}
-		t.Logf("the address moved after %s", ms(c.moved(t, had)))
+		had, took := c.holder(t), time.Duration(0)
+		gap := c.newConnections(t, func() {
+			if err := c.provider().Kill(background(t), had); err != nil {
+				t.Error(err)
+				return
+			}
+			took = c.moved(t, had)
+		})
+		t.Logf("new connections failed for %s; kubectl had an answer after %s", ms(gap), ms(took))
 		must(t, 0, c.Run(background(t), "apply", "--cluster", c.Name, "--yes"))
 		c.standsBy(t, had)
 	})

@@ -400,6 +400,35 @@ func TestPairHandsOver(t *testing.T) {
 	}
 }
 
+// A guard that could have the address asks for votes right when its own machine's is free, and not at the next tick; and once.
+func TestGuardAwaitsItsTurn(t *testing.T) {
+	f := newPair(t, 0).add(0)
+	g, err := newGuard(f.options)
+	must(t, err)
+	until := now() + 100*time.Millisecond
+	g.voter.Resume(loopback(2), until)
+	if ends, turn := g.between(now()); ends != nil || turn != nil {
+		t.Error("one that could not have the address waits for its turn")
+	}
+	g.able = true
+	ends, turn := g.between(now())
+	if ends != nil || turn == nil {
+		t.Fatalf("ends %v, turn %v", ends, turn)
+	}
+	<-turn
+	if t0 := now(); t0 < until+lease.Margin {
+		t.Errorf("%v too early", until+lease.Margin-t0)
+	}
+	g.stepped = now()
+	if _, turn := g.between(now()); turn != nil {
+		t.Error("it asks twice")
+	}
+	g.holds = true
+	if ends, turn := g.between(now()); ends == nil || turn != nil {
+		t.Errorf("one that holds: ends %v, turn %v", ends, turn)
+	}
+}
+
 // One that is started anew goes on, and the address stays; one that was off for longer than its lease takes it away first.
 func TestBalancerGoesOn(t *testing.T) {
 	p := newPair(t, 2)

@@ -38,6 +38,7 @@ type guard struct {
 	has     bool       // whether it was
 	rest    lease.Time // until when this machine keeps from it
 	renewed lease.Time
+	stepped lease.Time // when it looked at all, and asked, last
 	looked  lease.Time // at files that change seldom
 	track   string     // what keepalived was told last
 	told    string     // what haplane was
@@ -96,9 +97,14 @@ func newGuard(o BalancerOptions) (*guard, error) {
 func (g *guard) run(ctx context.Context, socket *leaseSocket) error {
 	_, known := g.candidate.InForce() // until it is, this machine waits for the other load balancers
 	g.Log.Info("balancer started", "address", g.Address, "moves", g.Moves, "holds", g.holds, "knows who votes", known)
+	news := make(chan struct{}, 1)
 	go watchHAProxy(ctx, g.Socket, g.Loaded, balancerHealth{well: g.well.Load()}, func(well bool, err error) {
 		g.Log.Info("HAProxy", "well", well, "err", err)
 		g.well.Store(well)
+		select {
+		case news <- struct{}{}:
+		default:
+		}
 	})
 	type received struct {
 		from netip.AddrPort
@@ -126,16 +132,17 @@ func (g *guard) run(ctx context.Context, socket *leaseSocket) error {
 	defer ticker.Stop()
 	g.step(now()) // what is left of a lease may be little
 	for {
-		var ends <-chan time.Time // of the lease, which comes between two ticks
-		if g.holds {
-			ends = time.After(max(g.candidate.Until()-lease.Margin-now(), time.Millisecond))
-		}
+		ends, turn := g.between(now())
 		select {
 		case <-ctx.Done():
 			return nil
 		case <-ends:
 			g.follow(now())
+		case <-turn:
+			g.step(now())
 		case <-ticker.C:
+			g.step(now())
+		case <-news:
 			g.step(now())
 		case k := <-g.kept:
 			g.enforce(now(), k)
@@ -150,6 +157,18 @@ func (g *guard) run(ctx context.Context, socket *leaseSocket) error {
 			}
 		}
 	}
+}
+
+// between is what comes between two ticks: the end of the lease, or this machine's turn to ask for one.
+func (g *guard) between(t lease.Time) (ends, turn <-chan time.Time) {
+	at := g.candidate.Turn(t, g.voter)
+	switch {
+	case g.holds:
+		ends = time.After(max(g.candidate.Until()-lease.Margin-t, time.Millisecond))
+	case g.able && at > g.stepped:
+		turn = time.After(at - t)
+	}
+	return ends, turn
 }
 
 // answer is this machine's vote.
@@ -174,6 +193,7 @@ func (g *guard) hear(t lease.Time, a lease.Answer) {
 
 // step looks at all that may have changed, and asks for votes.
 func (g *guard) step(t lease.Time) {
+	g.stepped = t
 	g.reread(t)
 	g.follow(t)
 	lives, standsBy, well := g.lives(), said(g.standBy) == "1", g.well.Load()
@@ -210,7 +230,7 @@ func (g *guard) step(t lease.Time) {
 	case g.has && !g.holds && g.handing == 0: // keepalived was late to put it there, and may have died since
 		g.not("it came without the lease")
 	}
-	g.ask(g.candidate.Ask(t, (g.able || g.holds) && g.voter.Free(t, g.Address)))
+	g.ask(g.candidate.Ask(t, (g.able || g.holds) && t >= g.candidate.Turn(t, g.voter)))
 	t = now() // if this program was held up meanwhile, the address must not get another second
 	g.follow(t)
 	if g.holds && g.has && t-g.renewed >= renewEvery {

@@ -139,6 +139,22 @@ func (c *Candidate) Ask(now Time, may bool) []Question {
 	return c.questions(now, kind, netip.Addr{})
 }
 
+// Turn is when it may begin to ask, by the vote of its own machine: Margin after that is free, when the others' are too, and AskEvery later
+// for each load balancer before it that could have the address as well. Of three that ask at once each may have its own vote and no other. One that
+// had the vote is not waited for: it has lost it. Where the vote is its own, it is from when that was handed to it, or at any time: 0.
+func (c *Candidate) Turn(now Time, own *Voter) Time {
+	if own.holder == c.me {
+		return own.handed
+	}
+	turn := own.until + Margin
+	for _, b := range c.Others() {
+		if p, ok := c.Peer(now, b); ok && p.Well && b.Less(c.me) && b != own.had {
+			turn += AskEvery
+		}
+	}
+	return turn
+}
+
 // Release gives back all votes, to be kept for another candidate if there is one to follow. The address has to be gone
 // before it is called, unless it is the follower's to take it over.
 func (c *Candidate) Release(now Time, to netip.Addr) []Question {

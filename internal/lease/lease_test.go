@@ -288,3 +288,66 @@ func TestAnswersThatCountForNothing(t *testing.T) {
 		t.Errorf("asked before it released: a lease until %v", c.Until())
 	}
 }
+
+// Whose turn it is to ask: a moment after the own vote is free, and later for each other one that could have the address and comes before.
+func TestTurn(t *testing.T) {
+	one, two, three := balancerAddr(1), balancerAddr(2), balancerAddr(3)
+	const now, until = 10 * time.Second, 10200 * time.Millisecond
+	for name, test := range map[string]struct {
+		me, promised netip.Addr
+		well         []netip.Addr // which have said so just now
+		want         Time
+	}{
+		"the vote is its own":                      {two, two, []netip.Addr{one, three}, 0},
+		"nobody else could have it":                {three, one, nil, until + Margin},
+		"another one comes before":                 {three, one, []netip.Addr{two}, until + Margin + AskEvery},
+		"the other one comes behind":               {two, one, []netip.Addr{three}, until + Margin},
+		"who had the vote is not waited for":       {three, one, []netip.Addr{one, two}, until + Margin + AskEvery},
+		"of two, the first one had it":             {two, one, []netip.Addr{one}, until + Margin},
+		"nobody had it, and two others come first": {three, netip.Addr{}, []netip.Addr{one, two}, until + Margin + 2*AskEvery},
+	} {
+		t.Run(name, func(t *testing.T) {
+			e := Electorate{Balancers: []netip.Addr{one, two, three}}
+			c := NewCandidate(test.me, 1, func(int) int { return 0 }, []Electorate{e})
+			c.Want(now, e)
+			questions := c.Ask(now, false)
+			for _, q := range questions {
+				c.Hear(now, Answer{From: q.To, To: q.From, Session: q.Session, Sent: q.Sent, Voter: 7, Clock: now,
+					Balancer: &Balancer{Well: slices.Contains(test.well, q.To), Electorate: e, Known: true}})
+			}
+			v := NewVoter(test.me, 0, 1)
+			v.Resume(test.promised, until)
+			if got := c.Turn(now, v); got != test.want {
+				t.Errorf("%v, want %v", got, test.want)
+			}
+		})
+	}
+}
+
+// One that has given the vote back is not waited for either.
+func TestTurnAfterARelease(t *testing.T) {
+	one, two := balancerAddr(1), balancerAddr(2)
+	v := NewVoter(two, 0, 1)
+	ask := func(from netip.Addr, at Time, kind Kind, next netip.Addr) {
+		t.Helper()
+		if _, ok := v.Answer(at, Question{Kind: kind, From: from, To: two, Next: next, Session: 5, Sent: at, Voter: 1, Clock: at}); !ok {
+			t.Fatal("no answer")
+		}
+	}
+	ask(one, Length, Want, netip.Addr{})
+	ask(one, Length+AskEvery, Release, netip.Addr{})
+	if v.had != one || v.holder.IsValid() || v.until != Length+AskEvery {
+		t.Errorf("%+v", v)
+	}
+	// Where it is handed over, it is asked for right then, and once.
+	c := NewCandidate(two, 1, func(int) int { return 0 }, nil)
+	ask(one, 2*Length, Want, netip.Addr{})
+	ask(one, 2*Length+AskEvery, Release, two)
+	if turn := c.Turn(2*Length+AskEvery, v); turn != 2*Length+AskEvery {
+		t.Errorf("its turn is at %v", turn)
+	}
+	ask(two, 2*Length+2*AskEvery, Want, netip.Addr{})
+	if turn := c.Turn(2*Length+2*AskEvery, v); turn != 0 {
+		t.Errorf("it has asked, and its turn is at %v", turn)
+	}
+}

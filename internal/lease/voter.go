@@ -12,6 +12,8 @@ type Voter struct {
 	began   Time
 	holder  netip.Addr // to whom the vote is promised
 	until   Time
+	had     netip.Addr // to whom it was promised last, also where he has given it back
+	handed  Time       // when he gave it to holder, who has not asked for it since; 0 where he did not
 	asked   map[netip.Addr]asked
 }
 
@@ -26,7 +28,7 @@ func NewVoter(me netip.Addr, now Time, session uint64) *Voter {
 
 // Resume goes on with what an earlier process of this machine promised last, by the same clock: all that it promised has to be known.
 func (v *Voter) Resume(holder netip.Addr, until Time) {
-	v.holder, v.until, v.began = holder, until, v.began-Length
+	v.holder, v.had, v.until, v.began = holder, holder, until, v.began-Length
 }
 
 // Answer takes a question, and may promise the vote. Not ok is one that is not to be answered: it is older than another one
@@ -48,14 +50,14 @@ func (v *Voter) Answer(now Time, q Question) (a Answer, ok bool) {
 	switch q.Kind {
 	case Want:
 		if v.Free(now, q.From) && now >= v.began+Length {
-			v.holder, v.until = q.From, now+Length
+			v.holder, v.had, v.until, v.handed = q.From, q.From, now+Length, 0
 			a.Granted = true
 		}
 	case Release:
 		if v.holder == q.From {
 			v.holder, v.until = q.Next, now
 			if q.Next.IsValid() {
-				v.until = now + Length
+				v.until, v.handed = now+Length, now
 			}
 		}
 	}

@@ -45,6 +45,8 @@ type box struct {
 	sick      bool // its HAProxy
 	disk      []Electorate
 	keeping   int  // the process that is writing to it
+	asked     Time // when it asked last, by its clock
+	due       Time // when it will because it is its turn
 	until     Time // on /run
 	by        string
 	vote      *vote // likewise
@@ -148,7 +150,7 @@ func (b *box) clock() Time { return b.off + b.w.now + Time(float64(b.w.now)*b.ra
 // start begins its process anew.
 func (b *box) start() {
 	b.life++
-	b.up, b.waits = true, nil
+	b.up, b.waits, b.asked, b.due = true, nil, 0, 0
 	b.voter = NewVoter(b.addr, b.clock(), b.w.random.Uint64())
 	if b.vote != nil {
 		b.voter.Resume(b.vote.holder, b.vote.until)
@@ -217,12 +219,34 @@ func (b *box) tick(life int) {
 				})
 			})
 		}
-		b.ask(b.candidate.Ask(b.clock(), !b.sick && b.voter.Free(b.clock(), b.addr)))
+		b.askNow()
 		jitter := Time(b.w.random.Int64N(int64(10 * time.Millisecond)))
 		if b.w.slow > 0 && b.w.random.IntN(50) == 0 {
 			jitter = Time(b.w.random.Int64N(int64(300 * time.Millisecond)))
 		}
 		b.w.after(AskEvery+jitter, func() { b.tick(life) })
+	})
+}
+
+func (b *box) askNow() {
+	b.asked = b.clock()
+	b.ask(b.candidate.Ask(b.asked, !b.sick && b.asked >= b.candidate.Turn(b.asked, b.voter)))
+	b.turn()
+}
+
+// turn has it ask when it is its turn, which comes between two ticks.
+func (b *box) turn() {
+	at, life := b.candidate.Turn(b.clock(), b.voter), b.life
+	if b.sick || at <= b.asked || at == b.due || b.candidate.Holds(b.clock()) {
+		return
+	}
+	b.due = at
+	b.w.after(max(at-b.clock(), 0)+time.Millisecond, func() {
+		b.awake(life, func() {
+			if at > b.asked && !b.sick {
+				b.askNow()
+			}
+		})
 	})
 }
 
@@ -279,6 +303,9 @@ func (b *box) take(m Message) {
 		a.Balancer.Electorate, a.Balancer.Known = b.candidate.GoesBy()
 	}
 	b.w.send(b.addr, m.Question.From, Message{Answer: &a})
+	if b.candidate != nil {
+		b.turn()
+	}
 }
 
 // want tells a load balancer who votes.
