@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -363,7 +364,7 @@ func (c *cluster) changesBackendsInTrouble(t *testing.T) {
 // addPort has the cluster's file ask for another port of the load balancer.
 func (c *cluster) addPort(t *testing.T, port int) {
 	t.Helper()
-	text, err := os.ReadFile(c.File())
+	text, err := os.ReadFile(filepath.Join(c.Store(), "cluster.yaml"))
 	if err != nil {
 		t.Fatal(err)
 	}
