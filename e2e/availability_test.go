@@ -75,7 +75,7 @@ func (c *cluster) checkPowerCut(t *testing.T) {
 	node := etcdLeader(status)
 	tr := c.startTraffic(t)
 	tr.answers(t, 10*time.Second)
-	if err := c.provider().Kill(background(t), node); err != nil {
+	if err := c.Provider().Kill(background(t), node); err != nil {
 		t.Fatal(err)
 	}
 	tr.answers(t, 60*time.Second)

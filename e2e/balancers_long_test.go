@@ -88,7 +88,7 @@ func (c *cluster) survives(t *testing.T) {
 	t.Run("the power of its machine is gone", func(t *testing.T) {
 		had, took := c.holder(t), time.Duration(0)
 		gap := c.newConnections(t, func() {
-			if err := c.provider().Kill(background(t), had); err != nil {
+			if err := c.Provider().Kill(background(t), had); err != nil {
 				t.Error(err)
 				return
 			}
@@ -270,7 +270,7 @@ func (c *cluster) stranger(t *testing.T) {
 		}
 		return string(out)
 	}
-	if err := c.provider().Kill(ctx, "lb-1", "lb-2"); err != nil {
+	if err := c.Provider().Kill(ctx, "lb-1", "lb-2"); err != nil {
 		t.Fatal(err)
 	}
 	ip("netns", "add", ns)
@@ -283,7 +283,7 @@ func (c *cluster) stranger(t *testing.T) {
 	mac := strings.Fields(ip("-n", ns, "-brief", "link", "show", "dev", "eth0"))[2]
 	refused := must(t, 1, c.Run(ctx, "start", "--cluster", c.Name))
 	contains(t, "start", refused.Stderr, "spec.loadBalancer.address: "+virtual+" is answered by the MAC address "+mac, port, bridge, "unplug it")
-	list, err := c.provider().List()
+	list, err := c.Provider().List()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -343,7 +343,7 @@ func (c *cluster) changesBackendsInTrouble(t *testing.T) {
 		}
 		return nil
 	})
-	if err := c.provider().Kill(background(t), had); err != nil {
+	if err := c.Provider().Kill(background(t), had); err != nil {
 		t.Fatal(err)
 	}
 	t.Logf("the address moved after %s", ms(c.moved(t, had)))

@@ -237,7 +237,7 @@ func (d *day) removeFirst(t *testing.T) {
 // replace it, and touches nothing.
 func (d *day) replaceDead(t *testing.T) {
 	dead := d.controlPlane[0]
-	if _, err := d.provider().Remove(background(t), dead); err != nil {
+	if _, err := d.Provider().Remove(background(t), dead); err != nil {
 		t.Fatal(err)
 	}
 	up := must(t, 1, d.Run(background(t), "up", "--cluster", d.Name))
@@ -372,7 +372,7 @@ func (d *day) refusals(t *testing.T) {
 	}
 	// Three members, one of them down: another one must not go. While the two that are left elect a leader one may not be well
 	// either, and the plan is another one: to start all that is off first.
-	if err := d.provider().Kill(background(t), "cp-3"); err != nil {
+	if err := d.Provider().Kill(background(t), "cp-3"); err != nil {
 		t.Fatal(err)
 	}
 	d.waitStatus(t, "the other two members to be healthy", func(s rig.Status) error {
@@ -478,7 +478,7 @@ func (d *day) powerCut(t *testing.T, machine, step string, args ...string) strin
 	t.Helper()
 	cmd, stderr := d.start(t, args...)
 	d.waitStep(t, cmd, step)
-	if err := d.provider().Kill(background(t), machine); err != nil {
+	if err := d.Provider().Kill(background(t), machine); err != nil {
 		t.Fatal(err)
 	}
 	_ = cmd.Wait()

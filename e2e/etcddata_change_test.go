@@ -244,7 +244,7 @@ func (e *etcdDay) noSpace(t *testing.T) {
 // quorumLost destroys two machines of three with their disks.
 func (e *etcdDay) quorumLost(t *testing.T) {
 	for _, node := range []string{"cp-2", "cp-3"} {
-		if _, err := e.provider().Remove(background(t), node); err != nil {
+		if _, err := e.Provider().Remove(background(t), node); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -12,7 +12,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
-	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -102,13 +101,7 @@ func (c *cluster) wasUp(t *testing.T) bool {
 // seeded is a source of randomness; HAPLANE_E2E_SEED repeats a run.
 func seeded(t *testing.T) *rand.Rand {
 	t.Helper()
-	seed := uint64(time.Now().UnixNano())
-	if text := os.Getenv("HAPLANE_E2E_SEED"); text != "" {
-		var err error
-		if seed, err = strconv.ParseUint(text, 10, 64); err != nil {
-			t.Fatalf("HAPLANE_E2E_SEED: %v", err)
-		}
-	}
+	seed := number(t, "HAPLANE_E2E_SEED", uint64(time.Now().UnixNano()))
 	t.Logf("HAPLANE_E2E_SEED=%d repeats this run", seed)
 	return rand.New(rand.NewPCG(seed, 0))
 }

@@ -40,7 +40,7 @@ func (c *cluster) checkLost(t *testing.T, phase, node, says string) {
 	cmd, stderr := c.start(t, c.UpArgs()...)
 	log := c.waitPhase(t, cmd, "up", phase)
 	c.waitRunning(t, node)
-	if err := c.provider().Kill(background(t), node); err != nil {
+	if err := c.Provider().Kill(background(t), node); err != nil {
 		t.Fatal(err)
 	}
 	_ = cmd.Wait()
@@ -56,7 +56,7 @@ func (c *cluster) checkLost(t *testing.T, phase, node, says string) {
 func (c *cluster) waitRunning(t *testing.T, node string) {
 	t.Helper()
 	wait(t, time.Minute, node+" to run", func(context.Context) error {
-		list, err := c.provider().List()
+		list, err := c.Provider().List()
 		if err == nil && !slices.ContainsFunc(list, func(s nspawn.Status) bool { return s.Name == node && s.Running }) {
 			err = errors.New("it does not")
 		}

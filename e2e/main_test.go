@@ -11,7 +11,7 @@ import (
 	"net/netip"
 	"os"
 	"os/signal"
-	"path/filepath"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -134,11 +134,6 @@ func (c *cluster) address(node string) string {
 // endpoint is the load balancer's address and port.
 func (c *cluster) endpoint() string { return c.address("lb-1") + ":6443" }
 
-// provider is how the test cuts a machine's power.
-func (c *cluster) provider() *nspawn.Provider {
-	return &nspawn.Provider{Cluster: c.Name, StateDir: filepath.Join(c.Store(), "machines"), Network: nspawn.Network{Prefixes: []netip.Prefix{c.Network}}}
-}
-
 // on runs a line of shell on a node and returns what it printed.
 func (c *cluster) on(t *testing.T, node, line string) string {
 	t.Helper()
@@ -168,6 +163,20 @@ func wait(t *testing.T, limit time.Duration, what string, fn func(context.Contex
 		t.Fatalf("wait for %s: %v", what, err)
 	}
 	return time.Since(start)
+}
+
+// number is that of a variable of the environment.
+func number(t *testing.T, variable string, otherwise uint64) uint64 {
+	t.Helper()
+	text := os.Getenv(variable)
+	if text == "" {
+		return otherwise
+	}
+	n, err := strconv.ParseUint(text, 10, 64)
+	if err != nil {
+		t.Fatalf("%s: %v", variable, err)
+	}
+	return n
 }
 
 // want compares what was seen with what is right.

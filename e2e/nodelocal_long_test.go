@@ -62,7 +62,7 @@ func TestLongNodeLocal(t *testing.T) {
 		})
 	}
 	t.Run("one joins while a worker is off", func(t *testing.T) {
-		if err := c.provider().Kill(background(t), "worker-2"); err != nil {
+		if err := c.Provider().Kill(background(t), "worker-2"); err != nil {
 			t.Fatal(err)
 		}
 		unnoticed(t, c.change(t, "node", "add", "--role", "control-plane"))
@@ -111,7 +111,7 @@ func (c *cluster) checkFrontGone(t *testing.T, workers []string) {
 	client, newest := c.clients(t)["cp-1"], map[string]time.Time{}
 	lanes := c.fromWorker(t, func() {
 		began := strings.TrimSpace(c.on(t, "worker-1", "date +%s"))
-		if err := c.provider().Kill(background(t), "lb-1"); err != nil {
+		if err := c.Provider().Kill(background(t), "lb-1"); err != nil {
 			t.Fatal(err)
 		}
 		asked := make(chan string, 1)

@@ -94,13 +94,13 @@ func (c *cluster) dnsSince(t *testing.T) map[string]time.Time {
 func (c *cluster) checkStopEach(t *testing.T, order []string) {
 	c.keeps(t, strings.Join(order, " ")+" stopped one by one and started the other way round", func() {
 		for _, node := range order {
-			if err := c.provider().Stop(background(t), node); err != nil {
+			if err := c.Provider().Stop(background(t), node); err != nil {
 				t.Fatal(err)
 			}
 		}
 		contains(t, "status of a cluster that is off", must(t, 0, c.Run(background(t), "status", "--cluster", c.Name)).Stdout, "not ready")
 		for _, node := range slices.Backward(order) {
-			if err := c.provider().Start(background(t), node); err != nil {
+			if err := c.Provider().Start(background(t), node); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -113,7 +113,7 @@ func (c *cluster) checkRestarts(t *testing.T, nodes []string) {
 	c.keeps(t, "restarted backwards", func() {
 		for _, node := range slices.Backward(nodes) {
 			before := c.on(t, node, boot)
-			if err := c.provider().Stop(background(t), node); err != nil {
+			if err := c.Provider().Stop(background(t), node); err != nil {
 				t.Fatal(err)
 			}
 			must(t, 0, c.Run(background(t), "start", "--cluster", c.Name))
@@ -130,7 +130,7 @@ func (c *cluster) checkRestarts(t *testing.T, nodes []string) {
 func (c *cluster) checkDiskLost(t *testing.T, node string) {
 	c.keeps(t, "stopped, and "+node+" lost with its disk", func() {
 		must(t, 0, c.Run(background(t), "stop", "--cluster", c.Name))
-		if _, err := c.provider().Remove(background(t), node); err != nil {
+		if _, err := c.Provider().Remove(background(t), node); err != nil {
 			t.Fatal(err)
 		}
 		contains(t, "start", must(t, 1, c.Run(background(t), "start", "--cluster", c.Name)).Stderr, "was started; gone are the machines of "+node, "haplane node replace "+node)

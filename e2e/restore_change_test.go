@@ -106,7 +106,7 @@ func (e *elsewhere) restore(args ...string) rig.Result {
 
 func (e *elsewhere) controlPlaneLost(t *testing.T) {
 	for _, node := range e.controlPlane {
-		if _, err := e.provider().Remove(background(t), node); err != nil {
+		if _, err := e.Provider().Remove(background(t), node); err != nil {
 			t.Fatal(err)
 		}
 	}

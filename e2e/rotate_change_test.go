@@ -114,7 +114,7 @@ func TestChangeRotateOthers(t *testing.T) {
 	c := newCluster(t, newRig(t), "e2e-rotothers", 64)
 	must(t, 0, c.Up(background(t)))
 	d := &day{cluster: c, controlPlane: slices.Clone(controlPlane), workers: []string{"worker-1"}}
-	if err := c.provider().Kill(background(t), "worker-1"); err != nil {
+	if err := c.Provider().Kill(background(t), "worker-1"); err != nil {
 		t.Fatal(err)
 	}
 	refused := must(t, 4, c.Run(background(t), "certs", "rotate", "front-proxy-ca", "--cluster", c.Name, "--yes"))

@@ -153,7 +153,7 @@ var networkFaults = []fault{
 	}},
 	{"machine-without-power", []sighting{{"evidence-complete", "worker-1", "error"}}, func(t *testing.T, p *patient) {
 		p.healBy(func() { must(t, 0, p.Up(background(t))); p.waitHealthy(t) })
-		if err := p.provider().Kill(background(t), "worker-1"); err != nil {
+		if err := p.Provider().Kill(background(t), "worker-1"); err != nil {
 			t.Fatal(err)
 		}
 	}},

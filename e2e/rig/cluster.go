@@ -8,6 +8,8 @@ import (
 	"os"
 	"path/filepath"
 	"syscall"
+
+	"github.com/haplane/haplane/internal/provider/nspawn"
 )
 
 // A Cluster is one with the default nodes in a network of its own.
@@ -31,6 +33,11 @@ func (c *Cluster) File() string { return filepath.Join(c.Dir, c.Name+".yaml") }
 
 // Store is where haplane keeps what it remembers of the cluster.
 func (c *Cluster) Store() string { return filepath.Join(c.Home(), c.Name) }
+
+// Provider has the power of the cluster's machines.
+func (c *Cluster) Provider() *nspawn.Provider {
+	return &nspawn.Provider{Cluster: c.Name, StateDir: filepath.Join(c.Store(), "machines"), Network: nspawn.Network{Prefixes: []netip.Prefix{c.Network}}}
+}
 
 // Up runs `haplane up`.
 func (c *Cluster) Up(ctx context.Context) Result { return c.Run(ctx, c.UpArgs()...) }

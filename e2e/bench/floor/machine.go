@@ -7,6 +7,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/haplane/haplane/e2e/rig/thread"
 	"github.com/haplane/haplane/internal/topology"
 )
 
@@ -14,7 +15,7 @@ import (
 // one thread, and of the processes that it starts.
 type machine struct {
 	node      topology.Node
-	thread    *thread
+	thread    *thread.Thread
 	dir, root string
 	processes []*process
 }
@@ -23,13 +24,13 @@ type machine struct {
 var folders = []string{"/run/haproxy", "/var/log/kubernetes"}
 
 func newMachine(o Options, n topology.Node, network *network) (*machine, error) {
-	m := &machine{node: n, thread: newThread(), dir: filepath.Join(o.Dir, n.Name)}
+	m := &machine{node: n, thread: thread.New(), dir: filepath.Join(o.Dir, n.Name)}
 	m.root = filepath.Join(m.dir, "root")
 	if err := m.readUnits(o); err != nil {
 		m.close()
 		return nil, err
 	}
-	err := m.thread.do(func() error {
+	err := m.thread.Do(func() error {
 		if err := unix.Unshare(unix.CLONE_NEWNS | unix.CLONE_NEWNET | unix.CLONE_NEWUTS); err != nil {
 			return err
 		}

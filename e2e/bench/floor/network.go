@@ -10,21 +10,22 @@ import (
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
 
+	"github.com/haplane/haplane/e2e/rig/thread"
 	"github.com/haplane/haplane/internal/topology"
 )
 
 // A network is a bridge in a namespace of its own: no address and no packet of it
 // is on this host, and it is gone with the last process in it.
 type network struct {
-	thread *thread
+	thread *thread.Thread
 	prefix netip.Prefix
 }
 
 const bridgeName = "floor"
 
 func newNetwork(t *topology.Topology) (*network, error) {
-	n := &network{thread: newThread(), prefix: t.Machines[0]}
-	err := n.thread.do(func() error {
+	n := &network{thread: thread.New(), prefix: t.Machines[0]}
+	err := n.thread.Do(func() error {
 		if err := unix.Unshare(unix.CLONE_NEWNET); err != nil {
 			return err
 		}
@@ -43,7 +44,7 @@ func newNetwork(t *topology.Topology) (*network, error) {
 	return n, nil
 }
 
-func (n *network) close() { n.thread.close() }
+func (n *network) close() { n.thread.Close() }
 
 // attach gives the namespace of the calling thread an interface on the bridge.
 func (n *network) attach(address netip.Addr) error {
@@ -52,7 +53,7 @@ func (n *network) attach(address netip.Addr) error {
 		return err
 	}
 	defer ns.Close()
-	if err := n.thread.do(func() error { return plug(address, ns) }); err != nil {
+	if err := n.thread.Do(func() error { return plug(address, ns) }); err != nil {
 		return fmt.Errorf("make link: %w", err)
 	}
 	lo, err1 := netlink.LinkByName("lo")

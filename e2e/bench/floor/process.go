@@ -47,7 +47,7 @@ func (m *machine) readUnits(o Options) error {
 }
 
 func (m *machine) start() error {
-	return m.thread.do(func() error {
+	return m.thread.Do(func() error {
 		for _, p := range m.processes {
 			if err := m.launch(p); err != nil {
 				return fmt.Errorf("start %s on %s: %w", p.unit, m.node.Name, err)
@@ -99,5 +99,5 @@ func (m *machine) close() {
 			<-p.exited
 		}
 	}
-	m.thread.close()
+	m.thread.Close()
 }

@@ -43,7 +43,7 @@ func (o Options) client(network *network, server, serverName string) (*kubeapi.C
 	config = rest.CopyConfig(config)
 	config.Host, config.TLSClientConfig.ServerName = server, serverName
 	config.Dial = func(ctx context.Context, kind, address string) (conn net.Conn, err error) {
-		err = network.thread.do(func() error {
+		err = network.thread.Do(func() error {
 			conn, err = new(net.Dialer).DialContext(ctx, kind, address)
 			return err
 		})
