@@ -53,7 +53,7 @@ e2e: ready-test image
 	$(SUDO) go test -tags e2e -count=1 -timeout 45m -p 1 -v -skip '^Test(Long|Live|Change|Upgrade|Host)' ./internal/agent ./internal/image ./internal/provider/nspawn ./e2e
 
 e2e-all: ready-test image
-	$(SUDO) go test -tags e2e -count=1 -timeout 90m -v -run '^TestLong' ./e2e
+	$(SUDO) go test -tags e2e -count=1 -timeout 120m -v -run '^TestLong' ./e2e
 
 e2e-live: ready-test image
 	$(SUDO) go test -tags e2e -count=1 -timeout 60m -v -run '$(or $(RUN),^TestLive)' $(if $(SKIP),-skip '$(SKIP)') ./e2e

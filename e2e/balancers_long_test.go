@@ -20,6 +20,7 @@ import (
 	"sigs.k8s.io/yaml"
 
 	"github.com/haplane/haplane/e2e/rig"
+	"github.com/haplane/haplane/e2e/rig/address"
 	"github.com/haplane/haplane/internal/provider/nspawn"
 )
 
@@ -174,13 +175,7 @@ func (c *cluster) moved(t *testing.T, from string) time.Duration {
 // standsBy waits until a load balancer that was hurt could take the address.
 func (c *cluster) standsBy(t *testing.T, node string) {
 	t.Helper()
-	wait(t, time.Minute, node+" to stand by", func(ctx context.Context) error {
-		result := c.SSH(ctx, node, "cat /run/haplane/haproxy /run/haplane/stand-by; systemctl is-active haproxy keepalived haplane-balancer")
-		if said := strings.Fields(result.Stdout); !slices.Equal(said, []string{"0", "0", "active", "active", "active"}) {
-			return fmt.Errorf("%v", said)
-		}
-		return nil
-	})
+	wait(t, time.Minute, node+" to stand by", address.Machine{Cluster: c.Cluster, Name: node}.CouldTake)
 }
 
 // newConnections begins one to the API's address every 40 ms while something is done, and for a second afterwards, and returns the longest time between the
