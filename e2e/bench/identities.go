@@ -146,10 +146,23 @@ func asBefore(ctx context.Context, c *rig.Cluster) error {
 	})
 }
 
-// healthy tells what of a cluster of three is not there or does not serve.
+// healthy tells what of a cluster of three behind one load balancer is not there or does not serve.
 func healthy(s rig.Status) error {
+	if len(s.LoadBalancers) != 1 || len(s.LoadBalancers[0].Backends) != 3 {
+		return fmt.Errorf("not one load balancer of three: %+v", s)
+	}
+	for _, b := range s.LoadBalancers[0].Backends {
+		if b.Up == nil || !*b.Up {
+			return fmt.Errorf("the load balancer has %s for down", b.Node)
+		}
+	}
+	return serving(s)
+}
+
+// serving tells what of a cluster of three is not there or does not serve, load balancers apart.
+func serving(s rig.Status) error {
 	is := func(b *bool) bool { return b != nil && *b }
-	if len(s.APIServers) != 3 || len(s.Etcd.Members) != 3 || len(s.LoadBalancers) != 1 || len(s.LoadBalancers[0].Backends) != 3 {
+	if len(s.APIServers) != 3 || len(s.Etcd.Members) != 3 {
 		return fmt.Errorf("not three of everything: %+v", s)
 	}
 	for i := range 3 {
@@ -158,8 +171,6 @@ func healthy(s rig.Status) error {
 			return fmt.Errorf("the API server of %s is not ready", s.APIServers[i].Node)
 		case !is(s.Etcd.Members[i].Healthy):
 			return fmt.Errorf("etcd member %s is not healthy", s.Etcd.Members[i].Name)
-		case !is(s.LoadBalancers[0].Backends[i].Up):
-			return fmt.Errorf("the load balancer has %s for down", s.LoadBalancers[0].Backends[i].Node)
 		}
 	}
 	if n := len(s.KubernetesServiceEndpoints); n != 1 && n != 3 { // the load balancer, or every API server

@@ -42,6 +42,7 @@ var modes = []mode{
 	{"changes", (*bench).measureChanges, 10, 0, 100},
 	{"identities", (*bench).measureIdentities, 10, 0, 100},
 	{"balancers", (*bench).measureBalancers, 10, 0, 100},
+	{"address", (*bench).measureAddress, 10, 0, addressRate},
 	{"upkeep", (*bench).measureUpkeep, 5, leastRequests, upkeepRate},
 }
 
@@ -72,9 +73,9 @@ func main() {
 	runs := flag.Int("runs", 5, "how often to measure")
 	measure := flag.String("measure", strings.Join(all, ","), "what to measure; memory is looked at once, in the last run's up")
 	only := flag.String("only", "", "the same, for one")
-	flag.IntVar(&o.rounds, "rounds", 0, "how often each planned change is made, and each fault happens before the load balancers; 0 is 10, of upkeep 5")
+	flag.IntVar(&o.rounds, "rounds", 0, "how often each planned change is made, and each fault happens before the load balancers and to them; 0 is 10, of upkeep 5")
 	flag.IntVar(&o.requests, "requests", -1, "a change has further rounds until each of its lanes has sent so many; -1 is 0, of upkeep 10000")
-	match := flag.String("match", "", "a regular expression: of the changes, make only those whose name matches, and what takes them back")
+	match := flag.String("match", "", "a regular expression: of the changes, make only those whose name matches, and what takes them back; of the faults of address, those")
 	flag.IntVar(&o.faultRounds, "fault-rounds", 3, "how often each fault happens in each identity")
 	flag.Float64Var(&o.rate, "rate", 0, fmt.Sprintf("requests a second in each lane; 0 is 100, of upkeep %d", upkeepRate))
 	flag.StringVar(&o.samples, "samples", "", "with -only: a file for all numbers, in JSON; the rounds that are in it already count too")

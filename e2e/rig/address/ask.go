@@ -37,11 +37,11 @@ type seat struct {
 	link    netlink.Link   // the host's end of its link
 }
 
-// How long who asks waits. The host's own is a client with little patience, and waits for a packet to be sent again after a second at most;
-// who asks a machine wants to know whether it answers now.
+// How long who asks waits. The host's own is a client with little patience; who asks a machine wants to know whether it answers now, and not what
+// one that was frozen makes up for.
 const (
 	patience = time.Second
-	atOnce   = 300 * time.Millisecond
+	atOnce   = 150 * time.Millisecond
 )
 
 // takeSeat makes a network namespace with an address of its own on the bridge, from where another one leads to the link of one machine.
