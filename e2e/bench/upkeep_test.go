@@ -63,7 +63,7 @@ func TestGroupsOfUpkeep(t *testing.T) {
 	}
 	for _, want := range []string{"^upgrade", "^back", "in place$", "^renew", "rotate ca", "rotate etcd-ca", "rotate front-proxy-ca", "rotate service-account", "rotate encryption",
 		"shared to perNode", "perNode to shared", "shared to sharedCertificate", "sharedCertificate to shared", "perNode to sharedCertificate", "sharedCertificate to perNode",
-		"endpointReconciler", "kubelets", "port", "another machine", "etcd to machines", "etcd back", "defragment", "restore", "recover"} {
+		"kubelets", "port", "another machine", "etcd to machines", "etcd back", "defragment", "restore", "recover"} {
 		if !slices.ContainsFunc(names, regexp.MustCompile(want).MatchString) {
 			t.Errorf("no change is called %s", want)
 		}
