@@ -128,8 +128,9 @@ func (r *Runner) standBy(ctx context.Context, lb topology.Node, value string) er
 	return err
 }
 
-// mayTakeScript succeeds on a load balancer that takes the address when nobody else has it.
-const mayTakeScript = `[ "$(cat "$1")" = 0 ] && [ "$(cat "$2" 2>/dev/null)" != 1 ] && systemctl is-active --quiet keepalived haplane-balancer haproxy`
+// mayTakeScript succeeds on a load balancer that takes the address when nobody else has it. Of several units, systemctl is-active is content with one.
+const mayTakeScript = `[ "$(cat "$1")" = 0 ] && [ "$(cat "$2" 2>/dev/null)" != 1 ] || exit 1
+for unit in keepalived haplane-balancer haproxy; do systemctl is-active --quiet "$unit" || exit 1; done`
 
 // couldTake returns nil when a load balancer other than one could have the address.
 func (r *Runner) couldTake(ctx context.Context, except string) error {

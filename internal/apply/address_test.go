@@ -5,6 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"os"
+	"os/exec"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -216,6 +219,43 @@ func TestOwnAddressIsDropped(t *testing.T) {
 			}
 			if !slices.Equal(provider.moves, []bool{test.moves}) {
 				t.Errorf("dropped %v, want %v", provider.moves, test.moves)
+			}
+		})
+	}
+}
+
+// What haplane asks a load balancer before another one leaves the address to it. systemctl is as in systemctl(1): one unit that is active is enough for it.
+func TestMayTakeScript(t *testing.T) {
+	const all = "keepalived haplane-balancer haproxy"
+	for _, c := range []struct {
+		name, well, standBy, active string
+		want                        bool
+	}{
+		{"well, told nothing yet", "0\n", "", all, true},
+		{"well, and may have it", "0\n", "0\n", all, true},
+		{"HAProxy is not well", "1\n", "0\n", all, false},
+		{"the guard has not said anything", "", "0\n", all, false},
+		{"it stands by", "0\n", "1\n", all, false},
+		{"without keepalived", "0\n", "0\n", "haplane-balancer haproxy", false},
+		{"without the guard", "0\n", "0\n", "keepalived haproxy", false},
+		{"without HAProxy", "0\n", "0\n", "keepalived haplane-balancer", false},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			dir := t.TempDir()
+			files := map[string]string{"well": c.well, "stand-by": c.standBy, "systemctl": "#!/bin/sh\nfor unit; do case ' " + c.active + " ' in *\" $unit \"*) exit 0 ;; esac; done\nexit 3\n"}
+			for name, text := range files {
+				if text == "" {
+					continue
+				}
+				if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o755); err != nil {
+					t.Fatal(err)
+				}
+			}
+			cmd := exec.Command("sh", "-c", mayTakeScript, "sh", filepath.Join(dir, "well"), filepath.Join(dir, "stand-by"))
+			cmd.Env = append(os.Environ(), "PATH="+dir+":"+os.Getenv("PATH"))
+			out, err := cmd.CombinedOutput()
+			if got := err == nil; got != c.want {
+				t.Errorf("%t, want %t: %v: %s", got, c.want, err, out)
 			}
 		})
 	}

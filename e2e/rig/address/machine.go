@@ -199,8 +199,10 @@ func (m Machine) Signal(p Program, s unix.Signal) error {
 	return nil
 }
 
-// couldTake succeeds on a machine of haplane's that has the address, or takes it when nobody else has it.
-const couldTake = `[ "$(cat ` + topology.BalancerWell + `)" = 0 ] && [ "$(cat ` + topology.StandBy + ` 2>/dev/null)" != 1 ] && systemctl is-active haproxy keepalived haplane-balancer`
+// couldTake succeeds on a machine of haplane's that has the address, or takes it when nobody else has it. Of several units, systemctl is-active
+// is content with one.
+const couldTake = `[ "$(cat ` + topology.BalancerWell + `)" = 0 ] && [ "$(cat ` + topology.StandBy + ` 2>/dev/null)" != 1 ] || exit 1
+for unit in haproxy keepalived haplane-balancer; do systemctl is-active "$unit" || { echo "$unit is not active"; exit 1; }; done`
 
 // CouldTake is an error where the machine is not well enough to have the address.
 func (m Machine) CouldTake(ctx context.Context) error {
