@@ -8,7 +8,7 @@ import (
 )
 
 // This file is about workers that have load balancers of their own. These are told what API servers there are, as the others are, and nothing
-// else: each sees by itself, ten times a second, that one stops, long before it does. So a worker keeps no word of a drain, and holds none up.
+// else: each sees by itself, within a second, that one stops, long before it does. So a worker keeps no word of a drain, and holds none up.
 
 // locals are the workers whose own load balancers run, as the steps so far have it, and go on: those are told what changes.
 func (p *planner) locals() []topology.Node {
