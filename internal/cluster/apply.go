@@ -291,8 +291,7 @@ func (l *live) carryOut(ctx context.Context, out *Outcome) error {
 	err = run.Run(ctx, l.change)
 	l.lastRevision = run.LastRevision()
 	if err != nil {
-		out.Report = l.measured.stop(ctx)
-		logReport(l.Log, out.Report)
+		out.Report = l.endMeasuring(ctx)
 		if cause := context.Cause(ctx); cause != nil && !errors.Is(cause, context.Canceled) {
 			err = errors.Join(cause, err)
 		}
@@ -359,8 +358,7 @@ func (l *live) lookBefore(ctx context.Context) (b baseline, err error) {
 func (l *live) lookAfter(ctx context.Context, before baseline, out *Outcome) error {
 	var xray errgroup.Group
 	xray.Go(func() (err error) { out.NewFailures, err = l.newFailures(ctx, before.failing); return err })
-	out.Report = l.measured.stop(ctx)
-	logReport(l.Log, out.Report)
+	out.Report = l.endMeasuring(ctx)
 	after, err := l.certificates(ctx)
 	if err == nil {
 		out.compare(before.certificates, after)

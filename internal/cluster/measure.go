@@ -231,6 +231,13 @@ func (m *measurement) stop(ctx context.Context) *probe.Report {
 	return &report
 }
 
+// endMeasuring ends the lanes of a change that has begun, and returns what they saw, which the log has too.
+func (l *live) endMeasuring(ctx context.Context) *probe.Report {
+	report := l.measured.stop(ctx)
+	logReport(l.Log, report)
+	return report
+}
+
 // logReport keeps what was measured in the log, where it is found when nobody has kept what was printed.
 func logReport(log *slog.Logger, r *probe.Report) {
 	if r == nil {

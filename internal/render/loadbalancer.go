@@ -100,12 +100,7 @@ func (b *builder) checkInterval() time.Duration {
 	if !b.local() {
 		return 100 * time.Millisecond
 	}
-	workers := 0
-	for _, n := range b.Topology.Nodes {
-		if b.Topology.BalancesLocally(n) {
-			workers++
-		}
-	}
+	workers := len(b.Topology.LocalBalancers())
 	for _, step := range []struct {
 		most     int
 		interval time.Duration
