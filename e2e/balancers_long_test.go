@@ -10,7 +10,6 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -359,12 +358,8 @@ func (c *cluster) changesBackendsInTrouble(t *testing.T) {
 // addPort has the cluster's file ask for another port of the load balancer.
 func (c *cluster) addPort(t *testing.T, port int) {
 	t.Helper()
-	text, err := os.ReadFile(filepath.Join(c.Store(), "cluster.yaml"))
-	if err != nil {
-		t.Fatal(err)
-	}
 	var file map[string]any
-	if err := yaml.Unmarshal(text, &file); err != nil {
+	if err := yaml.Unmarshal(c.current(t), &file); err != nil {
 		t.Fatal(err)
 	}
 	spec, _ := file["spec"].(map[string]any)
@@ -373,7 +368,8 @@ func (c *cluster) addPort(t *testing.T, port int) {
 		balancer = map[string]any{}
 	}
 	balancer["additionalPorts"], spec["loadBalancer"] = []int{port}, balancer
-	if text, err = yaml.Marshal(file); err != nil {
+	text, err := yaml.Marshal(file)
+	if err != nil {
 		t.Fatal(err)
 	}
 	if err := os.WriteFile(c.File(), text, 0o644); err != nil {

@@ -301,10 +301,7 @@ func (d *day) inAndOut(t *testing.T) {
 	contains(t, "what another command says meanwhile", d.Run(background(t), "kubeconfig", "--cluster", d.Name).Stderr, "warning: a change was cut off: haplane node remove worker-2")
 	must(t, 0, d.Kubectl(background(t), "delete", "pdb", "keep-one"))
 	must(t, 0, d.Kubectl(background(t), "delete", "deployment", "guarded"))
-	text, err := os.ReadFile(filepath.Join(d.Store(), "cluster.yaml"))
-	if err != nil {
-		t.Fatal(err)
-	}
+	text := d.current(t)
 	others := d.workers[1:]
 	lines := slices.DeleteFunc(strings.SplitAfter(string(text), "\n"), func(l string) bool {
 		return slices.ContainsFunc(others, func(w string) bool { return strings.Contains(l, w) })
@@ -582,10 +579,7 @@ func (d *day) lock(t *testing.T) {
 // edit replaces something in the cluster's file as it is now, for apply -f.
 func (d *day) edit(t *testing.T, old, text string) {
 	t.Helper()
-	data, err := os.ReadFile(filepath.Join(d.Store(), "cluster.yaml"))
-	if err != nil {
-		t.Fatal(err)
-	}
+	data := d.current(t)
 	if !strings.Contains(string(data), old) {
 		t.Fatalf("no %q in:\n%s", old, data)
 	}

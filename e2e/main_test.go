@@ -11,6 +11,7 @@ import (
 	"net/netip"
 	"os"
 	"os/signal"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"syscall"
@@ -123,6 +124,16 @@ var (
 	allNodes     = append(append([]string{}, kubeNodes...), "lb-1")
 	hosts        = map[string]byte{"lb-1": 3, "cp-1": 11, "cp-2": 12, "cp-3": 13, "cp-4": 14, "worker-1": 21, "worker-2": 22}
 )
+
+// current is the cluster's file as it is now, with the nodes that came and went.
+func (c *cluster) current(t *testing.T) []byte {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join(c.Store(), "cluster.yaml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return text
+}
 
 // address is a node's.
 func (c *cluster) address(node string) string {

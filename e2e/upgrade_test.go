@@ -3,7 +3,6 @@
 package e2e
 
 import (
-	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -55,10 +54,7 @@ func TestUpgrade(t *testing.T) {
 	for _, node := range controlPlane {
 		contains(t, "version of the API server of "+node, c.on(t, node, "curl --silent --cacert /etc/kubernetes/pki/ca.crt --cert /etc/kubernetes/pki/apiserver-kubelet-client.crt --key /etc/kubernetes/pki/apiserver-kubelet-client.key https://127.0.0.1:6443/version"), newerKubernetes)
 	}
-	text, err := os.ReadFile(filepath.Join(c.Store(), "cluster.yaml"))
-	if err != nil {
-		t.Fatal(err)
-	}
+	text := c.current(t)
 	contains(t, "the cluster file", string(text), "kubernetesVersion: "+newerKubernetes+" # the older one")
 	if found, err := filepath.Glob(filepath.Join(c.Store(), "snapshots", "*.tar")); err != nil || len(found) != 1 {
 		t.Errorf("snapshots %v, %v", found, err)
