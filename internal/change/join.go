@@ -193,7 +193,7 @@ func (p *planner) finishJoin(n topology.Node) (told []string) {
 			node = append(node, u.Name)
 		}
 	}
-	all := slices.Concat(written, ready, p.startsBalancer(n))
+	all := slices.Concat(written, ready, p.startsBalancer(n), p.lastOf(RestoreBackend, n.Name)) // others count on it from then on
 	if len(node) > 0 {
 		needs := written
 		switch {

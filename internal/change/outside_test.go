@@ -52,12 +52,13 @@ func TestStartBehindSomebodyElsesLoadBalancer(t *testing.T) {
 	lacks(t, c, CheckBalancer) // others rely on its API servers
 }
 
+// One that joins is one of those that others count on when the load balancer leads to it: a change that goes on waits for the others alone.
 func TestJoinBehindSomebodyElsesLoadBalancer(t *testing.T) {
 	in, next := healthy(outside(t, three...)), outside(t, with("cp-4")...)
 	in.Wanted, in.Desired = next, desired(next)
 	c := plan(t, in)
 	noneOfOurs(t, c)
-	before(t, c, "start@cp-4/kube-apiserver", "lb-restore@cp-4/join")
+	before(t, c, "start@cp-4/kube-apiserver", "lb-restore@cp-4/join", "activate@cp-4")
 	if s, _ := c.Step("lb-restore@cp-4/join"); s.Verb != RestoreBackend || s.Node != "cp-4" {
 		t.Errorf("step %+v", s)
 	}
@@ -69,7 +70,21 @@ func TestReplaceBehindSomebodyElsesLoadBalancer(t *testing.T) {
 	c := plan(t, in)
 	noneOfOurs(t, c)
 	before(t, c, "lb-drain@cp-2", "stop@cp-2/kube-apiserver", "lb-without@cp-2", "member-remove@cp-2", "remove-machine@cp-2", "create-machine@cp-2",
-		"member-promote@cp-2", "start@cp-2/kube-apiserver", "lb-restore@cp-2/join")
+		"member-promote@cp-2", "start@cp-2/kube-apiserver", "lb-restore@cp-2/join", "activate@cp-2")
+}
+
+// One that comes up beside that, before the first one stops, is not counted on until the load balancer leads to it.
+func TestReplaceWhileAnotherJoinsBehindSomebodyElsesLoadBalancer(t *testing.T) {
+	own := []string{"cp-1", "cp-2", "cp-3", "worker-1", "etcd-1"}
+	in := becomeOf(t, spec.ExternalBalancer, own, append(slices.Clone(own), "cp-4"))
+	in.Replace, in.Resumed = []string{"cp-1"}, true
+	c := planned(t, in)
+	noneOfOurs(t, c)
+	before(t, c, "lb-restore@cp-3/again", "lb-drain@cp-1")
+	before(t, c, "start@cp-4/kube-apiserver", "lb-restore@cp-4/join", "activate@cp-4")
+	if reaches(c, "start@cp-4/kube-apiserver", "lb-drain@cp-1") || reaches(c, "lb-drain@cp-1", "start@cp-4/kube-apiserver") {
+		t.Error("one waits for the other")
+	}
 }
 
 // The next node's turn comes when the load balancer leads to the one before again.
@@ -87,7 +102,7 @@ func TestRestartsBehindSomebodyElsesLoadBalancer(t *testing.T) {
 func TestUpgradeBehindSomebodyElsesLoadBalancer(t *testing.T) {
 	c := planned(t, upgrading(outside(t, three...), false))
 	noneOfOurs(t, c)
-	before(t, c, "lb-without@cp-2", "remove-machine@cp-2", "start@cp-2/kube-apiserver", "lb-restore@cp-2/with-cp-2", "check-cluster@cp-2", "lb-drain@cp-3",
+	before(t, c, "lb-without@cp-2", "remove-machine@cp-2", "start@cp-2/kube-apiserver", "lb-restore@cp-2/with-cp-2", "activate@cp-2", "check-cluster@cp-2", "lb-drain@cp-3",
 		"lb-restore@cp-3/with-cp-3", "check-cluster@cp-3", "lb-drain@cp-1")
 }
 
