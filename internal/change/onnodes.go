@@ -31,12 +31,17 @@ func (p *planner) sharerNames() []string {
 }
 
 // beginBalancing notes whose load balancers run before the change, or are mended first: those that are asked, and told. One that joins, or
-// leaves, and was cut off may have the address.
+// leaves, and was cut off may have the address: the others know of it until its machine is gone, also where nobody can look whether it runs.
 func (p *planner) beginBalancing() {
 	for _, n := range p.Record {
 		runs := p.balancerRuns(n.Name)
-		if p.Wanted.Balances(n.Node) && runs && !named(p.backends, n.Name) {
+		may := runs || !p.alive(n.Name) && p.Observed.Machines[n.Name].Made
+		switch {
+		case !p.Wanted.Balances(n.Node):
+		case may && !named(p.backends, n.Name):
 			p.backends = append(p.backends, n.Node)
+		case !may && n.State == Leaving && !p.wanted(n.Name): // it never began, or was stopped
+			p.backends = slices.DeleteFunc(p.backends, func(b topology.Node) bool { return b.Name == n.Name })
 		}
 		p.balancing[n.Name] = runs || named(p.stay, n.Name)
 	}
@@ -144,7 +149,7 @@ func (p *planner) handOverSick(n topology.Node, d difference) []string {
 func (p *planner) startBalancers(what string, needs []string, why []Reason) []string {
 	var out []string
 	for _, n := range p.ordered() {
-		if p.onControlPlane() && !p.balancing[n.Name] && named(p.joins, n.Name) {
+		if p.onControlPlane() && !p.balancing[n.Name] && named(p.joins, n.Name) && len(p.has(id(WriteFiles, n.Name))) > 0 {
 			p.balancing[n.Name] = true
 			out = append(out, p.add(Step{ID: id(SetBackends, n.Name, what), Verb: SetBackends, Node: n.Name, Why: why,
 				Backends: p.sharerNames(), Balancers: p.sharerNames(), Needs: needs}))

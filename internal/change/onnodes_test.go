@@ -279,3 +279,23 @@ func TestControlPlaneNodeLeavesBeforeItsLoadBalancerStarted(t *testing.T) {
 		t.Errorf("%+v", s)
 	}
 }
+
+// One that leaves, and of which nobody knows whether it runs, may have the address: whoever is told of others meanwhile is told of it too. A change
+// that was cut off has it written down as one that leaves already.
+func TestControlPlaneNodeThatIsNotReachedIsKnownUntilItIsGone(t *testing.T) {
+	to := append(slices.Clone(planes), "etcd-1")
+	in := onNodes(t, append(slices.Clone(to), "cp-4"), to)
+	in.Record[slices.IndexFunc(in.Record, func(n Node) bool { return n.Name == "cp-4" })].State = Leaving
+	dies(&in, "cp-4", false)
+	dies(&in, "cp-3", false)
+	c := plan(t, in)
+	before(t, c, "start@cp-3", "remove-machine@cp-4", "lb-backends@cp-1/without-cp-4", "forget@cp-4")
+	for _, s := range c.Steps {
+		if s.Node == "cp-3" && s.Verb == Start && !slices.Equal(s.Balancers, []string{"cp-1", "cp-2", "cp-3", "cp-4"}) {
+			t.Errorf("%s has it know of %v", s.ID, s.Balancers)
+		}
+	}
+	if s, _ := c.Step("lb-backends@cp-1/without-cp-4"); !slices.Equal(s.Balancers, []string{"cp-1", "cp-2", "cp-3"}) {
+		t.Errorf("%+v", s)
+	}
+}

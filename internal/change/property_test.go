@@ -233,17 +233,18 @@ func (w *world) oneHolds(t *rapid.T, after Step) {
 	}
 }
 
+// mayHold reports whether a load balancer may have the address: also one whose machine is off, for it may come back by itself, or only not be reached.
 func (w *world) mayHold(node string) bool {
 	v := w.votes[node]
-	return w.in.Observed.Machines[node].Running && !v.stopped && !v.fresh
+	return w.in.Observed.Machines[node].Made && !v.stopped && !v.fresh
 }
 
-// meet reports whether any two majorities have a voter in common, of those whose machines are there.
+// meet reports whether any two majorities have a voter in common, of those that vote, or may when their machine is there again.
 func (w *world) meet(x, y []string) bool {
 	only, both := map[bool]int{}, 0
 	for _, name := range x {
 		switch {
-		case !w.in.Observed.Machines[name].Made:
+		case w.votes[name] == nil || !w.in.Observed.Machines[name].Made:
 		case slices.Contains(y, name):
 			both++
 		default:
@@ -251,7 +252,7 @@ func (w *world) meet(x, y []string) bool {
 		}
 	}
 	for _, name := range y {
-		if w.in.Observed.Machines[name].Made && !slices.Contains(x, name) {
+		if w.votes[name] != nil && w.in.Observed.Machines[name].Made && !slices.Contains(x, name) {
 			only[false]++
 		}
 	}
@@ -419,7 +420,7 @@ func TestNoPlanLosesQuorum(t *testing.T) {
 		}
 		if kind == spec.OnControlPlane {
 			for _, n := range in.Record {
-				if n.Role == spec.RoleControlPlane {
+				if n.Role == spec.RoleControlPlane && in.Observed.Machines[n.Name].Made {
 					w.votes[n.Name] = &votes{lists: [][]string{slices.Sorted(slices.Values(controlPlaneOf(from)))}}
 				}
 			}
