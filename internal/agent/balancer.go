@@ -52,7 +52,7 @@ type movingAddress interface {
 
 func (o *BalancerOptions) defaults() {
 	if o.places == (places{}) {
-		o.places = places{well: topology.BalancerWell, standBy: topology.StandBy, lease: topology.BalancerDir + "/lease", inForce: topology.BalancerState + "/electorates.json"}
+		o.places = places{well: topology.BalancerWell, standBy: topology.StandBy, lease: topology.BalancerDir + "/lease", inForce: topology.BalancerInForce}
 	}
 	if o.address == nil {
 		o.address = &kernelAddress{own: o.Address, moves: o.Moves}

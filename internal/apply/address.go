@@ -145,12 +145,27 @@ func (r *Runner) mayTake(ctx context.Context, lb topology.Node) error {
 	return err
 }
 
-// sharesAddress returns nil when a load balancer could have the address, and one has it.
+// sharesAddress returns nil when a load balancer could have the address, and one has it. One that is new waits for all others that it was told
+// of, of which some may be told later, or never come: it is not waited for before it is counted on.
 func (r *Runner) sharesAddress(ctx context.Context, lb topology.Node) error {
+	is, err := look.Address(ctx, r.Cluster.Machine(lb.Name), r.Cluster.Topology.LoadBalancer.Addr())
+	if err != nil {
+		return err
+	}
+	if !is.New {
+		if err := r.couldHave(ctx, lb); err != nil {
+			return err
+		}
+	}
+	return r.addressHeld(ctx, "")
+}
+
+// couldHave returns nil when a load balancer could have the address.
+func (r *Runner) couldHave(ctx context.Context, lb topology.Node) error {
 	if err := r.mayTake(ctx, lb); err != nil {
 		return fmt.Errorf("%s could not have the address: %w", lb.Name, err)
 	}
-	return r.addressHeld(ctx, "")
+	return nil
 }
 
 // addressHeld returns nil when a load balancer other than one has the address that clients use.

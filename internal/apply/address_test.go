@@ -29,6 +29,7 @@ type pairWorld struct {
 	sick    bool // lb-2 cannot take the address
 	deaf    bool // lb-2 does not take it
 	loses   bool // lb-2 has it for a moment
+	fresh   bool // lb-2 waits for other load balancers
 	unable  bool // lb-2 cannot hand anything on
 	stuck   bool // lb-1 cannot begin to leave
 	standBy map[string]bool
@@ -68,6 +69,9 @@ func (w *pairWorld) answer(node string) func([]string) (string, error) {
 		case strings.Contains(line, "ip -oneline"):
 			held := map[string]bool{"lb-1": !w.second && !w.standBy["lb-1"], "lb-2": w.second || w.standBy["lb-1"] && !w.deaf && (!w.loses || w.drains["lb-1"] == 2)}
 			out := map[bool]string{true: "told 1\n", false: "told 0\n"}[w.standBy[node]]
+			if w.fresh && node == "lb-2" {
+				out = "told 0 new\n"
+			}
 			if node == "lb-1" && w.drains[node] > 0 {
 				out += "1: lo    inet 10.10.10.3/32 scope global lo\n"
 			}
@@ -77,6 +81,54 @@ func (w *pairWorld) answer(node string) func([]string) (string, error) {
 			return out, nil
 		}
 		return "", nil
+	}
+}
+
+func (w *pairWorld) runner(t *testing.T) *Runner {
+	t.Helper()
+	c, err := spec.Parse("f.yaml", []byte("apiVersion: haplane/v1alpha1\nkind: Cluster\nspec:\n  nodes: [{role: control-plane}, {role: load-balancer}, {role: load-balancer}]\n"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	topo := topology.New(c)
+	r := &Runner{Nodes: map[string]topology.Node{}, Waiting: func(string, string) {}, Log: slog.New(slog.DiscardHandler), Detail: func(string, string) {},
+		Cluster: &access.Cluster{Topology: topo, Machine: func(node string) machine.Machine {
+			return &machinetest.Recorder{NodeName: node, Answer: w.answer(node)}
+		}}}
+	for _, n := range topo.Nodes {
+		r.Nodes[n.Name] = n
+	}
+	return r
+}
+
+// A load balancer that is new waits for all that it was told of: a step that starts or tells it does not, for these may be told after it. It is
+// waited for before others count on it.
+func TestNewLoadBalancerIsWaitedForWhenItIsCountedOn(t *testing.T) {
+	for name, test := range map[string]struct {
+		world           *pairWorld
+		told, activated string
+	}{
+		"it could have the address": {&pairWorld{}, "", ""},
+		"it waits for others":       {&pairWorld{fresh: true, sick: true}, "", "lb-2 could not have the address"},
+		"its HAProxy is not well":   {&pairWorld{sick: true}, "lb-2 could not have the address", "lb-2 could not have the address"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r, journal := test.world.runner(t), &world{}
+			r.Journal = journal
+			lb := r.Nodes["lb-2"]
+			if err := r.sharesAddress(t.Context(), lb); (err != nil) != (test.told != "") || err != nil && !strings.Contains(err.Error(), test.told) {
+				t.Errorf("told: %v, want %q", err, test.told)
+			}
+			ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
+			defer cancel()
+			err := activate(ctx, r, change.Step{Verb: change.Activate, Node: "lb-2"})
+			if (err != nil) != (test.activated != "") || err != nil && !strings.Contains(err.Error(), test.activated) {
+				t.Errorf("activated: %v, want %q", err, test.activated)
+			}
+			if noted := len(journal.record) > 0; noted != (err == nil) {
+				t.Errorf("%v, and the record has %+v", err, journal.record)
+			}
+		})
 	}
 }
 
@@ -103,23 +155,13 @@ func TestAddressMoves(t *testing.T) {
 		"a run was cut off after it moved": {&pairWorld{standBy: map[string]bool{"lb-1": true}, drains: map[string]int{"lb-1": 1, "lb-2": 2}}, []string{stop}, "", ""},
 	} {
 		t.Run(name, func(t *testing.T) {
-			c, err := spec.Parse("f.yaml", []byte("apiVersion: haplane/v1alpha1\nkind: Cluster\nspec:\n  nodes: [{role: control-plane}, {role: load-balancer}, {role: load-balancer}]\n"))
-			if err != nil {
-				t.Fatal(err)
-			}
-			topo, w := topology.New(c), test.world
+			w := test.world
 			if w.standBy == nil {
 				w.standBy, w.drains = map[string]bool{}, map[string]int{}
 			}
 			var details []string
-			r := &Runner{Nodes: map[string]topology.Node{}, Waiting: func(string, string) {}, Log: slog.New(slog.DiscardHandler),
-				Detail: func(string, string) {}, Notice: func(_, text string) { details = append(details, text) },
-				Cluster: &access.Cluster{Topology: topo, Machine: func(node string) machine.Machine {
-					return &machinetest.Recorder{NodeName: node, Answer: w.answer(node)}
-				}}}
-			for _, n := range topo.Nodes {
-				r.Nodes[n.Name] = n
-			}
+			r := w.runner(t)
+			r.Notice = func(_, text string) { details = append(details, text) }
 			step := change.Step{ID: "address-move@lb-1", Verb: change.MoveAddress, Node: "lb-1"}
 			limit := 30 * time.Second
 			if w.sick || w.deaf || w.loses { // it would be waited for
@@ -127,7 +169,7 @@ func TestAddressMoves(t *testing.T) {
 			}
 			ctx, cancel := context.WithTimeout(t.Context(), limit)
 			defer cancel()
-			err = moveAddress(ctx, r, step)
+			err := moveAddress(ctx, r, step)
 			if (err != nil) != (test.fails != "") || err != nil && !strings.Contains(err.Error(), test.fails) {
 				t.Errorf("%v, want %q", err, test.fails)
 			}

@@ -150,8 +150,16 @@ func issueCertificates(_ context.Context, r *Runner, s change.Step) error {
 	return r.Journal.Issue()
 }
 
-func activate(_ context.Context, r *Runner, s change.Step) error {
-	return r.Journal.SetNode(r.node(s), change.Active, false)
+// activate writes down that a node is one of the cluster: others count on it from then on, also to take the address that load balancers move.
+func activate(ctx context.Context, r *Runner, s change.Step) error {
+	n := r.node(s)
+	if t := r.Cluster.Topology; t.Virtual && t.Balances(n) {
+		err := r.waitForUnit(ctx, n, []string{"keepalived", "haplane-balancer", "haproxy"}, func(ctx context.Context) error { return r.couldHave(ctx, n) })
+		if err != nil {
+			return err
+		}
+	}
+	return r.Journal.SetNode(n, change.Active, false)
 }
 
 func forget(_ context.Context, r *Runner, s change.Step) error { return r.Journal.Forget(r.node(s)) }

@@ -73,6 +73,9 @@ func (p *planner) comeBack() {
 		if p.Wanted.RunsKubelet(n) {
 			needs = []string{p.add(Step{ID: id(UncordonNode, n.Name), Verb: UncordonNode, Node: n.Name, Why: why, Needs: needs})}
 		}
+		if p.Wanted.Balances(n) {
+			needs = slices.Concat(needs, p.balancersKnow())
+		}
 		p.add(Step{ID: id(Activate, n.Name), Verb: Activate, Node: n.Name, Why: why, Needs: needs})
 	}
 }

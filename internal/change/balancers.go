@@ -72,26 +72,6 @@ func (p *planner) holderLast(nodes []topology.Node) []topology.Node {
 	return slices.Concat(slices.DeleteFunc(slices.Clone(nodes), has), slices.DeleteFunc(slices.Clone(nodes), hasNot))
 }
 
-// tellOfReturning has the load balancers that run know of others that were to leave, and stay, before anything else: of one that was cut off while
-// it joined they may not know, and its keepalived starts, or it may have the address again, when it is mended. It is told itself after them:
-// of who came meanwhile it may not know.
-func (p *planner) tellOfReturning() {
-	back := func(n topology.Node) bool { return named(p.back, n.Name) && p.Wanted.Balances(n) }
-	if !p.Wanted.Virtual || !slices.ContainsFunc(p.back, back) {
-		return
-	}
-	runs := slices.DeleteFunc(p.holderLast(p.configured()), func(n topology.Node) bool { return !p.balancerRuns(n.Name) })
-	others := slices.DeleteFunc(slices.Clone(runs), back)
-	returning := slices.DeleteFunc(slices.Clone(runs), func(n topology.Node) bool { return !back(n) })
-	for _, group := range [][]topology.Node{others, returning} {
-		var told []string
-		for _, n := range group {
-			told = append(told, p.tell(n, "back", told, others, []Reason{{What: "load balancers that were to leave, and stay"}}))
-		}
-		p.first = append(p.first, told...)
-	}
-}
-
 // balancerRuns reports whether a node may have the address now, or would when it was told to.
 func (p *planner) balancerRuns(node string) bool {
 	return p.alive(node) && p.Observed.Machines[node].Units["keepalived"].Active

@@ -388,14 +388,18 @@ func TestLoadBalancerIsMendedWhileAnotherLeaves(t *testing.T) {
 	lacks(t, c, WriteFiles, Start)
 }
 
-// One that was cut off while it joined, was to leave then, and stays: the other one knows of it before it starts.
+// One that was cut off while it joined, was to leave then, and stays: it waits for the other one, which is told, and is counted on when that knows.
 func TestLoadBalancerThatWasToLeaveComesBack(t *testing.T) {
 	in := healthy(pair(t, planes...))
 	in.Record[slices.IndexFunc(in.Record, func(n Node) bool { return n.Name == "lb-2" })].State = Leaving
 	in.Observed.Machines["lb-2"].Units["keepalived"] = observed.Unit{}
 	c := plan(t, in)
-	before(t, c, "lb-backends@lb-1/back", "start@lb-2", "activate@lb-2")
-	if s, _ := c.Step("lb-backends@lb-1/back"); !slices.Equal(s.Balancers, []string{"lb-1", "lb-2"}) {
+	before(t, c, "start@lb-2", "activate@lb-2")
+	lacks(t, c, MoveAddress, SetBackends) // the other one knows
+	delete(in.Observed.Machines["lb-1"].Files, "/etc/keepalived")
+	c = plan(t, in)
+	before(t, c, "lb-backends@lb-1/configuration", "activate@lb-2")
+	if s, _ := c.Step("lb-backends@lb-1/configuration"); !slices.Equal(s.Balancers, []string{"lb-1", "lb-2"}) {
 		t.Errorf("%+v", s)
 	}
 	lacks(t, c, MoveAddress)

@@ -130,6 +130,18 @@ func (p *planner) mendBalancers() {
 	}
 }
 
+// settleBalancers has those that are there go by one another alone, where a run was cut off while nodes joined: one that came waits for all that it
+// was told of, also those that did not come, and could take the address from nobody until then. Of one that was to leave, and stays, the others may not
+// know: it was cut off before they were told of it, or when the other one of two went by its own vote.
+func (p *planner) settleBalancers() {
+	waits := func(n topology.Node) bool {
+		return p.balancing[n.Name] && (p.Observed.Balancers[n.Name].Address.New || named(p.back, n.Name))
+	}
+	if p.onControlPlane() && slices.ContainsFunc(p.backends, waits) {
+		p.setBackends("settled", p.tail, Reason{What: "who is there since a run was cut off"})
+	}
+}
+
 // handOverSick has another one take the address from a control-plane node that is sick otherwise, before its programs restart.
 func (p *planner) handOverSick(n topology.Node, d difference) []string {
 	balancer, _ := p.balancerPart(n, d)

@@ -46,9 +46,9 @@ func Plan(in Input) (*Change, error) {
 	if serving { // what is mended is of the new kind already
 		p.hold()
 	}
-	p.tellOfReturning()
 	p.mend()
 	p.mendBalancers()
+	p.settleBalancers()
 	if !serving {
 		p.hold()
 	}
@@ -141,6 +141,7 @@ func newPlanner(in Input) *planner {
 	}
 	p.began = nodeNames(p.ordered())
 	slices.SortStableFunc(p.late, leavesFirst)
+	slices.SortStableFunc(p.early, p.downFirst)
 	for _, n := range in.Wanted.Nodes {
 		named := func(t Node) bool { return t.Name == n.Name }
 		if !slices.ContainsFunc(p.stay, func(s topology.Node) bool { return s.Name == n.Name }) && !slices.ContainsFunc(p.turns, named) {
@@ -172,6 +173,21 @@ func (p *planner) dead(n topology.Node) bool {
 	}
 	member, ok := p.member(n)
 	return p.Observed.Etcd.Seen && ok && !member.Healthy && !member.Learner
+}
+
+// downFirst has machines of load balancers that are not there leave before those of which the programs do not run, and these before others: who is
+// to take the address from a load balancer may wait for them.
+func (p *planner) downFirst(a, b Node) int {
+	rank := func(n Node) int {
+		switch {
+		case !p.Wanted.Balances(n.Node) || p.balancerRuns(n.Name):
+			return 2
+		case p.alive(n.Name):
+			return 1
+		}
+		return 0
+	}
+	return rank(a) - rank(b)
 }
 
 // learns reports whether a machine for etcd alone has a member that votes not yet: it

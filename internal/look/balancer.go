@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/netip"
+	"slices"
 	"strings"
 
 	"github.com/haplane/haplane/internal/access"
@@ -36,13 +37,14 @@ func (c *collector) balancer(ctx context.Context, n topology.Node, running bool)
 func Address(ctx context.Context, m machine.Machine, address netip.Addr) (observed.Address, error) {
 	ctx, cancel := context.WithTimeout(ctx, access.RequestTimeout)
 	defer cancel()
-	const script = `echo "told $(cat "$2" 2>/dev/null)"; ip -oneline address show to "$1"`
-	result, err := m.Run(ctx, machine.Cmd("sh", "-c", script, "sh", address.String(), topology.StandBy))
+	const script = `echo "told $(cat "$2" 2>/dev/null)$([ -s "$3" ] || echo " new")"; ip -oneline address show to "$1"`
+	result, err := m.Run(ctx, machine.Cmd("sh", "-c", script, "sh", address.String(), topology.StandBy, topology.BalancerInForce))
 	if err != nil {
 		return observed.Address{}, err
 	}
 	told, links, _ := strings.Cut(result.Stdout, "\n")
-	out := observed.Address{StandsBy: told == "told 1"}
+	said := strings.Fields(told)
+	out := observed.Address{StandsBy: slices.Contains(said, "1"), New: slices.Contains(said, "new")}
 	for line := range strings.Lines(links) {
 		fields := strings.Fields(line)
 		if len(fields) < 4 || fields[1] == "lo" {

@@ -54,6 +54,8 @@ func TestAddressOfALoadBalancer(t *testing.T) {
 		"its own":                {"told \n" + own, observed.Address{Held: true, Own: true}},
 		"both":                   {"told 0\n" + own + alone, observed.Address{Held: true, Moved: true, Own: true}},
 		"connections end":        {"told 1\n1: lo    inet 10.10.10.3/32 scope global lo\\       valid_lft forever preferred_lft forever\n", observed.Address{StandsBy: true}},
+		"waits for the others":   {"told 0 new\n", observed.Address{New: true}},
+		"never began":            {"told  new\n", observed.Address{New: true}},
 		"stands by":              {"told 1\n", observed.Address{StandsBy: true}},
 		"another of the network": {"told 0\n2: eth0    inet 10.10.10.30/32 scope global eth0\n", observed.Address{}},
 	} {

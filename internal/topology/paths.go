@@ -23,8 +23,9 @@ const (
 	StandBy        = BalancerDir + "/stand-by" // 1 where a load balancer is not to have the address that moves
 	BalancerWell   = BalancerDir + "/haproxy"  // 0 where it could have it: its HAProxy is well; else 1
 	BalancerTrack  = BalancerDir + "/track"    // what keepalived is told
-	BalancerState  = "/var/lib/haplane/balancer"
-	KeepalivedPID  = BalancerDir + "/keepalived-vrrp.pid"
+	// BalancerInForce is who votes, by whom a load balancer goes; there once it may have the address that moves.
+	BalancerInForce = "/var/lib/haplane/balancer/electorates.json"
+	KeepalivedPID   = BalancerDir + "/keepalived-vrrp.pid"
 )
 
 // HAProxy's backends: of the API servers that are well, and of last resort. Each has a
