@@ -72,6 +72,17 @@ func (p *planner) holderLast(nodes []topology.Node) []topology.Node {
 	return slices.Concat(slices.DeleteFunc(slices.Clone(nodes), has), slices.DeleteFunc(slices.Clone(nodes), hasNot))
 }
 
+// nobodyHolds reports whether none of the load balancers that were looked at has the address.
+func (p *planner) nobodyHolds() bool {
+	looked := false
+	for _, b := range p.Observed.Balancers {
+		if looked = looked || b.Seen; b.Address.Held {
+			return false
+		}
+	}
+	return looked
+}
+
 // balancerRuns reports whether a node may have the address now, or would when it was told to.
 func (p *planner) balancerRuns(node string) bool {
 	return p.alive(node) && p.Observed.Machines[node].Units["keepalived"].Active

@@ -88,7 +88,8 @@ func (p *planner) sendTo(joined []topology.Node, what string, ready []string, wh
 }
 
 // setBackends plans the backends as they are now, on every load balancer that is told. Where they move an address between them, or
-// one has to restart, they take turns, once there is a lease by which they agree on who has it.
+// one has to restart, they take turns, once there is a lease by which they agree on who has it. Where nobody has it all are told at once: there may be
+// no majority before all know who there is.
 func (p *planner) setBackends(what string, needs []string, why ...Reason) {
 	var done []string
 	if p.onControlPlane() { // those that are mended run
@@ -96,7 +97,7 @@ func (p *planner) setBackends(what string, needs []string, why ...Reason) {
 	}
 	for _, lb := range p.holderLast(p.configured()) {
 		before := needs
-		if p.leases(lb) && (p.Wanted.Virtual || takesWay(p.restarts(lb))) {
+		if p.leases(lb) && !p.nobodyHolds() && (p.Wanted.Virtual || takesWay(p.restarts(lb))) {
 			before = slices.Concat(needs, done)
 		}
 		done = append(done, p.tell(lb, what, before, p.stay, why))

@@ -104,18 +104,27 @@ func (p *planner) leaveNode(n Node) {
 	}
 	then(step(RemoveMachine))
 	p.unshare(n, needs)
+	p.untold = append(p.untold, untold{n, why})
 	switch {
 	case ofTwo:
 		p.tail = needs // it ends before others come, who could be a majority without the one that stays
+	case balances && p.goneToo(n):
+		p.unback(n)
+		p.tail = needs
+		return
 	case balances:
 		needs = p.takeFromBalancers(n, needs)
 	}
-	if balances { // through the address, which nobody has while those that are dead are a majority, and the others are not told
-		then(step(DeleteNode))
+	for _, n := range p.untold {
+		last := needs
+		if balances { // through the address, which nobody has while those that are dead are a majority, and the others are not told
+			last = []string{p.add(Step{ID: id(DeleteNode, n.Name), Verb: DeleteNode, Node: n.Name, Why: n.why, Needs: needs})}
+		}
+		if !n.Rejoin {
+			p.add(Step{ID: id(Forget, n.Name), Verb: Forget, Node: n.Name, Why: n.why, Needs: last})
+		}
 	}
-	if !n.Rejoin {
-		then(step(Forget))
-	}
+	p.untold = nil
 }
 
 // joined are the last steps of nodes of a role that join.
@@ -153,16 +162,27 @@ func (p *planner) leaveBalancer(n Node, why []Reason, needs []string, alive bool
 }
 
 func (p *planner) takeFromBalancers(n Node, needs []string) []string {
-	p.backends = slices.DeleteFunc(p.backends, func(b topology.Node) bool { return b.Name == n.Name })
-	delete(p.balancing, n.Name)
+	p.unback(n)
 	p.tail = needs
 	if p.Wanted.ExternalBalancer() {
 		told := p.tellLocals("without-"+n.Name, needs, []Reason{{What: n.Name + " leaves"}})
 		p.tail = append(p.withoutOutside(n, needs), told...)
 		return p.tail
 	}
-	p.setBackends("without-"+n.Name, needs, Reason{What: n.Name + " leaves"})
+	why := []Reason{{What: n.Name + " leaves"}}
+	for _, u := range p.untold {
+		if u.Name != n.Name {
+			why = append(why, Reason{What: u.Name + " leaves"})
+		}
+	}
+	p.setBackends("without-"+n.Name, needs, why...)
 	return p.tail
+}
+
+// unback takes a node from those behind the load balancers, and from these, without telling anybody yet.
+func (p *planner) unback(n Node) {
+	p.backends = slices.DeleteFunc(p.backends, func(b topology.Node) bool { return b.Name == n.Name })
+	delete(p.balancing, n.Name)
 }
 
 func (p *planner) leaveEtcd(n Node, why []Reason, needs []string, alive bool) []string {

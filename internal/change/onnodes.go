@@ -31,20 +31,32 @@ func (p *planner) sharerNames() []string {
 }
 
 // beginBalancing notes whose load balancers run before the change, or are mended first: those that are asked, and told. One that joins, or
-// leaves, and was cut off may have the address: the others know of it until its machine is gone, also where nobody can look whether it runs.
+// leaves, and was cut off may have the address, or get it: the others know of it until its machine is gone, also where nobody can look, or where
+// its programs were stopped, which start with the machine. Not so one that waits for others still, or never began.
 func (p *planner) beginBalancing() {
+	votes := 0
 	for _, n := range p.Record {
-		runs := p.balancerRuns(n.Name)
-		may := runs || !p.alive(n.Name) && p.Observed.Machines[n.Name].Made
-		switch {
-		case !p.Wanted.Balances(n.Node):
+		if !p.Wanted.Balances(n.Node) {
+			continue
+		}
+		runs, made := p.balancerRuns(n.Name), p.Observed.Machines[n.Name].Made
+		switch may := runs || made && !(p.alive(n.Name) && p.Observed.Balancers[n.Name].Address.New); {
 		case may && !named(p.backends, n.Name):
 			p.backends = append(p.backends, n.Node)
-		case !may && n.State == Leaving && !p.wanted(n.Name): // it never began, or was stopped
+		case !may && (!made || n.State == Leaving && !p.wanted(n.Name)):
 			p.backends = slices.DeleteFunc(p.backends, func(b topology.Node) bool { return b.Name == n.Name })
 		}
-		p.balancing[n.Name] = runs || named(p.stay, n.Name)
+		if p.balancing[n.Name] = runs || named(p.stay, n.Name); p.balancing[n.Name] {
+			votes++
+		}
 	}
+	p.tooFew = votes <= len(p.backends)/2
+}
+
+// stopped reports whether a control-plane node that leaves has a load balancer that does not run: it gives nothing away, and those that join would
+// wait for its word.
+func (p *planner) stopped(n topology.Node) bool {
+	return p.onControlPlane() && p.Wanted.Balances(n) && !p.balancerRuns(n.Name)
 }
 
 // carry has a step on a control-plane node that is a load balancer know who is behind that, and who shares the address, by
@@ -132,12 +144,13 @@ func (p *planner) mendBalancers() {
 
 // settleBalancers has those that are there go by one another alone, where a run was cut off while nodes joined: one that came waits for all that it
 // was told of, also those that did not come, and could take the address from nobody until then. Of one that was to leave, and stays, the others may not
-// know: it was cut off before they were told of it, or when the other one of two went by its own vote.
+// know: it was cut off before they were told of it, or when the other one of two went by its own vote. Where most of them are dead
+// nobody has the address before these have gone, of which all that are left are told.
 func (p *planner) settleBalancers() {
 	waits := func(n topology.Node) bool {
 		return p.balancing[n.Name] && (p.Observed.Balancers[n.Name].Address.New || named(p.back, n.Name))
 	}
-	if p.onControlPlane() && slices.ContainsFunc(p.backends, waits) {
+	if p.onControlPlane() && !p.tooFew && slices.ContainsFunc(p.backends, waits) {
 		p.setBackends("settled", p.tail, Reason{What: "who is there since a run was cut off"})
 	}
 }
@@ -189,14 +202,23 @@ func (p *planner) startsBalancer(n topology.Node) []string {
 	return p.balancersKnow()
 }
 
-// knownGone are the steps that told the load balancers and the API that a node is gone, which comes back under its address.
+// knownGone is the step that told the API that a node is gone, which comes back under its address: the load balancers were told before.
 func (p *planner) knownGone(n topology.Node) []string {
 	if !p.onControlPlane() {
 		return nil
 	}
-	out := p.has(id(DeleteNode, n.Name))
-	for _, lb := range p.Record {
-		out = append(out, p.has(id(SetBackends, lb.Name, "without-"+n.Name))...)
-	}
-	return out
+	return p.has(id(DeleteNode, n.Name))
+}
+
+// An untold node is one whose machine is gone, and of which the other load balancers hear with the next one.
+type untold struct {
+	Node
+	why []Reason
+}
+
+// goneToo reports whether the machine of the next node that leaves is as dead as that of a node: the others are told of both at once. One that
+// is told of the first alone would count on the second, and with most of them dead could not have the address before it is told of that.
+func (p *planner) goneToo(n Node) bool {
+	i := slices.IndexFunc(p.early, func(e Node) bool { return e.Name == n.Name })
+	return !p.alive(n.Name) && i >= 0 && i+1 < len(p.early) && p.Wanted.Balances(p.early[i+1].Node) && !p.alive(p.early[i+1].Name)
 }

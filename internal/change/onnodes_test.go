@@ -330,3 +330,64 @@ func TestOneOfTwoThatWereToJoinCame(t *testing.T) {
 		}
 	}
 }
+
+// The programs of one that leaves do not run: it leaves before others join, which would wait for its word, and is known until its machine is gone, with
+// which they would start. One that never began is known to nobody.
+func TestControlPlaneNodeWhoseLoadBalancerWasStoppedLeaves(t *testing.T) {
+	to := []string{"cp-1", "cp-2", "cp-4", "worker-1"}
+	for name, began := range map[string]bool{"stopped": true, "never began": false} {
+		t.Run(name, func(t *testing.T) {
+			in := onNodes(t, planes, to)
+			for _, unit := range render.BalancerUnits {
+				in.Observed.Machines["cp-3"].Units[unit] = observed.Unit{}
+			}
+			in.Observed.Machines["cp-2"].Units["keepalived"] = observed.Unit{}
+			in.Observed.Balancers["cp-3"] = observed.Balancer{Address: observed.Address{New: !began}}
+			in.Record[slices.IndexFunc(in.Record, func(n Node) bool { return n.Name == "cp-3" })].State = Leaving
+			c := plan(t, in)
+			lacks(t, c, MoveAddress)
+			before(t, c, "lb-backends@cp-2/mended", "stop@cp-3", "remove-machine@cp-3", "lb-backends@cp-1/without-cp-3", "member-add@cp-4", "lb-backends@cp-1/join", "lb-backends@cp-4/join")
+			want := []string{"cp-1", "cp-2"}
+			if began {
+				want = append(want, "cp-3")
+			}
+			if s, _ := c.Step("lb-backends@cp-2/mended"); !slices.Equal(s.Balancers, want) {
+				t.Errorf("%+v", s)
+			}
+		})
+	}
+}
+
+// Where etcd has machines of its own most of the control plane may be dead, and nobody has the address: who is left is told when all machines that are
+// dead have ended, of all at once, and so are several that are left. Of those that are gone already nobody is told to know.
+func TestMostControlPlaneNodesAreMadeAnew(t *testing.T) {
+	nodes := []string{"cp-1", "cp-2", "cp-3", "cp-4", "cp-5", "worker-1", "etcd-1"}
+	for name, gone := range map[string]bool{"gone": true, "off": false} {
+		t.Run(name, func(t *testing.T) {
+			in := onNodes(t, nodes, nodes)
+			for _, name := range []string{"cp-2", "cp-3", "cp-5"} {
+				dies(&in, name, gone)
+				in.Replace = append(in.Replace, name)
+			}
+			in.Record[slices.IndexFunc(in.Record, func(n Node) bool { return n.Name == "cp-4" })].State = Leaving
+			in.Observed.Balancers["cp-1"], in.Observed.Balancers["cp-4"] = observed.Balancer{Seen: true}, observed.Balancer{Seen: true}
+			c := plan(t, in)
+			for _, name := range in.Replace {
+				for _, left := range []string{"cp-1", "cp-4"} {
+					before(t, c, "remove-machine@"+name, "lb-backends@"+left+"/without-cp-5", "node-delete@"+name, "create-machine@"+name)
+				}
+			}
+			if one, other := "lb-backends@cp-1/without-cp-5", "lb-backends@cp-4/without-cp-5"; reaches(c, one, other) || reaches(c, other, one) {
+				t.Error("one waits for the other, and neither has the address alone")
+			}
+			for _, s := range c.Steps {
+				if s.Verb != SetBackends || strings.HasSuffix(s.ID, "/join") {
+					continue
+				}
+				if now := []string{"cp-1", "cp-4"}; !slices.Equal(s.Balancers, now) {
+					t.Errorf("%s counts on %v", s.ID, s.Balancers)
+				}
+			}
+		})
+	}
+}

@@ -86,7 +86,7 @@ type planner struct {
 
 	stay    []topology.Node     // wanted, and there
 	joins   []topology.Node     // wanted, and not there yet or not wholly
-	early   []Node              // leave before others join: to be made anew, or dead, or see joinsSharers
+	early   []Node              // leave before others join: to be made anew, or dead, or see joinsSharers and stopped
 	late    []Node              // leave at last
 	turns   []Node              // made anew one after another, by an upgrade
 	renewed []string            // nodes that have their turn in place
@@ -98,12 +98,15 @@ type planner struct {
 	balancers []topology.Node
 	// balancing are the control-plane nodes whose load balancer runs, as the steps so far have it.
 	balancing map[string]bool
-	tail      []string // steps that whatever changes etcd or an API server next comes after
-	issued    []string // the step that makes certificates
-	drained   []string // the last step on a node that loses its kubelet
-	began     []string // the backends before the change
-	local     []string // the last step by which a worker gets, or loses, a load balancer of its own
-	first     []string // steps that all later ones come after
+	// tooFew says that most of them are dead: nobody can have the address before these have gone, and the others are told.
+	tooFew  bool
+	untold  []untold // see leaveNode
+	tail    []string // steps that whatever changes etcd or an API server next comes after
+	issued  []string // the step that makes certificates
+	drained []string // the last step on a node that loses its kubelet
+	began   []string // the backends before the change
+	local   []string // the last step by which a worker gets, or loses, a load balancer of its own
+	first   []string // steps that all later ones come after
 }
 
 func newPlanner(in Input) *planner {
@@ -121,7 +124,7 @@ func newPlanner(in Input) *planner {
 			}
 			if in.Upgrade != nil && n.Rejoin && p.rolls(n.Node) {
 				p.turns = append(p.turns, n)
-			} else if n.Rejoin || p.dead(n.Node) || p.learns(n.Node) || p.joinsSharers(n) {
+			} else if n.Rejoin || p.dead(n.Node) || p.learns(n.Node) || p.joinsSharers(n) || p.stopped(n.Node) {
 				p.early = append(p.early, n)
 			} else {
 				p.late = append(p.late, n)
@@ -134,12 +137,18 @@ func newPlanner(in Input) *planner {
 			p.backends = append(p.backends, n.Node)
 		}
 	}
+	were := slices.Clone(p.backends)
 	if p.onControlPlane() {
 		p.beginBalancing()
 	} else {
 		p.balancers = p.sharing()
 	}
 	p.began = nodeNames(p.ordered())
+	for _, n := range were { // its machine is gone
+		if !named(p.backends, n.Name) {
+			p.began = append(p.began, n.Name)
+		}
+	}
 	slices.SortStableFunc(p.late, leavesFirst)
 	slices.SortStableFunc(p.early, p.downFirst)
 	for _, n := range in.Wanted.Nodes {
