@@ -60,8 +60,14 @@ func (p *planner) joinEtcd(n topology.Node, why []Reason, needs []string) []stri
 	return p.tail
 }
 
-// addBackends gives traffic to the API servers that joined, all at once.
+// addBackends gives traffic to the API servers that joined, all at once. Load balancers beside API servers that have to restart do so before: who takes
+// the address meanwhile may have no majority of those that are to come until they have.
 func (p *planner) addBackends(ready []string) {
+	comes := func(n topology.Node) bool { return n.Role == spec.RoleControlPlane }
+	restarts := func(lb topology.Node) bool { return takesWay(p.restarts(lb)) }
+	if p.onControlPlane() && slices.ContainsFunc(p.joins, comes) && slices.ContainsFunc(p.configured(), restarts) {
+		p.setBackends("configuration", p.tail, Reason{What: "programs that restart before others join"})
+	}
 	before, joined := len(p.backends), false
 	for _, n := range p.joins {
 		if n.Role != spec.RoleControlPlane {

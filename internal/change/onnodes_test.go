@@ -39,6 +39,20 @@ func TestControlPlaneNodeJoinsWithItsLoadBalancer(t *testing.T) {
 	lacks(t, c, Restart)
 }
 
+// One that restarts gives the address away while those that are there are a majority: with as many that are to come nobody could take it.
+func TestLoadBalancerOfAControlPlaneNodeRestartsBeforeOthersJoin(t *testing.T) {
+	in := onNodes(t, planes, append(slices.Clone(planes), "cp-4", "cp-5", "cp-6"))
+	in.Observed.Machines["cp-2"].Units["haproxy"] = observed.Unit{Active: true, Config: "old"}
+	c := plan(t, in)
+	before(t, c, "address-move@cp-2", "lb-backends@cp-2/configuration", "lb-backends@cp-1/join", "lb-backends@cp-4/join")
+	if s, _ := c.Step("lb-backends@cp-1/configuration"); !slices.Equal(s.Balancers, []string{"cp-1", "cp-2", "cp-3"}) {
+		t.Errorf("%+v", s)
+	}
+	if n := len(slices.DeleteFunc(ids(c), func(id string) bool { return id != "address-move@cp-2" })); n != 1 {
+		t.Errorf("%d times in %v", n, ids(c))
+	}
+}
+
 // One that leaves gives the address away first; its pods go before its API server, which its kubelet asks. The others know of it until its machine
 // is gone: one that started again, and heard nobody, would take the address.
 func TestControlPlaneNodeLeavesWithItsLoadBalancer(t *testing.T) {
