@@ -120,7 +120,7 @@ func (p *planner) mendBalancers() {
 	var silent, others []topology.Node
 	for _, n := range p.holderLast(p.stay) {
 		switch d, _ := p.balancerPart(n, p.diff(n)); {
-		case !p.Wanted.Balances(n) || p.sick(n) || p.moves(n) || len(d.start) == 0:
+		case !p.Wanted.Balances(n) || p.sick(n) && !p.moves(n) || len(d.start) == 0: // one whose member moves has its turn later
 		case slices.Contains(d.start, render.Guard):
 			silent = append(silent, n)
 		default:

@@ -116,6 +116,20 @@ func TestLoadBalancerOfAControlPlaneNodeIsMended(t *testing.T) {
 	}
 }
 
+// While etcd moves too: others that join would count on one that does not run.
+func TestLoadBalancerOfAControlPlaneNodeIsMendedWhileEtcdMoves(t *testing.T) {
+	in := onNodes(t, []string{"cp-1", "worker-1"}, []string{"cp-1", "cp-2", "worker-1", "etcd-1"})
+	in.Moving = true
+	for _, unit := range render.BalancerUnits {
+		in.Observed.Machines["cp-1"].Units[unit] = observed.Unit{}
+	}
+	c := plan(t, in)
+	before(t, c, "lb-backends@cp-1/mended", "lb-backends@cp-1/join", "lb-backends@cp-2/join")
+	if s, _ := c.Step("lb-backends@cp-1/mended"); !slices.Equal(s.Balancers, []string{"cp-1"}) {
+		t.Errorf("%+v", s)
+	}
+}
+
 // Those that do not vote are mended side by side: the first one would wait for the votes of the others. One that votes waits for them.
 func TestControlPlaneNodesThatDoNotVoteAreMendedAtOnce(t *testing.T) {
 	in := onNodes(t, planes, planes)
