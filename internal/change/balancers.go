@@ -132,16 +132,21 @@ func (p *planner) unshare(n Node, needs []string) {
 	p.setBackends("without-"+n.Name, needs, Reason{What: n.Name + " leaves"})
 }
 
-// refuseStrangers is an error where load balancers come, and those that have the address leave all of them afterwards: the new
-// ones know of one another only, and would take it while another one has it.
+// refuseStrangers is an error where load balancers come or are made anew, and none of those that share the address stays while one of them is alive:
+// the new ones know of one another only, and would take it while that one has it; and it would hand it over to nobody, for they start when it is gone.
 func (p *planner) refuseStrangers() error {
-	comes := slices.IndexFunc(p.joins, func(n topology.Node) bool { return n.Role == spec.RoleLoadBalancer })
-	leaves := slices.IndexFunc(p.late, func(n Node) bool { return named(p.balancers, n.Name) })
-	stays := slices.ContainsFunc(p.balancers, func(b topology.Node) bool { return named(p.stay, b.Name) })
-	if comes < 0 || leaves < 0 || stays {
+	if slices.ContainsFunc(p.balancers, func(b topology.Node) bool { return named(p.stay, b.Name) }) {
 		return nil
 	}
-	return &Refused{Step: id(Start, p.joins[comes].Name), Err: fmt.Errorf("no load balancer of now stays: keep %s in this change, and remove it in the next one", p.late[leaves].Name)}
+	for _, n := range slices.Concat(p.late, p.early) {
+		comes := slices.IndexFunc(p.joins, func(j topology.Node) bool { return j.Role == spec.RoleLoadBalancer && j.Name != n.Name })
+		if comes < 0 || !named(p.balancers, n.Name) || !p.alive(n.Name) {
+			continue
+		}
+		then := map[bool]string{true: "make it anew", false: "remove it"}[n.Rejoin]
+		return &Refused{Step: id(Start, p.joins[comes].Name), Err: fmt.Errorf("no load balancer of now stays: keep %s in this change, and %s in the next one", n.Name, then)}
+	}
+	return nil
 }
 
 // balancersKnow are the last steps that told the load balancers that are there who the others are, and those that ended dead ones.

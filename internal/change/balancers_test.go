@@ -355,8 +355,49 @@ func TestAllLoadBalancersAreReplaced(t *testing.T) {
 	next = pair(t, planes...)
 	next.Nodes = slices.DeleteFunc(slices.Clone(next.Nodes), func(n topology.Node) bool { return n.Name == "lb-1" })
 	in.Wanted, in.Desired, in.Replace = next, desired(next), []string{"lb-2"}
-	if _, err := Plan(in); err == nil || !strings.Contains(err.Error(), "keep lb-1 in this change") {
+	if _, err := Plan(in); err == nil || !strings.Contains(err.Error(), "keep lb-1 in this change, and remove it in the next one") {
 		t.Errorf("the one that stays is made anew: %v", err)
+	}
+}
+
+// Those that are made anew start when all of these are gone, and none could hand the address over. Dead ones have nothing to hand over.
+func TestAllLoadBalancersAreMadeAnew(t *testing.T) {
+	for name, test := range map[string]struct {
+		anew, dead []string
+		joining    string
+		keep       string // "" where it is not refused
+	}{
+		"both live":       {anew: []string{"lb-1", "lb-2"}, keep: "lb-1"},
+		"one lives":       {anew: []string{"lb-1", "lb-2"}, dead: []string{"lb-1"}, keep: "lb-2"},
+		"both are gone":   {anew: []string{"lb-1", "lb-2"}, dead: []string{"lb-1", "lb-2"}},
+		"one of both":     {anew: []string{"lb-1"}},
+		"the other joins": {anew: []string{"lb-1"}, joining: "lb-2", keep: "lb-1"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			in := healthy(pair(t, planes...))
+			in.Replace = test.anew
+			for _, n := range test.dead {
+				dies(&in, n, true)
+			}
+			if test.joining != "" {
+				in.Record[slices.IndexFunc(in.Record, func(n Node) bool { return n.Name == test.joining })].State = Joining
+			}
+			if test.keep != "" {
+				if _, err := Plan(in); err == nil || !strings.Contains(err.Error(), "keep "+test.keep+" in this change, and make it anew in the next one") {
+					t.Errorf("%v", err)
+				}
+				return
+			}
+			c := plan(t, in)
+			for _, gone := range test.anew {
+				for _, fresh := range test.anew {
+					before(t, c, "remove-machine@"+gone, "start@"+fresh, "activate@"+fresh)
+				}
+			}
+			if len(test.dead) > 0 {
+				lacks(t, c, MoveAddress)
+			}
+		})
 	}
 }
 

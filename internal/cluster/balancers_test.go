@@ -11,14 +11,17 @@ import (
 	"github.com/haplane/haplane/spec"
 )
 
-// Load balancers that share an address are made anew one after the other: one of them has it meanwhile.
+// Control-plane nodes that share an address are made anew one after the other: one of them has it meanwhile. Load balancers on machines of their own may
+// all be dead: the plan refuses where one is not.
 func TestOneLoadBalancerAtATime(t *testing.T) {
 	for name, test := range map[string]struct {
 		spec, one string
 		all       []string
+		want      string
 	}{
-		"machines of their own": {"nodes: [{role: control-plane}, {role: load-balancer}, {role: load-balancer}]", "lb-1", []string{"lb-1", "lb-2"}},
-		"control-plane nodes":   {"loadBalancer: {kind: controlPlane}\n  nodes: [{role: control-plane}, {role: control-plane}, {role: worker}]", "cp-1", []string{"cp-1", "cp-2"}},
+		"machines of their own": {"nodes: [{role: control-plane}, {role: load-balancer}, {role: load-balancer}]", "lb-1", []string{"lb-1", "lb-2"}, ""},
+		"control-plane nodes": {"loadBalancer: {kind: controlPlane}\n  nodes: [{role: control-plane}, {role: control-plane}, {role: worker}]", "cp-1", []string{"cp-1", "cp-2"},
+			"replace cp-1, cp-2: nobody would have 10.10.10.3 meanwhile"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			c, err := spec.Parse("f.yaml", []byte("apiVersion: haplane/v1alpha1\nkind: Cluster\nspec:\n  "+test.spec+"\n"))
@@ -33,8 +36,8 @@ func TestOneLoadBalancerAtATime(t *testing.T) {
 				t.Error(err)
 			}
 			err = checkRequest(r, Request{Wanted: c, Replace: test.all})
-			if want := "replace " + strings.Join(test.all, ", ") + ": nobody would have 10.10.10.3 meanwhile"; err == nil || !strings.Contains(err.Error(), want) {
-				t.Errorf("%v, want %s", err, want)
+			if (err != nil) != (test.want != "") || err != nil && !strings.Contains(err.Error(), test.want) {
+				t.Errorf("%v, want %q", err, test.want)
 			}
 		})
 	}

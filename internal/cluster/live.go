@@ -162,7 +162,8 @@ func checkRequest(r *store.Record, q Request) error {
 	return errors.Join(errs...)
 }
 
-// oneBalancerAtATime is an error of load balancers that share an address and are all to be made anew: another one has it meanwhile.
+// oneBalancerAtATime is an error of control-plane nodes that share an address and are all to be made anew: another one has it meanwhile. With machines
+// of their own that is so for those that are alive: the plan tells.
 func (q Request) oneBalancerAtATime(r *store.Record) error {
 	var anew []string
 	left, t := 0, topology.New(q.Wanted)
@@ -175,7 +176,7 @@ func (q Request) oneBalancerAtATime(r *store.Record) error {
 			left++
 		}
 	}
-	if len(anew) < 2 || left > 0 || !t.Virtual || q.Upgrade != nil {
+	if len(anew) < 2 || left > 0 || t.LBKind != spec.OnControlPlane || q.Upgrade != nil {
 		return nil
 	}
 	return fmt.Errorf("replace %s: nobody would have %s meanwhile; replace one load balancer after the other", strings.Join(anew, ", "), q.Wanted.Spec.LoadBalancer.Address)
