@@ -24,6 +24,7 @@ type world struct {
 	next  uint64
 	own   map[string]bool   // API servers that ask machines of etcd's own; others ask the member beside them
 	votes map[string]*votes // by control-plane node with a load balancer
+	holds string            // who of these has the address; "" where nobody does
 	// unseen are the API servers that started, and to which nobody has seen somebody else's load balancer lead since.
 	unseen map[string]bool
 	// disk and runs are the API servers that a worker's own load balancer has in its configuration, and goes by.
@@ -99,14 +100,14 @@ func controlPlaneOf(names []string) []string {
 	return slices.DeleteFunc(slices.Clone(names), func(name string) bool { return !strings.HasPrefix(name, "cp-") })
 }
 
-// tell follows by whose votes load balancers on control-plane nodes go.
-func (w *world) tell(s Step) {
+// tell follows by whose votes load balancers on control-plane nodes go, and reports whether the step told one.
+func (w *world) tell(s Step) bool {
 	n, _ := w.in.Wanted.Node(s.Node)
 	if n.Name == "" {
 		n = nodeIn(w.in.Record, s.Node)
 	}
 	if !w.in.Wanted.Balances(n) || n.Role != spec.RoleControlPlane {
-		return
+		return false
 	}
 	now := s.Balancers
 	if now == nil {
@@ -124,8 +125,12 @@ func (w *world) tell(s Step) {
 		}
 		whole := healthy(w.in.Wanted).Observed.Machines[s.Node]
 		for path := range w.in.Desired[s.Node].Balancer().Files {
-			if m.Files != nil && slices.Equal(now, nodeNames(w.in.Wanted.ControlPlane())) {
-				m.Files[path] = whole.Files[path]
+			if m.Files != nil {
+				is := whole.Files[path]
+				if !slices.Equal(now, nodeNames(w.in.Wanted.ControlPlane())) {
+					is.Sum = "of others"
+				}
+				m.Files[path] = is
 			}
 		}
 		w.in.Observed.Machines[s.Node] = m
@@ -145,6 +150,7 @@ func (w *world) tell(s Step) {
 		}
 		delete(w.votes, s.Node)
 	}
+	return s.Verb == SetBackends || starts
 }
 
 func (w *world) told(node string, of []string) {
@@ -233,10 +239,75 @@ func (w *world) oneHolds(t *rapid.T, after Step) {
 	}
 }
 
-// mayHold reports whether a load balancer may have the address: also one whose machine is off, for it may come back by itself, or only not be reached.
+// mayHold reports whether a load balancer may have the address: also one whose machine is off, for it may come back by itself, or only not be
+// reached, and one whose programs were stopped, which start with the machine.
 func (w *world) mayHold(node string) bool {
+	return w.in.Observed.Machines[node].Made && !w.votes[node].fresh
+}
+
+// votesNow reports whether a load balancer votes.
+func (w *world) votesNow(node string) bool {
 	v := w.votes[node]
-	return w.in.Observed.Machines[node].Made && !v.stopped && !v.fresh
+	return v != nil && !v.stopped && w.in.Observed.Machines[node].Running
+}
+
+// majority reports whether most of a list vote.
+func (w *world) majority(list []string) bool {
+	vote := slices.DeleteFunc(slices.Clone(list), func(b string) bool { return !w.votesNow(b) })
+	return len(vote) > len(list)/2
+}
+
+// takes reports whether a load balancer can have the address. One that has it goes on by what it was told before until the newest list is for it too.
+func (w *world) takes(node string) bool {
+	v := w.votes[node]
+	if !w.votesNow(node) || v.fresh {
+		return false
+	}
+	return w.holds == node && w.majority(v.lists[len(v.lists)-1]) || !slices.ContainsFunc(v.lists, func(l []string) bool { return !w.majority(l) })
+}
+
+// takesFrom is who can take the address from a node; "" where nobody can.
+func (w *world) takesFrom(node string) string {
+	for _, b := range slices.Sorted(maps.Keys(w.votes)) {
+		if b != node && w.takes(b) {
+			return b
+		}
+	}
+	return ""
+}
+
+// seen has the next plan know of load balancers what can be seen of them.
+func (w *world) seen() {
+	if w.holds == "" || !w.takes(w.holds) {
+		w.holds = w.takesFrom("")
+	}
+	for _, n := range w.in.Record {
+		if w.in.Wanted.LBKind == spec.OnControlPlane && n.Role == spec.RoleControlPlane {
+			v := w.votes[n.Name]
+			fresh := w.in.Observed.Machines[n.Name].Running && (v == nil || v.fresh)
+			w.in.Observed.Balancers[n.Name] = observed.Balancer{Seen: true, Address: observed.Address{New: fresh, Held: w.holds == n.Name}}
+		}
+	}
+}
+
+// lacksLeaver reports whether the load balancer of a node that leaves, and is alive, does not run: where it is missing for a majority somebody has to
+// start it, or to keep the node, which mends it.
+func (w *world) lacksLeaver() bool {
+	return slices.ContainsFunc(w.in.Record, func(n Node) bool {
+		return n.State == Leaving && w.in.Wanted.Balances(n.Node) && w.in.Observed.Machines[n.Name].Running && !w.votesNow(n.Name)
+	})
+}
+
+// waits reports whether a step cannot begin yet, or end: the address is handed over to one that can have it, a node is counted on when its load
+// balancer could, and one that is told is well when anybody has the address.
+func (w *world) waits(s Step, told bool) bool {
+	switch v := w.votes[s.Node]; {
+	case s.Verb == MoveAddress:
+		return w.takesFrom(s.Node) == ""
+	case s.Verb == Activate:
+		return v != nil && (v.fresh || !w.votesNow(s.Node))
+	}
+	return told && w.holds == ""
 }
 
 // meet reports whether any two majorities have a voter in common, of those that vote, or may when their machine is there again.
@@ -383,7 +454,7 @@ func TestNoPlanLosesQuorum(t *testing.T) {
 		in.OneByOne = rapid.Bool().Draw(t, "one by one")
 		well := true
 		for _, name := range from {
-			kind := rapid.SampledFrom([]string{"well", "well", "well", "off", "gone", "unready", "learner", "nameless", "other flags"}).Draw(t, name)
+			kind := rapid.SampledFrom([]string{"well", "well", "well", "off", "gone", "unready", "learner", "nameless", "other flags", "balances no more"}).Draw(t, name)
 			well = well && (kind == "well" || kind == "other flags")
 			switch kind {
 			case "off":
@@ -391,6 +462,12 @@ func TestNoPlanLosesQuorum(t *testing.T) {
 			case "gone":
 				dies(&in, name, true)
 				in.Replace = append(in.Replace, name)
+			case "balances no more":
+				for _, unit := range render.BalancerUnits {
+					if strings.HasPrefix(name, "cp-") {
+						delete(in.Observed.Machines[name].Units, unit)
+					}
+				}
 			case "unready":
 				in.Observed.APIServers[name] = observed.APIServer{Error: "refused"}
 			case "learner":
@@ -421,7 +498,8 @@ func TestNoPlanLosesQuorum(t *testing.T) {
 		if kind == spec.OnControlPlane {
 			for _, n := range in.Record {
 				if n.Role == spec.RoleControlPlane && in.Observed.Machines[n.Name].Made {
-					w.votes[n.Name] = &votes{lists: [][]string{slices.Sorted(slices.Values(controlPlaneOf(from)))}}
+					m := in.Observed.Machines[n.Name]
+					w.votes[n.Name] = &votes{lists: [][]string{slices.Sorted(slices.Values(controlPlaneOf(from)))}, stopped: m.Running && !m.Units["keepalived"].Active}
 				}
 			}
 		}
@@ -433,6 +511,7 @@ func TestNoPlanLosesQuorum(t *testing.T) {
 				w.in.Observed.Machines[name] = machine
 			}
 		}
+		w.seen()
 		began := in.Observed.Etcd.Voting().HasQuorum()
 		w.in.Observed.Etcd.Quorum = began
 		for range 5 { // each round is cut off somewhere, but the last
@@ -456,9 +535,7 @@ func TestNoPlanLosesQuorum(t *testing.T) {
 			}
 			w.begin()
 			stop := rapid.IntRange(1, 2*len(c.Steps)).Draw(t, "cut off")
-			if !w.walk(t, c, stop, began, well) {
-				return
-			}
+			w.walk(t, c, stop, began, well)
 			w.in.Resumed = true
 			if rapid.IntRange(0, 3).Draw(t, "something else is wanted then") == 0 {
 				from, to, had, have = to, from, have, had
@@ -467,14 +544,21 @@ func TestNoPlanLosesQuorum(t *testing.T) {
 				w.in.Desired, w.in.Moving = desired(w.in.Wanted), w.in.Wanted.ExternalEtcd()
 			}
 		}
-		c, err := Plan(w.in)
-		if err == nil {
-			if !w.walk(t, c, len(c.Steps), began, well) {
+		for range 3 { // what waits for a machine that is off may have to be asked for once more
+			c, err := Plan(w.in)
+			if err != nil {
+				return
+			}
+			w.begin()
+			if w.walk(t, c, len(c.Steps), began, well) {
+				if began {
+					w.arrived(t)
+				}
 				return
 			}
 		}
-		if err == nil && began {
-			w.arrived(t)
+		if w.holds != "" || !w.lacksLeaver() {
+			t.Fatal("it never gets there")
 		}
 	})
 }
@@ -512,8 +596,7 @@ func drawNodes(t *rapid.T, kind spec.BalancerKind, external bool, label string) 
 }
 
 // walk does steps of a plan, each only where its guard allows it, in an order that apply may do
-// them in: it begins whatever has all that it needs, side by side. It reports whether it got there: the address is handed over to nobody who could
-// not have it, as where all others were cut off before they knew of one that has not come yet.
+// them in: it begins whatever has all that it needs, side by side. It reports whether it did all: it ends where each that is left waits for others.
 func (w *world) walk(t *rapid.T, c *Change, steps int, began, well bool) bool {
 	done := map[string]bool{}
 	for _, s := range c.Steps {
@@ -525,16 +608,30 @@ func (w *world) walk(t *rapid.T, c *Change, steps int, began, well bool) bool {
 		done[s.ID] = true
 	}
 	clear(done)
+	begun := map[string]Step{} // and wait
 	for range min(steps, len(c.Steps)) {
 		var ready, stop []Step
+		for id, s := range begun {
+			if done[id] = !w.waits(s, true); done[id] {
+				delete(begun, id)
+			}
+		}
+		blocked := len(begun) > 0
 		for _, s := range c.Steps {
-			if done[s.ID] || slices.ContainsFunc(s.Needs, func(need string) bool { return !done[need] }) {
+			if _, waits := begun[s.ID]; waits || done[s.ID] || slices.ContainsFunc(s.Needs, func(need string) bool { return !done[need] }) {
+				continue
+			}
+			if w.waits(s, false) {
+				blocked = true
 				continue
 			}
 			ready = append(ready, s)
 			if s.Guard.Etcd == OpStop && s.Verb == Restart {
 				stop = append(stop, s)
 			}
+		}
+		if len(ready) == 0 && blocked {
+			return false
 		}
 		if len(ready) == 0 {
 			t.Fatalf("nothing can be done after %v of %v", done, c.Steps)
@@ -543,20 +640,20 @@ func (w *world) walk(t *rapid.T, c *Change, steps int, began, well bool) bool {
 			t.Fatalf("%s and %s stop members at the same time", stop[0].ID, stop[1].ID)
 		}
 		s := rapid.SampledFrom(ready).Draw(t, "next")
-		if s.Verb == MoveAddress && !slices.ContainsFunc(slices.Collect(maps.Keys(w.votes)), func(b string) bool { return b != s.Node && w.mayHold(b) }) {
-			return false
-		}
-		w.step(t, s, began)
+		told := w.step(t, s, began)
 		if well {
 			w.asked(t, s)
 			w.leadsSomewhere(t, s)
 		}
-		done[s.ID] = true
+		if done[s.ID] = true; w.waits(s, told) {
+			done[s.ID], begun[s.ID] = false, s
+		}
 	}
-	return true
+	return steps >= len(c.Steps) && !(len(begun) > 0 && w.holds == "")
 }
 
-func (w *world) step(t *rapid.T, s Step, began bool) {
+// step does one, and reports whether it told a load balancer on a control-plane node who the others are.
+func (w *world) step(t *rapid.T, s Step, began bool) bool {
 	n, _ := w.in.Wanted.Node(s.Node)
 	if n.Name == "" {
 		n = nodeIn(w.in.Record, s.Node)
@@ -575,12 +672,17 @@ func (w *world) step(t *rapid.T, s Step, began bool) {
 	}
 	w.lead(t, s, n)
 	w.do(s)
-	w.tell(s)
+	told := w.tell(s)
 	w.tellLocal(t, s, n)
+	if s.Verb == MoveAddress && w.holds == s.Node {
+		w.holds = w.takesFrom(s.Node)
+	}
+	w.seen()
 	w.oneHolds(t, s)
 	if v := w.in.Observed.Etcd.Voting(); began && !v.HasQuorum() {
 		t.Fatalf("no quorum after %s: %v", s.ID, v)
 	}
+	return told
 }
 
 // asked fails the test where an API server that serves asks nobody who votes, or where none serves.
