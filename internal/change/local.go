@@ -71,11 +71,12 @@ func (p *planner) tellLocal(n topology.Node, what string, needs []string, why []
 }
 
 // rollLocals has workers begin to have load balancers of their own, and tells those what differs, where no step has: one worker after
-// another, so that what is wrong with one is seen before the next.
+// another, so that what is wrong with one is seen before the next; and after API servers that have to be started first, for one that leads to
+// none that serves is not begun with.
 func (p *planner) rollLocals() {
 	for _, n := range p.stay {
 		if d, _ := p.balancerPart(n, p.diff(n)); p.Wanted.BalancesLocally(n) && !p.sick(n) && !d.none() && len(p.lastOf(SetBackends, n.Name)) == 0 {
-			p.local = []string{p.tellLocal(n, "local", p.local, d.why())}
+			p.local = []string{p.tellLocal(n, "local", slices.Concat(p.tail, p.local), d.why())}
 		}
 	}
 }
