@@ -108,21 +108,22 @@ func (p *planner) setBackends(what string, needs []string, why ...Reason) {
 		}
 		done = append(done, p.tell(lb, what, before, p.stay, why))
 	}
-	done = append(done, p.startBalancers(what, append(slices.Clone(needs), done...), why)...)
+	done = append(done, p.startBalancers(what, needs, why)...)
 	done = append(done, p.tellLocals(what, needs, why)...)
 	if len(done) > 0 {
 		p.tail = compact(append(slices.Clone(p.tail), done...))
 	}
 }
 
-// tell plans that one load balancer gets the backends as they are now. Where it has to restart, one of some others takes the address before.
+// tell plans that one load balancer gets the backends as they are now. Where it has to restart, one of some others takes the address before, unless
+// nobody could: that may have to be told first, too.
 func (p *planner) tell(lb topology.Node, what string, needs []string, to []topology.Node, why []Reason) string {
 	restart := p.restarts(lb)
 	needs = slices.Concat(needs, p.lastOf(SetBackends, lb.Name))
 	if p.onControlPlane() { // what was written before does not come after
 		needs = slices.Concat(needs, p.lastOf(WriteFiles, lb.Name))
 	}
-	if takesWay(restart) && p.leases(lb) {
+	if takesWay(restart) && p.leases(lb) && !p.tooFew {
 		needs = p.handOver(lb, to, why, needs)
 	}
 	return p.add(Step{ID: id(SetBackends, lb.Name, what), Verb: SetBackends, Node: lb.Name, Why: why,

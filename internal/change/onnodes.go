@@ -34,7 +34,7 @@ func (p *planner) sharerNames() []string {
 // leaves, and was cut off may have the address, or get it: the others know of it until its machine is gone, also where nobody can look, or where
 // its programs were stopped, which start with the machine. Not so one that waits for others still, or never began.
 func (p *planner) beginBalancing() {
-	votes := 0
+	votes, unheard := 0, 0
 	for _, n := range p.Record {
 		if !p.Wanted.Balances(n.Node) {
 			continue
@@ -49,8 +49,11 @@ func (p *planner) beginBalancing() {
 		if p.balancing[n.Name] = runs || named(p.stay, n.Name); p.balancing[n.Name] {
 			votes++
 		}
+		if !made && p.nobodyHolds() { // the others may still go by its vote, and do until all that are left are told, and can answer
+			unheard++
+		}
 	}
-	p.tooFew = votes <= len(p.backends)/2
+	p.tooFew = votes <= len(p.backends)/2 || votes < len(p.backends) && votes <= (len(p.backends)+unheard)/2
 }
 
 // stopped reports whether a control-plane node that leaves has a load balancer that does not run: it gives nothing away, and those that join would
@@ -163,14 +166,14 @@ func (p *planner) handOverSick(n topology.Node, d difference) []string {
 		return p.alive(b.Name) && units["haproxy"].Active && units["keepalived"].Active
 	}
 	others := slices.DeleteFunc(slices.Clone(p.stay), func(b topology.Node) bool { return b.Name == n.Name || !p.Wanted.Balances(b) || !well(b) || p.sick(b) })
-	if balancer.none() || !well(n) {
+	if balancer.none() || !well(n) || p.tooFew {
 		return nil
 	}
 	return p.handOver(n, others, balancer.why(), nil)
 }
 
-// startBalancers has the nodes that joined behind the load balancers start their own, when the others know of them: one that hears nobody would
-// take the address.
+// startBalancers has the nodes that joined behind the load balancers start their own, beside the step in which the others hear of them: one that is new
+// may not have the address before all of them go by its vote, and of one or two these may need it to have the address again.
 func (p *planner) startBalancers(what string, needs []string, why []Reason) []string {
 	var out []string
 	for _, n := range p.ordered() {

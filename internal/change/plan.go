@@ -98,9 +98,9 @@ type planner struct {
 	balancers []topology.Node
 	// balancing are the control-plane nodes whose load balancer runs, as the steps so far have it.
 	balancing map[string]bool
-	// tooFew says that most of them are dead: nobody can have the address before these have gone, and the others are told.
+	// tooFew says that of those whose votes count most do not vote: nobody can have the address before these are started, or have gone and the others are told.
 	tooFew  bool
-	untold  []untold // see leaveNode
+	untold  []untold // machines that are gone, and of which the other load balancers have not heard
 	tail    []string // steps that whatever changes etcd or an API server next comes after
 	issued  []string // the step that makes certificates
 	drained []string // the last step on a node that loses its kubelet
@@ -144,7 +144,7 @@ func newPlanner(in Input) *planner {
 		p.balancers = p.sharing()
 	}
 	p.began = nodeNames(p.ordered())
-	for _, n := range were { // its machine is gone
+	for _, n := range were { // its machine is gone, or its load balancer never began
 		if !named(p.backends, n.Name) {
 			p.began = append(p.began, n.Name)
 		}
