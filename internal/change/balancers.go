@@ -72,11 +72,11 @@ func (p *planner) holderLast(nodes []topology.Node) []topology.Node {
 	return slices.Concat(slices.DeleteFunc(slices.Clone(nodes), has), slices.DeleteFunc(slices.Clone(nodes), hasNot))
 }
 
-// nobodyHolds reports whether none of the load balancers that were looked at has the address.
+// nobodyHolds reports whether none of the load balancers that were looked at has the address, and each of these told it.
 func (p *planner) nobodyHolds() bool {
 	looked := false
 	for _, b := range p.Observed.Balancers {
-		if looked = looked || b.Seen; b.Address.Held {
+		if looked = looked || b.Seen; b.Address.Held || b.Address.Unknown {
 			return false
 		}
 	}

@@ -155,8 +155,8 @@ func TestHolderOfTheAddressIsToldLast(t *testing.T) {
 		holder string
 		order  []string
 	}{
-		"nobody is seen to have it": {onNodes(t, planes, four), "", []string{"lb-backends@cp-1/join", "lb-backends@cp-2/join", "lb-backends@cp-3/join", "lb-backends@cp-4/join"}},
-		"on control-plane nodes":    {onNodes(t, planes, four), "cp-2", []string{"lb-backends@cp-1/join", "lb-backends@cp-3/join", "lb-backends@cp-2/join", "lb-backends@cp-4/join"}},
+		"nobody is seen to have it": {onNodes(t, planes, four), "", []string{"lb-backends@cp-4/join", "lb-backends@cp-1/join", "lb-backends@cp-2/join", "lb-backends@cp-3/join"}},
+		"on control-plane nodes":    {onNodes(t, planes, four), "cp-2", []string{"lb-backends@cp-4/join", "lb-backends@cp-1/join", "lb-backends@cp-3/join", "lb-backends@cp-2/join"}},
 		"after one left":            {onNodes(t, four, planes), "cp-1", []string{"lb-backends@cp-2/without-cp-4", "lb-backends@cp-3/without-cp-4", "lb-backends@cp-1/without-cp-4"}},
 		"on machines of their own":  {pairThatGrows(t), "lb-1", []string{"lb-backends@lb-2/join", "lb-backends@lb-1/join"}},
 	} {

@@ -101,14 +101,17 @@ func (p *planner) setBackends(what string, needs []string, why ...Reason) {
 	if p.onControlPlane() { // those that are mended run
 		needs = compact(slices.Concat(needs, p.tail))
 	}
-	for _, lb := range p.holderLast(p.configured()) {
-		before := needs
+	others, first := p.holderLast(p.configured()), needs
+	if done = p.startBalancers(what, needs, why); !p.nobodyHolds() { // else these may have to be told before any of them can be seen to share it
+		first = slices.Concat(needs, done)
+	}
+	for _, lb := range others {
+		before := first
 		if p.leases(lb) && !p.nobodyHolds() && (p.Wanted.Virtual || takesWay(p.restarts(lb))) {
 			before = slices.Concat(needs, done)
 		}
 		done = append(done, p.tell(lb, what, before, p.stay, why))
 	}
-	done = append(done, p.startBalancers(what, needs, why)...)
 	done = append(done, p.tellLocals(what, needs, why)...)
 	if len(done) > 0 {
 		p.tail = compact(append(slices.Clone(p.tail), done...))

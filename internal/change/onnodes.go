@@ -172,8 +172,8 @@ func (p *planner) handOverSick(n topology.Node, d difference) []string {
 	return p.handOver(n, others, balancer.why(), nil)
 }
 
-// startBalancers has the nodes that joined behind the load balancers start their own, beside the step in which the others hear of them: one that is new
-// may not have the address before all of them go by its vote, and of one or two these may need it to have the address again.
+// startBalancers has the nodes that joined behind the load balancers start their own, before the others hear of them: one that is new may not have the
+// address until all others go by its vote, and these may need that vote from the moment on in which they do.
 func (p *planner) startBalancers(what string, needs []string, why []Reason) []string {
 	var out []string
 	for _, n := range p.ordered() {

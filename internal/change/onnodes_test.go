@@ -21,11 +21,11 @@ func TestNothingToDoWithLoadBalancersOnControlPlaneNodes(t *testing.T) {
 	}
 }
 
-// All balancers know of one that joins before its keepalived starts, and it serves before it is behind them.
+// The load balancer of one that joins starts when its API server serves, and before the others hear of it: they may need its vote from then on.
 func TestControlPlaneNodeJoinsWithItsLoadBalancer(t *testing.T) {
 	c := plan(t, onNodes(t, planes, append(slices.Clone(planes), "cp-4")))
 	for _, lb := range []string{"cp-1", "cp-2", "cp-3"} {
-		before(t, c, "start@cp-4/kube-apiserver", "lb-backends@"+lb+"/join", "lb-backends@cp-4/join", "activate@cp-4")
+		before(t, c, "start@cp-4/kube-apiserver", "lb-backends@cp-4/join", "lb-backends@"+lb+"/join", "activate@cp-4")
 	}
 	before(t, c, "start@cp-4/kube-apiserver", "start@cp-4", "node-ready@cp-4") // its kubelet asks that one
 	s, _ := c.Step("lb-backends@cp-4/join")
@@ -44,7 +44,7 @@ func TestLoadBalancerOfAControlPlaneNodeRestartsBeforeOthersJoin(t *testing.T) {
 	in := onNodes(t, planes, append(slices.Clone(planes), "cp-4", "cp-5", "cp-6"))
 	in.Observed.Machines["cp-2"].Units["haproxy"] = observed.Unit{Active: true, Config: "old"}
 	c := plan(t, in)
-	before(t, c, "address-move@cp-2", "lb-backends@cp-2/configuration", "lb-backends@cp-1/join", "lb-backends@cp-4/join")
+	before(t, c, "address-move@cp-2", "lb-backends@cp-2/configuration", "lb-backends@cp-4/join", "lb-backends@cp-1/join")
 	if s, _ := c.Step("lb-backends@cp-1/configuration"); !slices.Equal(s.Balancers, []string{"cp-1", "cp-2", "cp-3"}) {
 		t.Errorf("%+v", s)
 	}
@@ -75,7 +75,7 @@ func TestControlPlaneNodeIsMadeAnewWithItsLoadBalancer(t *testing.T) {
 	in.Replace = []string{"cp-2"}
 	c := plan(t, in)
 	before(t, c, "address-move@cp-2", "lb-drain@cp-2", "remove-machine@cp-2", "lb-backends@cp-1/without-cp-2", "create-machine@cp-2", "start@cp-2/kube-apiserver",
-		"lb-backends@cp-1/join", "lb-backends@cp-2/join", "activate@cp-2")
+		"lb-backends@cp-2/join", "lb-backends@cp-1/join", "activate@cp-2")
 }
 
 // One that is dead gives nothing away, and is not told: the others are.
@@ -85,7 +85,7 @@ func TestDeadControlPlaneNodeIsMadeAnewWithItsLoadBalancer(t *testing.T) {
 	in.Replace = []string{"cp-2"}
 	c := plan(t, in)
 	lacks(t, c, MoveAddress)
-	before(t, c, "remove-machine@cp-2", "lb-backends@cp-1/without-cp-2", "create-machine@cp-2", "start@cp-2/kube-apiserver", "lb-backends@cp-3/join", "lb-backends@cp-2/join")
+	before(t, c, "remove-machine@cp-2", "lb-backends@cp-1/without-cp-2", "create-machine@cp-2", "start@cp-2/kube-apiserver", "lb-backends@cp-2/join", "lb-backends@cp-3/join")
 }
 
 // Who serves as it should keeps doing so while its load balancer is told.
@@ -109,7 +109,8 @@ func TestLoadBalancerOfAControlPlaneNodeIsMended(t *testing.T) {
 	in.Observed.Machines["cp-1"].Units["keepalived"] = observed.Unit{}
 	in.Observed.Balancers["cp-3"] = observed.Balancer{Seen: true, Address: observed.Address{StandsBy: true}}
 	c := plan(t, in)
-	before(t, c, "lb-backends@cp-1/mended", "lb-backends@cp-2/join", "lb-backends@cp-4/join")
+	before(t, c, "lb-backends@cp-1/mended", "lb-backends@cp-4/join")
+	before(t, c, "lb-backends@cp-1/mended", "lb-backends@cp-2/join")
 	before(t, c, "address-allow@cp-3", "member-add@cp-4")
 	if s, _ := c.Step("lb-backends@cp-1/mended"); !slices.Equal(s.Balancers, []string{"cp-1", "cp-2", "cp-3"}) {
 		t.Errorf("%+v", s)
@@ -124,7 +125,7 @@ func TestLoadBalancerOfAControlPlaneNodeIsMendedWhileEtcdMoves(t *testing.T) {
 		in.Observed.Machines["cp-1"].Units[unit] = observed.Unit{}
 	}
 	c := plan(t, in)
-	before(t, c, "lb-backends@cp-1/mended", "lb-backends@cp-1/join", "lb-backends@cp-2/join")
+	before(t, c, "lb-backends@cp-1/mended", "lb-backends@cp-2/join", "lb-backends@cp-1/join")
 	if s, _ := c.Step("lb-backends@cp-1/mended"); !slices.Equal(s.Balancers, []string{"cp-1"}) {
 		t.Errorf("%+v", s)
 	}
@@ -164,7 +165,7 @@ func TestOneOfTwoControlPlaneNodesLeaves(t *testing.T) {
 	before(t, plan(t, in), append(slices.Clone(steps), "create-machine@cp-2")...)
 	in = onNodes(t, two, append([]string{"cp-3"}, two...))
 	in.Replace = []string{"cp-2"}
-	before(t, plan(t, in), "remove-machine@cp-2", "lb-backends@cp-1/join", "lb-backends@cp-3/join")
+	before(t, plan(t, in), "remove-machine@cp-2", "lb-backends@cp-3/join", "lb-backends@cp-1/join")
 	before(t, plan(t, onNodes(t, planes, two)), "stop@cp-3", "remove-machine@cp-3", "lb-backends@cp-1/without-cp-3", "node-delete@cp-3")
 }
 
@@ -185,7 +186,7 @@ func TestFilesHaveWhoIsThereByThen(t *testing.T) {
 	in := onNodes(t, planes, []string{"cp-1", "cp-2", "cp-4", "worker-1"})
 	delete(in.Observed.Machines["cp-1"].Files, "/etc/file")
 	c := plan(t, in)
-	before(t, c, "lb-backends@cp-1/join", "lb-backends@cp-4/join", "address-move@cp-3", "lb-backends@cp-4/without-cp-3")
+	before(t, c, "lb-backends@cp-4/join", "lb-backends@cp-1/join", "address-move@cp-3", "lb-backends@cp-4/without-cp-3")
 	s, ok := c.Step("write-files@cp-1")
 	if !ok || strings.Join(s.Backends, " ") != "cp-1 cp-2 cp-4 cp-3" {
 		t.Errorf("%+v", s)
@@ -347,7 +348,7 @@ func TestOneOfTwoThatWereToJoinCame(t *testing.T) {
 	in.Resumed = true
 
 	c := plan(t, in)
-	before(t, c, "lb-backends@cp-2/settled", "lb-backends@cp-1/settled", "lb-backends@cp-2/join", "lb-backends@cp-1/join", "lb-backends@cp-3/join", "activate@cp-2")
+	before(t, c, "lb-backends@cp-2/settled", "lb-backends@cp-1/settled", "lb-backends@cp-3/join", "lb-backends@cp-2/join", "lb-backends@cp-1/join", "activate@cp-2")
 
 	in.Replace = []string{"cp-1"}
 	c = plan(t, in)
@@ -374,7 +375,7 @@ func TestControlPlaneNodeWhoseLoadBalancerWasStoppedLeaves(t *testing.T) {
 			in.Record[slices.IndexFunc(in.Record, func(n Node) bool { return n.Name == "cp-3" })].State = Leaving
 			c := plan(t, in)
 			lacks(t, c, MoveAddress)
-			before(t, c, "lb-backends@cp-2/mended", "stop@cp-3", "remove-machine@cp-3", "lb-backends@cp-1/without-cp-3", "member-add@cp-4", "lb-backends@cp-1/join", "lb-backends@cp-4/join")
+			before(t, c, "lb-backends@cp-2/mended", "stop@cp-3", "remove-machine@cp-3", "lb-backends@cp-1/without-cp-3", "member-add@cp-4", "lb-backends@cp-4/join", "lb-backends@cp-1/join")
 			want := []string{"cp-1", "cp-2"}
 			if began {
 				want = append(want, "cp-3")

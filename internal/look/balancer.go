@@ -26,6 +26,7 @@ func (c *collector) balancer(ctx context.Context, n topology.Node, running bool)
 	if t := c.Cluster.Topology; t.Virtual {
 		var err error
 		if seen.Address, err = Address(ctx, c.Cluster.Machine(n.Name), t.LoadBalancer.Addr()); err != nil {
+			seen.Address.Unknown = true
 			c.unseen("address of load balancer "+n.Name, err)
 		}
 	}

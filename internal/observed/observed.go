@@ -121,6 +121,7 @@ type Address struct {
 	Moved    bool // by keepalived, which takes it away again
 	Own      bool // as an address of its own still: it would keep it when another one takes it
 	StandsBy bool // haplane has told it to leave it to others
+	Unknown  bool // it did not answer
 	New      bool // it waits for the other load balancers, or never began: it does not have it before they say that they know of it
 }
 
