@@ -213,9 +213,12 @@ func (p *planner) readdresses(n topology.Node) bool {
 	return ok && !slices.Equal(was.Addresses, n.Addresses)
 }
 
-// others reports whether another load balancer can have the address that clients use meanwhile: one that shares it, and stays.
+// others reports whether another load balancer can have the address that clients use meanwhile: one that shares it, and stays, or has a turn of its own.
 func (p *planner) others(n topology.Node) bool {
-	return slices.ContainsFunc(p.sharing(), func(b topology.Node) bool { return b.Name != n.Name && named(p.stay, b.Name) })
+	stays := func(b topology.Node) bool {
+		return named(p.stay, b.Name) || p.balancerRuns(b.Name) && slices.ContainsFunc(p.turns, func(n Node) bool { return n.Name == b.Name })
+	}
+	return slices.ContainsFunc(p.sharing(), func(b topology.Node) bool { return b.Name != n.Name && stays(b) })
 }
 
 // leases reports whether a load balancer agrees with the others by a lease on who has the address. One that an older haplane made, and

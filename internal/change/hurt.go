@@ -9,9 +9,9 @@ import (
 	"github.com/haplane/haplane/spec"
 )
 
-// hurt reports whether a node does not do its part, its kubelet included: its turn takes nothing away.
+// hurt reports whether a node does not do its part, its kubelet and its load balancer included: its turn takes nothing away.
 func (p *planner) hurt(n topology.Node) bool {
-	return p.sick(n) || p.notReady(n)
+	return p.sick(n) || p.notReady(n) || p.stopped(n)
 }
 
 func (p *planner) notReady(n topology.Node) bool {
@@ -92,6 +92,8 @@ func (p *planner) ails(n topology.Node) string {
 		return "its etcd member is not healthy: " + m.Error
 	case n.Role == spec.RoleControlPlane && !p.Observed.APIServers[n.Name].Ready:
 		return "its API server is not ready: " + p.Observed.APIServers[n.Name].Error
+	case p.stopped(n):
+		return "its load balancer does not run"
 	}
 	return "its node is not Ready: " + cmp.Or(p.Observed.Nodes[n.Name].Reason, "it is not registered")
 }

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/haplane/haplane/internal/observed"
+	"github.com/haplane/haplane/internal/render"
 )
 
 // Two nodes that are hurt are made anew one after the other, both ways: whose turn is to come is not waited for. A dead
@@ -102,5 +103,21 @@ func TestUpgradeInPlaceOfAWorkerThatIsOff(t *testing.T) {
 	before(t, c, "start-machine@worker-2", "start@worker-2", "node-ready@worker-2")
 	if _, turn := c.Step("check-cluster@worker-2"); turn {
 		t.Error("it has a second turn")
+	}
+}
+
+// A control-plane node whose load balancer does not run comes first too: those that are made anew before it would wait for its vote.
+func TestUpgradeOfOneWhoseLoadBalancerIsStopped(t *testing.T) {
+	in := onNodes(t, planes, planes)
+	upgrade := upgrading(in.Wanted, false)
+	in.Replace, in.Upgrade = upgrade.Replace, upgrade.Upgrade
+	for _, unit := range render.BalancerUnits {
+		in.Observed.Machines["cp-2"].Units[unit] = observed.Unit{}
+	}
+	c := planned(t, in)
+	before(t, c, "create-machine@cp-2", "check-cluster@cp-2", "node-drain@cp-3", "check-cluster@cp-3")
+	before(t, c, "check-cluster@cp-2", "node-drain@cp-1")
+	if want := []string{"cp-2 is hurt already (its load balancer does not run): its turn comes before the others, and until then nothing waits for it"}; !slices.Equal(c.Warnings(), want) {
+		t.Errorf("%q", c.Warnings())
 	}
 }

@@ -53,7 +53,8 @@ func (p *planner) beginBalancing() {
 			unheard++
 		}
 	}
-	p.tooFew = votes <= len(p.backends)/2 || votes < len(p.backends) && votes <= (len(p.backends)+unheard)/2
+	p.tooFew = votes <= (len(p.backends)+unheard)/2
+	p.waitsForDead = p.tooFew && votes < len(p.backends)
 }
 
 // stopped reports whether a control-plane node that leaves has a load balancer that does not run: it gives nothing away, and those that join would
@@ -153,7 +154,7 @@ func (p *planner) settleBalancers() {
 	waits := func(n topology.Node) bool {
 		return p.balancing[n.Name] && (p.Observed.Balancers[n.Name].Address.New || named(p.back, n.Name))
 	}
-	if p.onControlPlane() && !p.tooFew && slices.ContainsFunc(p.backends, waits) {
+	if p.onControlPlane() && !p.waitsForDead && slices.ContainsFunc(p.backends, waits) {
 		p.setBackends("settled", p.tail, Reason{What: "who is there since a run was cut off"})
 	}
 }

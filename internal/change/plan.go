@@ -99,14 +99,16 @@ type planner struct {
 	// balancing are the control-plane nodes whose load balancer runs, as the steps so far have it.
 	balancing map[string]bool
 	// tooFew says that of those whose votes count most do not vote: nobody can have the address before these are started, or have gone and the others are told.
-	tooFew  bool
-	untold  []untold // machines that are gone, and of which the other load balancers have not heard
-	tail    []string // steps that whatever changes etcd or an API server next comes after
-	issued  []string // the step that makes certificates
-	drained []string // the last step on a node that loses its kubelet
-	began   []string // the backends before the change
-	local   []string // the last step by which a worker gets, or loses, a load balancer of its own
-	first   []string // steps that all later ones come after
+	tooFew bool
+	// waitsForDead says that this is so until machines have gone that are there and do not vote.
+	waitsForDead bool
+	untold       []untold // machines that are gone, and of which the other load balancers have not heard
+	tail         []string // steps that whatever changes etcd or an API server next comes after
+	issued       []string // the step that makes certificates
+	drained      []string // the last step on a node that loses its kubelet
+	began        []string // the backends before the change
+	local        []string // the last step by which a worker gets, or loses, a load balancer of its own
+	first        []string // steps that all later ones come after
 }
 
 func newPlanner(in Input) *planner {

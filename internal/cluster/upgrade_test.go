@@ -23,6 +23,7 @@ import (
 	"github.com/haplane/haplane/internal/observed"
 	"github.com/haplane/haplane/internal/pki"
 	"github.com/haplane/haplane/internal/probe"
+	"github.com/haplane/haplane/internal/render"
 	"github.com/haplane/haplane/internal/store"
 	"github.com/haplane/haplane/spec"
 )
@@ -87,13 +88,14 @@ func TestWhatStandsInTheWayOfAnUpgrade(t *testing.T) {
 	}
 	l.seen.Machines["cp-2"], l.seen.Nodes["worker-1"] = observed.Machine{Made: true}, observed.Node{Reason: "KubeletNotReady"}
 	l.seen.APIServers["cp-3"] = observed.APIServer{Error: "refused"}
+	l.rendered = map[string]render.Machine{"lb-1": {Units: []render.Unit{{Name: "haproxy"}}}}
 	l.issues = []pki.Reissue{{Name: "apiserver", Reason: "it ends soon"}}
 	var got []string
 	for _, check := range []func(context.Context) []string{l.checkRotation, l.checkParts, l.checkCertificates, l.checkRoom} {
 		got = append(got, check(t.Context())...)
 	}
 	want := []string{"the rotation of ca is under way, at trust; haplane certs rotate ca --cluster demo goes on with it first", "the machine of cp-2 does not answer",
-		"the API server of cp-3 is not ready: refused", "node worker-1 is not Ready: KubeletNotReady", "certificate apiserver: it ends soon; haplane up --cluster demo makes it first"}
+		"the API server of cp-3 is not ready: refused", "node worker-1 is not Ready: KubeletNotReady", "haproxy of lb-1 does not run", "certificate apiserver: it ends soon; haplane up --cluster demo makes it first"}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)
 	}

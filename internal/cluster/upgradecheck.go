@@ -74,6 +74,11 @@ func (l *live) checkParts(context.Context) []string {
 		if a, ok := l.seen.APIServers[n.Name]; ok && !a.Ready {
 			out = append(out, fmt.Sprintf("the API server of %s is not ready: %s", n.Name, a.Error))
 		}
+		for _, u := range l.rendered[n.Name].Balancer().Units {
+			if !m.Units[u.Name].Active {
+				out = append(out, fmt.Sprintf("%s of %s does not run", u.Name, n.Name))
+			}
+		}
 	}
 	return out
 }
