@@ -47,6 +47,7 @@ var onNodesCases = []checkCase{
 	{check: "lb-address-moves", name: "between control-plane nodes", of: onNodes(spec.Shared), status: Pass, says: "priority 100"},
 	{check: "lb-address-moves", name: "a control-plane node that others do not hear", of: onNodes(spec.Shared), status: Fail, node: "cp-2", says: "virtual_router_id 4", change: onNode(func(m *evidence.Machine) { m.Keepalived.Instances[0].RouterID = 4 })},
 	{check: "failures-tolerated", name: "load balancers on control-plane nodes", of: onNodes(spec.Shared), status: Pass, says: "3 load balancers serving: 2 may fail"},
+	{check: "failures-tolerated", name: "haplane's load balancers on control-plane nodes, of which most have to agree", of: onNodes(spec.Shared), expect: wantsOnNodes(), status: Pass, says: "3 load balancers serving: 1 may fail"},
 	{check: "failures-tolerated", name: "one of three load balancers on control-plane nodes has stopped", of: onNodes(spec.Shared), status: Fail, says: "2 of 3 load balancers serving: not cp-2; 1 may fail", change: onNode(func(m *evidence.Machine) {
 		m.Program(evidence.HAProxy).Running = false
 	})},

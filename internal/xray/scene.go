@@ -90,10 +90,15 @@ func (s *Scene) Expected(role spec.Role) []string {
 
 // expectedBalancers are the nodes that the cluster file wants to balance.
 func (s *Scene) expectedBalancers() []string {
-	if c := s.Expect.Cluster; c != nil && c.Spec.LoadBalancer.Kind == spec.OnControlPlane {
+	if s.onControlPlane() {
 		return s.Expected(spec.RoleControlPlane)
 	}
 	return s.Expected(spec.RoleLoadBalancer)
+}
+
+// onControlPlane reports whether the cluster file has the control-plane nodes balance.
+func (s *Scene) onControlPlane() bool {
+	return s.Expect.Cluster != nil && s.Expect.Cluster.Spec.LoadBalancer.Kind == spec.OnControlPlane
 }
 
 // WithFiles are the machines whose files were looked at.

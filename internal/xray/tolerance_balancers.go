@@ -102,6 +102,9 @@ func (s *Scene) taking(p part, moved []string) part {
 		p.alone = m.Name + ", which has the load balancers' address for good,"
 	default:
 		p.serving = slices.DeleteFunc(p.serving, func(name string) bool { return !slices.Contains(moved, name) })
+		if s.onControlPlane() { // most of them have to agree on who has the address: haplane's do not move it else
+			p.needed = p.expected/2 + 1
+		}
 	}
 	return p
 }
