@@ -70,15 +70,35 @@ func (p *planner) tellLocal(n topology.Node, what string, needs []string, why []
 		Needs: slices.Concat(needs, p.lastOf(WriteFiles, n.Name), p.lastOf(Start, n.Name), p.lastOf(SetBackends, n.Name))})
 }
 
-// rollLocals has workers begin to have load balancers of their own, and tells those what differs, where no step has: one worker after
-// another, so that what is wrong with one is seen before the next; and after API servers that have to be started first, for one that leads to
-// none that serves is not begun with.
-func (p *planner) rollLocals() {
+// tellStale tells workers' own load balancers that run what differs there, before any API server goes or restarts: what they lack since a change was cut
+// off may be the only one that is left then.
+func (p *planner) tellStale() {
+	p.rollLocals(func(n topology.Node) bool { return named(p.locals(), n.Name) })
+	p.tail = compact(append(slices.Clone(p.tail), p.local...))
+}
+
+// beginLocals has workers begin to have load balancers of their own: after API servers that have to be started first, for one that leads to none that
+// serves is not begun with.
+func (p *planner) beginLocals() { p.rollLocals(func(topology.Node) bool { return true }) }
+
+// rollLocals tells the load balancers of some workers what differs there, where no step has: one worker after another, so that what is wrong with one is
+// seen before the next.
+func (p *planner) rollLocals(some func(topology.Node) bool) {
 	for _, n := range p.stay {
-		if d, _ := p.balancerPart(n, p.diff(n)); p.Wanted.BalancesLocally(n) && !p.sick(n) && !d.none() && len(p.lastOf(SetBackends, n.Name)) == 0 {
+		if d, _ := p.balancerPart(n, p.diff(n)); p.Wanted.BalancesLocally(n) && some(n) && !p.sick(n) && !d.none() && len(p.lastOf(SetBackends, n.Name)) == 0 {
 			p.local = []string{p.tellLocal(n, "local", slices.Concat(p.tail, p.local), d.why())}
 		}
 	}
+}
+
+// loseLocals takes their own load balancers from workers before any API server goes or restarts: they are not told who comes and goes any more.
+func (p *planner) loseLocals() {
+	for _, n := range p.stay {
+		if _, d := p.balancerPart(n, p.diff(n)); p.losesLocal(n, d) && p.rollsNow(n, d) {
+			p.rollAlone(n, d)
+		}
+	}
+	p.tail = compact(append(slices.Clone(p.tail), p.local...))
 }
 
 // losesLocal reports whether a worker has a load balancer of its own, and is to have none.

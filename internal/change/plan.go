@@ -52,10 +52,12 @@ func Plan(in Input) (*Change, error) {
 	if !serving {
 		p.hold()
 	}
+	p.tellStale()
 	p.relocate()
 	p.shareAddress()
 	p.leave(p.early)
 	p.join()
+	p.loseLocals()
 	p.turnsBefore()
 	if p.Relocates != nil {
 		p.first = append(p.first, p.joined(spec.RoleLoadBalancer)...)

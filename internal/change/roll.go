@@ -185,7 +185,7 @@ func (p *planner) roll() {
 	p.rollBalancers()
 	for _, n := range p.stay {
 		_, d := p.balancerPart(n, p.diff(n))
-		if p.sick(n) || p.hasTurn(n) || p.moves(n) || d.none() && !p.losesKubelet(n, d) {
+		if p.losesLocal(n, d) || !p.rollsNow(n, d) {
 			continue
 		}
 		switch n.Role {
@@ -199,8 +199,12 @@ func (p *planner) roll() {
 			p.rollAlone(n, d)
 		}
 	}
-	p.tail = compact(append(slices.Clone(p.tail), p.local...)) // who loses his own is not told who comes and goes
-	p.rollLocals()                                             // whose files are listed by then
+	p.beginLocals() // whose files are listed by then
+}
+
+// rollsNow reports whether what differs on a node is for this part of the plan.
+func (p *planner) rollsNow(n topology.Node, d difference) bool {
+	return !p.sick(n) && !p.hasTurn(n) && !p.moves(n) && (!d.none() || p.losesKubelet(n, d))
 }
 
 // laterBackends reports whether the load balancers are written later, because a
