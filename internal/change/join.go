@@ -197,7 +197,7 @@ func (p *planner) finishJoin(n topology.Node) (told []string) {
 	for _, u := range p.Desired[n.Name].Units {
 		switch {
 		case u.Name == "etcd" || u.Name == "kube-apiserver":
-		case n.Role == spec.RoleControlPlane && isBalancer(u.Name): // it starts when the others know of it
+		case n.Role == spec.RoleControlPlane && isBalancer(u.Name): // its own steps start it
 		case slices.Contains(besideAPIServer, u.Name):
 			beside = append(beside, u.Name)
 		default:
@@ -214,7 +214,9 @@ func (p *planner) finishJoin(n topology.Node) (told []string) {
 			needs = slices.Concat(written, ready)
 		}
 		all = append(all, p.add(Step{ID: id(Start, n.Name), Verb: Start, Node: n.Name, Why: why, Units: node, Needs: needs}))
-		told = p.tellJoined(n)
+		if told = p.tellJoined(n); len(told) == 0 && p.runsLocal(n) { // since a run that was cut off, with what it knew then
+			told = p.has(id(Start, n.Name))
+		}
 		all = append(all, told...)
 	}
 	if p.Wanted.RunsKubelet(n) {

@@ -50,7 +50,7 @@ func (p *planner) leaveNode(n Node) {
 		s.Needs = needs
 		needs = []string{p.add(s)}
 	}
-	if alive && n.Role == spec.RoleWorker && p.Observed.Machines[n.Name].Units["haproxy"].Active {
+	if p.runsLocal(n.Node) {
 		s := step(Stop)
 		s.ID, s.Units = id(Stop, n.Name, "haproxy"), []string{"haproxy"}
 		then(s)

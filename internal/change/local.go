@@ -12,9 +12,6 @@ import (
 
 // locals are the workers whose own load balancers run, as the steps so far have it, and go on: those are told what changes.
 func (p *planner) locals() []topology.Node {
-	runs := func(n topology.Node) bool {
-		return p.alive(n.Name) && p.Observed.Machines[n.Name].Units["haproxy"].Active
-	}
 	begun := func(n topology.Node) (begun bool) {
 		for _, s := range p.steps {
 			switch {
@@ -30,7 +27,7 @@ func (p *planner) locals() []topology.Node {
 	var out []topology.Node
 	for _, n := range p.Wanted.LocalBalancers() {
 		waits := slices.ContainsFunc(p.turns, func(t Node) bool { return t.Name == n.Name && len(p.has(id(RemoveMachine, n.Name))) == 0 })
-		if (named(p.stay, n.Name) || waits) && runs(n) || begun(n) {
+		if (named(p.stay, n.Name) || waits) && p.runsLocal(n) || begun(n) {
 			out = append(out, n)
 		}
 	}
@@ -91,14 +88,23 @@ func (p *planner) rollLocals(some func(topology.Node) bool) {
 	}
 }
 
-// loseLocals takes their own load balancers from workers before any API server goes or restarts: they are not told who comes and goes any more.
+// loseLocals takes their own load balancers from workers, and has those leave that have one and are to, before any API server goes or restarts: they are
+// not told who comes and goes any more.
 func (p *planner) loseLocals() {
+	leave := func(n Node) bool { return p.runsLocal(n.Node) }
+	p.leave(slices.DeleteFunc(slices.Clone(p.late), func(n Node) bool { return !leave(n) }))
+	p.late = slices.DeleteFunc(p.late, leave)
 	for _, n := range p.stay {
 		if _, d := p.balancerPart(n, p.diff(n)); p.losesLocal(n, d) && p.rollsNow(n, d) {
 			p.rollAlone(n, d)
 		}
 	}
 	p.tail = compact(append(slices.Clone(p.tail), p.local...))
+}
+
+// runsLocal reports whether a worker's own load balancer runs before the change.
+func (p *planner) runsLocal(n topology.Node) bool {
+	return n.Role == spec.RoleWorker && p.alive(n.Name) && p.Observed.Machines[n.Name].Units["haproxy"].Active
 }
 
 // losesLocal reports whether a worker has a load balancer of its own, and is to have none.
