@@ -45,6 +45,7 @@ type apiWorld struct {
 	leases    []string                      // that were deleted
 	held      bool                          // by the policy that keeps API servers off the endpoints
 	published string                        // the bundle of kube-system/extension-apiserver-authentication
+	written   bool                          // there is an object of which only the write matters
 	stale     map[string]string             // authorities that API servers have in memory still, by node: they publish them
 }
 
@@ -223,6 +224,14 @@ func (w *world) answer(out http.ResponseWriter, r *http.Request) {
 		}
 		send(corev1.ConfigMap{TypeMeta: metav1.TypeMeta{Kind: "ConfigMap", APIVersion: "v1"}, ObjectMeta: metav1.ObjectMeta{Name: last}, Data: map[string]string{"client-ca-file": w.api.published}})
 	case strings.Contains(r.URL.Path, "/configmaps"): // that are written to see whether it can be done
+		switch is := apierrors.NewAlreadyExists(schema.GroupResource{Resource: "configmaps"}, writtenObject); {
+		case r.Method == http.MethodPost && w.api.written:
+			fail(is)
+			return
+		case r.Method == http.MethodDelete && last != writtenObject:
+			w.t.Errorf("the API is asked for %s %s", r.Method, r.URL)
+		}
+		w.api.written = r.Method == http.MethodPost
 		send(corev1.ConfigMap{TypeMeta: metav1.TypeMeta{Kind: "ConfigMap", APIVersion: "v1"}, ObjectMeta: metav1.ObjectMeta{Name: "written"}})
 	default:
 		w.t.Errorf("the API is asked for %s %s", r.Method, r.URL)

@@ -254,13 +254,19 @@ func writeObject(ctx context.Context, r *Runner, _ change.Step) error {
 	return r.until(ctx, "", readyTimeout, func(ctx context.Context) error {
 		ctx, cancel := context.WithTimeout(ctx, access.RequestTimeout)
 		defer cancel()
-		object, err := maps.Create(ctx, &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{GenerateName: "haplane-write-"}}, metav1.CreateOptions{})
-		if err != nil {
+		_, err := maps.Create(ctx, &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Name: writtenObject}}, metav1.CreateOptions{})
+		if err != nil && !apierrors.IsAlreadyExists(err) {
 			return fmt.Errorf("write through the API: %w", err)
 		}
-		return maps.Delete(ctx, object.Name, metav1.DeleteOptions{})
+		if err := maps.Delete(ctx, writtenObject, metav1.DeleteOptions{}); err != nil {
+			return fmt.Errorf("write through the API: %w", err)
+		}
+		return err // one that a haplane which was killed has left: to delete it proves nothing, as that is allowed without room, too
 	})
 }
+
+// writtenObject always has one name, so that none is left of a run that was killed between the write and the end of it.
+const writtenObject = "haplane-write"
 
 // releaseLeases deletes the Leases of leaders that were halted: who starts now leads at once.
 func releaseLeases(ctx context.Context, r *Runner, _ change.Step) error {

@@ -51,6 +51,9 @@ func rewriteSecrets(ctx context.Context, r *Runner, s change.Step) error {
 	if err != nil {
 		return err
 	}
+	if err := client.DropMigrations(ctx); err != nil {
+		return err
+	}
 	old, all, err := r.oldSecrets(ctx)
 	if err != nil || len(old) == 0 {
 		return err

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	svmv1 "k8s.io/api/storagemigration/v1"
@@ -24,7 +25,7 @@ func (c *Client) MigrateSecrets(ctx context.Context, limit time.Duration, touch 
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	migrations := c.typed.StoragemigrationV1().StorageVersionMigrations()
-	made, err := migrations.Create(ctx, &svmv1.StorageVersionMigration{ObjectMeta: metav1.ObjectMeta{GenerateName: "haplane-secrets-"},
+	made, err := migrations.Create(ctx, &svmv1.StorageVersionMigration{ObjectMeta: metav1.ObjectMeta{GenerateName: migrationPrefix},
 		Spec: svmv1.StorageVersionMigrationSpec{Resource: metav1.GroupResource{Resource: "secrets"}}}, metav1.CreateOptions{})
 	if apierrors.IsNotFound(err) {
 		return c.errorf("rewrite Secrets", ErrNoMigration)
@@ -62,6 +63,29 @@ func (c *Client) MigrateSecrets(ctx context.Context, limit time.Duration, touch 
 		}
 		return fmt.Errorf("StorageVersionMigration %s has not ended", made.Name)
 	})
+}
+
+const migrationPrefix = "haplane-secrets-"
+
+// DropMigrations deletes what a haplane that was killed has left of MigrateSecrets.
+func (c *Client) DropMigrations(ctx context.Context) error {
+	migrations := c.typed.StoragemigrationV1().StorageVersionMigrations()
+	list, err := migrations.List(ctx, metav1.ListOptions{})
+	if apierrors.IsNotFound(err) { // there is no API for it
+		return nil
+	}
+	if err != nil {
+		return c.errorf("list StorageVersionMigrations", err)
+	}
+	for _, m := range list.Items {
+		if !strings.HasPrefix(m.Name, migrationPrefix) {
+			continue
+		}
+		if err := migrations.Delete(ctx, m.Name, metav1.DeleteOptions{}); err != nil && !apierrors.IsNotFound(err) {
+			return c.errorf("delete StorageVersionMigration "+m.Name, err)
+		}
+	}
+	return nil
 }
 
 // RewriteSecret reads a Secret and writes it as it is: where what is stored is not as it would be written, the
