@@ -59,7 +59,7 @@ e2e-live: ready-test image
 	$(SUDO) go test -tags e2e -count=1 -timeout 60m -v -run '$(or $(RUN),^TestLive)' $(if $(SKIP),-skip '$(SKIP)') ./e2e
 
 e2e-change: ready-test image
-	$(SUDO) go test -tags e2e -count=1 -timeout 60m -v -run '^TestChange' ./e2e
+	$(SUDO) go test -tags e2e -count=1 -timeout 100m -v -run '^TestChange' ./e2e
 
 e2e-upgrade: ready-test image
 	$(SUDO) bin/haplane image build --kubernetes v1.36

@@ -242,7 +242,7 @@ func (d *day) renewsAll(t *testing.T) {
 	for _, unit := range rereads {
 		runs += d.invocations(t, unit)
 	}
-	unnoticed(t, d.change(t, "certs", "renew"))
+	unharmed(t, d.change(t, "certs", "renew"))
 	after, again := leaves(d.certificates(t)), ""
 	for _, unit := range rereads {
 		again += d.invocations(t, unit)
@@ -283,7 +283,7 @@ func (d *day) imported(t *testing.T) {
 		}
 	}
 	runs := d.invocations(t, "kube-apiserver")
-	unnoticed(t, d.change(t, "certs", "import", dir))
+	unharmed(t, d.change(t, "certs", "import", dir))
 	want(t, "runs of the API servers", d.invocations(t, "kube-apiserver"), runs)
 	for _, node := range controlPlane {
 		served := d.on(t, node, "openssl s_client -connect 127.0.0.1:6443 </dev/null 2>/dev/null | openssl x509")
@@ -310,7 +310,7 @@ func (d *day) foreign(t *testing.T) {
 	theirs := d.on(t, node, "cd /tmp && openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout theirs.key -subj /CN=somebody-else -days 30 -out theirs.crt 2>/dev/null && "+
 		"cat theirs.crt >"+place+" && rm theirs.key theirs.crt && cat "+place)
 	contains(t, "the plan", must(t, 0, d.Run(background(t), "plan", "--cluster", d.Name)).String(), node+":"+place+" has a certificate that no authority of this cluster has signed (issuer CN=somebody-else", "kept as "+place+".foreign")
-	unnoticed(t, d.change(t, "apply"))
+	unharmed(t, d.change(t, "apply"))
 	want(t, "what is kept", d.on(t, node, "cat "+place+".foreign"), theirs)
 	want(t, "what is in its place", d.on(t, node, "cat "+place), ours)
 	want(t, "serial of what is served", served(), serial)

@@ -63,7 +63,7 @@ func TestLongControlPlaneBalancers(t *testing.T) {
 		had = c.holder(t)
 		left := c.change(t, "node", "remove", had)
 		noneFailed(t, left)
-		if !slices.ContainsFunc(left.Plan.Steps, func(s struct{ ID, Verb, Node string }) bool { return s.ID == "address-move@"+had }) {
+		if !slices.ContainsFunc(left.Plan.Steps, func(s plannedStep) bool { return s.ID == "address-move@"+had }) {
 			t.Errorf("%s left with the address: %+v", had, left.Plan.Steps)
 		}
 		if api := must(t, 0, c.Kubectl(background(t), "get", "--raw", "/readyz")); api.Stdout != "ok" {

@@ -40,6 +40,7 @@ func TestChangeEtcd(t *testing.T) {
 	}{
 		{"leader", e.leader},
 		{"defrag", e.defrag},
+		{"defrag-killed", e.defragKilled},
 		{"snapshot", e.snapshot},
 		{"restore", e.restore},
 		{"no-space", e.noSpace},
@@ -129,6 +130,14 @@ func (e *etcdDay) defrag(t *testing.T) {
 	if len(order) != 3 || !was[order[2]].Leader {
 		t.Errorf("defragmented in order %v, and of these %+v", order, was)
 	}
+	e.wellAgain(t)
+}
+
+// defragKilled is killed on the way. Nobody stays drained, and clients notice none of it.
+func (e *etcdDay) defragKilled(t *testing.T) {
+	clients := e.startTraffic(t)
+	e.killedAtVerbs(t, []string{"lb-drain", "etcd-defrag", "lb-restore"}, "etcd", "defrag")
+	clients.unnoticed(t, "defragmented, killed")
 	e.wellAgain(t)
 }
 
@@ -230,7 +239,7 @@ func (e *etcdDay) noSpace(t *testing.T) {
 		t.Error("a write was taken")
 	}
 	e.etcdctl(t, "etcdctl del --prefix /filler/ >/dev/null")
-	must(t, 0, e.etcd("alarm", "disarm", "--yes", "--no-probe"))
+	e.killedAtVerbs(t, []string{"etcd-compact", "etcd-defrag", "etcd-disarm"}, "etcd", "alarm", "disarm")
 	contains(t, "alarms", must(t, 0, e.etcd("alarm", "list")).Stdout, "no alarm is raised")
 	must(t, 0, e.Kubectl(background(t), "create", "configmap", "room"))
 	for name, m := range e.members(t) {
@@ -241,16 +250,24 @@ func (e *etcdDay) noSpace(t *testing.T) {
 	e.wellAgain(t)
 }
 
-// quorumLost destroys two machines of three with their disks.
+// quorumLost destroys two machines of three with their disks. It is killed on the way, until the data of the one that is left serves: what comes
+// then is a replacement like any other.
 func (e *etcdDay) quorumLost(t *testing.T) {
 	for _, node := range []string{"cp-2", "cp-3"} {
 		if _, err := e.Provider().Remove(background(t), node); err != nil {
 			t.Fatal(err)
 		}
 	}
-	recovered := must(t, 0, e.etcd("recover", "--yes"))
-	t.Log(recovered.Stderr, recovered.Stdout)
-	contains(t, "what it says before it begins", recovered.Stderr, "etcd goes on with the data of cp-1", "cp-2 and cp-3 acknowledged after that", "cp-2, cp-3 are made anew")
+	at := []string{"etcd-stage", "halt", "etcd-swap", "start", "write-object"}
+	runs := e.runKilled(t, killing{args: []string{"etcd", "recover"}, at: at, kind: func(step string) string {
+		if verb := verbOf(step); slices.Contains(at, verb) {
+			return verb
+		}
+		return ""
+	}})
+	began, recovered := runs.first, runs.last
+	t.Log(began.Stderr, recovered.Stderr, recovered.Stdout)
+	contains(t, "what it says before it begins", began.Stderr, "etcd goes on with the data of cp-1", "cp-2 and cp-3 acknowledged after that", "cp-2, cp-3 are made anew")
 	contains(t, "outcome", recovered.Stdout, "first write acknowledged", "lost revisions: nobody can know")
 	must(t, 0, e.Kubectl(background(t), "get", "configmap", "room"))
 	e.wellAgain(t)

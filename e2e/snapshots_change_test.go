@@ -30,6 +30,7 @@ func TestChangeSnapshots(t *testing.T) {
 	}{
 		{"on", s.turnedOn},
 		{"retained", s.retained},
+		{"machine-full", s.machineFull},
 		{"trouble", s.trouble},
 		{"restored", s.restored},
 		{"off", s.turnedOff},
@@ -97,7 +98,7 @@ func (s *scheduled) turnedOn(t *testing.T) {
 	s.pids = s.programs(t)
 	s.append(t, fmt.Sprintf("  etcd: {snapshots: {schedule: \"@every 10s\", retain: 2, recipients: [%s]}}\n", key.Recipient()))
 	o := s.change(t, "apply", "-f", s.File())
-	unnoticed(t, o)
+	unharmed(t, o)
 	for _, step := range o.Plan.Steps {
 		if step.Verb != "write-files" && step.Verb != "start" {
 			t.Errorf("step %s", step.ID)
@@ -188,7 +189,7 @@ func (s *scheduled) turnedOff(t *testing.T) {
 	if err := os.WriteFile(s.File(), []byte(text[:strings.Index(text, "  etcd: {snapshots:")]), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	unnoticed(t, s.change(t, "apply", "-f", s.File()))
+	unharmed(t, s.change(t, "apply", "-f", s.File()))
 	want(t, "processes", s.programs(t), s.pids)
 	want(t, "what is left of it", s.on(t, "cp-1", "ls /etc/systemd/system/haplane-snapshots.service /etc/kubernetes/haplane-snapshots.json /var/lib/haplane/deposit-* 2>/dev/null; systemctl is-active haplane-snapshots || true"), "inactive")
 	if len(s.kept(background(t), t)["cp-1"]) == 0 {

@@ -4,6 +4,7 @@ package e2e
 
 import (
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -78,8 +79,49 @@ func TestUpgrade(t *testing.T) {
 	d.wellAgain(t)
 }
 
+// tookTurns looks at the time line of an upgrade: each control-plane node had a turn, all workers one together, and what came after a turn, but for the
+// last, began when the pause was over.
+func tookTurns(t *testing.T, o outcome, pause time.Duration, workers ...string) {
+	t.Helper()
+	began := map[string]time.Time{}
+	for _, m := range o.Report.Marks {
+		began[m.Text] = m.At
+	}
+	var turns []string // the looks with which they end
+	for _, s := range o.Plan.Steps {
+		if s.Verb == "check-cluster" {
+			turns = append(turns, s.ID)
+		}
+	}
+	together := slices.DeleteFunc(slices.Clone(workers), func(w string) bool { return !slices.Contains(turns, "check-cluster@"+w) })
+	if len(turns) != len(controlPlane)+1 || len(together) != 1 {
+		t.Fatalf("turns that end with %v", turns)
+	}
+	for _, look := range turns[:len(turns)-1] {
+		next := 0
+		for _, s := range o.Plan.Steps {
+			if !slices.Contains(s.Needs, look) || began[s.ID].IsZero() {
+				continue
+			}
+			if next++; began[s.ID].Sub(began[look]) < pause {
+				t.Errorf("%s began %s after %s", s.ID, ms(began[s.ID].Sub(began[look])), look)
+			}
+		}
+		if next == 0 {
+			t.Errorf("nothing came after %s", look)
+		}
+	}
+	for _, one := range workers {
+		for _, other := range workers {
+			if drained, ready := began["node-drain@"+one], began["node-ready@"+other]; drained.IsZero() || ready.IsZero() || drained.After(ready) {
+				t.Errorf("%s was drained at %s, and %s to be Ready again at %s", one, drained, other, ready)
+			}
+		}
+	}
+}
+
 // TestUpgradeKilled kills haplane at the first step of each kind of an upgrade, by machines that are made anew and in place: the
-// same command goes on each time. Clients notice none of it.
+// same command goes on each time, in place also after a machine had no room. Between the two, it goes back with two workers at once. Clients notice none of it.
 func TestUpgradeKilled(t *testing.T) {
 	r := newRig(t)
 	c := newCluster(t, r, "e2e-upgkill", 28)
@@ -87,17 +129,27 @@ func TestUpgradeKilled(t *testing.T) {
 	must(t, 0, c.Up(background(t)))
 	d := &day{cluster: c, controlPlane: controlPlane, workers: []string{"worker-1"}}
 	serials := c.serials(t)
+	all := func(version string) string { return strings.Repeat(version+" ", len(d.controlPlane)+len(d.workers)) }
 	for _, way := range []struct {
 		name string
 		args []string
 		anew bool
-	}{{"replacing", []string{"upgrade", "--to", newerKubernetes}, true}, {"in-place", []string{"upgrade", "--to", newerKubernetes, "--in-place"}, false}} {
+		at   []string
+	}{
+		{"replacing", []string{"upgrade", "--to", newerKubernetes}, true, []string{"etcd-snapshot/", "remove-machine/", "create-machine/", "member-promote/", "activate/"}},
+		{"in-place", []string{"upgrade", "--to", newerKubernetes, "--in-place"}, false, []string{"bring-programs/", "etcd-snapshot/", "use-programs/", "activate/"}},
+	} {
 		if !t.Run(way.name, func(t *testing.T) {
-			want(t, "versions of the kubelets before", c.kubelets(t), strings.Repeat(olderKubernetes+" ", len(kubeNodes)))
+			if !way.anew {
+				c.withoutRoom(t, "cp-2", "/usr/local/lib/haplane/programs", func() {
+					c.noRoom(t, c.Run(background(t), append(way.args, "--cluster", c.Name, "--yes", "--no-probe")...), "cp-2", "haplane upgrade --resume")
+				})
+			}
+			want(t, "versions of the kubelets before", c.kubelets(t), all(olderKubernetes))
 			machines, clients := c.machineIDs(t), d.startTraffic(t)
-			c.killedAtEach(t, kind, way.args...)
+			c.runKilled(t, killing{args: way.args, kind: kind, at: way.at})
 			clients.unnoticed(t, "killed at each kind of step")
-			want(t, "versions of the kubelets", c.kubelets(t), strings.Repeat(newerKubernetes+" ", len(kubeNodes)))
+			want(t, "versions of the kubelets", c.kubelets(t), all(newerKubernetes))
 			want(t, "machines are others", c.machineIDs(t) != machines, way.anew)
 			want(t, "serials of all certificates", c.serials(t), serials)
 			d.wellAgain(t)
@@ -105,7 +157,11 @@ func TestUpgradeKilled(t *testing.T) {
 			return
 		}
 		if way.anew {
-			unnoticed(t, c.change(t, "upgrade", "--back"))
+			must(t, 0, c.Run(background(t), "node", "add", "worker-2", "--cluster", c.Name, "--yes", "--no-probe"))
+			d.joined(&d.workers, "worker-2")
+			o := c.change(t, "upgrade", "--back", "--workers-at-once", "2", "--pause-between", "1s")
+			unnoticed(t, o)
+			tookTurns(t, o, time.Second, d.workers...)
 			d.wellAgain(t)
 		}
 	}
