@@ -16,12 +16,15 @@ import (
 )
 
 // TestChangeIdentity takes one cluster through all three identities and back, by all six ways between two of
-// them, and has API servers keep the endpoints themselves in the identity shared, and haplane agent again. Clients notice none of it.
+// them, and has API servers keep the endpoints themselves in the identity shared, and haplane agent again. Clients notice none of it, and a pod's
+// token is never refused.
 func TestChangeIdentity(t *testing.T) {
 	r := newRig(t)
 	c := newCluster(t, r, "e2e-identity", 18)
 	must(t, 0, c.Up(background(t)))
 	d := &day{cluster: c, controlPlane: slices.Clone(controlPlane), workers: []string{"worker-1"}}
+	_, token := c.podToken(t)
+	defer c.withToken(token).never401(t)
 	for _, identity := range []string{"perNode", "sharedCertificate", "perNode", "shared", "sharedCertificate", "shared"} {
 		if !t.Run(identity, func(t *testing.T) { d.becomes(t, identity) }) {
 			return
@@ -48,13 +51,17 @@ func (d *day) otherReconciler(t *testing.T) {
 	}
 	d.has(t, "shared", "lease")
 	contains(t, "apply", must(t, 0, d.Run(background(t), "apply", "--cluster", d.Name, "--yes")).Stdout, "nothing to do")
-	d.applies(t, "")
+	d.write(t, "")
+	clients := d.startTraffic(t)
+	d.killedAtVerbs(t, []string{"endpoints-hold", "endpoints-set", "write-files", "restart", "endpoints-release"}, "apply", "-f", d.File())
+	clients.unnoticed(t, "haplane agent keeps the endpoints again, killed")
 	d.is(t, "shared")
 	d.wellAgain(t)
 }
 
 // TestChangeShape takes the kubelets off the control-plane nodes of a cluster and puts them there again, moves its load
-// balancer to another port, and to another machine with another address. Clients notice none of it.
+// balancer to another port, and to another machine with another address. Clients notice none of it. Then it does all that once more, the
+// other way, and is killed at each verb.
 func TestChangeShape(t *testing.T) {
 	r := newRig(t)
 	c := newCluster(t, r, "e2e-shape", 20)
@@ -63,7 +70,9 @@ func TestChangeShape(t *testing.T) {
 	for _, part := range []struct {
 		name string
 		run  func(*testing.T)
-	}{{"without-kubelets", d.withoutKubelets}, {"with-kubelets", d.withKubelets}, {"port", d.otherPort}, {"address", d.otherAddress}} {
+	}{{"without-kubelets", d.withoutKubelets}, {"with-kubelets", d.withKubelets},
+		{"without-kubelets-killed", d.withoutKubeletsKilled}, {"with-kubelets-killed", d.withKubeletsKilled},
+		{"port", d.otherPort}, {"address", d.otherAddress}, {"port-and-address-killed", d.otherPlaceKilled}} {
 		if !t.Run(part.name, part.run) {
 			return
 		}
@@ -90,8 +99,13 @@ func (d *day) write(t *testing.T, lines string) {
 func (d *day) becomes(t *testing.T, identity string) {
 	before := d.invocations(t, "kube-apiserver")
 	shared := slices.Contains(d.arguments(t, "cp-1", "kube-apiserver"), "--endpoint-reconciler-type=none")
-	d.applies(t, "  identity: "+identity+"\n")
-	if stays := !shared && identity != "shared"; stays != (before == d.invocations(t, "kube-apiserver")) {
+	stays, judge := !shared && identity != "shared", unnoticed
+	if stays {
+		judge = unharmed
+	}
+	d.write(t, "  identity: "+identity+"\n")
+	judge(t, d.change(t, "apply", "-f", d.File()))
+	if stays != (before == d.invocations(t, "kube-apiserver")) {
 		t.Errorf("whether API servers go on running: %v", !stays)
 	}
 	d.is(t, identity)
@@ -147,6 +161,21 @@ func (d *day) withoutKubelets(t *testing.T) {
 	before := d.invocations(t, "kube-apiserver")
 	d.applies(t, "  controlPlane: {kubelet: false}\n")
 	want(t, "runs of the API servers", d.invocations(t, "kube-apiserver"), before)
+	d.hasNoKubelets(t)
+}
+
+// withoutKubeletsKilled does that again, killed on the way.
+func (d *day) withoutKubeletsKilled(t *testing.T) {
+	clients := d.startTraffic(t)
+	d.write(t, "  controlPlane: {kubelet: false}\n")
+	d.killedAtVerbs(t, []string{"node-drain", "kubelet-remove", "write-files", "node-delete"}, "apply", "-f", d.File())
+	clients.unnoticed(t, "without kubelets, killed")
+	d.hasNoKubelets(t)
+}
+
+// hasNoKubelets looks for what may be left of them on control-plane nodes.
+func (d *day) hasNoKubelets(t *testing.T) {
+	t.Helper()
 	names := strings.Fields(must(t, 0, d.Kubectl(background(t), "get", "nodes", "-o", "jsonpath={.items[*].metadata.name}")).Stdout)
 	if !same(names, d.workers) {
 		t.Errorf("Kubernetes has nodes %v", names)
@@ -165,6 +194,20 @@ ls /etc/kubernetes/kubelet.conf /etc/kubernetes/flannel.conf /etc/kubernetes/kub
 
 func (d *day) withKubelets(t *testing.T) {
 	d.applies(t, "")
+	d.hasKubelets(t)
+}
+
+// withKubeletsKilled does that again, killed on the way.
+func (d *day) withKubeletsKilled(t *testing.T) {
+	clients := d.startTraffic(t)
+	d.write(t, "")
+	d.killedAtVerbs(t, []string{"write-files", "start", "node-ready"}, "apply", "-f", d.File())
+	clients.unnoticed(t, "with kubelets, killed")
+	d.hasKubelets(t)
+}
+
+func (d *day) hasKubelets(t *testing.T) {
+	t.Helper()
 	tainted := strings.TrimSpace(strings.Repeat("node-role.kubernetes.io/control-plane ", 3))
 	wait(t, 20*time.Second, "the taints of control-plane nodes, and no others", func(ctx context.Context) error { // not-ready is taken away later
 		got := d.Kubectl(ctx, "get", "nodes", "-l", "node-role.kubernetes.io/control-plane", "-o", "jsonpath={.items[*].spec.taints[*].key}")
@@ -197,6 +240,16 @@ func (d *day) otherAddress(t *testing.T) {
 	if strings.Contains(names, "IP Address:"+d.address("lb-1")+",") {
 		t.Errorf("the certificate has the old address still: %s", names)
 	}
+}
+
+// otherPlaceKilled has the first load balancer take the place of that one, at another port, killed on the way.
+func (d *day) otherPlaceKilled(t *testing.T) {
+	here := d.address("lb-1")
+	d.write(t, "  loadBalancer: {address: "+here+", port: 8443}\n  nodes:\n  - {role: control-plane}\n  - {role: control-plane}\n  - {role: control-plane}\n"+
+		"  - {role: worker}\n  - {role: load-balancer, name: lb-1}\n")
+	d.killedAtVerbs(t, []string{"issue-certificates", "create-machine", "clients-moved", "kubeconfig-move", "clients-gone", "remove-machine"}, "apply", "-f", d.File())
+	d.moved(t, strings.TrimSuffix(here, "3")+"4:6443", here+":8443")
+	d.wellAgain(t)
 }
 
 // moved fails the test unless all that went to the old place of the load balancer goes to the new one, the

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"net/http"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -24,11 +25,10 @@ type rotated struct {
 		outcome
 		Seconds float64
 	}
-	Done        bool
-	NeededUntil time.Time
+	Done bool
 }
 
-// rotate runs `haplane certs rotate`, of which clients notice nothing.
+// rotate runs `haplane certs rotate`, of which clients notice nothing: no request fails where programs read by themselves what is rotated.
 func (c *cluster) rotate(t *testing.T, name string, phases ...string) rotated {
 	t.Helper()
 	result := must(t, 0, c.Run(background(t), "certs", "rotate", name, "--cluster", c.Name, "--yes", "-o", "json"))
@@ -36,10 +36,14 @@ func (c *cluster) rotate(t *testing.T, name string, phases ...string) rotated {
 	if err := json.Unmarshal([]byte(result.Stdout), &out); err != nil {
 		t.Fatalf("%v:\n%s", err, result)
 	}
+	judge := unnoticed
+	if name == "front-proxy-ca" {
+		judge = unharmed
+	}
 	var got []string
 	for _, p := range out.Phases {
 		t.Logf("%s: %s: %.1f s", name, p.Phase, p.Seconds)
-		unnoticed(t, p.outcome)
+		judge(t, p.outcome)
 		got = append(got, p.Phase)
 	}
 	if !slices.Equal(got, phases) {
@@ -48,25 +52,30 @@ func (c *cluster) rotate(t *testing.T, name string, phases ...string) rotated {
 	return out
 }
 
-// TestChangeRotateKeys rotates the key that encrypts Secrets and that of service accounts. Secrets can be read, are in etcd
-// in what the new key has written, and a pod's token that the old key has signed is never refused.
+// TestChangeRotateKeys rotates the key that encrypts Secrets and that of service accounts, and is killed at each verb. Secrets can be read, are in
+// etcd in what the new key has written, and a pod's token that the old key has signed is never refused.
 func TestChangeRotateKeys(t *testing.T) {
 	c := newCluster(t, newRig(t), "e2e-rotkeys", 62)
 	must(t, 0, c.Up(background(t)))
 	d := &day{cluster: c, controlPlane: slices.Clone(controlPlane), workers: []string{"worker-1"}}
 	must(t, 0, c.Kubectl(background(t), "create", "secret", "generic", "before", "--from-literal=a=b"))
-	pod := must(t, 0, c.Kubectl(background(t), "-n", "kube-system", "get", "pods", "-l", "k8s-app=kube-dns", "-o", "jsonpath={.items[0].metadata.name}")).Stdout
-	token := strings.TrimSpace(must(t, 0, c.Kubectl(background(t), "-n", "kube-system", "create", "token", "coredns", "--bound-object-kind", "Pod", "--bound-object-name", pod)).Stdout)
-	client := c.withToken(token)
+	pod, token := c.podToken(t)
+	client, clients := c.withToken(token), c.startTraffic(t)
 
-	want(t, "the rotation of encryption is done", c.rotate(t, "encryption", "trust", "switch", "drop").Done, true)
+	restarts := []string{"write-files", "lb-drain", "restart", "lb-restore"} // of each API server, in every phase
+	c.killedAtVerbs(t, append(restarts, "prove-trust", "rewrite-secrets", "prove-switch", "prove-unused", "prove-drop"), "certs", "rotate", "encryption")
+	clients.unnoticed(t, "encryption, killed")
+	want(t, "the rotation that is under way", c.rotation(t).Name, "")
+	want(t, "migrations that are left", c.Kubectl(background(t), "get", "storageversionmigrations", "-o", "name").Stdout, "")
 	stored := c.on(t, "cp-1", etcdctl+" get --print-value-only /registry/secrets/default/before | head -c 26")
 	want(t, "what a Secret begins with in etcd", stored, "k8s:enc:secretbox:v1:key2:")
 	want(t, "the Secret", must(t, 0, c.Kubectl(background(t), "get", "secret", "before", "-o", "jsonpath={.data.a}")).Stdout, "Yg==")
 
-	first := c.rotate(t, "service-account", "trust", "switch")
-	if left := time.Until(first.NeededUntil); first.Done || left < 10*time.Minute || left > 2*time.Hour {
-		t.Errorf("done: %v, the old key is needed until %s", first.Done, first.NeededUntil)
+	c.killedAtVerbs(t, append(restarts, "prove-trust", "prove-switch"), "certs", "rotate", "service-account")
+	clients.unnoticed(t, "service-account, killed")
+	now := c.rotation(t)
+	if left := time.Until(now.NeededUntil); now.Phase != "switch" || !now.Proved || left < 10*time.Minute || left > 2*time.Hour {
+		t.Errorf("%+v", now)
 	}
 	contains(t, "status", c.Run(background(t), "status", "--cluster", c.Name).Stdout, "rotation of service-account", "needed until", "certs rotate service-account")
 	again := must(t, 1, c.Run(background(t), "certs", "rotate", "service-account", "--cluster", c.Name, "--yes"))
@@ -80,14 +89,39 @@ func TestChangeRotateKeys(t *testing.T) {
 	d.wellAgain(t)
 }
 
-// TestChangeRotateCA rotates the CA of Kubernetes. It is killed between two phases; the same command goes on.
+// rotating is what scripts may rely on in what status tells of a rotation with -o json.
+type rotating struct {
+	Name, Phase string
+	Proved      bool
+	NeededUntil time.Time
+}
+
+// rotation is the one that is under way; of no name where there is none.
+func (c *cluster) rotation(t *testing.T) rotating {
+	t.Helper()
+	var status struct{ Rotation rotating }
+	result := must(t, 0, c.Run(background(t), "status", "--cluster", c.Name, "-o", "json"))
+	if err := json.Unmarshal([]byte(result.Stdout), &status); err != nil {
+		t.Fatalf("%v:\n%s", err, result)
+	}
+	return status.Rotation
+}
+
+// TestChangeRotateCA rotates the CA of Kubernetes. It is killed where others stand in its way, and between two phases; the same command goes on. A pod's
+// token is never refused.
 func TestChangeRotateCA(t *testing.T) {
 	c := newCluster(t, newRig(t), "e2e-rotca", 63)
 	must(t, 0, c.Up(background(t)))
 	d := &day{cluster: c, controlPlane: slices.Clone(controlPlane), workers: []string{"worker-1"}}
 	args := []string{"certs", "rotate", "ca", "--cluster", c.Name, "--yes", "-o", "json"}
+	_, token := c.podToken(t)
+	defer c.withToken(token).never401(t)
+	c.bundleOfOthers(t)
+	c.killedBeforeOthers(t, args...)
 	cmd, stderr := c.start(t, args...)
 	done := waitFor(cmd)
+	c.waitOthers(t, cmd)
+	c.bundleOfOthers(t)
 	wait(t, 4*time.Minute, "the end of the first phase", func(context.Context) error {
 		data, _ := os.ReadFile(filepath.Join(c.Store(), "record.json"))
 		if !strings.Contains(string(data), `"proved": true`) {
@@ -105,11 +139,77 @@ func TestChangeRotateCA(t *testing.T) {
 		contains(t, "certificate that "+node+" serves", served, "kubernetes-2")
 	}
 	must(t, 0, c.Kubectl(background(t), "get", "nodes"))
+	c.noOthers(t)
 	d.wellAgain(t)
 }
 
-// TestChangeRotateOthers rotates the CAs of etcd and of the aggregation layer, not while a node is away; the latter once more, killed at
-// each step of the three phases.
+// others verify by the cluster's authority, which they have in base64: a webhook of which nobody asks anything, and the conversion of objects that nobody has.
+const others = `apiVersion: admissionregistration.k8s.io/v1
+kind: ValidatingWebhookConfiguration
+metadata: {name: others.example.com}
+webhooks:
+- name: nothings.others.example.com
+  admissionReviewVersions: [v1]
+  sideEffects: None
+  failurePolicy: Ignore
+  clientConfig: {url: "https://others.example.com/", caBundle: %[1]s}
+  rules: [{apiGroups: [others.example.com], apiVersions: [v1], resources: [nothings], operations: [CREATE]}]
+---
+apiVersion: apiextensions.k8s.io/v1
+kind: CustomResourceDefinition
+metadata: {name: nothings.others.example.com}
+spec:
+  group: others.example.com
+  names: {kind: Nothing, plural: nothings}
+  scope: Cluster
+  versions: [{name: v1, served: true, storage: true, schema: {openAPIV3Schema: {type: object}}}]
+  conversion: {strategy: Webhook, webhook: {conversionReviewVersions: [v1], clientConfig: {url: "https://others.example.com/", caBundle: %[1]s}}}
+`
+
+// bundleOfOthers has them verify by what kubelets do now.
+func (c *cluster) bundleOfOthers(t *testing.T) {
+	t.Helper()
+	c.applyText(t, fmt.Sprintf(others, c.on(t, "worker-1", "base64 --wrap=0 /etc/kubernetes/pki/ca.crt")))
+}
+
+func (c *cluster) noOthers(t *testing.T) {
+	t.Helper()
+	must(t, 0, c.Kubectl(background(t), "delete", "validatingwebhookconfiguration/others.example.com", "customresourcedefinition/nothings.others.example.com"))
+}
+
+// waitOthers waits until a running rotation names them as what it waits for.
+func (c *cluster) waitOthers(t *testing.T, cmd *exec.Cmd) {
+	t.Helper()
+	wait(t, 4*time.Minute, "the bundles of others to be named", func(context.Context) error {
+		files, err := filepath.Glob(filepath.Join(c.Store(), "logs", fmt.Sprintf("certs-rotate-*-%d.log", cmd.Process.Pid)))
+		if err != nil || len(files) != 1 {
+			return fmt.Errorf("log files: %v, %v", files, err)
+		}
+		data, err := os.ReadFile(files[0])
+		for _, object := range []string{"ValidatingWebhookConfiguration others.example.com", "CustomResourceDefinition nothings.others.example.com"} {
+			if err == nil && !strings.Contains(string(data), object+" does not have the new authority") {
+				err = fmt.Errorf("%s is not named; the log ends with %s", object, lastLine(string(data)))
+			}
+		}
+		return err
+	})
+}
+
+// killedBeforeOthers kills a rotation where it waits for them: nobody counts as trusting yet.
+func (c *cluster) killedBeforeOthers(t *testing.T, args ...string) {
+	t.Helper()
+	cmd, _ := c.start(t, args...)
+	done := waitFor(cmd)
+	c.waitOthers(t, cmd)
+	_ = cmd.Process.Kill()
+	<-done
+	if now := c.rotation(t); now.Name != "ca" || now.Phase != "trust" || now.Proved {
+		t.Errorf("%+v", now)
+	}
+}
+
+// TestChangeRotateOthers rotates the CAs of etcd and of the aggregation layer, not while a node is away, nor while it has no room; the latter once
+// more, killed at each step of the three phases, and that of etcd killed at each verb.
 func TestChangeRotateOthers(t *testing.T) {
 	c := newCluster(t, newRig(t), "e2e-rotothers", 64)
 	must(t, 0, c.Up(background(t)))
@@ -120,13 +220,27 @@ func TestChangeRotateOthers(t *testing.T) {
 	refused := must(t, 4, c.Run(background(t), "certs", "rotate", "front-proxy-ca", "--cluster", c.Name, "--yes"))
 	contains(t, "error", refused.Stderr, "all nodes have to take part", "worker-1 is away")
 	must(t, 0, c.Run(background(t), "start", "--cluster", c.Name))
+	c.withoutRoom(t, "cp-2", "/etc/kubernetes", func() {
+		c.noRoom(t, c.Run(background(t), "certs", "rotate", "front-proxy-ca", "--cluster", c.Name, "--yes", "--no-probe"), "cp-2", "haplane certs rotate front-proxy-ca")
+	})
 	before := c.invocations(t, "kube-apiserver")
 	want(t, "the rotation of front-proxy-ca is done", c.rotate(t, "front-proxy-ca", "trust", "switch", "drop").Done, true)
 	want(t, "runs of the API servers", c.invocations(t, "kube-apiserver"), before)
 	c.killedAt(t, "certs", "rotate", "front-proxy-ca")
 	contains(t, "issuer of the front proxy's certificate", c.on(t, "cp-3", "openssl x509 -in /etc/kubernetes/pki/front-proxy-client.crt -noout -issuer"), "front-proxy-ca-3")
-	want(t, "the rotation of etcd-ca is done", c.rotate(t, "etcd-ca", "trust", "switch", "drop").Done, true)
+	clients := c.startTraffic(t)
+	c.killedAtVerbs(t, []string{"issue-certificates", "write-files", "lb-drain", "restart", "lb-restore", "prove-trust", "prove-switch", "prove-unused", "prove-drop"}, "certs", "rotate", "etcd-ca")
+	clients.unnoticed(t, "etcd-ca, killed")
+	contains(t, "issuer of a member's certificate", c.on(t, "cp-3", "openssl x509 -in /etc/kubernetes/pki/etcd/server.crt -noout -issuer"), "etcd-ca-2")
 	d.wellAgain(t)
+}
+
+// podToken is a token of one of CoreDNS' pods, which stays.
+func (c *cluster) podToken(t *testing.T) (pod, token string) {
+	t.Helper()
+	pod = must(t, 0, c.Kubectl(background(t), "-n", "kube-system", "get", "pods", "-l", "k8s-app=kube-dns", "-o", "jsonpath={.items[0].metadata.name}")).Stdout
+	made := must(t, 0, c.Kubectl(background(t), "-n", "kube-system", "create", "token", "coredns", "--bound-object-kind", "Pod", "--bound-object-name", pod))
+	return pod, strings.TrimSpace(made.Stdout)
 }
 
 // A tokenClient asks with one token all the time, on connections of their own.
