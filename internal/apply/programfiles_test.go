@@ -1,6 +1,7 @@
 package apply
 
 import (
+	"errors"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -74,6 +75,36 @@ func TestBringAndUse(t *testing.T) {
 	has(program, "new")
 	if info, err := os.Stat(program); err != nil || info.Mode().Perm() != 0o755 {
 		t.Errorf("mode %v, %v", info.Mode(), err)
+	}
+}
+
+// Machines keep the programs of one upgrade: those of the one before make room.
+func TestProgramsOfAnEarlierUpgradeGo(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "programs")
+	if err := shellScript(t, "", dropOthers, dir, "new"); err != nil {
+		t.Errorf("where there is no folder yet: %v", err)
+	}
+	for range 2 {
+		for _, name := range []string{"new", "newer", "old", "old.part", "new.part"} {
+			if err := errors.Join(os.MkdirAll(dir, 0o755), os.WriteFile(filepath.Join(dir, name), nil, 0o755)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := shellScript(t, "", dropOthers, dir, "new", "newer"); err != nil {
+			t.Fatal(err)
+		}
+		left, err := filepath.Glob(filepath.Join(dir, "*"))
+		if err != nil || len(left) != 2 || filepath.Base(left[0]) != "new" || filepath.Base(left[1]) != "newer" {
+			t.Errorf("left are %v, %v", left, err)
+		}
+	}
+	for _, name := range []string{"new", "newer"} {
+		if err := os.Remove(filepath.Join(dir, name)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := shellScript(t, "", dropOthers, dir, "new"); err != nil {
+		t.Errorf("where the folder is empty: %v", err)
 	}
 }
 
