@@ -25,7 +25,7 @@ const (
 	exitOK      = 0
 	exitFailed  = 1
 	exitUsage   = 2 // usage, or a bad cluster file
-	exitRefused = 4 // would take quorum or data; nothing was touched
+	exitRefused = 4 // would take quorum or data, or another change was cut off; nothing was touched
 )
 
 // Streams are the standard streams. They are files, so that a terminal is seen as one.

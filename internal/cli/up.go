@@ -28,8 +28,8 @@ your own (kind external), it first prints what to set there, and checks that bef
 relies on it.
 
 A cluster that is there is changed as haplane apply does it, measured and proved. It asks
-where nodes would leave, and only there; flags about measuring, draining and the lock are
-for such a cluster.`,
+where nodes would leave, and where it would go on with an upgrade that stopped, and only there;
+flags about measuring, draining and the lock are for such a cluster.`,
 		Example: `  haplane up
   haplane up --cluster blue -f blue.yaml
   haplane up -f blue.yaml --dry-run`,
@@ -73,7 +73,7 @@ func (a *app) runUp(cmd *cobra.Command, q cluster.Request, f *changeFlags, merge
 		a.warn(q.Wanted)
 	}
 	a.complete(&q, cmd, f)
-	q.Confirm = a.agree(func(p *cluster.Plan) bool { return f.yes || !p.Removes() })
+	q.Confirm = a.agree(func(p *cluster.Plan) bool { return f.yes || !p.Removes() && !p.Upgrades() })
 	o, done, err := a.options(name, "up")
 	if err != nil {
 		return err

@@ -151,7 +151,7 @@ func applyOnce(ctx context.Context, q Request, o Options) (*Outcome, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := l.checkUpgrade(ctx); err != nil {
+	if err := errors.Join(l.mends(q.Replace), l.checkUpgrade(ctx)); err != nil {
 		return nil, err
 	}
 	if err := l.plan(ctx); err != nil {

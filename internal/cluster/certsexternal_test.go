@@ -374,6 +374,12 @@ func TestImportBeforeARestore(t *testing.T) {
 	if q, later, err = opened(t).ImportCertificates(files); err != nil || len(q.Renew) != 1 || len(later) > 0 {
 		t.Errorf("with machines it renews %v, kept %v, %v", q.Renew, later, err)
 	}
+	if err := s.Update(func(r *store.Record) error { r.Change = &store.Change{Command: "haplane node add"}; return nil }); err != nil {
+		t.Fatal(err)
+	}
+	if q, later, err = opened(t).ImportCertificates(files); err != nil || len(q.Renew) > 0 || !slices.Equal(later, []string{pki.Scheduler}) {
+		t.Errorf("for a change that was cut off it renews %v, kept %v, %v", q.Renew, later, err)
+	}
 }
 
 // A plan that needs what is not signed names the commands that lead on; where the cluster is to be another one, haplane certs csr does not know of it.

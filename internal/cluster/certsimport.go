@@ -93,11 +93,12 @@ func (e *env) requests(names []string, pending map[string]pki.Pair) ([]SigningRe
 }
 
 // ImportCertificates asks for certificates that were signed elsewhere, by the files that they
-// are in, to be brought to the nodes. Those that are of a change which has not begun are kept for it, and named; so are all
+// are in, to be brought to the nodes. Those that are of a change which has not begun, or was cut off, are kept for it, and named; so are all
 // while no machine is there that has, or had, etcd's data: a restore that makes them anew waits for these.
 // The error tells of all that are not what was asked for, and then nothing is kept.
 func (h *Handle) ImportCertificates(files map[string][]byte) (Request, []string, error) {
 	q, e := h.Request(), h.env
+	q.About = aboutCertificates
 	unlock, err := e.Store.Lock()
 	if err != nil {
 		return q, nil, err
@@ -114,9 +115,16 @@ func (h *Handle) ImportCertificates(files map[string][]byte) (Request, []string,
 	if err != nil {
 		return q, nil, err
 	}
-	if !here {
-		maps.Copy(later, now)
-		now = nil
+	record, err := e.Store.Record()
+	if err != nil {
+		return q, nil, err
+	}
+	waits := func(name string) bool { return record.Change != nil && pki.Serial(e.keys, name) == "" } // a change that was cut off, for its first one
+	for name, pair := range now {
+		if !here || waits(name) {
+			later[name] = pair
+			delete(now, name)
+		}
 	}
 	q.Renew = map[string]string{}
 	for name := range now {
@@ -124,7 +132,7 @@ func (h *Handle) ImportCertificates(files map[string][]byte) (Request, []string,
 	}
 	var kept []string
 	for _, name := range slices.Sorted(maps.Keys(later)) {
-		if here && slices.ContainsFunc(e.rows, func(r pki.Row) bool { return r.Name == name }) {
+		if here && !waits(name) && slices.ContainsFunc(e.rows, func(r pki.Row) bool { return r.Name == name }) {
 			kept = append(kept, name+" (another one than the cluster has need of as it is)")
 		} else {
 			kept = append(kept, name)

@@ -19,6 +19,7 @@ func (h *Handle) LeafNames(given []string) ([]string, error) { return pki.Leaves
 // that these have signed. Those that a change which was cut off renews are finished.
 func (h *Handle) RenewCertificates(names []string) (Request, error) {
 	q := h.Request()
+	q.About = aboutCertificates
 	if err := h.env.loadKeys(); err != nil {
 		return q, err
 	}

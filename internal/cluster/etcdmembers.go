@@ -92,7 +92,7 @@ func (h *Handle) MoveLeader(to string) (Request, error) {
 	if to != "" && !slices.ContainsFunc(members, func(n topology.Node) bool { return n.Name == to }) {
 		return q, &NodeNameError{fmt.Errorf("cluster %s has no etcd member on %q; it has them on %s", h.env.topology.Name, to, names(members))}
 	}
-	q.Task = newTask(change.MoveTheLeader)
+	q.About, q.Task = aboutEtcd, newTask(change.MoveTheLeader)
 	q.Task.To = to
 	return q, nil
 }
@@ -100,14 +100,14 @@ func (h *Handle) MoveLeader(to string) (Request, error) {
 // Defragment asks for the databases of all members to be made as small as what they hold.
 func (h *Handle) Defragment() Request {
 	q := h.Request()
-	q.Task = newTask(change.DefragmentAll)
+	q.About, q.Task = aboutEtcd, newTask(change.DefragmentAll)
 	return q
 }
 
 // MakeRoom asks for room in etcd, and for the alarm NOSPACE to be cleared.
 func (h *Handle) MakeRoom() Request {
 	q := h.Request()
-	q.Task = newTask(change.MakeRoom)
+	q.About, q.Task = aboutEtcd, newTask(change.MakeRoom)
 	return q
 }
 

@@ -63,6 +63,8 @@ type Request struct {
 	Task *change.Task
 	// Upgrade leads to other versions; nil keeps those that the cluster has.
 	Upgrade *Upgrade
+	// About is the kind of change that the command makes; "" goes on with one of whatever kind that was cut off.
+	About string
 }
 
 // A live is a cluster that exists or is being brought up, with what is wanted of it and
@@ -111,6 +113,9 @@ func newLive(q Request, o Options) (*live, error) {
 	}
 	if q.Serial > 0 && q.Serial != record.Serial {
 		return nil, withHint(fmt.Errorf("cluster %s was changed by another haplane just now", o.Store.Name()), "run it again: it begins with what the cluster is now")
+	}
+	if err := q.mayGoOn(record); err != nil {
+		return nil, err
 	}
 	q.goOnUpgrading(record)
 	if err := checkRequest(record, q); err != nil {

@@ -64,6 +64,7 @@ func (l *live) show(ctx context.Context) (*Plan, error) {
 		stays := func(n change.Node) bool { return n.Name == s.Node && n.State == change.Active }
 		return s.Verb == change.RemoveMachine && slices.ContainsFunc(l.nodes, stays)
 	})
+	p.upgrades = l.Upgrade != nil
 	warning, last, err := l.lastCopies()
 	if err != nil {
 		return nil, err

@@ -33,7 +33,8 @@ type Plan struct {
 	// LastCopies says that machines lose a key of which nobody here knows another copy: that is for a person to answer, who may know of one.
 	LastCopies bool `json:"-"`
 
-	removes bool
+	removes  bool
+	upgrades bool
 }
 
 // newPlan has no list that is nil: scripts that read them need not know of null.
@@ -48,6 +49,9 @@ func (p *Plan) Nothing() bool { return len(p.Steps) == 0 }
 // Removes reports whether nodes that were there to stay go, or are made anew. What a change that
 // was cut off has begun with was agreed to then.
 func (p *Plan) Removes() bool { return p.removes }
+
+// Upgrades reports whether it leads to other versions, which a command that does not say so goes on with where it was cut off.
+func (p *Plan) Upgrades() bool { return p.upgrades }
 
 // A FileChange is a file that would be written.
 type FileChange struct {

@@ -54,6 +54,13 @@ func known(r *store.Record) spec.Known {
 // Request is what the cluster's own file asks for, or a change that was cut off.
 func (h *Handle) Request() Request { return Request{Wanted: h.env.cluster, Serial: h.serial} }
 
+// ofNodes is that for a command about nodes.
+func (h *Handle) ofNodes() Request {
+	q := h.Request()
+	q.About = aboutNodes
+	return q
+}
+
 // edited is the request of the cluster's file after an edit of its text.
 func (h *Handle) edited(edit func(text []byte) ([]byte, error)) (Request, error) {
 	record, err := h.env.Store.Record()
@@ -77,6 +84,13 @@ func (h *Handle) edited(edit func(text []byte) ([]byte, error)) (Request, error)
 	return Request{Wanted: c, Text: text, Serial: h.serial}, nil
 }
 
+// withNodes is that of an edit of its nodes.
+func (h *Handle) withNodes(edit func(text []byte) ([]byte, error)) (Request, error) {
+	q, err := h.edited(edit)
+	q.About = aboutNodes
+	return q, err
+}
+
 // AddNodes asks for further nodes of a role; without names for one, with a name by
 // default. Those that join already are finished.
 func (h *Handle) AddNodes(role spec.Role, names []string) (Request, error) {
@@ -86,15 +100,15 @@ func (h *Handle) AddNodes(role spec.Role, names []string) (Request, error) {
 	}
 	switch added := h.added(record, role); {
 	case len(names) == 0 && len(added) > 0:
-		return h.Request(), nil // cut off; go on
+		return h.ofNodes(), nil // cut off; go on
 	case len(names) == 0:
 		names = []string{h.nextName(role, known(record))}
 	default:
 		if names = without(names, func(name string) bool { return slices.Contains(added, name) }); len(names) == 0 {
-			return h.Request(), nil
+			return h.ofNodes(), nil
 		}
 	}
-	return h.edited(func(text []byte) ([]byte, error) {
+	return h.withNodes(func(text []byte) ([]byte, error) {
 		var nodes []spec.Node
 		for _, name := range names {
 			nodes = append(nodes, spec.Node{Name: name, Role: role})
@@ -150,9 +164,9 @@ func (h *Handle) RemoveNodes(names []string) (Request, error) {
 		return Request{}, err
 	}
 	if names = without(names, func(name string) bool { return h.removed(record, name) }); len(names) == 0 {
-		return h.Request(), nil
+		return h.ofNodes(), nil
 	}
-	return h.edited(func(text []byte) ([]byte, error) { return spec.RemoveNodes(text, names, h.env.cluster) })
+	return h.withNodes(func(text []byte) ([]byte, error) { return spec.RemoveNodes(text, names, h.env.cluster) })
 }
 
 func (h *Handle) wantedNames() []string { return nodeNames(h.env.cluster) }
@@ -170,23 +184,28 @@ func (h *Handle) ReplaceNode(name string) (Request, error) {
 	if !slices.Contains(h.wantedNames(), name) {
 		return Request{}, &NodeNameError{fmt.Errorf("cluster %s has no node %q; it has %s", h.env.topology.Name, name, strings.Join(h.wantedNames(), ", "))}
 	}
-	q := h.Request()
+	q := h.ofNodes()
 	record, err := h.env.Store.Record()
 	if err != nil {
 		return q, err
 	}
-	if c := record.Change; c != nil && slices.Contains(c.Replace, name) {
-		return q, nil // cut off; go on
+	n := record.Node(name)
+	if n == nil || n.State != store.Active {
+		return q, nil // it joins still: what of that is lost is made anew
 	}
-	if n := record.Node(name); n != nil && n.State == store.Active {
-		q.Replace = []string{name}
-	} // else it joins still: what of that is lost is made anew
+	if c := record.Change; c != nil && slices.Contains(c.Replace, name) && aboutOf(record) == aboutNodes {
+		made, err := h.env.power()
+		if _, there := made[name]; err != nil || there || len(made) == 0 {
+			return q, err // cut off; go on
+		}
+	} // else its new machine was lost as well
+	q.Replace = []string{name}
 	return q, nil
 }
 
 // ReplaceNodes asks for nodes to be made anew under their names and addresses.
 func (h *Handle) ReplaceNodes(names []string) (Request, error) {
-	all := h.Request()
+	all := h.ofNodes()
 	for _, name := range names {
 		q, err := h.ReplaceNode(name)
 		if err != nil {
@@ -209,7 +228,7 @@ func (h *Handle) ReplaceNodeWith(name, with string) (Request, error) {
 		return Request{}, err
 	}
 	if i < 0 && h.removed(record, name) {
-		return h.Request(), h.joinsFor(record, name, with) // cut off; go on
+		return h.ofNodes(), h.joinsFor(record, name, with) // cut off; go on
 	}
 	if i < 0 {
 		return Request{}, &NodeNameError{fmt.Errorf("cluster %s has no node %q; it has %s", h.env.topology.Name, name, strings.Join(h.wantedNames(), ", "))}
@@ -221,7 +240,7 @@ func (h *Handle) ReplaceNodeWith(name, with string) (Request, error) {
 	if with == "" {
 		with = h.nextName(old.Role, known(record))
 	}
-	return h.edited(func(text []byte) ([]byte, error) {
+	return h.withNodes(func(text []byte) ([]byte, error) {
 		return spec.ReplaceNode(text, old, spec.Node{Name: with, Role: old.Role}, h.env.cluster)
 	})
 }

@@ -132,7 +132,7 @@ func TestTheSameCommandGoesOn(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if diff := cmp.Diff(h.Request(), q); diff != "" {
+			if diff := cmp.Diff(h.ofNodes(), q); diff != "" {
 				t.Errorf("it asks for something else: %s", diff)
 			}
 		})

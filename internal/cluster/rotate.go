@@ -75,7 +75,7 @@ func (l *live) mayRotate(now *store.Rotation) error {
 		return withHint(fmt.Errorf("the rotation of %s is under way, at %s: only one goes on at a time", now.Name, now.Phase),
 			fmt.Sprintf("haplane certs rotate %s --cluster %s goes on with it", now.Name, l.topology.Name))
 	case (now == nil || now.Proved) && l.record.Change != nil:
-		return withHint(fmt.Errorf("a change was cut off: %s", l.record.Change.Command), "haplane apply --cluster "+l.topology.Name+" finishes it")
+		return refuseBeside(l.record, "certs rotate "+l.Rotate)
 	}
 	if slices.Contains(l.Wanted.Spec.Certificates.ExternalCA, l.Rotate) {
 		return fmt.Errorf("spec.certificates.externalCA: the key of %s is elsewhere, and haplane would make the next one here: it cannot be rotated", l.Rotate)

@@ -214,7 +214,7 @@ func TestRotationIsRefused(t *testing.T) {
 	if err := asked(t, s, opened(t).Request()).begin(); err != nil {
 		t.Fatal(err)
 	}
-	if err := asked(t, s, opened(t).RotateRequest("ca")).rotate(); err == nil || !strings.Contains(err.Error(), "a change was cut off") {
+	if err := asked(t, s, opened(t).RotateRequest("ca")).rotate(); err == nil || !strings.Contains(err.Error(), "another change was cut off") {
 		t.Errorf("after another change: %v", err)
 	}
 	s = keyed(t)

@@ -98,7 +98,7 @@ func (h *Handle) forUpgrade() (*store.Record, string, error) {
 		return nil, "", err
 	}
 	if c := record.Change; c != nil && c.Upgrade == nil {
-		return nil, "", withHint(fmt.Errorf("a change was cut off: %s; it has to end first", c.Command), "haplane apply --cluster "+h.env.Store.Name())
+		return nil, "", refuseBeside(record, "upgrade")
 	}
 	if c := h.env.cluster.Spec.Components; c.Dir != "" || c.URL != "" {
 		return nil, "", &VersionError{errors.New("the cluster file brings its own programs (spec.components): haplane upgrades to what it builds itself")}
