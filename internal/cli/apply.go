@@ -170,6 +170,7 @@ func (a *app) complete(q *cluster.Request, cmd *cobra.Command, f *changeFlags) {
 	q.Command, q.DrainTimeout, q.TakeOver = commandLine(cmd), f.drainTimeout, f.takeOver
 	q.Measure, q.ProbeRate, q.Force = !f.noProbe, f.probeRate, f.force
 	name := q.Wanted.Metadata.Name
+	q.ConfirmTurn = a.confirmTurn
 	q.MoveKubeconfig = func(ctx context.Context, before []string) error { return a.moveKubeconfig(ctx, name, before) }
 	q.Judge = func(ctx context.Context) ([]string, error) { return a.failing(ctx, name) }
 }

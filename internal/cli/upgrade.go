@@ -2,7 +2,6 @@ package cli
 
 import (
 	"bufio"
-	"context"
 	"errors"
 	"fmt"
 	"strings"
@@ -67,8 +66,8 @@ members, and etcd keeps its minor version.`,
 	cmd.Flags().BoolVar(&u.back, "back", false, "return to the versions from before the last upgrade")
 	cmd.Flags().BoolVar(&u.inPlace, "in-place", false, "leave the machines, and bring the programs to them")
 	cmd.Flags().IntVar(&u.atOnce, "workers-at-once", 1, "how many workers are made anew together")
-	cmd.Flags().DurationVar(&u.pause, "pause-between", 0, "how long to wait after each turn")
-	cmd.Flags().BoolVar(&u.confirmEach, "confirm-each", false, "ask before each turn but the first")
+	cmd.Flags().DurationVar(&u.pause, "pause-between", 0, "how long to wait after each turn; --resume keeps it")
+	cmd.Flags().BoolVar(&u.confirmEach, "confirm-each", false, "ask before each turn but the first; --resume keeps it")
 	return cmd
 }
 
@@ -94,9 +93,6 @@ func (u *upgradeFlags) check() error {
 }
 
 func (a *app) runUpgrade(cmd *cobra.Command, u *upgradeFlags, f *changeFlags) error {
-	if u.confirmEach && !term.IsTerminal(int(a.In.Fd())) {
-		return usageError{errors.New("there is no terminal to ask on; --confirm-each needs one")}
-	}
 	h, err := a.find() // the plan tells of a change that was cut off
 	if err != nil {
 		return err
@@ -123,31 +119,37 @@ func (a *app) runUpgrade(cmd *cobra.Command, u *upgradeFlags, f *changeFlags) er
 	if u.inPlace && u.to != "" && q.Upgrade.Versions.Image == "" { // one that goes on has its way already
 		q.Upgrade.InPlace = true
 	}
-	q.Upgrade.Between = a.between(u)
+	if cmd.Flags().Changed("pause-between") { // else one that goes on has its own
+		q.Upgrade.Pause = u.pause
+	}
+	if cmd.Flags().Changed("confirm-each") {
+		q.Upgrade.ConfirmEach = u.confirmEach
+	}
+	if q.Upgrade.ConfirmEach && !a.hasTerminal() {
+		return errNobodyToAsk
+	}
 	return a.runChange(cmd, "upgrade", q, f)
 }
 
-// errHeld ends an upgrade between two turns.
-var errHeld = errors.New("held between two turns, as it was answered")
+var (
+	// errHeld ends an upgrade between two turns.
+	errHeld = errors.New("held between two turns, as it was answered")
+	// errNobodyToAsk is why one that asks before each turn does not begin, or go on.
+	errNobodyToAsk = usageError{errors.New("there is no terminal to ask on before each turn; --confirm-each=false does not ask, also where the upgrade was begun with --confirm-each")}
+)
 
-// between waits and asks before the next turn, where that is wanted.
-func (a *app) between(u *upgradeFlags) func(context.Context, string) error {
-	return func(ctx context.Context, after string) error {
-		if u.pause > 0 {
-			select {
-			case <-ctx.Done():
-				return ctx.Err()
-			case <-time.After(u.pause):
-			}
-		}
-		if !u.confirmEach {
-			return nil
-		}
-		fmt.Fprintf(a.Err, "\n%s is done and the cluster is whole; go on? [y/N] ", after)
-		answer, err := bufio.NewReader(a.In).ReadString('\n')
-		if answer = strings.ToLower(strings.TrimSpace(answer)); err != nil || answer != "y" && answer != "yes" {
-			return errHeld
-		}
-		return nil
+// hasTerminal reports whether there is somebody to ask.
+func (a *app) hasTerminal() bool { return term.IsTerminal(int(a.In.Fd())) }
+
+// confirmTurn asks between two turns of an upgrade.
+func (a *app) confirmTurn(after string) error {
+	if !a.hasTerminal() {
+		return errNobodyToAsk
 	}
+	fmt.Fprintf(a.Err, "\n%s is done and the cluster is whole; go on? [y/N] ", after)
+	answer, err := bufio.NewReader(a.In).ReadString('\n')
+	if answer = strings.ToLower(strings.TrimSpace(answer)); err != nil || answer != "y" && answer != "yes" {
+		return errHeld
+	}
+	return nil
 }

@@ -46,6 +46,8 @@ type Request struct {
 	DrainTimeout time.Duration
 	// Confirm is shown the plan before anything is done; nil is yes.
 	Confirm func(*Plan) (bool, error)
+	// ConfirmTurn is asked between two turns of an upgrade that asks before each; an error ends it there.
+	ConfirmTurn func(after string) error
 	// Force lets pods of a node that leaves go although nothing makes them anew.
 	Force bool
 	// Judge x-rays the cluster and returns what fails, in words; nil does not.

@@ -26,8 +26,9 @@ type Upgrade struct {
 	Down     bool           // back to older ones
 	AtOnce   int            // workers that are made anew together
 	InPlace  bool           // machines stay, and get other programs
-	// Between is called between two turns, once the cluster is whole; an error ends the upgrade there.
-	Between func(ctx context.Context, after string) error
+	Pause    time.Duration  // after each turn, once the cluster is whole
+	// ConfirmEach asks before each turn but the first, see Request.ConfirmTurn.
+	ConfirmEach bool
 	// goesOn says that an earlier run has begun with it.
 	goesOn bool
 	// etcdStays says why etcd cannot go back to the version that it had before; "" where it can.
@@ -40,7 +41,8 @@ func (q *Request) goOnUpgrading(r *store.Record) {
 		return
 	}
 	u := r.Change.Upgrade
-	q.Upgrade = &Upgrade{From: u.From, To: u.To, Down: u.Down, AtOnce: u.AtOnce, InPlace: u.InPlace, Versions: r.Versions, goesOn: true}
+	q.Upgrade = &Upgrade{From: u.From, To: u.To, Down: u.Down, AtOnce: u.AtOnce, InPlace: u.InPlace, Versions: r.Versions, goesOn: true,
+		Pause: time.Duration(u.PauseSeconds * float64(time.Second)), ConfirmEach: u.ConfirmEach}
 }
 
 // upgraded is a cluster with the version that is asked for by an upgrade, which alone may change it.
@@ -135,7 +137,7 @@ func (u *Upgrade) record() *store.Upgrade {
 	if u == nil {
 		return nil
 	}
-	return &store.Upgrade{From: u.From, To: u.To, Down: u.Down, AtOnce: u.AtOnce, InPlace: u.InPlace}
+	return &store.Upgrade{From: u.From, To: u.To, Down: u.Down, AtOnce: u.AtOnce, InPlace: u.InPlace, PauseSeconds: u.Pause.Seconds(), ConfirmEach: u.ConfirmEach}
 }
 
 // wayOn names what can be done about an upgrade of a cluster that stopped in the middle.
@@ -170,18 +172,29 @@ func programOf(cache string, v store.Versions, name string) string {
 	return ""
 }
 
-// between stops an upgrade where requests have failed in the turn that ended, and else asks
-// whether the next one may begin.
+// between stops an upgrade where clients have noticed the turn that ended, and else waits and asks
+// whether the next one may begin, where it is to.
 func (l *live) between(ctx context.Context, s change.Step) error {
 	if err := l.measured.newFailures(); err != nil {
 		return err
 	}
 	last := slices.IndexFunc(l.change.Steps, func(o change.Step) bool { return o.ID == s.ID })
 	more := slices.ContainsFunc(l.change.Steps[last+1:], func(o change.Step) bool { return o.Verb == change.CheckCluster })
-	if l.Upgrade == nil || l.Upgrade.Between == nil || !more {
+	if l.Upgrade == nil || !more {
 		return nil
 	}
-	return l.Upgrade.Between(ctx, s.Node)
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-time.After(l.Upgrade.Pause):
+	}
+	if !l.Upgrade.ConfirmEach {
+		return nil
+	}
+	if l.ConfirmTurn == nil {
+		return errors.New("it asks before each turn (--confirm-each), and there is nobody to ask")
+	}
+	return l.ConfirmTurn(s.Node)
 }
 
 // newFailures is an error where more of the requests since it was asked last have failed than a busy

@@ -201,14 +201,17 @@ func TestTakeTurns(t *testing.T) {
 
 // A change that was cut off in an upgrade goes on with it, whatever the command.
 func TestAChangeGoesOnUpgrading(t *testing.T) {
-	r := &store.Record{Versions: store.Versions{Kubernetes: "v1.37.2", Image: "new"}, Change: &store.Change{Upgrade: &store.Upgrade{From: "v1.36.3", To: "v1.37.2", AtOnce: 3, InPlace: true}}}
+	r := &store.Record{Versions: store.Versions{Kubernetes: "v1.37.2", Image: "new"}, Change: &store.Change{Upgrade: &store.Upgrade{From: "v1.36.3", To: "v1.37.2", AtOnce: 3, InPlace: true, PauseSeconds: 90.5, ConfirmEach: true}}}
 	q := Request{}
 	q.goOnUpgrading(r)
-	if u := q.Upgrade; u == nil || !u.goesOn || u.AtOnce != 3 || !u.InPlace || u.Versions.Image != "new" {
+	if u := q.Upgrade; u == nil || !u.goesOn || u.AtOnce != 3 || !u.InPlace || u.Versions.Image != "new" || u.Pause != 90500*time.Millisecond || !u.ConfirmEach {
 		t.Errorf("%+v", q.Upgrade)
 	}
 	q = Request{Abort: true}
 	if q.goOnUpgrading(r); q.Upgrade != nil {
+	if diff := cmp.Diff(r.Change.Upgrade, q.Upgrade.record()); diff != "" {
+		t.Errorf("the record of the run that goes on: %s", diff)
+	}
 		t.Errorf("abort: %+v", q.Upgrade)
 	}
 }

@@ -104,6 +104,9 @@ type Upgrade struct {
 	Down    bool `json:"down,omitempty"`
 	AtOnce  int  `json:"atOnce,omitempty"`  // workers that take their turn together
 	InPlace bool `json:"inPlace,omitempty"` // machines stay, and have other programs
+	// PauseSeconds is how long it waits after each turn.
+	PauseSeconds float64 `json:"pauseSeconds,omitempty"`
+	ConfirmEach  bool    `json:"confirmEach,omitempty"` // it asks before each turn but the first
 }
 
 // The states of steps.
