@@ -33,8 +33,8 @@ func (a *app) upgrade() *cobra.Command {
 anything is touched, saves a snapshot of etcd in the cluster's folder, and makes the
 machines anew from the new image: those of the control plane and of etcd one after
 another, etcd's leader last, then the workers, drained. After each turn the cluster must be
-whole, and of the requests that measure it hardly one in two hundred may have failed, or it
-stops there. A version
+whole, of the requests that measure it hardly one in two hundred may have failed, no lane of
+them been without an answer for 5 s, and no acknowledged write lost, or it stops there. A version
 in the cluster file changes with it. Load balancers stay as they are.
 
 With --in-place machines stay: the programs are brought to all of them before anything

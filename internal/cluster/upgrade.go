@@ -6,12 +6,14 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"golang.org/x/mod/semver"
 
 	"github.com/haplane/haplane/internal/change"
 	"github.com/haplane/haplane/internal/image"
+	"github.com/haplane/haplane/internal/kubeprobe"
 	"github.com/haplane/haplane/internal/phase"
 	"github.com/haplane/haplane/internal/probe"
 	"github.com/haplane/haplane/internal/render"
@@ -175,7 +177,7 @@ func programOf(cache string, v store.Versions, name string) string {
 // between stops an upgrade where clients have noticed the turn that ended, and else waits and asks
 // whether the next one may begin, where it is to.
 func (l *live) between(ctx context.Context, s change.Step) error {
-	if err := l.measured.newFailures(); err != nil {
+	if err := l.measured.noticed(ctx); err != nil {
 		return err
 	}
 	last := slices.IndexFunc(l.change.Steps, func(o change.Step) bool { return o.ID == s.ID })
@@ -197,9 +199,20 @@ func (l *live) between(ctx context.Context, s change.Step) error {
 	return l.ConfirmTurn(s.Node)
 }
 
-// newFailures is an error where more of the requests since it was asked last have failed than a busy
-// machine explains.
-func (m *measurement) newFailures() error {
+const (
+	// mostSilent is how long a lane may be without an answer in a turn: longer than a client waits on a busy machine for an API server that a
+	// load balancer has to find out about, or for a leader of etcd.
+	mostSilent = 5 * time.Second
+	// lookTimeout bounds the look for what was written.
+	lookTimeout = 30 * time.Second
+	// lookBack is how long ago a write may have been acknowledged that is looked for: what is older another run may have removed.
+	lookBack = kubeprobe.LeftOver - time.Hour
+	mostLost = 5 // of how many lost writes an error has the names
+)
+
+// noticed is an error where clients notice the turn that has ended: more of the requests since it was asked last have failed than a busy
+// machine explains, a lane had no answer for long, or a write that was acknowledged is not there.
+func (m *measurement) noticed(ctx context.Context) error {
 	if m == nil || m.session == nil {
 		return nil
 	}
@@ -207,15 +220,33 @@ func (m *measurement) newFailures() error {
 	newly, of := failed-m.failed, requests-m.requests
 	from := m.counted
 	m.requests, m.failed, m.counted = requests, failed, time.Now()
-	if newly <= 1+of/200 {
+	var what []string
+	if newly > 1+of/200 {
+		what = append(what, fmt.Sprintf("%d of %d requests failed in this turn", newly, of))
+	}
+	if silent := m.session.LongestSilence(from); silent.Time > mostSilent {
+		what = append(what, fmt.Sprintf("lane %s had no answer for %.1f s", silent.Lane, silent.Time.Seconds()))
+	}
+	ctx, cancel := context.WithTimeout(ctx, lookTimeout)
+	defer cancel()
+	lost, err := m.session.Lost(ctx, time.Now().Add(-lookBack))
+	switch names := strings.Join(lost[:min(len(lost), mostLost)], ", "); {
+	case err != nil:
+		what = append(what, fmt.Sprintf("whether all writes that were acknowledged are there is not known: %v", err))
+	case len(lost) > mostLost:
+		what = append(what, fmt.Sprintf("%d writes that were acknowledged are lost: %s, ...", len(lost), names))
+	case len(lost) > 0:
+		what = append(what, fmt.Sprintf("%d writes that were acknowledged are lost: %s", len(lost), names))
+	}
+	if len(what) == 0 {
 		return nil
 	}
-	return noticed(newly, of, m.session.Late(from, time.Time{}))
+	return noticed(what, m.session.Late(from, time.Time{}))
 }
 
-// noticed tells of requests that failed, and where haplane was late itself meanwhile: it stops all the same.
-func noticed(failed, of int, late []probe.Lateness) error {
-	text := fmt.Sprintf("clients notice: %d of %d requests failed in this turn", failed, of)
+// noticed tells of what clients notice, and where haplane was late itself meanwhile: it stops all the same.
+func noticed(what []string, late []probe.Lateness) error {
+	text := "clients notice: " + strings.Join(what, "; ")
 	if longest, _ := (probe.Report{Late: late}).WorstLate(); longest > 0 {
 		text += fmt.Sprintf("; haplane itself was late by up to %.1f s meanwhile, and what failed for that alone no other client has noticed", longest.Seconds())
 	}

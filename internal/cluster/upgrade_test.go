@@ -6,7 +6,9 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -207,11 +209,11 @@ func TestAChangeGoesOnUpgrading(t *testing.T) {
 	if u := q.Upgrade; u == nil || !u.goesOn || u.AtOnce != 3 || !u.InPlace || u.Versions.Image != "new" || u.Pause != 90500*time.Millisecond || !u.ConfirmEach {
 		t.Errorf("%+v", q.Upgrade)
 	}
-	q = Request{Abort: true}
-	if q.goOnUpgrading(r); q.Upgrade != nil {
 	if diff := cmp.Diff(r.Change.Upgrade, q.Upgrade.record()); diff != "" {
 		t.Errorf("the record of the run that goes on: %s", diff)
 	}
+	q = Request{Abort: true}
+	if q.goOnUpgrading(r); q.Upgrade != nil {
 		t.Errorf("abort: %+v", q.Upgrade)
 	}
 }
@@ -352,43 +354,87 @@ func TestAMinorThatMeansAnOlderPatch(t *testing.T) {
 	}
 }
 
-// An upgrade stops where more of the requests of a turn failed than a busy machine explains, and each turn counts by itself.
+// written is a store of keys that can lose one, or not be asked.
+type written struct {
+	sync.Mutex
+	keys []string
+	lost []string
+	away bool
+}
+
+func (w *written) Write(_ context.Context, key string) error {
+	w.Lock()
+	defer w.Unlock()
+	w.keys = append(w.keys, key)
+	return nil
+}
+
+func (w *written) Stored(context.Context) ([]string, error) {
+	w.Lock()
+	defer w.Unlock()
+	if w.away {
+		return nil, errors.New("connection refused")
+	}
+	return slices.DeleteFunc(slices.Clone(w.keys), func(key string) bool { return slices.Contains(w.lost, key) }), nil
+}
+
+func (w *written) Remove(context.Context) error { return nil }
+
+// An upgrade stops where more of the requests of a turn failed than a busy machine explains, a lane had no answer for long, or a write is lost, and
+// each turn counts by itself.
 func TestClientsThatNotice(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		var fails atomic.Bool
-		session, err := probe.Start(t.Context(), []probe.Lane{{Name: "it", Send: func(context.Context) error {
+		var fails, hangs atomic.Bool
+		writes := &written{}
+		lanes := []probe.Lane{{Name: "it", Send: func(context.Context) error {
+			for hangs.Load() {
+				time.Sleep(10 * time.Millisecond)
+			}
 			if fails.Load() {
 				return errors.New("connection refused")
 			}
 			return nil
-		}}}, probe.Options{Rate: 10})
+		}}, {Name: "write", Writes: writes, Rate: 0.2}}
+		session, err := probe.Start(t.Context(), lanes, probe.Options{Rate: 10, Timeout: time.Minute})
 		if err != nil {
 			t.Fatal(err)
 		}
 		m := &measurement{session: session}
-		turn := func(failing time.Duration) error {
-			fails.Store(true)
-			time.Sleep(failing)
-			fails.Store(false)
-			time.Sleep(50*time.Second - failing)
-			return m.newFailures()
+		turn := func(what *atomic.Bool, lasts time.Duration) error {
+			what.Store(true)
+			time.Sleep(lasts)
+			what.Store(false)
+			time.Sleep(50*time.Second - lasts)
+			return m.noticed(t.Context())
 		}
 		time.Sleep(50 * time.Millisecond) // between two requests
-		for _, c := range []struct {
-			failing time.Duration
-			says    string
-		}{{0, ""}, {300 * time.Millisecond, ""}, {time.Second, "clients notice: 10 of 500 requests failed in this turn"}, {0, ""}} {
-			if err := turn(c.failing); (err == nil) != (c.says == "") || err != nil && err.Error() != c.says {
-				t.Errorf("%s: %v, want %q", c.failing, err, c.says)
+		says := func(err error, want string) {
+			t.Helper()
+			if (err == nil) != (want == "") || err != nil && err.Error() != want {
+				t.Errorf("%v, want %q", err, want)
 			}
 		}
+		says(turn(&fails, 0), "")
+		says(turn(&fails, 300*time.Millisecond), "")
+		says(turn(&fails, time.Second), "clients notice: 10 of 510 requests failed in this turn")
+		says(turn(&hangs, 4900*time.Millisecond), "")
+		says(turn(&hangs, 5500*time.Millisecond), "clients notice: lane it had no answer for 5.4 s")
+		says(turn(&fails, 6*time.Second), "clients notice: 60 of 510 requests failed in this turn; lane it had no answer for 6.0 s")
+		writes.lost = []string{"w3"}
+		says(turn(&fails, 0), "clients notice: 1 writes that were acknowledged are lost: w3")
+		writes.lost = []string{"w1", "w2", "w3", "w4", "w5", "w6"}
+		says(turn(&fails, 0), "clients notice: 6 writes that were acknowledged are lost: w1, w2, w3, w4, w5, ...")
+		writes.lost, writes.away = nil, true
+		says(turn(&fails, 0), "clients notice: whether all writes that were acknowledged are there is not known: look for what was written: connection refused")
+		writes.away = false
+		says(turn(&fails, 0), "")
 		session.Stop()
 	})
-	if err := (*measurement)(nil).newFailures(); err != nil {
+	if err := (*measurement)(nil).noticed(t.Context()); err != nil {
 		t.Errorf("nothing is measured: %v", err)
 	}
 	began := time.Now()
-	err := noticed(10, 500, []probe.Lateness{{Start: began, End: began.Add(2400 * time.Millisecond)}, {Start: began, End: began.Add(time.Second)}})
+	err := noticed([]string{"10 of 500 requests failed in this turn"}, []probe.Lateness{{Start: began, End: began.Add(2400 * time.Millisecond)}, {Start: began, End: began.Add(time.Second)}})
 	if want := "clients notice: 10 of 500 requests failed in this turn; haplane itself was late by up to 2.4 s meanwhile"; !strings.HasPrefix(err.Error(), want) {
 		t.Errorf("%v, want %s", err, want)
 	}

@@ -12,15 +12,15 @@ import (
 	"k8s.io/client-go/kubernetes"
 )
 
-// leftOver is how old what carries Label must be to belong to no run any longer.
-// Pods of runs end by then.
-const leftOver = 6 * time.Hour
+// LeftOver is how old what carries Label must be to belong to no run any longer.
+// Pods of runs end by then, and what was written is removed by whichever run ends next.
+const LeftOver = 6 * time.Hour
 
 type deleter func(ctx context.Context, name string, o metav1.DeleteOptions) error
 
 // deleteOld deletes what a run that was killed has left.
 func deleteOld(ctx context.Context, object metav1.Object, del deleter) error {
-	if time.Since(object.GetCreationTimestamp().Time) < leftOver {
+	if time.Since(object.GetCreationTimestamp().Time) < LeftOver {
 		return nil
 	}
 	if err := del(ctx, object.GetName(), metav1.DeleteOptions{}); err != nil && !apierrors.IsNotFound(err) {

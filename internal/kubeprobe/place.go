@@ -59,7 +59,7 @@ func imageOn(n corev1.Node) string {
 }
 
 func manifest(run, kind, node, image string, s probe.Schedule) *corev1.Pod {
-	limit := int64(leftOver.Seconds())
+	limit := int64(LeftOver.Seconds())
 	return &corev1.Pod{
 		ObjectMeta: metav1.ObjectMeta{Name: "haplane-probe-" + run + "-" + kind, Namespace: Namespace, Labels: map[string]string{Label: run}},
 		Spec: corev1.PodSpec{

@@ -73,7 +73,7 @@ func (a *apiServer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 func TestWriter(t *testing.T) {
 	old := &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Name: "haplane-probe-killed-0", Labels: map[string]string{Label: "killed"}}}
-	old.CreationTimestamp = metav1.NewTime(time.Now().Add(-leftOver - time.Minute))
+	old.CreationTimestamp = metav1.NewTime(time.Now().Add(-LeftOver - time.Minute))
 	other := &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Name: "haplane-probe-other-0", Labels: map[string]string{Label: "other"}}}
 	other.CreationTimestamp = metav1.Now()
 	api := &apiServer{maps: map[string]*corev1.ConfigMap{old.Name: old, other.Name: other}}

@@ -29,7 +29,7 @@ func (s *Session) check(w Writes) {
 	if err != nil {
 		s.trouble(fmt.Errorf("look for what was written: %w", err))
 	} else {
-		out.Checked, out.LostKeys = true, s.ledger.lost(stored)
+		out.Checked, out.LostKeys = true, s.ledger.lost(stored, window{})
 	}
 	out.Lost = len(out.LostKeys)
 	s.mu.Lock()
@@ -122,6 +122,62 @@ func (s *Session) Seen() (requests, failed int) {
 		l.mu.Unlock()
 	}
 	return requests, failed
+}
+
+// Lost looks for every write that was acknowledged from a time until now, and names those that are not stored. It tries until ctx ends.
+func (s *Session) Lost(ctx context.Context, from time.Time) ([]string, error) {
+	s.mu.Lock()
+	lanes := slices.Clone(s.lanes)
+	s.mu.Unlock()
+	var out []string
+	for _, l := range lanes {
+		if l.Writes == nil {
+			continue
+		}
+		now := time.Now() // what is acknowledged while it looks may have been stored after that
+		stored, err := insist(ctx, l.Writes.Stored)
+		if err != nil {
+			return nil, fmt.Errorf("look for what was written: %w", err)
+		}
+		out = append(out, s.ledger.lost(stored, window{from, now})...)
+	}
+	return out, nil
+}
+
+// A Silence is how long a lane had no answer.
+type Silence struct {
+	Lane string
+	Time time.Duration
+}
+
+// LongestSilence is that of the requests that were due from a time on, or of the watch: beyond the pause that each lane makes between two
+// requests, and without the time in which this process was late. Lanes that are walked elsewhere are in it when they have ended.
+func (s *Session) LongestSilence(from time.Time) Silence {
+	s.mu.Lock()
+	lanes := slices.Clone(s.lanes)
+	s.mu.Unlock()
+	in, late, out := window{from: from}, s.self.within(window{from: from}), Silence{}
+	take := func(lane string, silent time.Duration) {
+		if silent > out.Time {
+			out = Silence{Lane: lane, Time: silent}
+		}
+	}
+	for _, l := range lanes {
+		samples, start, end := l.within(in)
+		switch {
+		case l.Watch != nil:
+			if w := s.watch.report(in); w != nil {
+				for _, g := range w.Gaps {
+					take(l.Name, g.End.Sub(g.Start)-lateBetween(late, g.Start, g.End))
+				}
+			}
+		case l.sends():
+			take(l.Name, longestGap(samples, start, end, late)-l.schedule.Period)
+		case len(samples) > 0:
+			take(l.Name, longestGap(samples, start, end, nil)-l.schedule.Period)
+		}
+	}
+	return out
 }
 
 func (l *lane) count() int {

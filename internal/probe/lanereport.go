@@ -20,17 +20,17 @@ func (w window) end() time.Time {
 	return w.to
 }
 
-// report is of the requests that were due within a time. It has how many of those that failed may have done so because this process was late.
-func (l *lane) report(in window, late []Lateness) LaneReport {
+// within are the requests that were due within a time, in their order, with when the lane ran then.
+func (l *lane) within(in window) (samples []Sample, start, end time.Time) {
 	l.mu.Lock()
-	samples := slices.DeleteFunc(slices.Clone(l.samples), func(s Sample) bool { return !in.has(s.Due) })
-	end := l.ended
+	samples = slices.DeleteFunc(slices.Clone(l.samples), func(s Sample) bool { return !in.has(s.Due) })
+	end = l.ended
 	l.mu.Unlock()
 	if end.IsZero() || !in.to.IsZero() && in.to.Before(end) {
 		end = in.end()
 	}
 	slices.SortFunc(samples, func(a, b Sample) int { return a.Due.Compare(b.Due) })
-	start := l.started
+	start = l.started
 	if in.from.After(start) {
 		start = in.from
 	}
@@ -38,8 +38,14 @@ func (l *lane) report(in window, late []Lateness) LaneReport {
 		last := samples[len(samples)-1]
 		start, end = samples[0].Due, last.Due.Add(max(last.Took, l.schedule.Period))
 	}
+	return samples, start, end
+}
+
+// report is of the requests that were due within a time. It has how many of those that failed may have done so because this process was late.
+func (l *lane) report(in window, late []Lateness) LaneReport {
+	samples, start, end := l.within(in)
 	out := LaneReport{Name: l.Name, Start: start, End: end, Requests: len(samples), Outages: outages(samples, end),
-		LongestGap: milliseconds(longestGap(samples, start, end))}
+		LongestGap: milliseconds(longestGap(samples, start, end, nil))}
 	var latencies []time.Duration
 	for _, s := range samples {
 		out.Deferred += s.Deferred

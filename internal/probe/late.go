@@ -81,6 +81,22 @@ func (l Lateness) touches(s Sample) bool {
 	return s.Due.Before(l.End) && !s.Due.Add(s.Took).Before(l.Start)
 }
 
+// lateBetween is how much of the time between two others it was late.
+func lateBetween(late []Lateness, from, to time.Time) time.Duration {
+	sum := time.Duration(0)
+	for _, l := range late {
+		start, end := l.Start, l.End
+		if start.Before(from) {
+			start = from
+		}
+		if end.After(to) {
+			end = to
+		}
+		sum += max(end.Sub(start), 0)
+	}
+	return sum
+}
+
 // Late is when this process itself was late, from a time until before another; the zero time is the beginning, or now.
 func (s *Session) Late(from, to time.Time) []Lateness { return s.self.within(window{from, to}) }
 

@@ -34,8 +34,8 @@ func (l *ledger) tell(keys []string, at time.Time) {
 	}
 }
 
-// lost are the keys that were acknowledged and are not stored.
-func (l *ledger) lost(stored []string) []string {
+// lost are the keys that were acknowledged within a time and are not stored.
+func (l *ledger) lost(stored []string, in window) []string {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	there := map[string]bool{}
@@ -43,8 +43,8 @@ func (l *ledger) lost(stored []string) []string {
 		there[key] = true
 	}
 	out := []string{}
-	for key := range l.acked {
-		if !there[key] {
+	for key, acked := range l.acked {
+		if !there[key] && in.has(acked) {
 			out = append(out, key)
 		}
 	}

@@ -36,9 +36,9 @@ func outages(samples []Sample, end time.Time) []Outage {
 }
 
 // longestGap is the longest time without a request that succeeded, from
-// start to end. An answer counts when it came, so that requests that hang and then
+// start to end, without what of it was late. An answer counts when it came, so that requests that hang and then
 // succeed are a gap without a failure.
-func longestGap(samples []Sample, start, end time.Time) time.Duration {
+func longestGap(samples []Sample, start, end time.Time, late []Lateness) time.Duration {
 	var answers []time.Time
 	for _, s := range samples {
 		if s.Err == nil {
@@ -48,7 +48,7 @@ func longestGap(samples []Sample, start, end time.Time) time.Duration {
 	slices.SortFunc(answers, time.Time.Compare)
 	longest, last := time.Duration(0), start
 	for _, at := range append(answers, end) {
-		longest, last = max(longest, at.Sub(last)), at
+		longest, last = max(longest, at.Sub(last)-lateBetween(late, last, at)), at
 	}
 	return longest
 }
