@@ -65,7 +65,8 @@ func (a *app) nodeRemove() *cobra.Command {
 		Use:   "remove NAME...",
 		Short: "Remove nodes, any of them: drained, taken out of etcd, and their machines with them",
 		Long: `Removes nodes from the cluster's file and from the cluster. Without the last nodes of role etcd,
-etcd moves, with its data, to the control-plane nodes: the plan says so.`,
+etcd moves, with its data, to the control-plane nodes: the plan says so. With a machine goes what
+pods keep on it (emptyDir, hostPath, local PersistentVolumes): the plan names what there is.`,
 		Example: `  haplane node remove cp-1
   haplane node remove worker-2 worker-3 --drain-timeout 10m --yes`,
 		Args:              usage(cobra.MinimumNArgs(1)),
@@ -87,7 +88,8 @@ func (a *app) nodeReplace() *cobra.Command {
 		Short: "Replace a node, alive or dead, under its name and address or by a new one",
 		Long: `Makes a node anew. Without further flags it leaves first and comes back under its name and
 address: meanwhile fewer failures are tolerated, and the plan says how many. With --surge, or
---with NEW to name it, a new node joins before the old one leaves.`,
+--with NEW to name it, a new node joins before the old one leaves. The new machine begins empty:
+what pods keep on the old one is lost, and the plan names what there is.`,
 		Example: `  haplane node replace cp-2                # its machine is gone, or is to be made anew
   haplane node replace cp-2 --surge
   haplane node replace cp-2 --with cp-7`,

@@ -37,8 +37,10 @@ whole, of the requests that measure it hardly one in two hundred may have failed
 them been without an answer for 5 s, and no acknowledged write lost, or it stops there. A version
 in the cluster file changes with it. Load balancers stay as they are.
 
-With --in-place machines stay: the programs are brought to all of them before anything
-stops, and what is of another version is restarted, nodes drained, in the same order.
+With a machine goes what pods keep on it: emptyDir, hostPath and local PersistentVolumes. The
+plan names what there is. With --in-place machines stay: the programs are brought to all of
+them before anything stops, and what is of another version is restarted, nodes drained, in
+the same order; of data only the emptyDir volumes of pods that are evicted go.
 
 A version is one that this haplane builds, in full or by its minor; Kubernetes is
 upgraded by one minor at a time. etcd, containerd, CoreDNS and what else comes with it

@@ -41,7 +41,7 @@ const drainInterval = time.Second
 
 // Drain cordons a node and evicts its pods by the Eviction API, which honours
 // PodDisruptionBudgets: where one has no disruptions to give, it asks again until it has.
-// Pods of DaemonSets and mirror pods stay; emptyDir volumes are lost with their pods. It
+// Pods of DaemonSets and mirror pods stay; emptyDir volumes are lost with their pods, which nobody is asked about here: see LocalData. It
 // returns when the last of the others is gone, and at the timeout a *DrainError; without Force,
 // pods without a controller are an *UnmanagedError. It can be run again. The pods of a node whose kubelet tells nothing never end:
 // from when that is seen on, be it in the middle, no pod is evicted, and where it lasts it is a *MuteError. So it is where ctx ends meanwhile.
