@@ -3,11 +3,15 @@
 package e2e
 
 import (
+	"errors"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/haplane/haplane/e2e/rig"
 )
 
 // The versions between which clusters are upgraded here.
@@ -24,7 +28,8 @@ const upgradeLimit = 150 * time.Second
 func TestUpgrade(t *testing.T) {
 	r := newRig(t)
 	c := newCluster(t, r, "e2e-upgrade", 27)
-	c.append(t, "  kubernetesVersion: v1.36 # the older one\n")
+	// The last minor that has this API, for who asks for it.
+	c.append(t, "  kubernetesVersion: v1.36 # the older one\n  extraArgs: {kube-apiserver: {runtime-config: networking.k8s.io/v1beta1=true}}\n")
 	must(t, 0, c.Up(background(t)))
 	d := &day{cluster: c, controlPlane: controlPlane, workers: []string{"worker-1"}}
 	want(t, "versions of the kubelets", c.kubelets(t), strings.Repeat(olderKubernetes+" ", len(kubeNodes)))
@@ -42,6 +47,7 @@ func TestUpgrade(t *testing.T) {
 		"KUBERNETES", olderKubernetes, "haplane upgrade --to "+newerKubernetes)
 	contains(t, "what up does of itself", must(t, 0, c.Run(background(t), "up", "--cluster", c.Name)).Stdout, "nothing changed")
 
+	c.asksForRemoved(t)
 	serials := c.serials(t)
 	began := time.Now()
 	o := c.change(t, "upgrade", "--to", newerKubernetes)
@@ -118,6 +124,27 @@ func tookTurns(t *testing.T, o outcome, pause time.Duration, workers ...string) 
 			}
 		}
 	}
+}
+
+// asksForRemoved has a client ask for an API that the newer version does not have: an upgrade is refused until the API server that was asked is
+// restarted.
+func (c *cluster) asksForRemoved(t *testing.T) {
+	t.Helper()
+	must(t, 0, c.Kubectl(background(t), "get", "--raw", "/apis/networking.k8s.io/v1beta1/servicecidrs"))
+	refused := must(t, 1, c.Run(background(t), "upgrade", "--to", newerKubernetes, "--cluster", c.Name, "--yes"))
+	says := regexp.MustCompile(`clients have asked (cp-\d) for servicecidrs.v1beta1.networking.k8s.io, which v1.37 does not have any more`).FindStringSubmatch(refused.Stderr)
+	if says == nil {
+		t.Fatalf("of an API that is removed it says:\n%s", refused.Stderr)
+	}
+	c.on(t, says[1], "systemctl restart kube-apiserver")
+	c.waitStatus(t, "API server of "+says[1], func(s rig.Status) error {
+		for _, a := range s.APIServers {
+			if a.Node == says[1] && !is(a.Ready, true) {
+				return errors.New("it is not ready")
+			}
+		}
+		return nil
+	})
 }
 
 // TestUpgradeKilled kills haplane at the first step of each kind of an upgrade, by machines that are made anew and in place: the
