@@ -62,6 +62,8 @@ func TestChangeRotateKeys(t *testing.T) {
 	pod, token := c.podToken(t)
 	client, clients := c.withToken(token), c.startTraffic(t)
 
+	saved := filepath.Join(c.Store(), "snapshots", "before.tar")
+	must(t, 0, c.Run(background(t), "etcd", "snapshot", "save", saved, "--cluster", c.Name))
 	restarts := []string{"write-files", "lb-drain", "restart", "lb-restore"} // of each API server, in every phase
 	c.killedAtVerbs(t, append(restarts, "prove-trust", "rewrite-secrets", "prove-switch", "prove-unused", "prove-drop"), "certs", "rotate", "encryption")
 	clients.unnoticed(t, "encryption, killed")
@@ -86,6 +88,25 @@ func TestChangeRotateKeys(t *testing.T) {
 	must(t, 0, c.Kubectl(background(t), "-n", "kube-system", "delete", "pods", "--all"))
 	d.wellAgain(t)
 	want(t, "the rotation of service-account is done", c.rotate(t, "service-account", "drop").Done, true)
+	d.wellAgain(t)
+	d.restoresWithItsOwnKey(t, saved)
+}
+
+// restoresWithItsOwnKey restores a snapshot of before the encryption key was rotated, with the Secret that it has. Afterwards the key of now has written all
+// of them, and API servers know no other one.
+func (d *day) restoresWithItsOwnKey(t *testing.T, saved string) {
+	t.Helper()
+	contains(t, "the list", must(t, 0, d.Run(background(t), "etcd", "snapshot", "list", "--cluster", d.Name)).Stdout, saved, "encryption was rotated, restored with its own encryption key")
+	restored := must(t, 0, d.Run(background(t), "etcd", "restore", saved, "--discard-newer", "--cluster", d.Name, "--yes"))
+	contains(t, "the restore", restored.Stderr, "warning: Secrets in the snapshot are encrypted with its own key key1", "rewrite-secrets", "prove-unused")
+	want(t, "the Secret", must(t, 0, d.Kubectl(background(t), "get", "secret", "before", "-o", "jsonpath={.data.a}")).Stdout, "Yg==")
+	for _, node := range d.controlPlane {
+		want(t, "what the Secret begins with in etcd of "+node, d.on(t, node, etcdctl+" get --print-value-only /registry/secrets/default/before | head -c 26"), "k8s:enc:secretbox:v1:key2:")
+		want(t, "keys of the API server of "+node, d.on(t, node, "grep -o 'name: key.*' /etc/kubernetes/encryption.yaml"), "name: key2")
+	}
+	if left, err := filepath.Glob(filepath.Join(d.Store(), "restore", "*")); err != nil || len(left) > 0 {
+		t.Errorf("left are %v, %v", left, err)
+	}
 	d.wellAgain(t)
 }
 

@@ -31,6 +31,9 @@ type Task struct {
 	Stale []string
 	// Interrupts is the command of a change that was cut off before the quorum was lost: it goes on afterwards.
 	Interrupts string
+	// Encryption tells the key that Secrets of the snapshot are encrypted with, where the cluster writes with another one by now: its name and the begin of
+	// its SHA-256. API servers read with both until all Secrets are rewritten.
+	Encryption string
 }
 
 // The kinds of tasks.

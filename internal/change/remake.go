@@ -53,15 +53,21 @@ func (p *planner) wanted(name string) bool {
 	return ok
 }
 
-// rewrite has the nodes of the control plane and of etcd get the files of where etcd is to be, while nothing runs there.
+// rewrite has the nodes of the control plane and of etcd get the files of where etcd is to be, and API servers the key of the snapshot to read with, or on
+// the way back without it, while nothing runs there.
 func (p *planner) rewrite(down []string) []string {
-	if !p.reshapes() {
-		return down
+	var why []Reason
+	if p.reshapes() {
+		why = append(why, Reason{What: "where etcd is to be"})
+	}
+	if p.Task.Encryption != "" {
+		why = append(why, Reason{What: "keys that API servers read Secrets with"})
 	}
 	out := slices.Clone(down)
 	for _, n := range p.Wanted.Nodes {
-		if p.alive(n.Name) && !slices.Contains(p.Task.Made, n.Name) && (n.Role == spec.RoleControlPlane || n.Role == spec.RoleEtcd) {
-			out = append(out, p.add(Step{ID: id(WriteFiles, n.Name), Verb: WriteFiles, Node: n.Name, Needs: down, Why: []Reason{{What: "where etcd is to be"}}}))
+		concerned := n.Role == spec.RoleControlPlane && len(why) > 0 || n.Role == spec.RoleEtcd && p.reshapes()
+		if concerned && p.alive(n.Name) && !slices.Contains(p.Task.Made, n.Name) {
+			out = append(out, p.add(Step{ID: id(WriteFiles, n.Name), Verb: WriteFiles, Node: n.Name, Needs: down, Why: why}))
 		}
 	}
 	return out

@@ -44,11 +44,22 @@ func Restore(in Input) (*Change, error) {
 	ends := p.nodesRegister(started)
 	ends = append(ends, p.add(Step{ID: ReleaseEndpoints, Verb: ReleaseEndpoints, Needs: []string{WriteObject},
 		Why: []Reason{{What: "a hold of endpoints that the snapshot may have, of a change that was under way then"}}}))
+	ends = append(ends, p.ownKey(ends)...)
 	for _, n := range members {
 		p.add(Step{ID: id(DropData, n.Name), Verb: DropData, Node: n.Name, Why: why, Needs: ends})
 	}
 	p.finishRemade(ends)
 	return &Change{Steps: p.steps}, nil
+}
+
+// ownKey has Secrets written anew that a key of the snapshot's own has encrypted, and sees that none of it is left.
+func (p *planner) ownKey(needs []string) []string {
+	if p.Task.Encryption == "" {
+		return nil
+	}
+	why := []Reason{{What: "Secrets of the snapshot", New: "the encryption key of now"}}
+	rewritten := p.add(Step{ID: RewriteSecrets, Verb: RewriteSecrets, Why: why, Needs: needs})
+	return []string{p.add(Step{ID: ProveUnused, Verb: ProveUnused, Why: why, Needs: []string{rewritten}})}
 }
 
 // heedRestores brings haplane's program of now to machines that take snapshots with another one, and starts that again. One that is older
@@ -97,7 +108,7 @@ func RestoreBack(in Input) (*Change, error) {
 	if len(silent) > 0 {
 		return nil, &Refused{Step: SwapDataBack, Err: fmt.Errorf("off, or not answering: %s; a member would keep the restored data", strings.Join(silent, ", "))}
 	}
-	down := p.haltAll(members, why, nil)
+	down := p.rewrite(p.haltAll(members, why, nil))
 	var swapped []string
 	for _, n := range members {
 		swapped = append(swapped, p.add(Step{ID: id(SwapDataBack, n.Name), Verb: SwapDataBack, Node: n.Name, Why: why, Needs: down}))
@@ -110,7 +121,7 @@ func RestoreBack(in Input) (*Change, error) {
 func (p *planner) unstage(members []topology.Node, why []Reason, silent []string) *Change {
 	var needs []string
 	if p.begun(Halt) {
-		needs = p.startAll(members, why, nil)
+		needs = p.startAll(members, why, p.rewrite(nil))
 	}
 	for _, n := range members {
 		p.add(Step{ID: id(DropData, n.Name), Verb: DropData, Node: n.Name, Why: why, Needs: needs})

@@ -220,3 +220,42 @@ func TestWhoTakesSnapshotsKnowsOfTheRestore(t *testing.T) {
 		})
 	}
 }
+
+// The Secrets of a snapshot that has its own key are rewritten before what was kept goes; API servers get that key to read with before they start, and on the
+// way back lose it before they do.
+func TestRestoreWithAKeyOfItsOwn(t *testing.T) {
+	in := asked(t, Task{ID: "x", Kind: RestoreData, Members: []string{"cp-1", "cp-2", "cp-3"}, Encryption: "key1 0123456789abcdef"}, threeNodes...)
+	c, err := Restore(in)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, n := range []string{"cp-1", "cp-2", "cp-3"} {
+		before(t, c, "halt@"+n+"/kube-apiserver", "write-files@"+n, "start@cp-1/kube-apiserver", RewriteSecrets, ProveUnused, "etcd-drop@"+n)
+		before(t, c, "write-files@"+n, WriteObject)
+		before(t, c, "start@"+n+"/controllers", RewriteSecrets)
+	}
+	for _, s := range c.Steps {
+		if s.Verb == WriteFiles && !strings.HasPrefix(s.Node, "cp-") {
+			t.Errorf("step %s", s.ID)
+		}
+	}
+	in.Done = []string{"etcd-swap@cp-1", "etcd-swap@cp-2", "etcd-swap@cp-3", WriteObject}
+	if c, _ = Restore(in); slices.ContainsFunc(c.Steps, func(s Step) bool { return s.Verb == Halt || s.Verb == WriteFiles }) {
+		t.Errorf("all have the data, and the key to read it: %v", ids(c))
+	}
+	before(t, c, WriteObject, RewriteSecrets, ProveUnused, "etcd-drop@cp-1")
+	in.Begun = []string{"etcd-swap@cp-1"}
+	back, err := RestoreBack(in)
+	if err != nil {
+		t.Fatal(err)
+	}
+	before(t, back, "halt@cp-2/etcd", "write-files@cp-1", "etcd-swap-back@cp-3", "start@cp-1/kube-apiserver")
+	in.Begun = []string{"halt@cp-1/kube-apiserver"}
+	if back, err = RestoreBack(in); err != nil {
+		t.Fatal(err)
+	}
+	before(t, back, "write-files@cp-2", "start@cp-1/etcd", "start@cp-1/kube-apiserver", "etcd-drop@cp-1")
+	if slices.Contains(ids(back), RewriteSecrets) {
+		t.Errorf("the way back rewrites Secrets: %v", ids(back))
+	}
+}

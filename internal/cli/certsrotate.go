@@ -35,6 +35,9 @@ Programs in pods read the next authority up to five minutes after kubelet has br
 the switch of ca does not begin where such pods run, but those of haplane itself, and the command says which. Clients
 from outside of the cluster, of the API servers or of etcd, keep the old authority from being dropped.
 
+With the old encryption key, the Secrets of snapshots go that have no keys in them: the plan
+names these.
+
 The old key of service accounts is needed as long as tokens that it has signed: the command
 says until when, and drops it when it is run after that.`,
 		Example: `  haplane certs rotate encryption
@@ -153,5 +156,8 @@ func (a *app) rotated(name string) {
 	fmt.Fprintf(a.Out, "the old %s is gone\n", name)
 	if name == "ca" {
 		fmt.Fprintln(a.Out, "kubeconfigs that were copied from here or from a node have an end now: haplane kubeconfig writes new ones")
+	}
+	if name == "encryption" {
+		fmt.Fprintf(a.Out, "snapshots of before that have no keys in them cannot be restored any more (haplane etcd snapshot list tells which): haplane etcd snapshot save --cluster %s takes one of now\n", a.cluster)
 	}
 }

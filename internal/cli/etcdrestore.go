@@ -32,6 +32,10 @@ where no etcd member or no API server is left, they are made anew first, with th
 keys and the authorities that they had. Where the cluster is not on record here, because the
 record was lost or this is another host, record and keys come out of the snapshot too.
 
+Where the encryption key was rotated since, a snapshot that has its own key in it is restored
+with that: API servers read with both until all Secrets are written anew, and restart without
+it afterwards, one after another. One without keys is refused then.
+
 NODE:NAME is a snapshot that a machine took by itself, as haplane etcd snapshot list has it: it
 is copied into haplane's folder first, and stays there.`,
 		Example: `  haplane etcd restore ~/.haplane/demo/snapshots/20261128T131502Z.tar --discard-newer

@@ -144,7 +144,8 @@ func (a *app) etcdSnapshotList() *cobra.Command {
 		Short: "List the snapshots in haplane's folder of the cluster, and those that its machines keep",
 		Long: `Lists the snapshots in haplane's folder and, as NODE:NAME, those that machines with an etcd
 member took on the schedule of spec.etcd.snapshots and keep. What is listed of these is what
-their names tell; haplane etcd snapshot copy, verify and restore take them by that name.`,
+their names tell; haplane etcd snapshot copy, verify and restore take them by that name. It notes
+what was rotated since one was taken, and where its Secrets cannot be read any more.`,
 		Example: `  haplane etcd snapshot list
   haplane etcd snapshot list -o json | jq -r 'map(select(.node)) | last.file'`,
 		Args: usage(cobra.NoArgs),

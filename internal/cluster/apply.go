@@ -471,6 +471,9 @@ func (l *live) begin() error {
 	})
 	if c := l.record.Change; err == nil && restoring(c) && l.restores() && c.Task.Snapshot != l.Task.Snapshot { // that of before is not restored any more
 		err = l.Store.DropRestored(c.Task.Snapshot)
+		if c.Task.Encryption != l.Task.Encryption {
+			err = errors.Join(err, l.Store.DropRestoredKey(c.Task.Encryption))
+		}
 	}
 	switch {
 	case err != nil:
@@ -552,7 +555,7 @@ func (l *live) settle() error {
 		if l.restores() && !l.Abort {
 			r.Leaps = append(r.Leaps, store.Leap{After: l.Task.Revision, By: int64(l.Task.Bump)})
 		}
-		if l.restores() && !l.Abort && r.Change != nil && (l.unfinished(r) || l.Task.Interrupts != "") { // the rest comes next
+		if l.restores() && !l.Abort && r.Change != nil && (l.unfinished(r) || l.Task.Interrupts != "" || l.Task.Encryption != "") { // the rest comes next
 			r.Change.Task, r.Change.Steps = nil, nil
 			r.Change.Command = cmp.Or(l.Task.Interrupts, r.Change.Command)
 			l.unprove(r)
@@ -573,7 +576,7 @@ func (l *live) settle() error {
 		return err
 	}
 	if l.restores() {
-		return l.Store.DropRestored(l.Task.Snapshot)
+		return errors.Join(l.Store.DropRestored(l.Task.Snapshot), l.Store.DropRestoredKey(l.Task.Encryption))
 	}
 	return l.forgetNext()
 }

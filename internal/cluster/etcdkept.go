@@ -1,7 +1,9 @@
 package cluster
 
 import (
+	"bytes"
 	"context"
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"io"
@@ -55,6 +57,29 @@ func parseKept(node, text string) kept {
 	return out
 }
 
+// headKept prints the name of each file that is not encrypted, and its beginning, in which the manifest is.
+const headKept = `[ -d "$1" ] || exit 0; cd "$1" && for f in *.tar; do [ ! -f "$f" ] || printf '%s %s\n' "$f" "$(head -c 16384 -- "$f" | base64 --wrap=0)"; done`
+
+// compareKept notes what was rotated since snapshots were taken that a machine keeps, as far as their manifests tell.
+func (e *env) compareKept(ctx context.Context, n topology.Node, list []Snapshot) error {
+	result, err := e.machine(n).Run(ctx, machine.Cmd("sh", "-c", headKept, "sh", snapshot.KeptDir))
+	if err != nil {
+		return fmt.Errorf("read snapshots: %w", err)
+	}
+	for line := range strings.Lines(result.Stdout) {
+		name, text, _ := strings.Cut(strings.TrimSuffix(line, "\n"), " ")
+		i := slices.IndexFunc(list, func(s Snapshot) bool { return s.File == n.Name+":"+name })
+		data, err := base64.StdEncoding.DecodeString(text)
+		if i < 0 || err != nil {
+			continue
+		}
+		if m, err := snapshot.Head(bytes.NewReader(data), nil); err == nil {
+			list[i].compare(m, e.keys)
+		}
+	}
+	return nil
+}
+
 // keptOnMachines asks all machines with an etcd member that run. What cannot be seen is an error beside what can.
 func (e *env) keptOnMachines(ctx context.Context) (map[string]kept, error) {
 	made, err := e.power()
@@ -79,7 +104,13 @@ func (e *env) keptOnMachines(ctx context.Context) (map[string]kept, error) {
 // error beside what could.
 func (h *Handle) KeptSnapshots(ctx context.Context) ([]Snapshot, error) {
 	defer h.env.disconnect()
+	_ = h.env.loadKeys() // without them there is nothing to compare with
 	seen, err := h.env.keptOnMachines(ctx)
+	for _, n := range h.env.topology.EtcdMembers() {
+		if list := seen[n.Name].list; slices.ContainsFunc(list, func(s Snapshot) bool { return !s.Encrypted }) {
+			err = errors.Join(err, h.env.compareKept(ctx, n, list))
+		}
+	}
 	out := []Snapshot{}
 	for _, n := range h.env.topology.EtcdMembers() {
 		out = append(out, seen[n.Name].list...)

@@ -1,8 +1,6 @@
 package cluster
 
 import (
-	"bytes"
-	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -11,7 +9,6 @@ import (
 	"io"
 	"os"
 	"path/filepath"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -22,7 +19,6 @@ import (
 	"github.com/haplane/haplane/internal/durable"
 	"github.com/haplane/haplane/internal/etcdapi"
 	"github.com/haplane/haplane/internal/machine"
-	"github.com/haplane/haplane/internal/pki"
 	"github.com/haplane/haplane/internal/snapshot"
 	"github.com/haplane/haplane/internal/store"
 	"github.com/haplane/haplane/internal/topology"
@@ -60,11 +56,15 @@ func (h *Handle) RestoreSnapshot(ctx context.Context, file string, identities []
 	if err := e.loadKeys(); err != nil {
 		return q, err
 	}
-	if err := errors.Join(e.sameEncryption(files), e.sameFingerprint(m)); err != nil {
-		return q, &SnapshotError{file, err}
+	own, err := e.ownKey(record, m, files)
+	if err != nil {
+		return q, withHint(&SnapshotError{file, err}, e.keyHint(record, files))
 	}
 	q.Task = newTask(change.RestoreData)
 	q.Task.Interrupts = interrupts
+	if own != nil {
+		q.Task.Encryption = snapshot.Fingerprint(own.Name, own.Key)
+	}
 	if len(m.Generations.CA) == 0 {
 		m.Generations = snapshot.GenerationsIn(files)
 	}
@@ -93,21 +93,10 @@ func (h *Handle) RestoreSnapshot(ctx context.Context, file string, identities []
 		}
 		return q, withHint(&change.Refused{Step: "restore of " + file, Err: errors.New(what)}, "--discard-newer restores it all the same, and what is newer is lost")
 	}
-	return q, e.restoreTask(&q, record, database)
-}
-
-// sameEncryption is an error where the Secrets of a snapshot could not be read with the keys that the cluster has.
-func (e *env) sameEncryption(files map[string][]byte) error {
-	then, ok := files["pki/encryption.key"]
-	if !ok {
-		return nil
+	if err := e.restoreTask(&q, record, database); err != nil || own == nil {
+		return q, err
 	}
-	name := cmp.Or(strings.TrimSpace(string(files["pki/encryption.name"])), "key1")
-	same := func(k pki.NamedKey) bool { return k.Name == name && bytes.Equal(k.Key, then) }
-	if slices.ContainsFunc(e.keys.EncryptionKeys(), same) {
-		return nil
-	}
-	return fmt.Errorf("its Secrets are encrypted with the key %s of then, which the cluster does not have any more: it was rotated since, or exchanged", name)
+	return q, e.Store.SaveRestoredKey(q.Task.Encryption, own.Key)
 }
 
 // newest is the last revision that any member has; 0 where none answers.
@@ -225,7 +214,7 @@ func (h *Handle) Recover(ctx context.Context) (Request, error) {
 	q.Task = newTask(change.RestoreData)
 	q.Task.Revision, q.Task.Newest, q.Task.Interrupts = revision, revision, interrupts
 	if restoring(cut) { // its folders on the machines are those of this one
-		q.Task.ID, q.Task.Attempt, q.Task.Interrupts = cut.Task.ID, cut.Task.Attempt+1, cut.Task.Interrupts
+		q.Task.ID, q.Task.Attempt, q.Task.Interrupts, q.Task.Encryption = cut.Task.ID, cut.Task.Attempt+1, cut.Task.Interrupts, cut.Task.Encryption
 	}
 	q.Task.Note = fmt.Sprintf("etcd goes on with the data of %s, revision %d, of which the last entry was written %s: what %s acknowledged after that, and without it, is lost, and nobody knows how much that is",
 		best.Name, revision, e.lastEntry(ctx, best), strings.Join(gone, " and "))

@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -42,14 +43,29 @@ type Snapshot struct {
 	Taken     time.Time `json:"taken,omitzero"`
 	Revision  int64     `json:"revision,omitempty"`
 	Keys      int       `json:"keys,omitempty"`
-	// Stale names what was rotated since, of what objects in it depend on: ca, front-proxy-ca, service-account.
+	// Stale names what was rotated since, of what objects in it depend on: ca, front-proxy-ca, service-account, encryption.
 	Stale []string `json:"stale,omitempty"`
-	Error string   `json:"error,omitempty"` // why nothing is known of it
+	// WithoutKeys says that it is etcd's data alone: once the encryption key is rotated, its Secrets cannot be read any more, and it is not restored.
+	WithoutKeys bool   `json:"withoutKeys,omitempty"`
+	Error       string `json:"error,omitempty"` // why nothing is known of it
 }
 
 func (s *Snapshot) fill(m snapshot.Manifest) {
 	s.Cluster, s.Member, s.Taken, s.Revision, s.Keys = m.Cluster, m.Member, m.Taken, m.Revision, m.Keys
 }
+
+// compare notes what was rotated since, by the keys of now.
+func (s *Snapshot) compare(m snapshot.Manifest, now pki.Bundle) {
+	s.Stale, s.WithoutKeys = m.Generations.Stale(now), !m.HasKeys()
+	if m.EncryptedAnew(now.EncryptionKeys()) {
+		s.Stale = append(s.Stale, pki.RotateEncryption)
+	}
+}
+
+// EncryptedAnew reports whether the encryption key was rotated since, and Unreadable whether nobody can read its Secrets any more.
+func (s Snapshot) EncryptedAnew() bool { return slices.Contains(s.Stale, pki.RotateEncryption) }
+
+func (s Snapshot) Unreadable() bool { return s.EncryptedAnew() && s.WithoutKeys }
 
 // SnapshotFile is where a snapshot is kept that nobody named.
 func (h *Handle) SnapshotFile(encrypted bool) string { return h.env.snapshotPath(encrypted) }
@@ -179,11 +195,15 @@ func (e *env) download(ctx context.Context, from etcdapi.Member, file string) er
 
 // Snapshots lists those in the cluster's folder, the oldest first.
 func (h *Handle) Snapshots(identities []age.Identity) ([]Snapshot, error) {
-	files, err := h.env.Store.SnapshotFiles()
+	_ = h.env.loadKeys() // without them there is nothing to compare with
+	return h.env.savedSnapshots(identities)
+}
+
+func (e *env) savedSnapshots(identities []age.Identity) ([]Snapshot, error) {
+	files, err := e.Store.SnapshotFiles()
 	if err != nil {
 		return nil, err
 	}
-	_ = h.env.loadKeys() // without them there is nothing to compare with
 	out := []Snapshot{}
 	for _, file := range files {
 		one := Snapshot{File: file, Encrypted: strings.HasSuffix(file, ".age")}
@@ -203,7 +223,7 @@ func (h *Handle) Snapshots(identities []age.Identity) ([]Snapshot, error) {
 			one.Error = err.Error()
 		default:
 			one.fill(m)
-			one.Stale = m.Generations.Stale(h.env.keys)
+			one.compare(m, e.keys)
 		}
 		out = append(out, one)
 	}

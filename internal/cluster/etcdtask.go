@@ -328,6 +328,9 @@ func (l *live) taskWarnings() []string {
 	for _, name := range t.Stale {
 		out = append(out, stale[name])
 	}
+	if name, _, _ := strings.Cut(t.Encryption, " "); name != "" {
+		out = append(out, fmt.Sprintf("Secrets in the snapshot are encrypted with its own key %s: API servers read with that too until all Secrets are rewritten with the key of now, and lose it afterwards, one after another, in a change after this one", name))
+	}
 	if t.Attempt > 0 && t.Note == "" { // else it says what is lost
 		out = append(out, "the restore begins anew for all members: it was on its way back when it was cut off, or machines of members were lost. What was written meanwhile is lost")
 	}

@@ -135,6 +135,7 @@ func newLive(q Request, o Options) (*live, error) {
 	if err := l.rotate(); err != nil {
 		return nil, err
 	}
+	l.takeKey()
 	if err := l.takeVersions(); err != nil {
 		return nil, err
 	}

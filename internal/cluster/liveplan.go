@@ -60,7 +60,7 @@ func planned(q Request, o Options) (*live, error) {
 func (l *live) show(ctx context.Context) (*Plan, error) {
 	p := newPlan()
 	p.Steps, p.Reissue, p.Warnings = append(p.Steps, l.change.Steps...), append(p.Reissue, l.issues...), append(p.Warnings, l.warnings()...)
-	p.Warnings = append(p.Warnings, l.dataWarnings(ctx)...)
+	p.Warnings = append(append(p.Warnings, l.dataWarnings(ctx)...), l.snapshotWarnings(ctx)...)
 	p.removes = slices.ContainsFunc(p.Steps, func(s change.Step) bool {
 		stays := func(n change.Node) bool { return n.Name == s.Node && n.State == change.Active }
 		return s.Verb == change.RemoveMachine && slices.ContainsFunc(l.nodes, stays)

@@ -194,6 +194,22 @@ func cut(err error) error {
 // Fingerprint tells an encryption key from others without telling it: its name, and the begin of its SHA-256.
 func Fingerprint(name string, key []byte) string { return name + " " + digest(key)[:16] }
 
+// encryptionFile is the key that encrypts Secrets, in an archive that has the keys.
+const encryptionFile = "pki/encryption.key"
+
+// HasKeys reports whether the archive has the keys of the cluster, be they encrypted in it once more.
+func (m Manifest) HasKeys() bool { return m.Files[encryptionFile] != "" || m.Files[depositName] != "" }
+
+// EncryptedAnew reports whether Secrets in the archive are encrypted with a key that is none of those that are read with now, as far as the
+// manifest tells.
+func (m Manifest) EncryptedAnew(now []pki.NamedKey) bool {
+	then, known := m.Files[encryptionFile], func(k pki.NamedKey) string { return digest(k.Key) }
+	if then == "" {
+		then, known = m.Encryption, func(k pki.NamedKey) string { return Fingerprint(k.Name, k.Key) }
+	}
+	return then != "" && len(now) > 0 && !slices.ContainsFunc(now, func(k pki.NamedKey) bool { return known(k) == then })
+}
+
 // GenerationsIn are those of an archive that has the keys, where its manifest does not tell.
 func GenerationsIn(files map[string][]byte) pki.Generations {
 	of := func(names ...string) (out []string) {

@@ -162,3 +162,31 @@ func TestKeysOfAge(t *testing.T) {
 		t.Error("a public key is taken for a private one")
 	}
 }
+
+// Whether Secrets can be read still is told by the manifest alone: by the sum of the key that is in the archive, or by its fingerprint.
+func TestEncryptedAnew(t *testing.T) {
+	now := []pki.NamedKey{{Name: "key3", Key: []byte("three")}, {Name: "key2", Key: []byte("two")}}
+	with := func(key string) Manifest {
+		return Manifest{Files: map[string]string{"pki/encryption.key": digest([]byte(key))}}
+	}
+	for name, test := range map[string]struct {
+		m          Manifest
+		anew, keys bool
+	}{
+		"with the key of now":         {with("three"), false, true},
+		"with that beside it":         {with("two"), false, true},
+		"with one of then":            {with("one"), true, true},
+		"without, of now":             {Manifest{Encryption: Fingerprint("key3", []byte("three"))}, false, false},
+		"without, under another name": {Manifest{Encryption: Fingerprint("key1", []byte("three"))}, true, false},
+		"without, of then":            {Manifest{Encryption: Fingerprint("key1", []byte("one"))}, true, false},
+		"encrypted in it":             {Manifest{Files: map[string]string{depositName: "x"}}, false, true},
+		"of an older haplane":         {Manifest{}, false, false},
+	} {
+		if anew, keys := test.m.EncryptedAnew(now), test.m.HasKeys(); anew != test.anew || keys != test.keys {
+			t.Errorf("%s: encrypted anew since %v, with keys %v", name, anew, keys)
+		}
+		if test.m.EncryptedAnew(nil) {
+			t.Errorf("%s: nobody knows the keys of now", name)
+		}
+	}
+}

@@ -2,10 +2,14 @@ package store
 
 import (
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
+
+	"github.com/haplane/haplane/internal/pki"
 )
 
 // Snapshots is the folder of the snapshots that stay with the cluster's other secrets.
@@ -32,6 +36,37 @@ func (s Store) RetainSnapshots(keep int) (removed []string, err error) {
 
 // Restored is where the database is that a restore gives to the members, until that has ended.
 func (s Store) Restored(name string) string { return s.path("restore", filepath.Base(name)) }
+
+// restoredKey is where the encryption key of a snapshot is, below the cluster's folder.
+func restoredKey(fingerprint string) (name, file string) {
+	name, sum, _ := strings.Cut(fingerprint, " ")
+	return name, filepath.Join("restore", "encryption-"+filepath.Base(sum)+".key")
+}
+
+// SaveRestoredKey keeps the encryption key that a snapshot brings along, by its fingerprint, until the restore has ended.
+func (s Store) SaveRestoredKey(fingerprint string, key []byte) error {
+	_, file := restoredKey(fingerprint)
+	return s.save(file, key, 0o600)
+}
+
+// RestoredKey reads it, in the form of pki.Beside.Pair.
+func (s Store) RestoredKey(fingerprint string) (pki.Pair, error) {
+	name, file := restoredKey(fingerprint)
+	key, err := s.load(file)
+	if err == nil && len(key) == 0 {
+		err = fmt.Errorf("%s is missing: it is the key that Secrets of the snapshot are encrypted with; the same haplane etcd restore brings it again", s.path(file))
+	}
+	return pki.Pair{Cert: []byte(name), Key: key}, err
+}
+
+// DropRestoredKey removes it; "" is none.
+func (s Store) DropRestoredKey(fingerprint string) error {
+	if fingerprint == "" {
+		return nil
+	}
+	_, file := restoredKey(fingerprint)
+	return s.remove(file)
+}
 
 // DropRestored removes it.
 func (s Store) DropRestored(name string) error {

@@ -1,9 +1,11 @@
 package store
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 )
 
@@ -83,5 +85,26 @@ func TestLeapsOfDataThatIsGone(t *testing.T) {
 		if got := over.Leapt(5, revision); got != want {
 			t.Errorf("taken over at %d: %d, want %d", revision, got, want)
 		}
+	}
+}
+
+// The key that a snapshot brings along is nobody else's to read, and goes with the restore.
+func TestKeyOfASnapshot(t *testing.T) {
+	s := Store{Dir: t.TempDir()}
+	const own = "key1 0123456789abcdef"
+	if err := s.SaveRestoredKey(own, []byte("secret")); err != nil {
+		t.Fatal(err)
+	}
+	if info, err := os.Stat(s.Path("restore", "encryption-0123456789abcdef.key")); err != nil || info.Mode().Perm() != 0o600 {
+		t.Errorf("%v, %v", info, err)
+	}
+	if got, err := s.RestoredKey(own); err != nil || string(got.Cert) != "key1" || string(got.Key) != "secret" {
+		t.Errorf("%q %q, %v", got.Cert, got.Key, err)
+	}
+	if err := errors.Join(s.DropRestoredKey(own), s.DropRestoredKey(own), s.DropRestoredKey("")); err != nil {
+		t.Error(err)
+	}
+	if _, err := s.RestoredKey(own); err == nil || !strings.Contains(err.Error(), "is missing") {
+		t.Errorf("it is there still: %v", err)
 	}
 }

@@ -24,6 +24,7 @@ type Task struct {
 	Made       []string `json:"made,omitempty"`
 	Stale      []string `json:"stale,omitempty"`
 	Interrupts string   `json:"interrupts,omitempty"`
+	Encryption string   `json:"encryption,omitempty"`
 }
 
 // A Leap are revisions that etcd never had, because a restore leapt over them.

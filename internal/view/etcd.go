@@ -71,6 +71,12 @@ func snapshotNote(s cluster.Snapshot) string {
 	if len(s.Stale) > 0 {
 		notes = append(notes, "of before "+strings.Join(s.Stale, " and ")+" was rotated")
 	}
+	switch {
+	case s.Unreadable():
+		notes = append(notes, "NOT RESTORABLE: its Secrets cannot be read any more")
+	case s.EncryptedAnew():
+		notes = append(notes, "restored with its own encryption key")
+	}
 	return cmp.Or(strings.Join(notes, ", "), "-")
 }
 

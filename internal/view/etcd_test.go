@@ -25,11 +25,13 @@ func TestEtcdTables(t *testing.T) {
 		}
 	}
 	w.Reset()
-	list := []cluster.Snapshot{{File: "a.tar", Revision: 7, Keys: 3, Taken: time.Unix(1e9, 0).UTC(), Bytes: 1 << 20, Stale: []string{"ca"}}, {File: "b.tar.age", Encrypted: true}, {File: "c.tar", Error: "it is damaged"}}
+	list := []cluster.Snapshot{{File: "a.tar", Revision: 7, Keys: 3, Taken: time.Unix(1e9, 0).UTC(), Bytes: 1 << 20, Stale: []string{"ca"}}, {File: "b.tar.age", Encrypted: true}, {File: "c.tar", Error: "it is damaged"},
+		{File: "d.tar", Revision: 8, Stale: []string{"ca", "encryption"}}, {File: "e.tar", Revision: 9, Stale: []string{"encryption"}, WithoutKeys: true}, {File: "f.tar", Revision: 10, WithoutKeys: true}}
 	if err := Snapshots(&w, list); err != nil {
 		t.Fatal(err)
 	}
-	for _, line := range []string{"a.tar       2001-09-09 01:46:40 UTC   7          3      1.0 MiB   of before ca was rotated", "encrypted: --identity FILE reads it", "it is damaged"} {
+	for _, line := range []string{"a.tar       2001-09-09 01:46:40 UTC   7          3      1.0 MiB   of before ca was rotated", "encrypted: --identity FILE reads it", "it is damaged",
+		"of before ca and encryption was rotated, restored with its own encryption key\n", "of before encryption was rotated, NOT RESTORABLE: its Secrets cannot be read any more\n", "0.0 MiB   -\n"} {
 		if !strings.Contains(w.String(), line) {
 			t.Errorf("no %q in\n%s", line, w.String())
 		}
