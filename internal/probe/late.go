@@ -29,17 +29,23 @@ type punctuality struct {
 	late []Lateness
 }
 
-// run looks until ctx ends.
-func (p *punctuality) run(ctx context.Context) {
+// begin sleeps from now on: also what keeps run from its first look is lateness.
+func (p *punctuality) begin() (due time.Time) {
+	due = time.Now().Add(wakes)
+	p.sleeps(due)
+	return due
+}
+
+// run looks until ctx ends, first when begin has said.
+func (p *punctuality) run(ctx context.Context, due time.Time) {
 	for {
-		due := time.Now().Add(wakes)
-		p.sleeps(due)
-		if !sleep(ctx, time.Until(due)) {
-			p.woke(time.Now())
+		more := sleep(ctx, time.Until(due))
+		p.woke(time.Now())
+		if !more {
 			p.sleeps(time.Time{})
 			return
 		}
-		p.woke(time.Now())
+		due = p.begin()
 	}
 }
 

@@ -39,7 +39,8 @@ func Start(ctx context.Context, lanes []Lane, o Options) (*Session, error) {
 	s.watch, s.self = &watcher{ledger: s.ledger}, &punctuality{}
 	looking, cancel := context.WithCancel(ctx)
 	s.alone = cancel
-	s.looks.Go(func() { s.self.run(looking) })
+	due := s.self.begin()
+	s.looks.Go(func() { s.self.run(looking, due) })
 	var far errgroup.Group
 	for _, l := range lanes {
 		if l.Remote != nil {
