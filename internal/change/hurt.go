@@ -27,19 +27,21 @@ func (p *planner) drainNode(n topology.Node, why []Reason, needs []string) []str
 	return []string{p.add(Step{ID: id(DrainNode, n.Name), Verb: DrainNode, Node: n.Name, Why: why, Needs: needs})}
 }
 
-// rank orders turns: a dead etcd member first, for others can go only once it is well again; then who is hurt otherwise,
-// then followers, and etcd's leader last, so that it hands over once.
+// rank orders turns: a learner of etcd's first, which keeps others from joining; then a dead etcd member, for others can go only once
+// it is well again; then who is hurt otherwise, then followers, and etcd's leader last, so that it hands over once.
 func (p *planner) rank(n topology.Node) int {
 	m, member := p.Observed.Etcd.Member(n.Name, n.EtcdPeerURL())
 	switch {
-	case p.Wanted.HasEtcdMember(n) && (!member || !m.Healthy):
+	case m.Learner:
 		return 0
-	case p.hurt(n):
+	case p.Wanted.HasEtcdMember(n) && (!member || !m.Healthy):
 		return 1
+	case p.hurt(n):
+		return 2
 	case m.Leader:
-		return 3
+		return 4
 	}
-	return 2
+	return 3
 }
 
 // spareHurt has looks between turns leave out the nodes that were hurt before and whose own turn is to come: with two of

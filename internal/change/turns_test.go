@@ -96,6 +96,15 @@ func TestTheWayBackBeginsWithWhoIsHurt(t *testing.T) {
 	}
 }
 
+// A machine of etcd's alone whose member was cut off as a learner goes before the other members: they could not join again beside it.
+func TestTheWayBackOfALearner(t *testing.T) {
+	in := upgrading(wanted(t, "cp-1", "cp-2", "etcd-1", "etcd-2", "etcd-3", "worker-1", "lb-1"), true)
+	in.Replace = []string{"cp-1", "cp-2", "etcd-2", "etcd-3"} // the others have not had their turn
+	in.Observed.Etcd.Members[2].Learner = true
+	in.Record[4].State = Joining
+	before(t, planned(t, in), "member-remove@etcd-3", "member-promote@etcd-3", "check-cluster@etcd-3", "member-remove@etcd-2", "check-cluster@etcd-2")
+}
+
 func TestWorkersTakeTurnsTogether(t *testing.T) {
 	in := upgrading(wanted(t, "cp-1", "cp-2", "cp-3", "worker-1", "worker-2", "worker-3", "lb-1"), false)
 	in.Upgrade.AtOnce = 2
