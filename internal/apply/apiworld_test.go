@@ -47,6 +47,8 @@ type apiWorld struct {
 	published string                        // the bundle of kube-system/extension-apiserver-authentication
 	written   bool                          // there is an object of which only the write matters
 	stale     map[string]string             // authorities that API servers have in memory still, by node: they publish them
+	dns       appsv1.DeploymentStatus       // of CoreDNS
+	dnsPods   []corev1.Pod                  // its pods
 }
 
 // begin serves the API behind the load balancer, and on each control-plane node.
@@ -54,6 +56,7 @@ func (a *apiWorld) begin(w *world, now *topology.Topology) {
 	w.t.Helper()
 	a.cordoned, a.annotated, a.deleted = map[string]bool{}, map[string]bool{}, map[string]bool{}
 	a.cordoner, a.mute = map[string]string{}, map[string]bool{}
+	a.dns = appsv1.DeploymentStatus{Replicas: 1, UpdatedReplicas: 1, AvailableReplicas: 1}
 	for _, n := range w.all {
 		if n.Role == spec.RoleControlPlane || n.Role == spec.RoleLoadBalancer {
 			w.serve(n)
@@ -173,6 +176,8 @@ func (w *world) answer(out http.ResponseWriter, r *http.Request) {
 			w.api.cordoner[last] = r.URL.Query().Get("fieldManager")
 		}
 		send(w.kubernetesNode(last))
+	case last == "pods" && r.URL.Query().Get("labelSelector") == dnsPods:
+		send(corev1.PodList{TypeMeta: metav1.TypeMeta{Kind: "PodList", APIVersion: "v1"}, Items: w.api.dnsPods})
 	case last == "pods":
 		node := strings.TrimPrefix(r.URL.Query().Get("fieldSelector"), "spec.nodeName=")
 		list := corev1.PodList{TypeMeta: metav1.TypeMeta{Kind: "PodList", APIVersion: "v1"}}
@@ -183,9 +188,8 @@ func (w *world) answer(out http.ResponseWriter, r *http.Request) {
 		}
 		send(list)
 	case r.Method == http.MethodGet && last == "coredns":
-		one := int32(1)
-		send(appsv1.Deployment{TypeMeta: metav1.TypeMeta{Kind: "Deployment", APIVersion: "apps/v1"}, Spec: appsv1.DeploymentSpec{Replicas: &one},
-			Status: appsv1.DeploymentStatus{Replicas: 1, UpdatedReplicas: 1, AvailableReplicas: 1}})
+		wanted := w.api.dns.Replicas
+		send(appsv1.Deployment{TypeMeta: metav1.TypeMeta{Kind: "Deployment", APIVersion: "apps/v1"}, Spec: appsv1.DeploymentSpec{Replicas: &wanted}, Status: w.api.dns})
 	case last == "eviction":
 		name := parts[len(parts)-2]
 		if w.api.budget != nil {

@@ -157,7 +157,7 @@ func (r *Runner) ready(nodes []kubeapi.Node, name string) error {
 }
 
 // dnsReady waits for the pods of CoreDNS: those that began before their machine did, as
-// this run started it, have ended with it.
+// this run started it, have ended with it. In an upgrade all are to be of one version, and to serve as before.
 func dnsReady(ctx context.Context, r *Runner, _ change.Step) error {
 	client, err := r.Cluster.API()
 	if err != nil {
@@ -171,10 +171,13 @@ func dnsReady(ctx context.Context, r *Runner, _ change.Step) error {
 	return r.until(ctx, "", readyTimeout, func(ctx context.Context) error {
 		ctx, cancel := context.WithTimeout(ctx, access.RequestTimeout)
 		defer cancel()
+		if r.Upgrades {
+			return r.dnsServes(ctx, client, true)
+		}
 		if err := client.DeploymentAvailable(ctx, "kube-system", "coredns"); err != nil {
 			return err
 		}
-		return client.PodsRun(ctx, "kube-system", "k8s-app=kube-dns", since)
+		return client.PodsRun(ctx, "kube-system", dnsPods, since)
 	})
 }
 

@@ -81,7 +81,9 @@ type Runner struct {
 	// cluster is still ours; nil where there is none.
 	Held func(context.Context) error
 
-	Changed []ProgramFile // programs that an upgrade in place brings to machines
+	Upgrades bool          // the change is an upgrade: between its turns DNS serves as before it
+	Changed  []ProgramFile // programs that an upgrade in place brings to machines
+	Images   []ImageFile   // container images that an upgrade brings to machines
 	// SaveSnapshot saves etcd's data, and tells where.
 	SaveSnapshot func(context.Context) (string, error)
 	// Between is called between the turns of an upgrade, once the cluster is whole; an error ends it there.
@@ -99,6 +101,7 @@ type Runner struct {
 	Log          *slog.Logger
 
 	steps   []change.Step // of the change that is carried out
+	dns     int           // pods of CoreDNS that served before it
 	last    atomic.Int64  // revision of etcd's data before a restore
 	begun   atomic.Bool   // some step is or was under way
 	looked  sync.Map      // what Done saw for Do, by the step's ID
@@ -135,6 +138,9 @@ type verb struct {
 func (r *Runner) Run(ctx context.Context, c *change.Change) error {
 	var tasks []phase.Task
 	r.steps = c.Steps
+	if r.Upgrades {
+		r.dns = r.dnsBefore(ctx)
+	}
 	for _, s := range c.Steps {
 		tasks = append(tasks, phase.Task{ID: s.ID, Needs: s.Needs, Run: func(ctx context.Context) (phase.State, error) { return r.step(ctx, s) }})
 	}

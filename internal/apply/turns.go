@@ -6,9 +6,11 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/haplane/haplane/internal/access"
 	"github.com/haplane/haplane/internal/change"
+	"github.com/haplane/haplane/internal/kubeapi"
 	"github.com/haplane/haplane/internal/render"
 	"github.com/haplane/haplane/spec"
 )
@@ -45,7 +47,7 @@ func checkCluster(ctx context.Context, r *Runner, s change.Step) error {
 	return r.unlessStopped(ctx, func(ctx context.Context) error { return r.Between(ctx, s) })
 }
 
-// whole says what of the cluster but the spared nodes does not do its part: API servers, etcd members, nodes.
+// whole says what of the cluster but the spared nodes does not do its part: API servers, etcd members, nodes, DNS.
 func (r *Runner) whole(ctx context.Context, spared []string) error {
 	ctx, cancel := context.WithTimeout(ctx, access.RequestTimeout)
 	defer cancel()
@@ -58,7 +60,7 @@ func (r *Runner) whole(ctx context.Context, spared []string) error {
 			errs = append(errs, fmt.Errorf("%s: %w", n.Name, err))
 		}
 	}
-	return errors.Join(append(errs, r.wholeEtcd(ctx, spared), r.wholeNodes(ctx, spared))...)
+	return errors.Join(append(errs, r.wholeEtcd(ctx, spared), r.wholeNodes(ctx, spared), r.wholeDNS(ctx))...)
 }
 
 func (r *Runner) wholeEtcd(ctx context.Context, spared []string) error {
@@ -98,4 +100,57 @@ func (r *Runner) wholeNodes(ctx context.Context, spared []string) error {
 		}
 	}
 	return errors.Join(errs...)
+}
+
+// dnsPods are the label of CoreDNS' pods.
+const dnsPods = "k8s-app=kube-dns"
+
+// dnsBefore is how many pods of CoreDNS serve as an upgrade begins, or goes on: none where nobody could look, or it is away.
+func (r *Runner) dnsBefore(ctx context.Context) int {
+	ctx, cancel := context.WithTimeout(ctx, access.RequestTimeout)
+	defer cancel()
+	client, err := r.Cluster.API()
+	if err != nil {
+		return 0
+	}
+	d, err := client.Deployment(ctx, "kube-system", "coredns")
+	if err != nil {
+		r.Log.Warn("not known how many pods of CoreDNS serve", "err", err)
+	}
+	return d.Available
+}
+
+func (r *Runner) wholeDNS(ctx context.Context) error {
+	if r.dns == 0 {
+		return nil
+	}
+	client, err := r.Cluster.API()
+	if err != nil {
+		return err
+	}
+	return r.dnsServes(ctx, client, false)
+}
+
+// dnsServes says how far CoreDNS is from serving by as many pods as before, or as there are nodes that take one: each has one at
+// most, and somebody may have cordoned some. Where it moves, no pod is to be of another version any more.
+func (r *Runner) dnsServes(ctx context.Context, client *kubeapi.Client, moves bool) error {
+	d, err := client.Deployment(ctx, "kube-system", "coredns")
+	if err != nil {
+		return err
+	}
+	nodes, err := client.Nodes(ctx)
+	if err != nil {
+		return err
+	}
+	open := 0
+	for _, n := range nodes {
+		if n.Ready && !n.Unschedulable {
+			open++
+		}
+	}
+	if d.Available >= min(r.dns, d.Wanted, open) && (d.Moved || !moves) {
+		return nil
+	}
+	why := client.PodsRun(ctx, "kube-system", dnsPods, func(string) time.Time { return time.Time{} })
+	return errors.Join(fmt.Errorf("CoreDNS: %s; as the upgrade began or went on: %d", d, r.dns), why)
 }

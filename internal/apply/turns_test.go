@@ -5,6 +5,9 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/haplane/haplane/internal/change"
 	"github.com/haplane/haplane/internal/fileset"
@@ -33,6 +36,50 @@ func TestWhole(t *testing.T) {
 	}
 	if err := r.whole(t.Context(), []string{"cp-2", "worker-1"}); err != nil {
 		t.Errorf("both are spared: %v", err)
+	}
+}
+
+// DNS serves between turns by as many pods as before, or as there are nodes that take one; before the turns all are of one version.
+func TestDNSServesAsBefore(t *testing.T) {
+	now := of("cp-1", "cp-2", "cp-3", "worker-1", "worker-2", "lb-1")
+	waiting := corev1.Pod{ObjectMeta: metav1.ObjectMeta{Name: "coredns-1"}, Spec: corev1.PodSpec{NodeName: "worker-2"}, Status: corev1.PodStatus{ContainerStatuses: []corev1.ContainerStatus{
+		{Name: "coredns", State: corev1.ContainerState{Waiting: &corev1.ContainerStateWaiting{Reason: "ImagePullBackOff"}}}}}}
+	for name, test := range map[string]struct {
+		before, updated, available int32
+		cordoned                   bool
+		whole, moved               string // what is said between turns, and before them; "" where all is well
+	}{
+		"as before":           {2, 2, 2, false, "", ""},
+		"one less":            {2, 2, 1, false, "CoreDNS: 2 of 2 replicas updated, 1 available; as the upgrade began or went on: 2", "1 available"},
+		"one less before":     {1, 2, 1, false, "", ""},
+		"no node takes it":    {2, 2, 1, true, "", ""},
+		"none":                {2, 2, 0, true, "0 available", "0 available"},
+		"it was away":         {0, 2, 0, false, "", ""},
+		"of another version":  {2, 1, 2, false, "", "CoreDNS: 1 of 2 replicas updated, 2 available"},
+		"away, and of others": {0, 1, 0, false, "", "1 of 2 replicas updated"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t, now)
+			w.api.dns, w.api.dnsPods = appsv1.DeploymentStatus{Replicas: 2, UpdatedReplicas: 2, AvailableReplicas: test.before}, []corev1.Pod{waiting}
+			r := w.runner(now)
+			r.Upgrades = true
+			if err := r.Run(t.Context(), &change.Change{}); err != nil {
+				t.Fatal(err)
+			}
+			w.api.dns.UpdatedReplicas, w.api.dns.AvailableReplicas, w.api.cordoned["worker-2"] = test.updated, test.available, test.cordoned
+			client, err := r.Cluster.API()
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, look := range []struct {
+				says string
+				err  error
+			}{{test.whole, r.whole(t.Context(), nil)}, {test.moved, r.dnsServes(t.Context(), client, true)}} {
+				if (look.err == nil) != (look.says == "") || look.says != "" && (!strings.Contains(look.err.Error(), look.says) || !strings.Contains(look.err.Error(), "on worker-2: ImagePullBackOff")) {
+					t.Errorf("%v, want %q", look.err, look.says)
+				}
+			}
+		})
 	}
 }
 

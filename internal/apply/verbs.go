@@ -58,6 +58,7 @@ func init() {
 		change.CheckCluster:      {Do: checkCluster},
 		change.BringPrograms:     {Do: bringPrograms},
 		change.UsePrograms:       {Do: usePrograms},
+		change.BringImages:       {Do: bringImages},
 		change.RemoveKubelet:     {Do: removeKubelet},
 		change.ClientsMoved:      {Do: clientsMoved},
 		change.ClientsGone:       {Do: clientsGone},

@@ -68,6 +68,7 @@ const (
 	CheckCluster     = "check-cluster"
 	BringPrograms    = "bring-programs"
 	UsePrograms      = "use-programs"
+	BringImages      = "bring-images"    // container images of pods, into containerd's store
 	RemoveKubelet    = "kubelet-remove"  // what makes a machine a Kubernetes node is stopped
 	ClientsGone      = "clients-gone"    // from a load balancer that leaves, or they have had the time for it
 	ClientsMoved     = "clients-moved"   // each Kubernetes node goes through the load balancer's new place

@@ -25,7 +25,7 @@ func (p *planner) renews(roles ...spec.Role) []topology.Node {
 	var out []topology.Node
 	for _, n := range p.stay {
 		same := len(p.diffTo(n, p.target(n)).restart) == 0 || len(p.diff(n).restart) == 0
-		well := !p.sick(n) && !(same && !slices.Contains(p.Upgrade.Left, n.Name))
+		well := !p.sick(n) && !(same && !p.cutOff(n))
 		if slices.Contains(roles, n.Role) && (well || p.waits(n)) {
 			out = append(out, n)
 		}
@@ -34,10 +34,18 @@ func (p *planner) renews(roles ...spec.Role) []topology.Node {
 	return out
 }
 
+// cutOff reports whether the turn of a node may have begun and not come to its end: it has programs to use, or is drained.
+func (p *planner) cutOff(n topology.Node) bool {
+	return p.left(n) && (p.Upgrade.Programs || p.Observed.Nodes[n.Name].Drained)
+}
+
+// left reports whether the record does not have yet that a node has what the upgrade leads to.
+func (p *planner) left(n topology.Node) bool { return slices.Contains(p.Upgrade.Left, n.Name) }
+
 // waits reports whether a worker whose machine is off starts as it is, and has its turn after the API servers had theirs: no
 // kubelet may be newer than these.
 func (p *planner) waits(n topology.Node) bool {
-	return p.rewrites() && n.Role == spec.RoleWorker && p.sick(n) && slices.Contains(p.Upgrade.Left, n.Name)
+	return p.rewrites() && n.Role == spec.RoleWorker && p.sick(n) && p.left(n)
 }
 
 // hasTurn reports whether a node's programs become others in a turn of its own.
@@ -45,20 +53,17 @@ func (p *planner) hasTurn(n topology.Node) bool {
 	return slices.Contains(p.renewed, n.Name)
 }
 
-// renewBefore brings the programs to all machines before anything stops, and plans the turns of etcd and of the
-// control plane.
+// renewBefore brings the programs and container images to all machines before anything stops, and plans the turns of etcd and
+// of the control plane.
 func (p *planner) renewBefore() {
 	shared, workers := p.renews(spec.RoleEtcd, spec.RoleControlPlane), p.renews(spec.RoleWorker)
 	all, anew := slices.Concat(shared, workers), p.inTurn(spec.RoleEtcd, spec.RoleControlPlane) // whose machines are gone
-	if len(all)+len(p.turns) == 0 {
-		return
-	}
-	brought := p.tail
+	var brought []string
 	for _, n := range all {
 		brought = append(brought, p.bring(n, append(slices.Clone(p.tail), p.has(id(StartMachine, n.Name))...))...)
 		p.renewed = append(p.renewed, n.Name)
 	}
-	p.tail = []string{p.add(Step{ID: Snapshot, Verb: Snapshot, Needs: compact(brought), Why: p.upgradeWhy("", "")})}
+	p.beforeTurns(brought, len(all)+len(p.turns) > 0)
 	if len(shared)+len(anew) == 0 {
 		return
 	}
@@ -70,11 +75,27 @@ func (p *planner) renewBefore() {
 	p.throughBalancers(slices.Concat(shared, p.joins, p.mendedControlPlane()))
 }
 
+// activateRest writes down of nodes without a turn, where no program of theirs became another one, that they have what the
+// upgrade leads to.
+func (p *planner) activateRest() {
+	for _, n := range p.stay {
+		if p.left(n) && !p.hasTurn(n) && !named(p.back, n.Name) {
+			p.add(Step{ID: id(Activate, n.Name), Verb: Activate, Node: n.Name, Why: p.upgradeWhy("", ""), Needs: p.tail})
+		}
+	}
+}
+
 func (p *planner) bring(n topology.Node, needs []string) []string {
+	if !p.Upgrade.Programs {
+		return needs
+	}
 	return []string{p.add(Step{ID: id(BringPrograms, n.Name), Verb: BringPrograms, Node: n.Name, Needs: needs, Why: p.upgradeWhy("", "")})}
 }
 
 func (p *planner) use(n topology.Node, needs []string) []string {
+	if !p.Upgrade.Programs {
+		return needs
+	}
 	return []string{p.add(Step{ID: id(UsePrograms, n.Name), Verb: UsePrograms, Node: n.Name, Needs: needs, Why: p.upgradeWhy("", "")})}
 }
 
@@ -108,6 +129,9 @@ func (p *planner) renew(n topology.Node) {
 		p.rollShared(n, d)
 	}
 	if kubelet {
+		if p.lacks(n) && len(p.has(id(BringImages, n.Name))) == 0 { // its containerd may not have run before
+			p.tail = p.bringImages(n, p.tail)
+		}
 		ready := p.add(Step{ID: id(NodeReady, n.Name), Verb: NodeReady, Node: n.Name, Why: why, Needs: p.tail})
 		p.tail = []string{p.add(Step{ID: id(UncordonNode, n.Name), Verb: UncordonNode, Node: n.Name, Why: why, Needs: []string{ready}})}
 	}

@@ -305,8 +305,9 @@ func (p *planner) certificates() {
 	}
 }
 
+// manifests plans what is applied to Kubernetes: before the turns of an upgrade, else when all else is done.
 func (p *planner) manifests() {
-	if len(p.Objects) > 0 {
+	if len(p.Objects) > 0 && len(p.has(ApplyManifests)) == 0 {
 		p.add(Step{ID: ApplyManifests, Verb: ApplyManifests, Why: p.Objects, Needs: slices.Concat(p.tail, p.drained)})
 	}
 }

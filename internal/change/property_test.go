@@ -29,6 +29,7 @@ type world struct {
 	unseen map[string]bool
 	// disk and runs are the API servers that a worker's own load balancer has in its configuration, and goes by.
 	disk, runs map[string][]string
+	has        map[string][]string // container images, by node
 }
 
 // tellLocal follows what workers' own load balancers know.

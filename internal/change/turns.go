@@ -25,6 +25,10 @@ type Upgrade struct {
 	Interim map[string]render.Machine
 	// Left are the nodes whose turn has not come to its end, of an upgrade in place.
 	Left []string
+	// Programs says that some are others after it: in place, these are brought to the machines.
+	Programs bool
+	// Images are the references of the container images that pods may have after it.
+	Images []string
 }
 
 // rolls reports whether an upgrade makes the machines of a role anew: a load balancer has no program of another version.
@@ -36,10 +40,12 @@ func (p *planner) turnsBefore() {
 		p.renewBefore()
 		return
 	}
-	if p.Upgrade == nil || len(p.turns) == 0 {
+	if p.Upgrade == nil {
 		return
 	}
-	p.tail = []string{p.add(Step{ID: Snapshot, Verb: Snapshot, Needs: p.tail, Why: p.upgradeWhy("", "")})}
+	if p.beforeTurns(nil, len(p.turns) > 0); len(p.turns) == 0 {
+		return
+	}
 	shared := p.inTurn(spec.RoleEtcd, spec.RoleControlPlane)
 	if p.Upgrade.Down {
 		sick := slices.DeleteFunc(slices.Clone(shared), func(n Node) bool { return !p.sick(n.Node) }) // without these the cluster is not whole after any turn
@@ -65,6 +71,7 @@ func (p *planner) turnsAfter() {
 	if p.Upgrade != nil && p.Upgrade.InPlace {
 		p.takeTurns(p.inTurn(spec.RoleWorker), p.Upgrade.AtOnce)
 		p.renewAll(p.renews(spec.RoleWorker), p.Upgrade.AtOnce)
+		p.activateRest()
 		return
 	}
 	if p.Upgrade != nil && !p.Upgrade.Down {

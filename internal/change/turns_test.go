@@ -16,7 +16,7 @@ import (
 // upgrading is a healthy cluster all of whose nodes but load balancers are to be made anew.
 func upgrading(t *topology.Topology, down bool) Input {
 	in := healthy(t)
-	in.Upgrade = &Upgrade{From: "v1.36.3", To: "v1.37.2", AtOnce: 1, Down: down, Interim: map[string]render.Machine{}}
+	in.Upgrade = &Upgrade{From: "v1.36.3", To: "v1.37.2", AtOnce: 1, Down: down, Interim: map[string]render.Machine{}, Programs: true}
 	for _, n := range t.Nodes {
 		if n.Role != spec.RoleLoadBalancer {
 			in.Replace = append(in.Replace, n.Name)

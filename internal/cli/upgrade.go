@@ -30,17 +30,18 @@ func (a *app) upgrade() *cobra.Command {
 		Use:   "upgrade --to VERSION",
 		Short: "Upgrade Kubernetes, and all that comes with it, node by node while the cluster serves",
 		Long: `Builds the programs and the image of the version, finds all that stands in the way before
-anything is touched, saves a snapshot of etcd in the cluster's folder, and makes the
-machines anew from the new image: those of the control plane and of etcd one after
-another, etcd's leader last, then the workers, drained. After each turn the cluster must be
-whole, of the requests that measure it hardly one in two hundred may have failed, no lane of
-them been without an answer for 5 s, and no acknowledged write lost, or it stops there. A version
-in the cluster file changes with it. Load balancers stay as they are.
+anything is touched, brings the container images that pods use then to machines that lack
+them, saves a snapshot of etcd in the cluster's folder, has CoreDNS use its new image, and
+makes the machines anew from the new image: those of the control plane and of etcd one
+after another, etcd's leader last, then the workers, drained. After each turn the cluster
+must be whole, of the requests that measure it hardly one in two hundred may have failed, no
+lane of them been without an answer for 5 s, and no acknowledged write lost, or it stops
+there. A version in the cluster file changes with it. Load balancers stay as they are.
 
 With a machine goes what pods keep on it: emptyDir, hostPath and local PersistentVolumes. The
-plan names what there is. With --in-place machines stay: the programs are brought to all of
-them before anything stops, and what is of another version is restarted, nodes drained, in
-the same order; of data only the emptyDir volumes of pods that are evicted go.
+plan names what there is. With --in-place machines stay: programs and container images are
+brought to all of them before anything stops, and what is of another version is restarted,
+nodes drained, in the same order; of data only the emptyDir volumes of pods that are evicted go.
 
 A version is one that this haplane builds, in full or by its minor; Kubernetes is
 upgraded by one minor at a time. etcd, containerd, CoreDNS and what else comes with it
@@ -66,7 +67,7 @@ members, and etcd keeps its minor version.`,
 	cmd.Flags().StringVar(&u.to, "to", "", "version of Kubernetes, such as v1.37.2 or v1.37")
 	cmd.Flags().BoolVar(&u.resume, "resume", false, "go on with an upgrade that was cut off")
 	cmd.Flags().BoolVar(&u.back, "back", false, "return to the versions from before the last upgrade")
-	cmd.Flags().BoolVar(&u.inPlace, "in-place", false, "leave the machines, and bring the programs to them")
+	cmd.Flags().BoolVar(&u.inPlace, "in-place", false, "leave the machines, and bring programs and container images to them")
 	cmd.Flags().IntVar(&u.atOnce, "workers-at-once", 1, "how many workers are made anew together")
 	cmd.Flags().DurationVar(&u.pause, "pause-between", 0, "how long to wait after each turn; --resume keeps it")
 	cmd.Flags().BoolVar(&u.confirmEach, "confirm-each", false, "ask before each turn but the first; --resume keeps it")

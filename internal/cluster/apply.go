@@ -614,7 +614,7 @@ func (l *live) runner() *apply.Runner {
 	r := &apply.Runner{
 		Cluster: l.access(), Nodes: nodes, Desired: l.rendered, Render: l.withBackends, Join: l.joinFile, Members: l.members(),
 		Last: l.lasts(), RenderLast: l.withLastBackends, IssueLast: l.issueLast, LastKeys: l.last, MoveKubeconfig: l.moveKubeconfig,
-		Interim: l.interim(), Changed: l.changedPrograms(), SaveSnapshot: l.snapshotFirst, Between: l.between,
+		Interim: l.interim(), Upgrades: l.Upgrade != nil, Changed: l.changedPrograms(), Images: l.imageFiles(), SaveSnapshot: l.snapshotFirst, Between: l.between,
 		Task: l.Task, Snapshot: l.snapshotFile(), Programs: l.programsOf(), Manifests: l.manifests(), Provider: &machines{Provider: l.provider(), of: l.nspawnMachine}, Journal: &journal{live: l}, Held: l.held,
 		Cordoned: l.cordoned(), Foreign: l.foreignPaths(), DrainTimeout: cmp.Or(l.DrainTimeout, drainTimeout), Force: l.Force, Expendable: kubeprobe.Label, Report: l.report, Waiting: l.waiting,
 		Detail: func(step, text string) { l.detail(step, "%s", text) }, Notice: func(step, text string) { l.notice(step, "%s", text) }, Log: l.Log, Rotation: l.proofs,

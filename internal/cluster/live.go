@@ -328,6 +328,7 @@ func (l *live) look(ctx context.Context) error {
 		l.findEntrance(ctx)
 	}
 	looker := look.Looker{Cluster: l.access(), Nodes: all.Nodes, Members: l.members(), Power: l.power, Wanted: wantedOf(all, l.rendered)}
+	l.lookForImages(looker.Wanted)
 	for _, n := range l.dataFrom() {
 		want := looker.Wanted[n.Name]
 		want.EtcdData = true

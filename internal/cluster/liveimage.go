@@ -34,10 +34,12 @@ func (l *live) takeVersions() error {
 	return nil
 }
 
-// needImage sees to it that there is the image of the machines that are to be made.
+// needImage sees to it that there is the image of the machines that are to be made, or that something of is brought to machines.
 func (l *live) needImage(ctx context.Context) error {
-	makes := func(s change.Step) bool { return s.Verb == change.CreateMachine }
-	if !slices.ContainsFunc(l.change.Steps, makes) {
+	takes := func(s change.Step) bool {
+		return slices.Contains([]string{change.CreateMachine, change.BringPrograms, change.BringImages}, s.Verb)
+	}
+	if !slices.ContainsFunc(l.change.Steps, takes) {
 		return nil
 	}
 	wanted := l.image

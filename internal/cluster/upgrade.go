@@ -72,7 +72,7 @@ func (q *Request) prepareUpgrade(ctx context.Context, o Options) error {
 	}
 	q.Upgrade.Versions = e.versions()
 	if q.Upgrade.InPlace {
-		return q.Upgrade.keepMachines(o)
+		return q.Upgrade.keepMachines(q.Wanted, o)
 	}
 	return nil
 }
@@ -100,7 +100,8 @@ func (l *live) upgrade() *change.Upgrade {
 			left = append(left, n.Name)
 		}
 	}
-	return &change.Upgrade{Left: left, From: l.Upgrade.From, To: l.Upgrade.To, AtOnce: l.Upgrade.AtOnce, Down: l.Upgrade.Down, InPlace: l.Upgrade.InPlace, Interim: l.interim()}
+	return &change.Upgrade{Left: left, From: l.Upgrade.From, To: l.Upgrade.To, AtOnce: l.Upgrade.AtOnce, Down: l.Upgrade.Down, InPlace: l.Upgrade.InPlace, Interim: l.interim(),
+		Programs: l.bringsPrograms(), Images: l.podImages()}
 }
 
 // interim is what control-plane nodes have while API servers of two versions serve.

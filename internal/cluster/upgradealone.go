@@ -23,6 +23,15 @@ func alone(c *spec.Cluster) string {
 	return ""
 }
 
+// another is the command that makes them more than one.
+func another(c *spec.Cluster) string {
+	t, role := topology.New(c), spec.RoleControlPlane
+	if len(t.ControlPlane()) > 1 { // so etcd has a machine of its own
+		role = spec.RoleEtcd
+	}
+	return fmt.Sprintf("haplane node add --role %s --cluster %s", role, t.Name)
+}
+
 // noWayBack says why an upgrade cannot be taken back, from no step of it; "" where it can from each.
 func (u *Upgrade) noWayBack(c *spec.Cluster) string {
 	if why := alone(c); why != "" {
@@ -53,7 +62,8 @@ func (u *Upgrade) checkAlone(c *spec.Cluster) error {
 		return nil
 	case u.Down:
 		return withHint(&change.Refused{Step: "upgrade --back", Err: fmt.Errorf("%s, and the way back to %s makes machines anew: nobody would serve meanwhile", why, u.To)},
-			"a second one makes it possible: haplane node add; an upgrade that was cut off goes on with haplane upgrade --resume")
+			fmt.Sprintf("an upgrade that was cut off goes on with haplane upgrade --resume; a second one makes the way back possible: %s", another(c)))
 	}
-	return withHint(&change.Refused{Step: "upgrade", Err: errors.New(why + ", and nobody would serve while its machine is made anew")}, "--in-place leaves the machines")
+	return withHint(&change.Refused{Step: "upgrade", Err: errors.New(why + ", and nobody would serve while its machine is made anew")},
+		fmt.Sprintf("--in-place leaves the machines, where nothing but programs and container images differ; a second one makes the other way possible: %s", another(c)))
 }

@@ -144,26 +144,30 @@ func memberProblems(s etcdapi.Status, back bool) []string {
 	return out
 }
 
-// checkRoom wants room on each machine for the programs that are brought there: each lies there twice, once as what is used.
+// checkRoom wants room on each machine for the programs that are brought there (each lies there twice, once as what is used) and the
+// container images that it lacks, wherever its disk has the one and the other.
 func (l *live) checkRoom(ctx context.Context) []string {
-	var need int64
+	var programs int64
 	for _, p := range l.changedPrograms() {
 		if info, err := os.Stat(p.From); err == nil {
-			need += 2 * info.Size()
+			programs += 2 * info.Size()
 		}
 	}
-	if need == 0 {
-		return nil
-	}
+	need := map[string]int64{}
 	var nodes []topology.Node
 	for _, n := range l.topology.Nodes {
-		if m := l.seen.Machines[n.Name]; n.Role != spec.RoleLoadBalancer && m.Running && m.Reachable {
+		need[n.Name] = programs + l.roomForImages(n)
+		if m := l.seen.Machines[n.Name]; n.Role != spec.RoleLoadBalancer && need[n.Name] > 0 && m.Running && m.Reachable {
 			nodes = append(nodes, n)
 		}
 	}
 	found, err := gather(ctx, nodes, func(ctx context.Context, n topology.Node) (string, error) {
-		result, err := l.reach(n.Name).Run(ctx, machine.Cmd("stat", "--file-system", "--format=%a %S", "/usr/local"))
-		return tooFull(result.Stdout, n.Name, need), err
+		where := []string{"/usr/local"}
+		if l.topology.RunsKubelet(n) {
+			where = append(where, topology.ContainerdDir)
+		}
+		result, err := l.reach(n.Name).Run(ctx, machine.Cmd(append([]string{"stat", "--file-system", "--format=%a %S"}, where...)...))
+		return tooFull(result.Stdout, n.Name, need[n.Name]), err
 	})
 	out := slices.DeleteFunc(slices.Collect(maps.Values(found)), func(text string) bool { return text == "" })
 	if err != nil {
@@ -172,14 +176,24 @@ func (l *live) checkRoom(ctx context.Context) []string {
 	return out
 }
 
-// tooFull reads what stat says of a file system: its free blocks, and the size of one.
+// tooFull reads what stat says of file systems, each in a line: its free blocks, and the size of one. The fullest counts.
 func tooFull(text, node string, need int64) string {
-	var blocks, size int64
-	if _, err := fmt.Sscan(text, &blocks, &size); err != nil {
-		return fmt.Sprintf("how much room %s has is not known: %q", node, strings.TrimSpace(text))
+	free := int64(-1)
+	for line := range strings.Lines(text) {
+		var blocks, size int64
+		if _, err := fmt.Sscan(line, &blocks, &size); err != nil {
+			free = -1
+			break
+		}
+		if free < 0 || blocks*size < free {
+			free = blocks * size
+		}
 	}
-	if free := blocks * size; free < need {
-		return fmt.Sprintf("%s has room for %d MiB, and the programs take %d", node, free>>20, need>>20)
+	switch {
+	case free < 0:
+		return fmt.Sprintf("how much room %s has is not known: %q", node, strings.TrimSpace(text))
+	case free < need:
+		return fmt.Sprintf("%s has room for %d MiB, and what is brought there takes %d", node, free>>20, need>>20)
 	}
 	return ""
 }

@@ -1,7 +1,6 @@
 package cluster
 
 import (
-	"errors"
 	"fmt"
 	"maps"
 	"path"
@@ -11,20 +10,20 @@ import (
 	"github.com/haplane/haplane/internal/apply"
 	"github.com/haplane/haplane/internal/image"
 	"github.com/haplane/haplane/internal/store"
+	"github.com/haplane/haplane/spec"
 )
 
 // keepMachines sees which programs the machines lack that stay, in place of those of the image that they were made of.
-func (u *Upgrade) keepMachines(o Options) error {
+func (u *Upgrade) keepMachines(c *spec.Cluster, o Options) error {
 	record, err := o.Store.Record()
 	if err != nil {
 		return err
 	}
-	old := record.Versions
-	if old.Pause != u.Versions.Pause || old.CoreDNS != u.Versions.CoreDNS {
-		return withHint(errors.New("pods' own images are others too, which an upgrade in place does not bring"), byReplacing)
+	u.Versions.Programs, err = programsBetween(o.Cache, record.Versions, u.Versions)
+	if err != nil {
+		return withHint(err, byReplacing(c))
 	}
-	u.Versions.Programs, err = programsBetween(o.Cache, old, u.Versions)
-	return err
+	return nil
 }
 
 // programsBetween are the digests of the programs that differ between two images, and of those that differed
@@ -32,7 +31,7 @@ func (u *Upgrade) keepMachines(o Options) error {
 func programsBetween(cache string, old, new store.Versions) (map[string]string, error) {
 	before, err := image.Open(cache, old.Image)
 	if err != nil {
-		return nil, withHint(fmt.Errorf("what the machines have is not known: %w", err), byReplacing)
+		return nil, fmt.Errorf("what the machines have is not known: %w", err)
 	}
 	after, err := image.Open(cache, new.Image)
 	if err != nil {
@@ -54,6 +53,12 @@ func programsBetween(cache string, old, new store.Versions) (map[string]string, 
 		}
 	}
 	return out, nil
+}
+
+// bringsPrograms reports whether there are such programs, or nobody knows before the image is made that has them.
+func (l *live) bringsPrograms() bool {
+	_, err := image.Open(l.Cache, l.image.Digest)
+	return l.Upgrade.InPlace && (err != nil || len(l.changedPrograms()) > 0)
 }
 
 // changedPrograms are those that an upgrade in place brings to machines.

@@ -9,12 +9,18 @@ import (
 	"strings"
 
 	"github.com/haplane/haplane/internal/image"
+	"github.com/haplane/haplane/spec"
 )
 
-const (
-	byReplacing = "leave out --in-place: machines are made anew then"
-	mostShown   = 5 // of how many differences an error tells
-)
+const mostShown = 5 // of how many differences an error tells
+
+// byReplacing is the way where machines cannot stay.
+func byReplacing(c *spec.Cluster) string {
+	if why := alone(c); why != "" {
+		return fmt.Sprintf("machines have to be made anew, and %s: first %s, then haplane upgrade without --in-place", why, another(c))
+	}
+	return "leave out --in-place: machines are made anew then"
+}
 
 // onlyPrograms is an error where two images differ by more than what programs are: an upgrade in place brings no
 // packages of the distribution, takes no program away, and gives none a further name.
@@ -34,7 +40,7 @@ func onlyPrograms(before, after image.Manifest) error {
 	if len(what) > mostShown {
 		more, what = fmt.Sprintf(" and %d more", len(what)-mostShown), what[:mostShown]
 	}
-	return withHint(fmt.Errorf("the image of the new version differs by what an upgrade in place does not bring: %s%s", strings.Join(what, ", "), more), byReplacing)
+	return fmt.Errorf("the image of the new version differs by what an upgrade in place does not bring: %s%s", strings.Join(what, ", "), more)
 }
 
 // differences are the names of a kind that stand for something else in two images, or are in one of them.

@@ -128,29 +128,53 @@ func (c *Client) PodsRun(ctx context.Context, namespace, selector string, since 
 		}
 		for _, s := range p.Status.ContainerStatuses {
 			if s.State.Running == nil || !s.Ready || s.State.Running.StartedAt.Time.Before(since(p.Spec.NodeName)) {
-				return c.errorf("wait for pod "+p.Name, fmt.Errorf("container %s does not run yet", s.Name))
+				return c.errorf("wait for pod "+p.Name, fmt.Errorf("container %s does not run yet%s", s.Name, why(p, s)))
 			}
 		}
 	}
 	return nil
 }
 
-// DeploymentAvailable returns nil when all replicas of the deployment's current
-// version are available, else an error that says how many are: made for poll.Until.
-func (c *Client) DeploymentAvailable(ctx context.Context, namespace, name string) error {
+// why says where a container that does not run was to, and what keeps it from that, as ImagePullBackOff.
+func why(p corev1.Pod, s corev1.ContainerStatus) string {
+	if s.State.Waiting == nil || s.State.Waiting.Reason == "" {
+		return ""
+	}
+	return fmt.Sprintf(" on %s: %s", p.Spec.NodeName, s.State.Waiting.Reason)
+}
+
+// A Deployment is how far one is, in replicas.
+type Deployment struct {
+	Wanted, Updated, Available int // Updated are of its current version, Available are those that serve
+	// Moved says that there are as many as are wanted, all of them of the current version, available or not.
+	Moved bool
+}
+
+func (d Deployment) String() string {
+	return fmt.Sprintf("%d of %d replicas updated, %d available", d.Updated, d.Wanted, d.Available)
+}
+
+// Deployment returns how far a deployment is.
+func (c *Client) Deployment(ctx context.Context, namespace, name string) (Deployment, error) {
 	d, err := c.typed.AppsV1().Deployments(namespace).Get(ctx, name, metav1.GetOptions{})
 	if err != nil {
-		return c.errorf("get deployment "+namespace+"/"+name, err)
+		return Deployment{}, c.errorf("get deployment "+namespace+"/"+name, err)
 	}
 	wanted := int32(1)
 	if d.Spec.Replicas != nil {
 		wanted = *d.Spec.Replicas
 	}
 	status := d.Status
-	if status.ObservedGeneration >= d.Generation && status.UpdatedReplicas == wanted &&
-		status.Replicas == wanted && status.AvailableReplicas == wanted {
-		return nil
+	return Deployment{Wanted: int(wanted), Updated: int(status.UpdatedReplicas), Available: int(status.AvailableReplicas),
+		Moved: status.ObservedGeneration >= d.Generation && status.UpdatedReplicas == wanted && status.Replicas == wanted}, nil
+}
+
+// DeploymentAvailable returns nil when all replicas of the deployment's current
+// version are available, else an error that says how many are: made for poll.Until.
+func (c *Client) DeploymentAvailable(ctx context.Context, namespace, name string) error {
+	d, err := c.Deployment(ctx, namespace, name)
+	if err != nil || d.Moved && d.Available == d.Wanted {
+		return err
 	}
-	return c.errorf("wait for deployment "+namespace+"/"+name,
-		fmt.Errorf("%d of %d replicas updated, %d available", status.UpdatedReplicas, wanted, status.AvailableReplicas))
+	return c.errorf("wait for deployment "+namespace+"/"+name, errors.New(d.String()))
 }

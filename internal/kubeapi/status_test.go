@@ -162,6 +162,12 @@ func TestPodsRun(t *testing.T) {
 	}
 	unbegun := pod(corev1.PodPending, time.Time{})
 	unbegun.Status.ContainerStatuses = nil
+	pulls := pod(corev1.PodPending, time.Time{})
+	pulls.Status.ContainerStatuses[0].State.Waiting = &corev1.ContainerStateWaiting{Reason: "ImagePullBackOff"}
+	if err := with(pulls).PodsRun(t.Context(), "kube-system", "k8s-app=kube-dns", func(string) time.Time { return began }); err == nil ||
+		!strings.HasSuffix(err.Error(), "container coredns does not run yet on cp-1: ImagePullBackOff") {
+		t.Errorf("one that lacks its image: %v", err)
+	}
 	for name, tt := range map[string]struct {
 		pod *corev1.Pod
 		ok  bool

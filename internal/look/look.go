@@ -17,11 +17,12 @@ import (
 type Power func() (made map[string]bool, err error)
 
 // A Want is what to look at on a machine: files by their paths, programs by their
-// names, and the file that lists what haplane put there.
+// names, the file that lists what haplane put there, and container images.
 type Want struct {
 	Files, Programs []string
 	Manifest        string
-	EtcdData        bool // whether there is any
+	EtcdData        bool             // whether there is any
+	Images          []observed.Image // whether containerd has them
 }
 
 // A Looker is what is looked at.

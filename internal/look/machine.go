@@ -44,8 +44,14 @@ func Machine(ctx context.Context, m machine.Machine, want Want, seen *observed.M
 	if seen.Manifest, err = Manifest(ctx, m, want.Manifest); err != nil {
 		return err
 	}
-	if seen.Units, err = Programs(ctx, m, want.Programs); err != nil || !want.EtcdData {
+	if seen.Units, err = Programs(ctx, m, want.Programs); err != nil {
 		return err
+	}
+	if len(want.Images) > 0 {
+		seen.Images, _ = Images(ctx, m, want.Images) // where containerd does not answer, it is not known to have any
+	}
+	if !want.EtcdData {
+		return nil
 	}
 	seen.EtcdData, err = EtcdData(ctx, m)
 	return err

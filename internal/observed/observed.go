@@ -34,6 +34,13 @@ type Machine struct {
 	Manifest string
 	Units    map[string]Unit // by name without .service
 	EtcdData bool            // there is data of etcd's, where somebody asked for that
+	Images   []string        // references of the container images that containerd has, of those that were asked for
+}
+
+// An Image is a container image in containerd's store.
+type Image struct {
+	Ref string // such as haplane.local/pause:v1.0.0
+	ID  string // digest of its configuration, as sha256:HEX; "" where any will do
 }
 
 // A Unit is a program that a machine runs.

@@ -10,6 +10,9 @@ import (
 	"github.com/haplane/haplane/internal/topology"
 )
 
+// Manifests are applied before the first node of an upgrade has its turn: they name no API that an older version lacks from which one
+// may upgrade, and drop no right that agents of an older haplane need.
+//
 //go:embed manifests/rbac.yaml manifests/coredns.yaml
 var manifestFiles embed.FS
 

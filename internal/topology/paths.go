@@ -35,5 +35,9 @@ const (
 	HAProxyLastResort = "kube-apiserver-last-resort"
 )
 
-// ImportImage makes an archive of a container image, which follows, known to containerd.
-const ImportImage = BinDir + "/ctr --namespace k8s.io images import --local --digests=false"
+// Ctr talks to containerd, of what Kubernetes has there. ImportImage makes an archive of a container image, which follows, known
+// to it.
+const (
+	Ctr         = BinDir + "/ctr --namespace k8s.io"
+	ImportImage = Ctr + " images import --local --digests=false"
+)
