@@ -3,10 +3,13 @@
 package e2e
 
 import (
+	"context"
 	"errors"
+	"os"
 	"path/filepath"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -14,23 +17,26 @@ import (
 	"github.com/haplane/haplane/e2e/rig"
 )
 
-// The versions between which clusters are upgraded here.
+// The versions between which clusters are upgraded here, and those of haplane's own pods.
 const (
 	olderKubernetes = "v1.36.3"
 	newerKubernetes = "v1.37.2"
+	olderDNS        = "v1.14.0"
+	newerPause      = "v0.1.99"
 )
 
 // upgradeLimit is how long an upgrade of three control-plane nodes and a worker may take.
 const upgradeLimit = 150 * time.Second
 
 // TestUpgrade upgrades a cluster of the older minor under all lanes, by machines that are made anew from the
-// new image, goes back, and upgrades it again in place. It needs programs of both minors: make e2e-upgrade builds them.
+// new image, goes back, and upgrades it again in place. CoreDNS is another one after each of them, and in place so is pause: pods find their
+// images wherever they come to, and DNS serves. It needs programs of both minors: make e2e-upgrade builds them.
 func TestUpgrade(t *testing.T) {
 	r := newRig(t)
 	c := newCluster(t, r, "e2e-upgrade", 27)
 	// The last minor that has this API, for who asks for it.
 	c.append(t, "  kubernetesVersion: v1.36 # the older one\n  extraArgs: {kube-apiserver: {runtime-config: networking.k8s.io/v1beta1=true}}\n")
-	must(t, 0, c.Up(background(t)))
+	c.upWithOlderDNS(t)
 	d := &day{cluster: c, controlPlane: controlPlane, workers: []string{"worker-1"}}
 	want(t, "versions of the kubelets", c.kubelets(t), strings.Repeat(olderKubernetes+" ", len(kubeNodes)))
 
@@ -50,7 +56,7 @@ func TestUpgrade(t *testing.T) {
 	c.asksForRemoved(t)
 	serials := c.serials(t)
 	began := time.Now()
-	o := c.change(t, "upgrade", "--to", newerKubernetes)
+	o := c.changeWithDNS(t, "upgrade", "--to", newerKubernetes)
 	if took := time.Since(began); took > upgradeLimit {
 		t.Errorf("the upgrade took %s, wanted at most %s", took, upgradeLimit)
 	}
@@ -66,6 +72,10 @@ func TestUpgrade(t *testing.T) {
 	if found, err := filepath.Glob(filepath.Join(c.Store(), "snapshots", "*.tar")); err != nil || len(found) != 1 {
 		t.Errorf("snapshots %v, %v", found, err)
 	}
+	newerDNS := c.dnsImages(t)
+	if strings.Contains(newerDNS, olderDNS) {
+		t.Errorf("pods of CoreDNS have %s after the upgrade", newerDNS)
+	}
 	d.wellAgain(t)
 
 	must(t, 0, c.Kubectl(background(t), "cordon", "worker-1")) // which keeps new pods away from its new machine, too
@@ -74,11 +84,22 @@ func TestUpgrade(t *testing.T) {
 	must(t, 0, c.Kubectl(background(t), "uncordon", "worker-1"))
 	want(t, "versions of the kubelets after the way back", c.kubelets(t), strings.Repeat(olderKubernetes+" ", len(kubeNodes)))
 	want(t, "serials of all certificates after the way back", c.serials(t), serials)
+	want(t, "images of CoreDNS after the way back", c.dnsImages(t), imagesOfDNS(olderDNS))
 	d.wellAgain(t)
 
 	machines := c.machineIDs(t)
-	o = c.change(t, "upgrade", "--to", "v1.37", "--in-place")
+	r.Components = componentsWith(t, r, map[string]string{"workload/VERSION": newerPause + "\n"})
+	o = c.changeWithDNS(t, "upgrade", "--to", "v1.37", "--in-place")
+	r.Components = ""
 	unnoticed(t, o)
+	want(t, "images of CoreDNS after an upgrade in place", c.dnsImages(t), newerDNS)
+	running := ""
+	for _, node := range kubeNodes {
+		contains(t, "configuration of containerd on "+node, c.on(t, node, "cat /etc/containerd/config.toml"), "haplane.local/pause:"+newerPause)
+		running += c.on(t, node, "ctr --namespace k8s.io containers list")
+	}
+	contains(t, "containers after an upgrade in place", running, "haplane.local/pause:"+newerPause)
+	c.noImageMissed(t)
 	want(t, "number of certificates that changed in place", len(o.Certificates), 0)
 	want(t, "machines after an upgrade in place", c.machineIDs(t), machines)
 	want(t, "versions of the kubelets after an upgrade in place", c.kubelets(t), strings.Repeat(newerKubernetes+" ", len(kubeNodes)))
@@ -153,7 +174,7 @@ func TestUpgradeKilled(t *testing.T) {
 	r := newRig(t)
 	c := newCluster(t, r, "e2e-upgkill", 28)
 	c.append(t, "  kubernetesVersion: v1.36\n")
-	must(t, 0, c.Up(background(t)))
+	c.upWithOlderDNS(t)
 	d := &day{cluster: c, controlPlane: controlPlane, workers: []string{"worker-1"}}
 	serials := c.serials(t)
 	all := func(version string) string { return strings.Repeat(version+" ", len(d.controlPlane)+len(d.workers)) }
@@ -179,6 +200,10 @@ func TestUpgradeKilled(t *testing.T) {
 			want(t, "versions of the kubelets", c.kubelets(t), all(newerKubernetes))
 			want(t, "machines are others", c.machineIDs(t) != machines, way.anew)
 			want(t, "serials of all certificates", c.serials(t), serials)
+			if images := c.dnsImages(t); strings.Contains(images, olderDNS) {
+				t.Errorf("pods of CoreDNS have %s", images)
+			}
+			c.noImageMissed(t)
 			d.wellAgain(t)
 		}) {
 			return
@@ -190,6 +215,112 @@ func TestUpgradeKilled(t *testing.T) {
 			unnoticed(t, o)
 			tookTurns(t, o, time.Second, d.workers...)
 			d.wellAgain(t)
+		}
+	}
+}
+
+// componentsWith copies the components' modules, and gives some files of them another text.
+func componentsWith(t *testing.T, r *rig.Rig, texts map[string]string) string {
+	t.Helper()
+	dir := filepath.Join(t.TempDir(), "components")
+	if err := os.CopyFS(dir, os.DirFS(filepath.Join(r.Root, "components"))); err != nil {
+		t.Fatal(err)
+	}
+	for file, text := range texts {
+		if err := os.WriteFile(filepath.Join(dir, file), []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return dir
+}
+
+// upWithOlderDNS brings the cluster up with a CoreDNS that says that it is of an older version: the code is that of the one which
+// haplane builds, so that its modules are there, and its program and container image are others.
+func (c *cluster) upWithOlderDNS(t *testing.T) {
+	t.Helper()
+	read := func(file string) string {
+		text, err := os.ReadFile(filepath.Join(c.Root, "components", "coredns", file))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(text)
+	}
+	pinned := regexp.MustCompile(`(?m)^require github.com/coredns/coredns (v\S+)$`)
+	module := pinned.ReplaceAllString(read("go.mod"), "require github.com/coredns/coredns "+olderDNS+"\n\nreplace github.com/coredns/coredns => github.com/coredns/coredns $1")
+	program := strings.Replace(read("main.go"), "import (\n", "import (\n\t\"fmt\"\n\t\"os\"\n", 1)
+	program = strings.Replace(program, "func main() {\n", "func main() {\n\tif len(os.Args) == 2 && os.Args[1] == \"-version\" {\n\t\tfmt.Println(\"CoreDNS "+olderDNS+"\")\n\t\treturn\n\t}\n", 1)
+	c.Components = componentsWith(t, c.Rig, map[string]string{"coredns/go.mod": module, "coredns/main.go": program})
+	must(t, 0, c.Up(background(t)))
+	c.Components = ""
+	want(t, "images of CoreDNS", c.dnsImages(t), imagesOfDNS(olderDNS))
+}
+
+// imagesOfDNS are what dnsImages says of one version.
+func imagesOfDNS(version string) string {
+	return strings.Repeat("haplane.local/coredns:"+version+" ", 2)
+}
+
+// dnsImages are those of the pods of CoreDNS, each with a space behind it.
+func (c *cluster) dnsImages(t *testing.T) string {
+	t.Helper()
+	return must(t, 0, c.Kubectl(background(t), "--namespace", "kube-system", "get", "pods", "--selector", "k8s-app=kube-dns", "--field-selector", "status.phase=Running",
+		"-o", "jsonpath={range .items[*]}{.spec.containers[0].image}{' '}{end}")).Stdout
+}
+
+// changeWithDNS is change with a look at DNS every two seconds: a pod of it serves throughout, no pod lacks its image, and pods of the
+// new version are told of before a node is drained, when each has the image.
+func (c *cluster) changeWithDNS(t *testing.T, args ...string) outcome {
+	t.Helper()
+	ctx, stop := context.WithCancel(background(t))
+	defer stop()
+	least := make(chan int, 1)
+	go func() {
+		few := 2
+		defer func() { least <- few }()
+		for {
+			select {
+			case <-ctx.Done():
+				return
+			case <-time.After(2 * time.Second):
+			}
+			seen := c.Kubectl(ctx, "--namespace", "kube-system", "get", "deployment", "coredns", "-o", "jsonpath=available: {.status.availableReplicas}")
+			if text, ok := strings.CutPrefix(seen.Stdout, "available: "); seen.Code == 0 && ok {
+				n, _ := strconv.Atoi(text) // nothing where it is none
+				few = min(few, n)
+			}
+		}
+	}()
+	o := c.change(t, args...)
+	stop()
+	if few := <-least; few < 1 {
+		t.Error("no pod of CoreDNS served for a time")
+	}
+	told, drained, brought := -1, -1, 0
+	for i, s := range o.Plan.Steps {
+		switch {
+		case s.Verb == "bring-images" && told < 0:
+			brought++
+		case s.Verb == "apply-manifests":
+			told = i
+		case s.Verb == "node-drain" && drained < 0:
+			drained = i
+		}
+	}
+	want(t, "machines to which container images are brought first", brought, len(kubeNodes))
+	if told < 0 || drained < told {
+		t.Errorf("pods are told of at step %d, and a node is drained at %d", told, drained)
+	}
+	c.noImageMissed(t)
+	return o
+}
+
+// noImageMissed fails the test where a pod of kube-system lacked its image for a time.
+func (c *cluster) noImageMissed(t *testing.T) {
+	t.Helper()
+	events := must(t, 0, c.Kubectl(background(t), "--namespace", "kube-system", "get", "events", "-o", "jsonpath={range .items[*]}{.involvedObject.name}: {.message}{\"\\n\"}{end}")).Stdout
+	for line := range strings.Lines(events) {
+		if strings.Contains(line, "Failed to pull image") || strings.Contains(line, "Back-off pulling image") {
+			t.Errorf("a pod lacked its image: %s", line)
 		}
 	}
 }

@@ -4,6 +4,7 @@
 package rig
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -25,11 +26,12 @@ import (
 // A Rig is a place to run haplane in. Its folder is the same in each run, so that
 // a run finds what one that was killed has left.
 type Rig struct {
-	Root    string // the module's
-	Dir     string // the rig's own; its path is short, for the sockets of ssh
-	Program string // a copy of bin/haplane: building it anew changes nothing here
-	Cache   string // of components and images; empty for the user's
-	lock    *os.File
+	Root       string // the module's
+	Dir        string // the rig's own; its path is short, for the sockets of ssh
+	Program    string // a copy of bin/haplane: building it anew changes nothing here
+	Cache      string // of components and images; empty for the user's
+	Components string // folder of the components' modules; empty for the module's own
+	lock       *os.File
 }
 
 // New prepares the rig of the given name, which nobody else can use until Close
@@ -205,7 +207,7 @@ func (r Result) String() string {
 func (r *Rig) Command(ctx context.Context, args ...string) *exec.Cmd {
 	cmd := exec.CommandContext(ctx, r.Program, args...)
 	cmd.Env = append(slices.DeleteFunc(os.Environ(), ours),
-		"HAPLANE_HOME="+r.Home(), "HAPLANE_COMPONENTS="+filepath.Join(r.Root, "components"), "KUBECONFIG="+r.Kubeconfig(), "TMPDIR="+r.Temp())
+		"HAPLANE_HOME="+r.Home(), "HAPLANE_COMPONENTS="+cmp.Or(r.Components, filepath.Join(r.Root, "components")), "KUBECONFIG="+r.Kubeconfig(), "TMPDIR="+r.Temp())
 	if r.Cache != "" {
 		cmd.Env = append(cmd.Env, "HAPLANE_CACHE="+r.Cache)
 	}
