@@ -210,7 +210,7 @@ func (e *etcdDay) restore(t *testing.T) {
 		contains(t, "status after a kill at "+at, e.Run(background(t), "status", "--cluster", e.Name).Stdout, "cut off", "etcd restore")
 	}
 	kill("etcd-swap@cp-2")
-	contains(t, "another change meanwhile", must(t, 1, e.Run(background(t), "node", "add", "--yes", "--cluster", e.Name)).Stderr, "that comes first")
+	contains(t, "another change meanwhile", must(t, 4, e.Run(background(t), "node", "add", "--yes", "--cluster", e.Name)).Stderr, "has to end first")
 	must(t, 0, e.Run(background(t), "apply", "--abort", "--yes", "--cluster", e.Name))
 	want(t, "after going back, newer data is there", newer(), true)
 	e.wellAgain(t)
