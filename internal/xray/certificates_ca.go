@@ -1,6 +1,7 @@
 package xray
 
 import (
+	"bytes"
 	"fmt"
 	"slices"
 	"strings"
@@ -25,10 +26,21 @@ func caExpiry(s *Scene) []Finding {
 		return nil
 	}
 	var out []Finding
-	for _, c := range s.cas() {
-		out = append(out, s.caEnds(c))
+	all := s.cas()
+	for _, c := range all {
+		if !c.isVouchedFor(all) {
+			out = append(out, s.caEnds(c))
+		}
 	}
 	return out
+}
+
+// isVouchedFor tells whether a CA that is there itself has this from another one, which vouches for it while that is being replaced: behind what servers show.
+// When it ends, that other one has ended.
+func (c ca) isVouchedFor(all []ca) bool {
+	return !bytes.Equal(c.RawIssuer, c.RawSubject) && slices.ContainsFunc(all, func(other ca) bool {
+		return bytes.Equal(other.RawIssuer, other.RawSubject) && other.PublicKeyDigest() == c.PublicKeyDigest()
+	})
 }
 
 // cas are all CAs, each once.

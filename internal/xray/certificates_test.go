@@ -2,6 +2,7 @@ package xray
 
 import (
 	"slices"
+	"testing"
 	"time"
 
 	"github.com/haplane/haplane/internal/xray/evidence"
@@ -100,6 +101,26 @@ var chainCases = []checkCase{
 		evidencetest.Reissue(e, "cp-3", evidencetest.ServingCert, lives(-48*time.Hour, -time.Hour))
 		evidencetest.Reissue(e, "", evidencetest.PKI+"front-proxy-ca.crt", lives(-3650*day, -2*day))
 	}},
+}
+
+// What a CA that is being replaced vouches by for the next one, behind a server's certificate, is none that has to be replaced itself.
+func TestACAThatIsVouchedForIsJudgedOnce(t *testing.T) {
+	e := evidencetest.Healthy(spec.Shared)
+	before := caExpiry(NewScene(e, Expectation{}))
+	_, vouched := evidencetest.Chain("old", evidencetest.CA)
+	_, between := evidencetest.Chain("old", "between")
+	leaf := *evidencetest.Machine(e, "cp-1").Certificate(evidencetest.ServingCert)
+	evidencetest.SetCertificates(e, "cp-1", evidencetest.ServingCert, leaf, vouched)
+	if after := caExpiry(NewScene(e, Expectation{})); len(after) != len(before) {
+		t.Errorf("%v", after[len(before):])
+	}
+	if failed := slices.DeleteFunc(chainValid(NewScene(e, Expectation{})), func(f Finding) bool { return f.Status == Pass }); len(failed) > 0 {
+		t.Errorf("%v", failed)
+	}
+	evidencetest.SetCertificates(e, "cp-1", evidencetest.ServingCert, leaf, vouched, between)
+	if after := caExpiry(NewScene(e, Expectation{})); len(after) != len(before)+1 {
+		t.Errorf("a CA between is judged %d times", len(after)-len(before))
+	}
 }
 
 // between has the scheduler of cp-1 come with a certificate that a CA below the
