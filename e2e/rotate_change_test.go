@@ -6,6 +6,7 @@ import (
 	"context"
 	"crypto/tls"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"os"
@@ -13,8 +14,13 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
+
+	"k8s.io/client-go/rest"
+
+	"github.com/haplane/haplane/e2e/rig"
 )
 
 // rotated is what scripts may rely on in what `certs rotate` prints with -o json.
@@ -31,18 +37,30 @@ type rotated struct {
 // rotate runs `haplane certs rotate`, of which clients notice nothing: no request fails where programs read by themselves what is rotated.
 func (c *cluster) rotate(t *testing.T, name string, phases ...string) rotated {
 	t.Helper()
-	result := must(t, 0, c.Run(background(t), "certs", "rotate", name, "--cluster", c.Name, "--yes", "-o", "json"))
+	args := []string{"certs", "rotate", name, "--cluster", c.Name, "--yes", "-o", "json"}
+	isFlag := func(arg string) bool { return strings.HasPrefix(arg, "--") }
+	for _, arg := range phases {
+		if isFlag(arg) {
+			args = append(args, arg)
+		}
+	}
+	return readRotated(t, must(t, 0, c.Run(background(t), args...)), slices.DeleteFunc(slices.Clone(phases), isFlag)...)
+}
+
+// readRotated reads what it printed.
+func readRotated(t *testing.T, result rig.Result, phases ...string) rotated {
+	t.Helper()
 	var out rotated
 	if err := json.Unmarshal([]byte(result.Stdout), &out); err != nil {
 		t.Fatalf("%v:\n%s", err, result)
 	}
 	judge := unnoticed
-	if name == "front-proxy-ca" {
+	if out.Name == "front-proxy-ca" {
 		judge = unharmed
 	}
 	var got []string
 	for _, p := range out.Phases {
-		t.Logf("%s: %s: %.1f s", name, p.Phase, p.Seconds)
+		t.Logf("%s: %s: %.1f s", out.Name, p.Phase, p.Seconds)
 		judge(t, p.outcome)
 		got = append(got, p.Phase)
 	}
@@ -129,11 +147,15 @@ func (c *cluster) rotation(t *testing.T) rotating {
 }
 
 // TestChangeRotateCA rotates the CA of Kubernetes. It is killed where others stand in its way, and between two phases; the same command goes on. A pod's
-// token is never refused.
+// token is never refused. Who has a kubeconfig from before gets in until the old CA is dropped, is named before that, and so is a pod that began
+// before: it may have read the old CA alone.
 func TestChangeRotateCA(t *testing.T) {
 	c := newCluster(t, newRig(t), "e2e-rotca", 63)
 	must(t, 0, c.Up(background(t)))
 	d := &day{cluster: c, controlPlane: slices.Clone(controlPlane), workers: []string{"worker-1"}}
+	must(t, 0, c.Kubectl(background(t), "run", "early", "--image="+c.on(t, "worker-1", "ctr --namespace k8s.io images list --quiet | grep ^haplane.local/web:"), "--image-pull-policy=Never", "--labels=app=early"))
+	c.waitRunningPod(t, "app=early")
+	copied := c.withCopy(t)
 	args := []string{"certs", "rotate", "ca", "--cluster", c.Name, "--yes", "-o", "json"}
 	_, token := c.podToken(t)
 	defer c.withToken(token).never401(t)
@@ -154,11 +176,25 @@ func TestChangeRotateCA(t *testing.T) {
 	<-done
 	contains(t, "status", c.Run(background(t), "status", "--cluster", c.Name).Stdout, "the rotation of ca has not ended: the phase trust is carried out and proved")
 	want(t, "authorities that kubelets accept", c.on(t, "worker-1", "grep -c BEGIN /etc/kubernetes/pki/ca.crt"), "2")
-	want(t, "the rotation is done", c.rotate(t, "ca", "switch", "drop").Done, true)
-	for _, node := range []string{"cp-1", "cp-2", "cp-3"} {
-		served := c.on(t, node, "openssl s_client -connect 127.0.0.1:6443 </dev/null 2>/dev/null | openssl x509 -noout -issuer")
-		contains(t, "certificate that "+node+" serves", served, "kubernetes-2")
+	needed := c.Run(background(t), args...)
+	contains(t, "what keeps the old CA", must(t, 1, needed).Stderr, "the old ca is needed still", "pod default/early began before", "rollout restart", "--no-wait-for-pods",
+		"user kubernetes-admin came at", "--ignore-outside")
+	phases := readRotated(t, needed, "switch")
+	want(t, "the rotation is done", phases.Done, false)
+	served := func(chain string) {
+		t.Helper()
+		for _, node := range []string{"cp-1", "cp-2", "cp-3"} {
+			contains(t, "certificate that "+node+" serves", c.on(t, node, "openssl s_client -connect 127.0.0.1:6443 </dev/null 2>/dev/null | openssl x509 -noout -issuer"), "kubernetes-2")
+			want(t, "certificates that "+node+" shows", c.on(t, node, "openssl s_client -showcerts -connect 127.0.0.1:6443 </dev/null 2>/dev/null | grep -c BEGIN"), chain)
+		}
 	}
+	served("2")
+	must(t, 0, c.Kubectl(background(t), "get", "nodes"))
+	must(t, 0, c.Kubectl(background(t), "delete", "pod", "early", "--now"))
+	copied.gotIn(t)
+	want(t, "the rotation is done", c.rotate(t, "ca", "drop", "--ignore-outside").Done, true)
+	served("1")
+	copied.lockedOut(t)
 	must(t, 0, c.Kubectl(background(t), "get", "nodes"))
 	c.noOthers(t)
 	d.wellAgain(t)
@@ -262,6 +298,85 @@ func (c *cluster) podToken(t *testing.T) (pod, token string) {
 	pod = must(t, 0, c.Kubectl(background(t), "-n", "kube-system", "get", "pods", "-l", "k8s-app=kube-dns", "-o", "jsonpath={.items[0].metadata.name}")).Stdout
 	made := must(t, 0, c.Kubectl(background(t), "-n", "kube-system", "create", "token", "coredns", "--bound-object-kind", "Pod", "--bound-object-name", pod))
 	return pod, strings.TrimSpace(made.Stdout)
+}
+
+// A copyClient asks with a copy of the administrator's kubeconfig all the time, on connections of their own.
+type copyClient struct {
+	mu       sync.Mutex
+	answered int
+	failed   []error // since somebody has looked
+}
+
+func (c *cluster) withCopy(t *testing.T) *copyClient {
+	t.Helper()
+	client, config := &copyClient{}, c.config(t)
+	verify, err := rest.TLSConfigFor(config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx := background(t)
+	ended := make(chan struct{})
+	ctx, cancel := context.WithCancel(ctx)
+	t.Cleanup(func() {
+		cancel()
+		<-ended
+	})
+	go func() {
+		defer close(ended)
+		tick := time.NewTicker(200 * time.Millisecond)
+		defer tick.Stop()
+		for {
+			select {
+			case <-ctx.Done():
+				return
+			case <-tick.C:
+			}
+			code, err := get(ctx, verify, config.Host+"/api/v1/services?limit=1")
+			if err == nil && code != http.StatusOK {
+				err = fmt.Errorf("it is answered %d", code)
+			}
+			client.mu.Lock()
+			if client.answered++; err != nil {
+				client.failed = append(client.failed, err)
+			}
+			client.mu.Unlock()
+		}
+	}()
+	return client
+}
+
+// gotIn wants all requests until now to have been answered, but for what a busy machine explains.
+func (c *copyClient) gotIn(t *testing.T) {
+	t.Helper()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	t.Logf("a copied kubeconfig: %d requests, %d failed", c.answered, len(c.failed))
+	unverified := slices.ContainsFunc(c.failed, func(err error) bool {
+		return strings.Contains(err.Error(), "x509") || strings.Contains(err.Error(), "answered 401")
+	})
+	if c.answered < 100 || unverified || len(c.failed) > 1+c.answered/200 {
+		t.Errorf("a copied kubeconfig: %d requests, %d failed: %v", c.answered, len(c.failed), errors.Join(c.failed...))
+	}
+	c.failed = nil
+}
+
+// lockedOut wants requests from now on to fail because nobody is verified.
+func (c *copyClient) lockedOut(t *testing.T) {
+	t.Helper()
+	c.mu.Lock()
+	c.failed = nil
+	c.mu.Unlock()
+	wait(t, 30*time.Second, "the end of a copied kubeconfig", func(context.Context) error {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		if len(c.failed) < 3 {
+			return fmt.Errorf("%d requests failed", len(c.failed))
+		}
+		return nil
+	})
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	contains(t, "why", c.failed[0].Error(), "certificate signed by unknown authority")
 }
 
 // A tokenClient asks with one token all the time, on connections of their own.

@@ -206,6 +206,8 @@ func (w *world) answer(out http.ResponseWriter, r *http.Request) {
 			list.Items = append(list.Items, *w.api.budget)
 		}
 		send(list)
+	case last == "secrets":
+		send(corev1.SecretList{TypeMeta: metav1.TypeMeta{Kind: "SecretList", APIVersion: "v1"}})
 	case r.Method == http.MethodGet && last == "leases": // of API servers
 		send(map[string]any{"kind": "LeaseList", "apiVersion": "coordination.k8s.io/v1", "items": []any{}})
 	case r.Method == http.MethodDelete && parts[len(parts)-2] == "leases":

@@ -239,17 +239,14 @@ func (r *Runner) servesWritten(ctx context.Context, s change.Step, is served) er
 	if s.Last {
 		keys = r.LastKeys
 	}
-	want, err := pki.ParseCertificate(keys.Pairs[is.row].Cert)
-	if err != nil {
-		return err
-	}
+	want := keys.FileOf(is.row)
 	address := netip.AddrPortFrom(n.Address, is.port).String()
 	return r.until(ctx, n.Name, readyTimeout, func(ctx context.Context) error {
 		ctx, cancel := context.WithTimeout(ctx, access.RequestTimeout)
 		defer cancel()
-		got, err := kubeapi.ServingCertificate(ctx, address, is.name, r.Cluster.Keys.Trusted(is.ca))
-		if err == nil && got.SerialNumber.Cmp(want.SerialNumber) != 0 {
-			err = fmt.Errorf("serves certificate %x still, not %x", got.SerialNumber, want.SerialNumber)
+		got, err := kubeapi.ServingCertificates(ctx, address, is.name, r.Cluster.Keys.Trusted(is.ca))
+		if err == nil && !pki.Shows(got, want) {
+			err = fmt.Errorf("serves certificate %x still and %d behind it, not %s and %d", got[0].SerialNumber, len(got)-1, pki.Serial(keys, is.row), len(pki.Blocks(want))-1)
 		}
 		return err
 	})

@@ -22,6 +22,15 @@ import (
 type Rotation struct {
 	Name      string // as the user gives it
 	Old, Next pki.Pair
+	// Cross is what the old authority vouches by for the next one, in PEM; nil where there is nothing.
+	Cross []byte
+	// Trusted is when trust in the next one had been proved; zero before, and where nobody knows.
+	Trusted time.Time
+	// Retired are client certificates that were haplane's own until they were made anew, by their SHA-256, with when that had been
+	// carried out; zero before.
+	Retired map[string]time.Time
+	// Unseen is what nobody could look at of who uses the old one, once Unused has looked.
+	Unseen []string
 	// Switched is when the old one had ceased to sign; zero before.
 	Switched time.Time
 	// Until is when the last token ends that the old key has signed, once proveSwitch has looked.
@@ -65,6 +74,9 @@ func proveSwitch(ctx context.Context, r *Runner, s change.Step) error {
 
 // proveUnused is asked before a machine is touched: they are as the phase before has left them.
 func proveUnused(ctx context.Context, r *Runner, s change.Step) error {
+	if err := r.untilRead(ctx); err != nil {
+		return err
+	}
 	return r.prove(ctx, s, r.of(proofs[r.Rotation.Name].unused))
 }
 
@@ -176,7 +188,7 @@ func (r *Runner) noOldCertificates(ctx context.Context) error {
 	if err != nil {
 		return nil // what is rotated is no authority
 	}
-	subject := old.Subject.String()
+	subject, cross := old.Subject.String(), pki.SHA256(r.Rotation.Cross)
 	return each(r.wantedNodes(), func(n topology.Node) []string {
 		list, err := look.Certificates(ctx, r.Cluster.Machine(n.Name))
 		var what []string
@@ -185,7 +197,7 @@ func (r *Runner) noOldCertificates(ctx context.Context) error {
 		}
 		kubelets := false
 		for _, c := range list {
-			if c.Issuer == subject && c.Subject != subject {
+			if c.Issuer == subject && c.Subject != subject && c.Fingerprint != cross {
 				what = append(what, fmt.Sprintf("%s: %s %s (%s) is signed by the old authority", n.Name, c.Path, c.Part, c.Subject))
 				kubelets = kubelets || look.KubeletsOwn(c.Path)
 			}

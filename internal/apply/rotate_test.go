@@ -1,6 +1,9 @@
 package apply
 
 import (
+	"os"
+	"os/exec"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -55,14 +58,81 @@ func TestOldTokens(t *testing.T) {
 	}
 }
 
-// Who comes from outside with a client certificate is told by the audit log.
+// Who comes from outside with a client certificate is told by the audit log: also who came before the switch. What was haplane's own is in use by
+// nobody but a copy once it was made anew; and whoever calls himself system: is not therefore one of ours.
 func TestOutsiders(t *testing.T) {
-	since := time.Date(2026, 11, 28, 13, 0, 0, 0, time.UTC)
-	text := "aa 2026-11-28T13:05:00.1Z kubernetes-admin\nbb 2026-11-28T13:05:00.1Z kubernetes-super-admin\n" +
-		"cc 2026-11-28T12:59:59.9Z me\ndd 2026-11-28T13:01:00Z system:node:cp-1\nee 2026-11-28T13:01:00Z me too\nhalf a line\n"
-	got := outsiders(text, map[string]bool{"bb": true}, since)
-	if len(got) != 2 || !strings.Contains(got[0], "user kubernetes-admin ") || !strings.Contains(got[1], "user me too ") {
-		t.Errorf("found %q", got)
+	since, switched := time.Date(2026, 11, 28, 13, 0, 0, 0, time.UTC), time.Date(2026, 11, 28, 13, 5, 0, 0, time.UTC)
+	ours := own{now: map[string]bool{"now": true, "kubelet": true}, retired: map[string]time.Time{"retired": switched, "retiring": {}},
+		kubelets: map[string]bool{"system:node:cp-1": true}, switched: switched}
+	for name, test := range map[string]struct {
+		line string
+		want bool
+	}{
+		"of the record":                            {"now 2026-11-28T13:06:00.1Z kubernetes-super-admin", false},
+		"ours until the switch":                    {"retired 2026-11-28T13:04:59.9Z kubernetes-admin", false},
+		"a copy of that":                           {"retired 2026-11-28T13:05:00.1Z kubernetes-admin", true},
+		"a copy of a scheduler's":                  {"retired 2026-11-28T13:05:00.1Z system:kube-scheduler", true},
+		"being made anew":                          {"retiring 2026-11-28T13:08:00Z system:kube-proxy", false},
+		"somebody's, before the switch":            {"else 2026-11-28T13:01:00Z me too", true},
+		"somebody's, after it":                     {"else 2026-11-28T13:07:00Z me too", true},
+		"somebody's, long ago":                     {"else 2026-11-28T12:59:59.9Z me too", false},
+		"a controller's name, and no such program": {"else 2026-11-28T13:01:00Z system:kube-controller-manager", true},
+		"a kubelet's own":                          {"kubelet 2026-11-28T13:07:00Z system:node:cp-1", false},
+		"a kubelet's own of before":                {"else 2026-11-28T13:04:00Z system:node:cp-1", false},
+		"what a kubelet cannot have any more":      {"else 2026-11-28T13:06:00Z system:node:cp-1", true},
+		"a node that is none of the cluster's":     {"else 2026-11-28T13:04:00Z system:node:other", true},
+		"half a line":                              {"else 2026-11-28T13:04:00Z", false},
+		"when a file begins":                       {"begins 2026-11-28T13:04:00Z", false},
+	} {
+		if got := outsiders(test.line+"\n", ours, since); (len(got) > 0) != test.want {
+			t.Errorf("%s: found %q", name, got)
+		} else if _, user, _ := strings.Cut(test.line, "Z "); test.want && !strings.Contains(got[0], "user "+user+" came at 13:0") {
+			t.Errorf("%s: %s", name, got[0])
+		}
+	}
+}
+
+// What the script prints of audit logs as API servers write them: the last time that each certificate was shown, of those that are written to, and when the
+// earliest begins.
+func TestOutsideScript(t *testing.T) {
+	dir := t.TempDir()
+	line := func(at, user, rest string) string {
+		return `{"kind":"Event","level":"Metadata","user":{"username":"` + user + `","groups":["a"]` + rest + `},"requestReceivedTimestamp":"2020-01-01T00:00:00Z","stageTimestamp":"` + at + `","annotations":{}}` + "\n"
+	}
+	shows := func(sum string) string {
+		return `,"extra":{"authentication.kubernetes.io/credential-id":["X509SHA256=` + sum + `"]}`
+	}
+	for name, text := range map[string]string{
+		"audit-2026-11-28T13-00-00.000.log": line("2026-11-28T12:00:00.000001Z", "me", shows("aa")) + line("2026-11-28T12:01:00.000001Z", "system:apiserver", ""),
+		"audit.log":                         line("2026-11-28T13:00:00.000001Z", "me", shows("aa")) + line("2026-11-28T13:00:01.000001Z", "you", shows("bb")) + line("2026-11-28T13:00:02.000001Z", "pod", ""),
+		"other.log":                         line("2026-11-28T11:00:00.000001Z", "me", shows("cc")),
+	} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	run := func(dir string) string {
+		cmd := exec.Command("sh", "-s", "--", dir)
+		cmd.Stdin = strings.NewReader(outsideScript)
+		out, err := cmd.Output()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(out)
+	}
+	got := run(dir)
+	want := "begins 2026-11-28T12:00:00.000001Z\nbegins 2026-11-28T13:00:00.000001Z\nbb 2026-11-28T13:00:01.000001Z you\naa 2026-11-28T13:00:00.000001Z me\n"
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Error("-want +got\n" + diff)
+	}
+	for since, want := range map[string]string{"2026-11-28T12:00:01Z": "", "2026-11-28T11:59:59Z": "begins at 12:00:00 UTC only"} {
+		at, err := time.Parse(time.RFC3339, since)
+		if gap := logGap(got, at); err != nil || (gap == "") != (want == "") || !strings.Contains(gap, want) {
+			t.Errorf("since %s: %q", since, gap)
+		}
+	}
+	if gap := logGap(run(t.TempDir()), time.Now()); !strings.HasPrefix(gap, "is empty") {
+		t.Errorf("without a log: %q", gap)
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/haplane/haplane/internal/access"
 	"github.com/haplane/haplane/internal/change"
@@ -34,13 +35,18 @@ func kubernetesServers(r *Runner) map[tlsServer][]topology.Node {
 	return out
 }
 
+func etcdForClients(r *Runner) map[tlsServer][]topology.Node {
+	return map[tlsServer][]topology.Node{{"etcd for clients", "", topology.EtcdClientPort}: r.Cluster.Topology.EtcdMembers()}
+}
+
 func etcdServers(r *Runner) map[tlsServer][]topology.Node {
-	members := r.Cluster.Topology.EtcdMembers()
-	return map[tlsServer][]topology.Node{{"etcd for clients", "", topology.EtcdClientPort}: members, {"etcd for members", "", topology.EtcdPeerPort}: members}
+	out := etcdForClients(r)
+	out[tlsServer{"etcd for members", "", topology.EtcdPeerPort}] = r.Cluster.Topology.EtcdMembers()
+	return out
 }
 
 // ask asks all servers at once; judge says what of an answer is in the way.
-func (r *Runner) ask(ctx context.Context, servers map[tlsServer][]topology.Node, judge func(served *x509.Certificate, accepts [][]byte) string) error {
+func (r *Runner) ask(ctx context.Context, servers map[tlsServer][]topology.Node, judge func(served []*x509.Certificate, accepts [][]byte) string) error {
 	var what []string
 	for s, nodes := range servers {
 		err := each(nodes, func(n topology.Node) []string {
@@ -68,7 +74,7 @@ func (r *Runner) accept(ctx context.Context, servers map[tlsServer][]topology.No
 	if err != nil {
 		return err
 	}
-	return r.ask(ctx, servers, func(_ *x509.Certificate, accepts [][]byte) string {
+	return r.ask(ctx, servers, func(_ []*x509.Certificate, accepts [][]byte) string {
 		does := slices.ContainsFunc(accepts, func(subject []byte) bool { return bytes.Equal(subject, ca.RawSubject) })
 		switch {
 		case wanted && !does:
@@ -86,9 +92,36 @@ func (r *Runner) serve(ctx context.Context, servers map[tlsServer][]topology.Nod
 	if err != nil {
 		return err
 	}
-	return r.ask(ctx, servers, func(served *x509.Certificate, _ [][]byte) string {
-		if served.CheckSignatureFrom(ca) != nil {
-			return "serves a certificate of " + served.Issuer.String() + " still"
+	return r.ask(ctx, servers, func(served []*x509.Certificate, _ [][]byte) string {
+		if served[0].CheckSignatureFrom(ca) != nil {
+			return "serves a certificate of " + served[0].Issuer.String() + " still"
+		}
+		return ""
+	})
+}
+
+// lead wants who trusts the old authority alone to verify servers, where it vouches for the next one.
+func (r *Runner) lead(ctx context.Context, servers map[tlsServer][]topology.Node) error {
+	if len(r.Rotation.Cross) == 0 {
+		return nil
+	}
+	return r.ask(ctx, servers, func(served []*x509.Certificate, _ [][]byte) string {
+		if err := pki.Leads(pki.Text(served), r.Rotation.Old.Cert, time.Now()); err != nil {
+			return "serves what nobody takes who trusts the old authority alone: " + err.Error()
+		}
+		return ""
+	})
+}
+
+// alone wants servers to have nothing of the old authority behind their certificates any more.
+func (r *Runner) alone(ctx context.Context, servers map[tlsServer][]topology.Node) error {
+	old, err := pki.ParseCertificate(r.Rotation.Old.Cert)
+	if err != nil {
+		return err
+	}
+	return r.ask(ctx, servers, func(served []*x509.Certificate, _ [][]byte) string {
+		if slices.ContainsFunc(served, func(c *x509.Certificate) bool { return bytes.Equal(c.RawIssuer, old.RawSubject) }) {
+			return "serves a certificate of " + old.Subject.String() + " still"
 		}
 		return ""
 	})
@@ -104,10 +137,15 @@ func trustedCA(ctx context.Context, r *Runner) error {
 	return r.mounted(ctx)
 }
 
-func switchedCA(ctx context.Context, r *Runner) error { return r.serve(ctx, kubernetesServers(r)) }
+func switchedCA(ctx context.Context, r *Runner) error {
+	if err := r.serve(ctx, kubernetesServers(r)); err != nil {
+		return err
+	}
+	return r.lead(ctx, apiServersOf(r))
+}
 
 func unusedCA(ctx context.Context, r *Runner) error {
-	if err := switchedCA(ctx, r); err != nil {
+	if err := r.serve(ctx, kubernetesServers(r)); err != nil {
 		return err
 	}
 	return r.outside(r.noOutsiders(ctx))
@@ -128,6 +166,9 @@ func droppedCA(ctx context.Context, r *Runner) error {
 	if err := r.accept(ctx, kubernetesServers(r), r.Rotation.Old.Cert, false); err != nil {
 		return err
 	}
+	if err := r.alone(ctx, apiServersOf(r)); err != nil {
+		return err
+	}
 	if err := r.noOldBundles(ctx); err != nil {
 		return err
 	}
@@ -138,17 +179,25 @@ func trustedEtcdCA(ctx context.Context, r *Runner) error {
 	return r.accept(ctx, etcdServers(r), r.Rotation.Next.Cert, true)
 }
 
-func switchedEtcdCA(ctx context.Context, r *Runner) error { return r.serve(ctx, etcdServers(r)) }
+func switchedEtcdCA(ctx context.Context, r *Runner) error {
+	if err := r.serve(ctx, etcdServers(r)); err != nil {
+		return err
+	}
+	return r.lead(ctx, etcdForClients(r))
+}
 
 func unusedEtcdCA(ctx context.Context, r *Runner) error {
-	if err := switchedEtcdCA(ctx, r); err != nil {
+	if err := r.serve(ctx, etcdServers(r)); err != nil {
 		return err
 	}
 	return r.outside(r.noEtcdOutsiders(ctx))
 }
 
 func droppedEtcdCA(ctx context.Context, r *Runner) error {
-	return r.accept(ctx, etcdServers(r), r.Rotation.Old.Cert, false)
+	if err := r.accept(ctx, etcdServers(r), r.Rotation.Old.Cert, false); err != nil {
+		return err
+	}
+	return r.alone(ctx, etcdForClients(r))
 }
 
 func trustedFrontProxyCA(ctx context.Context, r *Runner) error {

@@ -24,16 +24,19 @@ func (a *app) certsRotate() *cobra.Command {
 that encrypts Secrets. There are three phases, each of them a change with a plan of its own:
 
   trust    the next one is trusted everywhere, and signs nothing yet
-  switch   the next one signs or writes; what the old one has signed is made anew
-  drop     the old one is trusted no more, and gone
+  switch   the next one signs or writes; what the old one has signed is made anew. The old ca and
+           etcd-ca vouch for the next one: who trusts the old one alone gets in as before
+  drop     the old one is trusted no more, and gone. Copies of kubeconfigs end with it, those with
+           a token and the old ca.crt too, of which nobody can tell who has them
 
 Each ends with a proof: of every file and every program on every node, of what servers serve and
 accept when they are asked by TLS, of bundles in the API and in pods, of what is stored in etcd. What
 is in the way is named. Cut off, the same command goes on; between phases haplane status tells.
 
-Programs in pods read the next authority up to five minutes after kubelet has brought it to them: until then
-the switch of ca does not begin where such pods run, but those of haplane itself, and the command says which. Clients
-from outside of the cluster, of the API servers or of etcd, keep the old authority from being dropped.
+Programs in pods that began before the next ca was in all of them may have read the old one alone: they
+keep it from being dropped until they are started anew. So do clients from outside of the cluster: who
+came to an API server with a client certificate within ten minutes, and who is connected to etcd. All
+of them are named.
 
 With the old encryption key, the Secrets of snapshots go that have no keys in them: the plan
 names these.
@@ -60,8 +63,8 @@ says until when, and drops it when it is run after that.`,
 		},
 	}
 	f = a.addChangeFlags(cmd)
-	cmd.Flags().BoolVar(&noWaitForPods, "no-wait-for-pods", false, "begin the switch of ca although programs in pods may not have read the next authority: they may not reach the API until they have")
-	cmd.Flags().BoolVar(&ignoreOutside, "ignore-outside", false, "drop the old authority although clients from outside of the cluster use it, or the old key although they may have a token of it: these are locked out")
+	cmd.Flags().BoolVar(&noWaitForPods, "no-wait-for-pods", false, "drop the old ca although programs in pods began before the next one was in all pods: those that do not read it again by themselves, within five minutes, do not reach the API until they are started anew")
+	cmd.Flags().BoolVar(&ignoreOutside, "ignore-outside", false, "drop the old authority although clients from outside of the cluster use it, or the old key although they may have a token of it: these are locked out. Where the old authority cannot vouch for the next one, that is so from the switch on")
 	return cmd
 }
 
@@ -70,7 +73,7 @@ type rotation struct {
 	Name   string          `json:"name"`
 	Phases []rotationPhase `json:"phases"` // that this run has carried out, or began with
 	Done   bool            `json:"done"`   // the old one is gone
-	// NeededUntil is until when the old one is needed, or the switch has to wait; absent where neither is.
+	// NeededUntil is until when the old one is needed; absent where nobody knows, or nobody needs it.
 	NeededUntil time.Time `json:"neededUntil,omitempty,omitzero"`
 }
 
@@ -95,7 +98,7 @@ func (a *app) rotate(cmd *cobra.Command, r *rotation, f changeFlags, flags func(
 		flags(&q)
 		outcome, err := a.carryOut(cmd, "certs-rotate", q, &f)
 		if outcome == nil {
-			return a.neededStill(r, phase, err, f.output)
+			return a.neededStill(r, err, f.output)
 		}
 		r.Phases = append(r.Phases, rotationPhase{phase, outcome})
 		if f.output != "json" {
@@ -134,19 +137,13 @@ func nextPhase(now *cluster.RotationStatus) string {
 }
 
 // neededStill is no failure of a run that has done what could be done, where the rest is a matter of time.
-func (a *app) neededStill(r *rotation, phase string, err error, output string) error {
+func (a *app) neededStill(r *rotation, err error, output string) error {
 	until, is := cluster.NeededUntil(err)
 	if !is || until.IsZero() || len(r.Phases) == 0 {
 		return err
 	}
-	r.NeededUntil = until
-	at := until.UTC().Format("2006-01-02 15:04:05 MST")
-	switch {
-	case output == "json":
-	case phase == "switch":
-		fmt.Fprintf(a.Out, "%v\nhaplane certs rotate %s goes on after %s\n", err, r.Name, at)
-	default:
-		fmt.Fprintf(a.Out, "%v\nthe old one is needed until %s; haplane certs rotate %s drops it after that\n", err, at, r.Name)
+	if r.NeededUntil = until; output != "json" {
+		fmt.Fprintf(a.Out, "%v\nthe old one is needed until %s; haplane certs rotate %s drops it after that\n", err, until.UTC().Format("2006-01-02 15:04:05 MST"), r.Name)
 	}
 	return nil
 }
@@ -155,7 +152,7 @@ func (a *app) neededStill(r *rotation, phase string, err error, output string) e
 func (a *app) rotated(name string) {
 	fmt.Fprintf(a.Out, "the old %s is gone\n", name)
 	if name == "ca" {
-		fmt.Fprintln(a.Out, "kubeconfigs that were copied from here or from a node have an end now: haplane kubeconfig writes new ones")
+		fmt.Fprintln(a.Out, "kubeconfigs that were copied from here or from a node, and others with the old ca.crt, have an end now: haplane kubeconfig writes new ones")
 	}
 	if name == "encryption" {
 		fmt.Fprintf(a.Out, "snapshots of before that have no keys in them cannot be restored any more (haplane etcd snapshot list tells which): haplane etcd snapshot save --cluster %s takes one of now\n", a.cluster)

@@ -443,6 +443,7 @@ func (l *live) begin() error {
 		l.keepPrevious(r)
 		r.Versions = l.versions()
 		l.noteRotation(r)
+		r.Retire(l.retired)
 		if restoring(r.Change) && l.restores() { // with data that a restore may have put in place which was cut off
 			r.KeepLeap(l.Task.Revision)
 		}
@@ -499,7 +500,7 @@ func (l *live) putBack() error {
 	}
 	err = l.Store.Update(func(r *store.Record) error {
 		r.Wanted, r.Change, r.Nodes, r.Versions = l.record.Wanted, nil, slices.Clone(l.record.Nodes), l.record.Versions
-		r.Rotation, r.Previous = l.record.Rotation, l.record.Previous
+		r.Rotation, r.Previous, r.Retired = l.record.Rotation, l.record.Previous, l.record.Retired
 		return nil
 	})
 	if err == nil && l.next != nil && l.record.Rotation == nil {
@@ -562,6 +563,7 @@ func (l *live) settle() error {
 			return nil
 		}
 		r.Applied, r.Wanted, r.Change = l.Wanted, nil, nil
+		r.SettleRetired(time.Now().UTC())
 		for i := range r.Nodes {
 			r.Nodes[i].Cordoned = false
 		}

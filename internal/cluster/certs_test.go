@@ -276,10 +276,10 @@ func TestListedCertificates(t *testing.T) {
 		t.Errorf("load balancer's: %s", got)
 	}
 	list := []ListedCertificate{{Name: "ca", Serial: "2a"}, {Name: "kubelet@n", Serial: "1"}, {Name: "kubelet@n", Serial: "2a"}}
-	if markServed(list, "n", &x509.Certificate{SerialNumber: big.NewInt(42)}, nil); list[0].Served || list[1].Served || !list[2].Served {
+	if markServed(list, "n", []*x509.Certificate{{SerialNumber: big.NewInt(42)}}, nil); list[0].Served || list[1].Served || !list[2].Served {
 		t.Errorf("%+v", list)
 	}
-	if markServed(list, "n", &x509.Certificate{SerialNumber: big.NewInt(43)}, nil); list[2].Note != "the kubelet serves another: serial 2b" {
+	if markServed(list, "n", []*x509.Certificate{{SerialNumber: big.NewInt(43)}}, nil); list[2].Note != "the kubelet serves another: serial 2b" {
 		t.Errorf("%+v", list)
 	}
 	// Each file with a certificate is known by its row.

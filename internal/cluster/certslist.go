@@ -126,13 +126,13 @@ func (e *env) onNode(ctx context.Context, n topology.Node, m render.Machine, now
 }
 
 // markServed says which of its certificates a kubelet serves, or that it serves none of them.
-func markServed(list []ListedCertificate, node string, served *x509.Certificate, err error) {
+func markServed(list []ListedCertificate, node string, served []*x509.Certificate, err error) {
 	var last *ListedCertificate
 	for i := range list {
 		if list[i].Name != pki.Kubelet(node) {
 			continue
 		}
-		if last = &list[i]; err == nil && last.Serial == served.SerialNumber.Text(16) {
+		if last = &list[i]; err == nil && last.Serial == served[0].SerialNumber.Text(16) {
 			last.Served = true
 			return
 		}
@@ -144,7 +144,7 @@ func markServed(list []ListedCertificate, node string, served *x509.Certificate,
 	if err != nil {
 		note += err.Error()
 	} else {
-		note = "the kubelet serves another: serial " + served.SerialNumber.Text(16)
+		note = "the kubelet serves another: serial " + served[0].SerialNumber.Text(16)
 	}
 	last.Note = strings.TrimPrefix(last.Note+"; "+note, "; ")
 }
@@ -165,7 +165,7 @@ func (e *env) listed(n topology.Node, m render.Machine, c look.Certificate, now 
 		one.Name, one.Note = c.Path, cmp.Or(one.Note, "haplane did not put it there")
 		return one
 	}
-	if want := pki.Serial(e.keys, one.Name); want != c.Serial {
+	if !slices.ContainsFunc(pki.Blocks(e.keys.FileOf(one.Name)), func(b []byte) bool { return pki.SHA256(b) == c.Fingerprint }) {
 		one.Note = strings.TrimPrefix(one.Note+"; ", "; ") + "not the one of the record"
 	}
 	return one

@@ -29,6 +29,22 @@ var errUnfinished = errors.New("bringing it up was cut off")
 
 func withHint(err error, hint string) error { return &HintedError{Err: err, Hint: hint} }
 
+// together is one error of several, with what can be done about each.
+func together(errs ...error) error {
+	var hints []string
+	for _, err := range errs {
+		var hinted *HintedError
+		if errors.As(err, &hinted) {
+			hints = append(hints, hinted.Hint)
+		}
+	}
+	all := errors.Join(errs...)
+	if len(hints) < 2 {
+		return all
+	}
+	return withHint(all, strings.Join(hints, "; "))
+}
+
 const logLines = 8
 
 // withConsole adds to an error about a machine the end of its console, and what to do.

@@ -37,9 +37,10 @@ type Request struct {
 	Serial uint64
 	// Rotate is the authority or key of which the next phase of a rotation is carried out.
 	Rotate string
-	// NoWaitForPods begins the switch although programs in pods may not have read the next authority yet.
+	// NoWaitForPods drops the old authority although programs in pods may not have read the next one.
 	NoWaitForPods bool
-	// IgnoreOutside drops the old authority, or key, although clients from outside may need it.
+	// IgnoreOutside drops the old authority, or key, although clients from outside may need it; where the old one cannot vouch for the next one,
+	// the switch begins all the same.
 	IgnoreOutside bool
 	Abort         bool // back to what the cluster was: nodes that leave stay, as they are
 	// DrainTimeout bounds the wait for the pods of a node that leaves; 0 is five minutes.
@@ -236,7 +237,7 @@ func (l *live) planKeys() error {
 	for i := range l.issues {
 		l.issues[i].NewSerial = l.serial(l.issues[i].Name)
 	}
-	return err
+	return errors.Join(err, l.retire())
 }
 
 // of makes the files of every machine of a topology, haplane's own program among them

@@ -168,6 +168,7 @@ func (l *live) warnings() []string {
 	if r := rotationStatus(l.record.Rotation); r != nil && l.Rotate == "" {
 		out = append(out, r.String())
 	}
+	out = append(out, l.rotationWarnings()...)
 	out = append(out, l.taskWarnings()...)
 	if l.Upgrade != nil {
 		out = append(out, l.Upgrade.warnings(l.Wanted)...)

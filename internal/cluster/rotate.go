@@ -21,6 +21,7 @@ type rotating struct {
 	next     *pki.Pair       // the next generation, of a rotation that begins
 	starts   bool            // a phase is begun by this change
 	proofs   *apply.Rotation // what its steps are about; nil where the phase is carried out
+	retired  []string        // client certificates that the change makes anew, by their SHA-256
 }
 
 // RotateRequest asks for the next phase of a rotation, or for what is left of one that was cut off.
@@ -56,6 +57,9 @@ func (l *live) rotate() error {
 		r := *now
 		r.Phase, r.Proved, r.ProvedAt = map[pki.Phase]pki.Phase{pki.Trust: pki.Switch, pki.Switch: pki.Drop}[now.Phase], false, time.Time{}
 		r.IgnoreOutside = l.IgnoreOutside
+		if r.Phase == pki.Switch {
+			r.Trusted = now.ProvedAt
+		}
 		l.rotation, l.starts = &r, true
 	}
 	if r := l.rotation; r != nil && !l.Abort && slices.Contains(l.Wanted.Spec.Certificates.ExternalCA, r.Name) {
@@ -117,17 +121,57 @@ func (l *live) keysDuring(rows []pki.Row) (pki.Bundle, error) {
 			l.next = &next
 		}
 		during = before.During(pki.Trust, row, *l.next)
-	} else if during, err = l.Store.KeysDuring(rows, l.rotation); err != nil {
-		return before, err
+	} else {
+		if err := l.vouch(rows, row); err != nil {
+			return before, err
+		}
+		if during, err = l.Store.KeysDuring(rows, l.rotation); err != nil {
+			return before, err
+		}
 	}
 	if !l.rotation.Proved {
 		l.proofs = &apply.Rotation{Name: l.rotation.Name, Old: before.Generation(row), Next: during.Generation(row), Switched: l.rotation.Switched, Until: l.rotation.Until,
-			Told: maps.Clone(l.rotation.Told), Gone: l.rotation.Gone, IgnoreOutside: l.IgnoreOutside || l.rotation.IgnoreOutside}
+			Trusted: l.rotation.TrustedAt(), Cross: l.rotation.Cross, Told: maps.Clone(l.rotation.Told), Gone: l.rotation.Gone, IgnoreOutside: l.IgnoreOutside || l.rotation.IgnoreOutside}
 		if l.rotation.Phase == pki.Trust {
 			l.proofs.Next = during.Beside.Pair
 		}
 	}
 	return during, nil
+}
+
+// vouch has the old authority vouch for the next one where the switch begins: made once, and kept in the record.
+func (l *live) vouch(rows []pki.Row, row string) error {
+	if l.rotation.Phase != pki.Switch || !l.starts || l.rotation.Cross != nil || !vouches(l.rotation.Name) {
+		return nil
+	}
+	now, err := l.Store.KeysDuring(rows, l.record.Rotation)
+	if err != nil {
+		return err
+	}
+	l.rotation.Cross, err = l.cross(now.Generation(row), now.Beside.Pair)
+	return err
+}
+
+// vouches reports whether servers show certificates of an authority to others than our own programs.
+func vouches(name string) bool { return name == pki.RotateCA || name == pki.RotateEtcdCA }
+
+// cross is what the old authority vouches by. Where it cannot, those who trust it alone are locked out by the switch, which has to be wanted.
+func (l *live) cross(old, next pki.Pair) ([]byte, error) {
+	cross, err := pki.Cross(old, next, time.Now(), rand.Reader)
+	switch {
+	case err == nil:
+		return cross, nil
+	case l.IgnoreOutside:
+		return nil, nil
+	}
+	return nil, withHint(fmt.Errorf("the old %s cannot vouch for the next one, so that nobody who trusts it alone verifies servers from the switch on, which locks out %s: %w", l.rotation.Name, lockedOut[l.rotation.Name], err),
+		"--ignore-outside accepts that. When the phase trust has ended, what haplane kubeconfig writes and ca.crt of kube-root-ca.crt have both; where the next plan is not agreed to at once, there is time to hand these on")
+}
+
+// lockedOut are those who may trust an old authority alone.
+var lockedOut = map[string]string{
+	pki.RotateCA:     "copies of kubeconfigs of before, kubeconfigs that have a token and the old ca.crt, and programs in pods until they have read the next one",
+	pki.RotateEtcdCA: "clients of etcd from outside of the cluster",
 }
 
 // goesBack finds what was published of a next generation that the change goes back from.
@@ -162,31 +206,30 @@ func (l *live) blocked(ctx context.Context) error {
 	if l.rotation == nil || !l.starts {
 		return nil
 	}
-	switch l.rotation.Phase {
-	case pki.Switch:
+	switch {
+	case l.rotation.Phase == pki.Trust && vouches(l.rotation.Name):
+		_, err := l.cross(l.proofs.Old, l.proofs.Next)
+		return err
+	case l.rotation.Phase == pki.Drop:
+		return together(l.unread(ctx), l.needed(ctx))
+	case l.rotation.Phase == pki.Switch && l.rotation.Cross == nil:
 		return l.unread(ctx)
-	case pki.Drop:
-		return l.needed(ctx)
 	}
 	return nil
 }
 
-// unread is an error where pods may verify by the old authority alone still: they have the next one, and their
-// programs read it within apply.Reread.
+// unread is an error where programs in pods may trust the old authority alone, in the phase from which on nobody gets to the API by it.
 func (l *live) unread(ctx context.Context) error {
-	proved := l.record.Rotation.ProvedAt // zero: of an older haplane, which was long ago
-	until := proved.Add(apply.Reread)
-	if l.rotation.Name != pki.RotateCA || l.NoWaitForPods || !time.Now().Before(until) {
+	if l.rotation.Name != pki.RotateCA || l.NoWaitForPods {
 		return nil
 	}
-	err := l.runner().Unread(ctx, proved, until)
+	err := l.runner().Unread(ctx, l.proofs.Trusted)
 	var blocked *apply.BlockedError
 	if !errors.As(err, &blocked) {
 		return err
 	}
-	command := fmt.Sprintf("haplane certs rotate %s --cluster %s", l.rotation.Name, l.topology.Name)
-	return withHint(fmt.Errorf("programs read the next authority in their pods within %.0f minutes, those of client-go older than v1.36 when they start:\n%w", apply.Reread.Minutes(), err),
-		fmt.Sprintf("%s goes on at %s; with --no-wait-for-pods now, and these may not reach the API until they have read it", command, until.UTC().Format("15:04:05 MST")))
+	return withHint(fmt.Errorf("programs of client-go older than v1.36, and others, read the authority that they trust only when they start:\n%w", err),
+		"kubectl --namespace NAMESPACE rollout restart deployment,statefulset,daemonset starts those of a namespace anew; where all read it again, or do not ask the API, --no-wait-for-pods goes on")
 }
 
 // needed is an error where the old generation is in use.
@@ -216,6 +259,25 @@ func (l *live) noteRotation(r *store.Record) {
 	if l.rotation != nil && l.starts {
 		r.Rotation = l.rotation
 	}
+}
+
+// retire finds the client certificates that the change makes anew: until it has ended, those of before are haplane's own.
+func (l *live) retire() error {
+	there, err := l.Store.KeysDuring(l.rows, nil)
+	if err != nil {
+		return err
+	}
+	l.retired = nil
+	for _, row := range l.rows {
+		anew := slices.ContainsFunc(l.issues, func(r pki.Reissue) bool { return r.Name == row.Name })
+		if sum := pki.SHA256(there.Pairs[row.Name].Cert); anew && row.Usage == pki.ForClient && sum != "" {
+			l.retired = append(l.retired, sum)
+		}
+	}
+	if l.proofs != nil {
+		l.proofs.Retired = store.Retiring(l.record.Retired, l.retired)
+	}
+	return nil
 }
 
 // promote puts the next generation in the place of the old one where that is dropped.
@@ -264,6 +326,25 @@ func (l *live) settleRotation(r *store.Record) {
 			}
 		}
 	}
+}
+
+// rotationWarnings say what a phase does to those of whom nobody can tell.
+func (l *live) rotationWarnings() []string {
+	r := l.rotation
+	if r == nil || r.Proved || !vouches(r.Name) {
+		return nil
+	}
+	var out []string
+	if r.Phase == pki.Switch && r.Cross == nil {
+		out = append(out, fmt.Sprintf("the old %s does not vouch for the next one: this phase locks out who trusts the old one alone, as %s", r.Name, lockedOut[r.Name]))
+	}
+	if r.Phase == pki.Drop && r.Name == pki.RotateCA {
+		out = append(out, "kubeconfigs that have a token and the old ca.crt end with this phase, as all copies of before do: by what a client verifies no log tells, so that nobody can name them")
+	}
+	if l.proofs != nil {
+		out = append(out, l.proofs.Unseen...)
+	}
+	return out
 }
 
 // abortable says why there is no way back from a rotation.

@@ -2,13 +2,18 @@ package cluster
 
 import (
 	"context"
+	"crypto/ecdsa"
 	"crypto/rand"
+	"crypto/x509"
+	"encoding/pem"
 	"errors"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/google/go-cmp/cmp"
 
 	"github.com/haplane/haplane/internal/change"
 	"github.com/haplane/haplane/internal/pki"
@@ -43,6 +48,7 @@ func rotates(t *testing.T, s store.Store, q Request) *live {
 	t.Helper()
 	l := asked(t, s, q)
 	l.change = &change.Change{}
+	l.renew = l.renewed()
 	if err := errors.Join(l.rotate(), l.planKeys()); err != nil {
 		t.Fatal(err)
 	}
@@ -135,38 +141,192 @@ func TestRotationCutOffAtItsEnd(t *testing.T) {
 	}
 }
 
-// The switch of the CA waits until pods have read the next one; what an older haplane has proved was long ago.
-func TestTheSwitchWaitsForPods(t *testing.T) {
+// What the old authority vouches by is made when the switch begins, once, whatever is cut off after that; and it goes with the old one.
+func TestTheOldAuthorityVouchesOnce(t *testing.T) {
+	for _, name := range Rotatable() {
+		s := keyed(t)
+		phase := func() *live {
+			l := rotates(t, s, opened(t).RotateRequest(name))
+			if err := l.begin(); err != nil {
+				t.Fatal(err)
+			}
+			return l
+		}
+		if err := phase().settle(); err != nil {
+			t.Fatal(err)
+		}
+		trusted := must[*store.Record](t)(s.Record()).Rotation
+		if trusted.Cross != nil || !trusted.TrustedAt().IsZero() {
+			t.Errorf("%s: at trust there is %s, %s", name, trusted.Cross, trusted.TrustedAt())
+		}
+		l := phase()
+		made := l.keys.Beside.Cross
+		if (made != nil) != vouches(name) {
+			t.Errorf("%s: it vouches by %s", name, made)
+		}
+		again := phase() // cut off
+		noted := must[*store.Record](t)(s.Record()).Rotation
+		if diff := cmp.Diff([][]byte{made, made}, [][]byte{again.keys.Beside.Cross, noted.Cross}); diff != "" {
+			t.Errorf("%s: another one: %s", name, diff)
+		}
+		if !noted.Trusted.Equal(trusted.ProvedAt) || !again.proofs.Trusted.Equal(trusted.ProvedAt) || vouches(name) && string(again.proofs.Cross) != string(made) {
+			t.Errorf("%s: trust was proved at %s, not %s or %s", name, trusted.ProvedAt, noted.Trusted, again.proofs.Trusted)
+		}
+		if err := errors.Join((&journal{live: again}).Issue(), again.settle()); err != nil {
+			t.Fatal(err)
+		}
+		if l := phase(); l.keys.Beside != nil || !l.proofs.Trusted.Equal(trusted.ProvedAt) {
+			t.Errorf("%s: at drop there is %v", name, l.keys.Beside)
+		}
+	}
+}
+
+// An old authority that cannot vouch locks out who trusts it alone, from the switch on: that is said before the rotation begins, and again before the
+// switch, and has to be wanted.
+func TestAnAuthorityThatCannotVouch(t *testing.T) {
 	s := keyed(t)
-	l := rotates(t, s, opened(t).RotateRequest("ca"))
-	if err := errors.Join(l.begin(), l.settle()); err != nil {
+	rows := opened(t).env.rows
+	keys := must[pki.Bundle](t)(s.Keys(rows))
+	old := must[*x509.Certificate](t)(pki.ParseCertificate(keys.Pairs[pki.CA].Cert))
+	old.MaxPathLen, old.MaxPathLenZero = 0, true
+	block, _ := pem.Decode(keys.Pairs[pki.CA].Key)
+	key := must[*ecdsa.PrivateKey](t)(x509.ParseECPrivateKey(block.Bytes))
+	der := must[[]byte](t)(x509.CreateCertificate(rand.Reader, old, old, key.Public(), key))
+	keys.Pairs[pki.CA] = pki.Pair{Cert: pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}), Key: keys.Pairs[pki.CA].Key}
+	if err := s.SaveKeys(keys, []string{pki.CA}); err != nil {
 		t.Fatal(err)
 	}
-	if r := must[*store.Record](t)(s.Record()).Rotation; time.Since(r.ProvedAt) > time.Minute {
-		t.Errorf("proved at %s", r.ProvedAt)
-	}
-	waits := func(at time.Time, change func(*Request)) bool {
-		q := opened(t).RotateRequest("ca")
-		change(&q)
-		l := rotates(t, s, q)
-		l.record.Rotation.ProvedAt = at
-		ctx, cancel := context.WithCancel(t.Context())
-		cancel() // it would ask the API who is there
-		return l.blocked(ctx) != nil
-	}
-	for name, test := range map[string]struct {
-		at     time.Time
-		change func(*Request)
-		want   bool
-	}{
-		"just now":         {time.Now(), func(*Request) {}, true},
-		"with the flag":    {time.Now(), func(q *Request) { q.NoWaitForPods = true }, false},
-		"five minutes ago": {time.Now().Add(-5 * time.Minute), func(*Request) {}, false},
-		"nobody knows":     {time.Time{}, func(*Request) {}, false},
-	} {
-		if got := waits(test.at, test.change); got != test.want {
-			t.Errorf("%s: %v", name, got)
+	refused := func(what string, err error) {
+		t.Helper()
+		var hinted *HintedError
+		if !errors.As(err, &hinted) || !strings.Contains(err.Error(), "the old ca cannot vouch for the next one") || !strings.Contains(err.Error(), "kubeconfigs that have a token") ||
+			!strings.Contains(err.Error(), "too many intermediates") || !strings.Contains(hinted.Hint, "--ignore-outside") {
+			t.Errorf("%s: %v", what, err)
 		}
+	}
+	refused("at first", rotates(t, s, opened(t).RotateRequest("ca")).blocked(t.Context()))
+	wanted := opened(t).RotateRequest("ca")
+	wanted.IgnoreOutside = true
+	l := rotates(t, s, wanted)
+	if err := errors.Join(l.blocked(t.Context()), l.begin(), l.settle()); err != nil {
+		t.Fatal(err)
+	}
+	again := asked(t, s, opened(t).RotateRequest("ca"))
+	refused("at the switch", errors.Join(again.rotate(), again.planKeys()))
+	wanted = opened(t).RotateRequest("ca")
+	wanted.IgnoreOutside, wanted.NoWaitForPods = true, true
+	l = rotates(t, s, wanted)
+	if err := errors.Join(l.blocked(t.Context()), l.begin()); err != nil || l.keys.Beside.Cross != nil {
+		t.Errorf("%v, it vouches by %s", err, l.keys.Beside.Cross)
+	}
+	if warned := strings.Join(l.rotationWarnings(), "\n"); !strings.Contains(warned, "does not vouch for the next one: this phase locks out who trusts the old one alone") {
+		t.Errorf("warnings %q", warned)
+	}
+}
+
+// Pods that may have read the old ca alone are asked for before the phase from which on nobody gets to the API by it.
+func TestWhichPhaseWaitsForPods(t *testing.T) {
+	s := keyed(t)
+	for _, phase := range []pki.Phase{pki.Trust, pki.Switch, pki.Drop} {
+		waits := func(change func(*live)) bool {
+			l := rotates(t, s, opened(t).RotateRequest("ca"))
+			change(l)
+			ctx, cancel := context.WithCancel(t.Context())
+			cancel() // it would ask the API who is there
+			l.proofs.IgnoreOutside = true
+			if l.rotation.Phase == pki.Drop {
+				return l.unread(ctx) != nil
+			}
+			return l.blocked(ctx) != nil
+		}
+		for name, test := range map[string]struct {
+			change func(*live)
+			want   bool
+		}{
+			"as it is":                 {func(*live) {}, phase == pki.Drop},
+			"nobody vouches":           {func(l *live) { l.rotation.Cross = nil }, phase != pki.Trust},
+			"nobody vouches, accepted": {func(l *live) { l.rotation.Cross, l.NoWaitForPods = nil, true }, false},
+		} {
+			if got := waits(test.change); got != test.want {
+				t.Errorf("%s, %s: %v", phase, name, got)
+			}
+		}
+		l := rotates(t, s, opened(t).RotateRequest("ca"))
+		if err := errors.Join(l.begin(), (&journal{live: l}).Issue(), l.settle()); err != nil {
+			t.Fatal(err)
+		}
+		warned := strings.Join(l.rotationWarnings(), "\n")
+		if told := strings.Contains(warned, "kubeconfigs that have a token and the old ca.crt end with this phase"); told != (phase == pki.Drop) {
+			t.Errorf("%s: warnings %q", phase, warned)
+		}
+	}
+}
+
+// Client certificates that a change makes anew, a renewal or a phase, are haplane's own until it has ended.
+func TestRetiredCertificatesAreNoted(t *testing.T) {
+	s := keyed(t)
+	rows := opened(t).env.rows
+	sums := func() []string {
+		keys := must[pki.Bundle](t)(s.Keys(rows))
+		var out []string
+		for _, row := range rows {
+			if row.Usage == pki.ForClient && row.CA == pki.CA {
+				out = append(out, pki.SHA256(keys.Pairs[row.Name].Cert))
+			}
+		}
+		return out
+	}
+	retired := map[string]bool{}
+	carry := func(q Request, anew bool) {
+		t.Helper()
+		before := sums()
+		l := rotates(t, s, q)
+		l.change.Steps = []change.Step{{ID: "issue-certificates"}}
+		if err := l.begin(); err != nil {
+			t.Fatal(err)
+		}
+		for _, sum := range before {
+			at, is := must[*store.Record](t)(s.Record()).Retired[sum]
+			if is != anew || !at.IsZero() {
+				t.Errorf("begun: %s is retired: %v, at %s", sum, is, at)
+			}
+			if l.proofs != nil {
+				if at, is := l.proofs.Retired[sum]; is != anew || !at.IsZero() {
+					t.Errorf("for its proofs %s is retired: %v, at %s", sum, is, at)
+				}
+			}
+			if anew {
+				retired[sum] = true
+			}
+		}
+		if err := errors.Join((&journal{live: l}).Issue(), l.settle()); err != nil {
+			t.Fatal(err)
+		}
+		noted := must[*store.Record](t)(s.Record()).Retired
+		for sum := range retired {
+			if at := noted[sum]; time.Since(at) > time.Minute {
+				t.Errorf("%s was retired at %s", sum, at)
+			}
+		}
+		for _, sum := range sums() {
+			if _, is := noted[sum]; is {
+				t.Errorf("%s is in use", sum)
+			}
+		}
+	}
+	renew := opened(t).RotateRequest("ca")
+	renew.Rotate, renew.Renew = "", map[string]string{}
+	keys := must[pki.Bundle](t)(s.Keys(rows))
+	for _, row := range rows {
+		if row.CA != "" {
+			renew.Renew[row.Name] = pki.Serial(keys, row.Name)
+		}
+	}
+	carry(renew, true)
+	carry(opened(t).RotateRequest("ca"), false)
+	carry(opened(t).RotateRequest("ca"), true)
+	if l := rotates(t, s, opened(t).RotateRequest("ca")); l.step().Phase != pki.Drop || len(l.proofs.Retired) < len(retired) {
+		t.Errorf("the proofs of %s know of %d, not %d", l.step().Phase, len(l.proofs.Retired), len(retired))
 	}
 }
 

@@ -8,10 +8,10 @@ import (
 	"fmt"
 )
 
-// ServingCertificate returns the certificate that a TLS server at the address, host:port,
-// serves now under the server name, which it checks against the CA. An empty name is the
+// ServingCertificates returns the certificates that a TLS server at the address, host:port,
+// serves now under the server name, its own first, which it checks against the CA. An empty name is the
 // address's host. It shows no certificate of its own; servers that ask for one still serve theirs first.
-func ServingCertificate(ctx context.Context, address, serverName string, caPEM []byte) (*x509.Certificate, error) {
+func ServingCertificates(ctx context.Context, address, serverName string, caPEM []byte) ([]*x509.Certificate, error) {
 	pool := x509.NewCertPool()
 	if !pool.AppendCertsFromPEM(caPEM) {
 		return nil, fmt.Errorf("ask %s for its certificate: %w", address, errors.New("no CA certificate to check it with"))
@@ -22,5 +22,5 @@ func ServingCertificate(ctx context.Context, address, serverName string, caPEM [
 		return nil, fmt.Errorf("ask %s for its certificate: %w", address, err)
 	}
 	defer conn.Close()
-	return conn.(*tls.Conn).ConnectionState().PeerCertificates[0], nil
+	return conn.(*tls.Conn).ConnectionState().PeerCertificates, nil
 }

@@ -10,7 +10,7 @@ import (
 	"testing"
 )
 
-func TestServingCertificate(t *testing.T) {
+func TestServingCertificates(t *testing.T) {
 	server := httptest.NewUnstartedServer(http.NotFoundHandler())
 	server.TLS = &tls.Config{ClientAuth: tls.RequireAnyClientCert} // as etcd asks for one
 	server.StartTLS()
@@ -33,18 +33,18 @@ func TestServingCertificate(t *testing.T) {
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
-			got, err := ServingCertificate(t.Context(), tt.address, tt.name, tt.ca)
+			got, err := ServingCertificates(t.Context(), tt.address, tt.name, tt.ca)
 			if (err == nil) != (tt.err == "") || err != nil && !strings.Contains(err.Error(), tt.err) {
 				t.Fatalf("error %v, want one with %q", err, tt.err)
 			}
-			if err == nil && !got.Equal(server.Certificate()) {
-				t.Errorf("certificate %v", got.Subject)
+			if err == nil && (len(got) != 1 || !got[0].Equal(server.Certificate())) {
+				t.Errorf("certificates %v", got)
 			}
 		})
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if _, err := ServingCertificate(ctx, address, "", ca); err == nil {
+	if _, err := ServingCertificates(ctx, address, "", ca); err == nil {
 		t.Error("a context that has ended ends nothing")
 	}
 }

@@ -10,11 +10,11 @@ import (
 )
 
 // PodsWithTokens are, as NAMESPACE/NAME, the pods that ask the API as a service account, be it by a token in a Secret, and that a program
-// has run in since before a time. CoreDNS, which is haplane's, is none of them.
-func (c *Client) PodsWithTokens(ctx context.Context, before time.Time) ([]string, error) {
+// has run in since before a time; apart from the others those of CoreDNS, which is haplane's.
+func (c *Client) PodsWithTokens(ctx context.Context, before time.Time) (pods, dns []string, err error) {
 	secrets, err := c.tokenSecrets(ctx)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	withToken := map[string]bool{}
 	for _, s := range secrets {
@@ -22,18 +22,20 @@ func (c *Client) PodsWithTokens(ctx context.Context, before time.Time) ([]string
 	}
 	list, err := c.typed.CoreV1().Pods("").List(ctx, metav1.ListOptions{ResourceVersion: "0"})
 	if err != nil {
-		return nil, c.errorf("list pods", err)
+		return nil, nil, c.errorf("list pods", err)
 	}
-	var out []string
 	for i := range list.Items {
 		p := &list.Items[i]
-		dns := p.Namespace == metav1.NamespaceSystem && p.Labels["k8s-app"] == "kube-dns"
-		if !dns && asksAPI(p, withToken) && beganBefore(p, before) {
-			out = append(out, p.Namespace+"/"+p.Name)
+		switch name := p.Namespace + "/" + p.Name; {
+		case !asksAPI(p, withToken) || !beganBefore(p, before):
+		case p.Namespace == metav1.NamespaceSystem && p.Labels["k8s-app"] == "kube-dns":
+			dns = append(dns, name)
+		default:
+			pods = append(pods, name)
 		}
 	}
-	slices.Sort(out)
-	return out, nil
+	slices.Sort(pods)
+	return pods, dns, nil
 }
 
 // asksAPI reports whether a pod has what its programs verify the API servers by: a token, or the bundle beside it. Secrets with a token,

@@ -61,7 +61,9 @@ func TestTokenSecrets(t *testing.T) {
 	mount := corev1.PodSpec{Volumes: []corev1.Volume{{VolumeSource: corev1.VolumeSource{Secret: &corev1.SecretVolumeSource{SecretName: "ci"}}}}}
 	finished := uses("finished", "team", mount)
 	finished.Status = corev1.PodStatus{Phase: corev1.PodSucceeded}
-	client := with(secret("ci", "old"), secret("idle", "old"), secret("new", "next"), secret("empty", ""), finished,
+	dns := uses("coredns", "kube-system", corev1.PodSpec{Volumes: []corev1.Volume{{VolumeSource: corev1.VolumeSource{ConfigMap: &corev1.ConfigMapVolumeSource{LocalObjectReference: corev1.LocalObjectReference{Name: "kube-root-ca.crt"}}}}}})
+	dns.Labels = map[string]string{"k8s-app": "kube-dns"}
+	client := with(dns, secret("ci", "old"), secret("idle", "old"), secret("new", "next"), secret("empty", ""), finished,
 		uses("files", "team", mount), uses("elsewhere", "other", mount),
 		uses("projected", "team", corev1.PodSpec{Volumes: []corev1.Volume{{VolumeSource: corev1.VolumeSource{Projected: &corev1.ProjectedVolumeSource{Sources: []corev1.VolumeProjection{{Secret: &corev1.SecretProjection{LocalObjectReference: ci}}}}}}}}),
 		uses("all", "team", corev1.PodSpec{InitContainers: []corev1.Container{{EnvFrom: []corev1.EnvFromSource{{SecretRef: &corev1.SecretEnvSource{LocalObjectReference: ci}}}}}}),
@@ -77,8 +79,8 @@ func TestTokenSecrets(t *testing.T) {
 	if text := got[0].String(); text != "team/ci (of pods team/all, team/files, team/one, team/projected)" {
 		t.Error(text)
 	}
-	pods, err := client.PodsWithTokens(t.Context(), time.Now())
-	if diff := cmp.Diff([]string{"team/all", "team/files", "team/one", "team/projected"}, pods); diff != "" || err != nil {
+	pods, ours, err := client.PodsWithTokens(t.Context(), time.Now())
+	if diff := cmp.Diff([][]string{{"team/all", "team/files", "team/one", "team/projected"}, {"kube-system/coredns"}}, [][]string{pods, ours}); diff != "" || err != nil {
 		t.Error(err, "-want +got\n"+diff)
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -46,6 +47,9 @@ type Beside struct {
 	// Pair is the authority's; the public and the private key of service accounts; the name of
 	// the encryption key and itself.
 	Pair Pair
+	// Cross is the certificate by which the older authority vouches for the one that signs, in PEM, see Cross; nil where
+	// there is none.
+	Cross []byte
 }
 
 // defaultEncryptionName is what the first encryption key of every cluster is called in what it encrypted.
@@ -117,6 +121,16 @@ func (b Bundle) Trusted(name string) []byte {
 		out = append(out, p.Cert...)
 	}
 	return out
+}
+
+// FileOf is what machines have in the file of a certificate, in PEM: of an authority all generations that are trusted. Of a server that
+// others than our own programs ask, there is behind its certificate, as long as the older authority is trusted, that by which it vouches for the next one.
+func (b Bundle) FileOf(name string) []byte {
+	out, shown := b.Trusted(name), name == APIServer || strings.HasPrefix(name, EtcdServer(""))
+	if !shown || b.Beside == nil || b.Beside.Name != AuthorityOf(name) || len(b.Beside.Cross) == 0 {
+		return out
+	}
+	return slices.Concat(bytes.TrimSpace(out), []byte("\n"), b.Beside.Cross)
 }
 
 // ServiceAccountPubs are the public keys by which tokens of service accounts are verified.

@@ -163,12 +163,12 @@ func (b *builder) addSecret(file string, content []byte) {
 	b.files.Add(fileset.File{Path: file, Mode: 0o600, Data: content})
 }
 
-// addCert writes a certificate, of an authority all generations that are trusted; one that is there already, as
+// addCert writes a certificate, with what belongs into its file beside it; one that is there already, as
 // for an authority that several programs trust, is left.
 func (b *builder) addCert(file, name string) {
 	b.certificates[file] = name
 	if _, ok := b.files[file]; !ok {
-		b.add(file, string(b.Keys.Trusted(name)))
+		b.add(file, string(b.Keys.FileOf(name)))
 	}
 }
 

@@ -42,6 +42,11 @@ func rotationPhases(t testing.TB, top *topology.Topology, name string) []map[str
 			}
 		}
 		during := had.During(phase, row, next)
+		if phase == pki.Switch && (row == pki.CA || row == pki.EtcdCA) {
+			if during.Beside.Cross, err = pki.Cross(before.Pairs[row], next, now, rand.Reader); err != nil {
+				t.Fatal(err)
+			}
+		}
 		plan, lost := pki.Plan(rows, during, now, true)
 		if len(lost) > 0 || phase != pki.Switch && len(plan) > 0 {
 			t.Fatalf("%s: lost %v, made anew %v", phase, lost, plan)
@@ -71,7 +76,8 @@ var rotated = []string{pki.RotateCA, pki.RotateEtcdCA, pki.RotateFrontProxyCA, p
 // read their files again, and haplane is killed and run again, or goes back from the first phase. So each program of each node may have
 // any of its files as before or as after: the phases are apart by proofs, and by nothing else.
 func TestNobodyIsDistrustedWhileKeysAreRotated(t *testing.T) {
-	for shape, c := range map[string]*spec.Cluster{"shared": identity(spec.Shared), "perNode": identity(spec.PerNode), "external-etcd": shapes["external-etcd"].cluster()} {
+	for shape, c := range map[string]*spec.Cluster{"shared": identity(spec.Shared), "perNode": shapes["snapshots"].cluster(), "external-etcd": shapes["external-etcd"].cluster(),
+		"node-local": shapes["node-local-on-control-plane"].cluster()} {
 		for _, name := range rotated {
 			t.Run(shape+"/"+name, func(t *testing.T) {
 				top := topology.New(c)
@@ -79,7 +85,7 @@ func TestNobodyIsDistrustedWhileKeysAreRotated(t *testing.T) {
 				rapid.Check(t, func(t *rapid.T) {
 					at := rapid.IntRange(0, len(phases)-2).Draw(t, "phase")
 					v := &trustView{top: top, before: phases[at], after: phases[at+1], changed: map[string]bool{}, verified: verified,
-						draw: func(what string) bool { return rapid.Bool().Draw(t, what) }}
+						old: phases[0], goes: at+1 == len(phases)-1, draw: func(what string) bool { return rapid.Bool().Draw(t, what) }}
 					if v.all(); v.broken != "" {
 						t.Fatal(v.broken)
 					}
@@ -108,6 +114,28 @@ func TestRotationWithoutItsPhasesIsFound(t *testing.T) {
 	}
 }
 
+// Who has the old authority alone gets in until it is dropped, and not afterwards; without what the old one vouches by, no longer than to the switch.
+func TestTheOldAuthorityAloneIsGoodUntilItIsDropped(t *testing.T) {
+	top := topology.New(identity(spec.Shared))
+	for name, files := range map[string][2]string{pki.RotateCA: {"ca.crt", "apiserver.crt"}, pki.RotateEtcdCA: {"etcd/ca.crt", "etcd/server.crt"}} {
+		phases := rotationPhases(t, top, name)
+		for i, want := range []bool{true, true, true, false} {
+			for _, n := range top.ControlPlane() {
+				shown := phases[i][n.Name].Files[pkiPath(files[1])].Data
+				if err := verify(phases[0][n.Name].Files[pkiPath(files[0])].Data, shown); (err == nil) != want {
+					t.Errorf("%s, phase %d, %s: %v, want %v", name, i, n.Name, err, want)
+				}
+				if n := len(pki.Blocks(shown)); (n == 2) != (i == 2) {
+					t.Errorf("%s, phase %d: %d certificates are shown", name, i, n)
+				}
+				if err := verify(phases[0][n.Name].Files[pkiPath(files[0])].Data, pki.Blocks(shown)[0]); i == 2 && err == nil {
+					t.Errorf("%s: what is shown alone verifies, too", name)
+				}
+			}
+		}
+	}
+}
+
 // A trustView is what the programs of a cluster have, each file as before or as after.
 type trustView struct {
 	top           *topology.Topology
@@ -115,7 +143,9 @@ type trustView struct {
 	draw          func(what string) bool
 	changed       map[string]bool // what was drawn
 	verified      map[string]error
-	broken        string // who does not trust whom
+	broken        string             // who does not trust whom
+	old           map[string]Machine // before the rotation: what clients from outside may have of it; nil: there are none
+	goes          bool               // what is old is being dropped
 }
 
 func (v *trustView) all() {
@@ -166,10 +196,20 @@ func verify(bundle, certificate []byte) error {
 	if err != nil {
 		return err
 	}
-	pool := x509.NewCertPool()
+	pool, between := x509.NewCertPool(), x509.NewCertPool()
 	pool.AppendCertsFromPEM(bundle)
-	_, err = cert.Verify(x509.VerifyOptions{Roots: pool, KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageAny}})
+	for _, block := range pki.Blocks(certificate)[1:] {
+		between.AppendCertsFromPEM(block)
+	}
+	_, err = cert.Verify(x509.VerifyOptions{Roots: pool, Intermediates: between, KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageAny}})
 	return err
+}
+
+// outside are clients that have the authority of before the rotation alone, whatever becomes of the machines: they get in until it is dropped.
+func (v *trustView) outside(whom, node, reader, authority, certificate string) {
+	if v.old != nil && !v.goes {
+		v.trusts("a client that has the old authority alone", v.old[node].Files[pkiPath(authority)].Data, whom, v.pki(node, reader, certificate))
+	}
 }
 
 func (v *trustView) pki(node, reader, name string) []byte { return v.file(node, reader, pkiPath(name)) }
@@ -193,9 +233,13 @@ func (v *trustView) tls() {
 				v.trusts(is, v.pki(api.Name, "API server", "ca.crt"), conf+" of "+n.Name, v.kubeconfig(n.Name, conf, "client-certificate-data"))
 			}
 		}
-		for _, lb := range v.top.LoadBalancers() {
-			v.trusts(lb.Name, v.file(lb.Name, "haproxy", "/etc/haproxy/kubernetes-ca.crt"), is, v.pki(api.Name, "API server", "apiserver.crt"))
+		for _, lb := range v.top.Nodes {
+			const ca = "/etc/haproxy/kubernetes-ca.crt"
+			if _, balances := v.before[lb.Name].Files[ca]; balances {
+				v.trusts(lb.Name, v.file(lb.Name, "haproxy", ca), is, v.pki(api.Name, "API server", "apiserver.crt"))
+			}
 		}
+		v.outside(is, api.Name, "API server", "ca.crt", "apiserver.crt")
 		for _, n := range v.top.KubeletNodes() {
 			v.trusts(is, v.pki(api.Name, "API server", "ca.crt"), "kubelet of "+n.Name, v.file(n.Name, "kubelet", "/var/lib/kubelet/pki/kubelet.crt"))
 			for _, signer := range v.top.ControlPlane() { // of what kubelets ask for, to ask with and to serve
@@ -215,6 +259,14 @@ func (v *trustView) tls() {
 		}
 	}
 	for _, a := range v.top.EtcdMembers() {
+		v.outside("etcd on "+a.Name, a.Name, "etcd", "etcd/ca.crt", "etcd/server.crt")
+		if v.top.Snapshots.Scheduled() { // of its own member, and of the others
+			for _, b := range v.top.EtcdMembers() {
+				const taker = "haplane-snapshots"
+				v.trusts(taker+" on "+a.Name, v.pki(a.Name, taker, "etcd/ca.crt"), "etcd on "+b.Name, v.pki(b.Name, "etcd", "etcd/server.crt"))
+				v.trusts("etcd on "+b.Name, v.pki(b.Name, "etcd", "etcd/ca.crt"), taker+" on "+a.Name, v.pki(a.Name, taker, "etcd/healthcheck-client.crt"))
+			}
+		}
 		for _, b := range v.top.EtcdMembers() {
 			v.trusts("etcd on "+a.Name, v.pki(a.Name, "etcd", "etcd/ca.crt"), "etcd on "+b.Name, v.pki(b.Name, "etcd", "etcd/peer.crt"))
 		}

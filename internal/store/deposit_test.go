@@ -33,6 +33,12 @@ func TestADepositIsAStore(t *testing.T) {
 				if phase != "" {
 					keys, record.Rotation = first.During(phase, row, next), &Rotation{Name: name, Phase: phase}
 				}
+				if phase == pki.Switch && name == pki.RotateCA {
+					if record.Rotation.Cross, err = pki.Cross(first.Pairs[pki.CA], next, time.Now(), rand.Reader); err != nil {
+						t.Fatal(err)
+					}
+					keys.Beside.Cross = record.Rotation.Cross
+				}
 				files, err := testStore(t).DepositFiles(record, keys, []byte("# mine\n"))
 				if err != nil {
 					t.Fatal(err)

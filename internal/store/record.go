@@ -33,6 +33,9 @@ type Record struct {
 	Change *Change `json:"change,omitempty"`
 	// Rotation is of an authority or a key, from its begin until the old one is gone.
 	Rotation *Rotation `json:"rotation,omitempty"`
+	// Retired are client certificates of haplane's own that were made anew lately, by the SHA-256 of the earlier ones, with when nobody had that in use any
+	// more; zero while the change that does it is under way.
+	Retired map[string]time.Time `json:"retired,omitempty"`
 	// EncryptionName is that of the encryption key since it was rotated, beside the file that has it: with another name
 	// nobody could read what the key has encrypted.
 	EncryptionName string `json:"encryptionName,omitempty"`

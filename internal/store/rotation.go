@@ -21,6 +21,11 @@ type Rotation struct {
 	// ProvedAt is when that was.
 	ProvedAt time.Time `json:"provedAt,omitempty,omitzero"`
 	Began    time.Time `json:"began"`
+	// Trusted is when trust in the next one had been seen everywhere: programs that began since have read it. Zero in the phase trust.
+	Trusted time.Time `json:"trusted,omitempty,omitzero"`
+	// Cross is the certificate by which an authority vouches for the next one, in PEM, made when the switch begins and kept because made once more
+	// it would be another one; nil where there is none, as of an older haplane.
+	Cross []byte `json:"cross,omitempty"`
 	// Switched is when the last that signed with the old one had been seen to sign with the next one.
 	Switched time.Time `json:"switched,omitempty,omitzero"`
 	// Until is when the last token ends that the old key of service accounts has signed, as far as was seen.
@@ -43,6 +48,9 @@ func (r *Rotation) Lose(node string, at time.Time) {
 	}
 	r.Gone[node] = at
 }
+
+// TrustedAt is when trust in the next one had been seen everywhere, or, of a rotation that an older haplane began, the first time since that the record has.
+func (r *Rotation) TrustedAt() time.Time { return cmp.Or(r.Trusted, r.Switched) }
 
 // pairFiles are where the pair of a row is, or that of the service account key, or the encryption key with its name, below the folder pki.
 func pairFiles(row string) (cert, key string) {
@@ -86,7 +94,11 @@ func (s Store) KeysDuring(rows []pki.Row, r *Rotation) (pki.Bundle, error) {
 	if err != nil {
 		return b, err
 	}
-	return b.During(r.Phase, pki.Rotatable[r.Name], next), nil
+	b = b.During(r.Phase, pki.Rotatable[r.Name], next)
+	if b.Beside != nil && b.Beside.Older {
+		b.Beside.Cross = r.Cross
+	}
+	return b, nil
 }
 
 // next reads the next generation. Where the old one is dropped, Promote may have moved a part of it.
@@ -156,6 +168,11 @@ func (r *Rotation) check() error {
 		return fmt.Errorf("rotation of %q: there is no such authority or key", r.Name)
 	case r.Phase != pki.Trust && r.Phase != pki.Switch && r.Phase != pki.Drop:
 		return fmt.Errorf("rotation of %s: its phase is %q", r.Name, r.Phase)
+	case len(r.Cross) == 0:
+		return nil
+	}
+	if _, err := pki.ParseCertificate(r.Cross); err != nil {
+		return fmt.Errorf("rotation of %s: what the old one vouches by for the next one: %w", r.Name, err)
 	}
 	return nil
 }

@@ -30,9 +30,15 @@ func TestARotationCutOffAnywhereHasItsKeys(t *testing.T) {
 			if info, err := os.Stat(s.path("pki", row+".next.key")); err != nil || info.Mode().Perm() != 0o600 {
 				t.Errorf("the next key: %v, %v", info, err)
 			}
+			var cross []byte
+			if name == pki.RotateCA || name == pki.RotateEtcdCA {
+				if cross, err = pki.Cross(before.Generation(row), next, time.Now(), rand.Reader); err != nil {
+					t.Fatal(err)
+				}
+			}
 			inPhase := func(what string, phase pki.Phase, signs pki.Pair, beside *pki.Beside) {
 				t.Helper()
-				if err := s.Update(func(r *Record) error { r.Rotation = &Rotation{Name: name, Phase: phase}; return nil }); err != nil {
+				if err := s.Update(func(r *Record) error { r.Rotation = &Rotation{Name: name, Phase: phase, Cross: cross}; return nil }); err != nil {
 					t.Fatal(err)
 				}
 				have, err := s.Keys(rows)
@@ -47,7 +53,7 @@ func TestARotationCutOffAnywhereHasItsKeys(t *testing.T) {
 				}
 			}
 			inPhase("trust", pki.Trust, before.Generation(row), &pki.Beside{Name: row, Pair: next})
-			inPhase("switch", pki.Switch, next, &pki.Beside{Name: row, Older: true, Pair: before.Generation(row)})
+			inPhase("switch", pki.Switch, next, &pki.Beside{Name: row, Older: true, Pair: before.Generation(row), Cross: cross})
 			inPhase("drop", pki.Drop, next, nil)
 			// Promote, cut off after the key.
 			cert, key, _, keyOf := nextFiles(name)
@@ -91,7 +97,7 @@ func TestALostNextGenerationIsAnError(t *testing.T) {
 		}
 	}
 	s := testStore(t)
-	for _, r := range []Rotation{{Name: "sa", Phase: pki.Trust}, {Name: "ca", Phase: "x"}} {
+	for _, r := range []Rotation{{Name: "sa", Phase: pki.Trust}, {Name: "ca", Phase: "x"}, {Name: "ca", Phase: pki.Switch, Cross: []byte("x")}} {
 		if err := s.Update(func(record *Record) error { record.Rotation = &r; return nil }); err == nil {
 			t.Errorf("%+v was written", r)
 		}
