@@ -41,7 +41,7 @@ func TestLongControlPlaneBalancers(t *testing.T) {
 	})
 	t.Run("x-ray", func(t *testing.T) {
 		verdict := must(t, 0, c.Run(background(t), "xray", "--cluster", c.Name))
-		contains(t, "x-ray", verdict.Stdout, "2 of 3 load balancers may fail")
+		contains(t, "x-ray", verdict.Stdout, "1 of 3 load balancers may fail")
 	})
 	c.survives(t)
 	t.Run("the one that has it is made anew", func(t *testing.T) {
