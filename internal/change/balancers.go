@@ -216,7 +216,7 @@ func (p *planner) readdresses(n topology.Node) bool {
 // others reports whether another load balancer can have the address that clients use meanwhile: one that shares it, and stays, or has a turn of its own.
 func (p *planner) others(n topology.Node) bool {
 	stays := func(b topology.Node) bool {
-		return named(p.stay, b.Name) || p.balancerRuns(b.Name) && slices.ContainsFunc(p.turns, func(n Node) bool { return n.Name == b.Name })
+		return named(p.stay, b.Name) || p.balancerRuns(b.Name) && named(plain(p.turns), b.Name)
 	}
 	return slices.ContainsFunc(p.sharing(), func(b topology.Node) bool { return b.Name != n.Name && stays(b) })
 }

@@ -26,7 +26,7 @@ func (p *planner) locals() []topology.Node {
 	}
 	var out []topology.Node
 	for _, n := range p.Wanted.LocalBalancers() {
-		waits := slices.ContainsFunc(p.turns, func(t Node) bool { return t.Name == n.Name && len(p.has(id(RemoveMachine, n.Name))) == 0 })
+		waits := named(plain(p.turns), n.Name) && len(p.has(id(RemoveMachine, n.Name))) == 0
 		if (named(p.stay, n.Name) || waits) && p.runsLocal(n) || begun(n) {
 			out = append(out, n)
 		}

@@ -2,7 +2,6 @@ package cluster
 
 import (
 	"bytes"
-	"cmp"
 	"errors"
 	"fmt"
 	"slices"
@@ -19,7 +18,8 @@ func keysIn(files map[string][]byte) []pki.NamedKey {
 	var out []pki.NamedKey
 	for _, file := range []string{"pki/encryption", "pki/encryption.next"} {
 		if key := files[file+".key"]; len(key) > 0 {
-			out = append(out, pki.NamedKey{Name: cmp.Or(strings.TrimSpace(string(files[file+".name"])), "key1"), Key: key})
+			then := pki.Bundle{EncryptionName: strings.TrimSpace(string(files[file+".name"])), EncryptionKey: key}
+			out = append(out, then.EncryptionKeys()...)
 		}
 	}
 	return out
